@@ -1,0 +1,9 @@
+package wan.launch;
+
+/** Probe. */
+public final class Launcher {
+    private Launcher() {}
+
+    /** Main. */
+    public static void main(String[] args) {}
+}

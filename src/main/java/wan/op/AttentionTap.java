@@ -1,0 +1,60 @@
+package wan.op;
+
+import java.util.Set;
+
+/**
+ * The place where one attention call can be watched. {@link #NONE} adds no operation and changes no bit.
+ *
+ * <p>Watching never changes the attention's output either: everything is computed from the same queries and keys beside it.
+ * Keys appear in the order in which the call attends them.
+ */
+public interface AttentionTap {
+    /** Watches nothing. */
+    AttentionTap NONE = new AttentionTap() {
+        @Override
+        public Set<Quantity> wanted() {
+            return Set.of();
+        }
+
+        @Override
+        public int[] heads() {
+            return new int[0];
+        }
+
+        @Override
+        public void accept(Quantity quantity, Shape shape, float[] values) {
+            throw new IllegalStateException("nothing was asked for");
+        }
+
+        @Override
+        public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+            throw new IllegalStateException("nothing was asked for");
+        }
+    };
+
+    /** What is to be delivered; empty for nothing. */
+    Set<Quantity> wanted();
+
+    /** The heads to watch, ascending; they are axis N of everything delivered. */
+    int[] heads();
+
+    /**
+     * Receives one whole quantity, once per call of the attention; any but {@link Quantity#TOKEN_LOGITS}.
+     *
+     * @param shape as {@link Quantity} says
+     * @param values C order; the receiver may keep the array
+     */
+    void accept(Quantity quantity, Shape shape, float[] values);
+
+    /**
+     * Receives rows of the token logits. May be called from several threads at once, in any order; each row comes once.
+     *
+     * @param batch sample
+     * @param headIndex index into {@link #heads()}
+     * @param firstQuery first row of the tile
+     * @param queries rows in the tile
+     * @param keys columns, Lk
+     * @param tile [queries, keys]; only valid during the call
+     */
+    void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile);
+}

@@ -1,0 +1,189 @@
+package wan.op;
+
+/**
+ * The operations that the model is written in. A backend executes each call at once or records it.
+ *
+ * <p>Activations are rows: [R, features] with R = batch x tokens, batch slowest, tokens in {@link Grid} order. Modulation
+ * tensors are [E, rows, dim] with one entry per sample and frame, batch slowest; R must be a multiple of E, and row r of an
+ * activation belongs to entry r / (R / E). Results are new scratch of the innermost open {@link Scope} unless a method says
+ * that it works in place. Wrong shapes throw {@link WanException} with the name of the operation, expected and got.
+ *
+ * <p>Semantics, to the last epsilon, are those of the reference's {@code wan/modules/model.py} and {@code causal_model.py}.
+ * Every backend is held to {@code wan.jvm.ScalarKernels}.
+ */
+public interface Ops extends AutoCloseable {
+    /** The backend's name, as provenance and messages show it: {@code jvm}. */
+    String backend();
+
+    /** Opens a scope; close it with try-with-resources. */
+    Scope scope();
+
+    /** Scratch of the given shape; contents undefined. */
+    Tensor scratch(Shape shape);
+
+    /**
+     * Copies host values into a tensor.
+     *
+     * @param values exactly {@code target.shape().size()} values in C order
+     */
+    void write(Tensor target, float[] values);
+
+    /** Copies a tensor's values to the host: a new array in C order. */
+    float[] read(Tensor source);
+
+    /**
+     * A parameter that is used as it is: norm weights, modulation tables.
+     *
+     * @param view any numeric dtype; widened to float32
+     */
+    Tensor parameter(TensorView view);
+
+    /**
+     * Parameters of a linear layer. May return at once and pack or upload on first use; the views stay valid for as long as
+     * the backend.
+     *
+     * @param weight [out, in], or more axes than two with the product of all but the first being in (a convolution whose
+     *     kernel is its stride)
+     * @param bias [out]
+     */
+    Linear linearWeights(TensorView weight, TensorView bias);
+
+    /**
+     * y = x W^T + b.
+     *
+     * @param x [R, in]
+     * @return [R, out]
+     */
+    Tensor linear(Tensor x, Linear weights);
+
+    /**
+     * y = gelu(x W^T + b) with the tanh form of GELU, 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))).
+     *
+     * @param x [R, in]
+     * @return [R, out]
+     */
+    Tensor linearGelu(Tensor x, Linear weights);
+
+    /**
+     * In place: residual += x W^T + b.
+     *
+     * @param residual [R, out]
+     * @param x [R, in]
+     */
+    void linearResidual(Tensor residual, Tensor x, Linear weights);
+
+    /**
+     * In place: residual += (x W^T + b) * modulation[entry of the row, gateRow].
+     *
+     * @param residual [R, out]
+     * @param x [R, in]
+     * @param modulation [E, rows, out]
+     * @param gateRow which of the rows is the gate
+     */
+    void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow);
+
+    /**
+     * SiLU, v / (1 + e^-v), of every element.
+     *
+     * @return the shape of x
+     */
+    Tensor silu(Tensor x);
+
+    /**
+     * x / sqrt(mean(x^2) + eps) * weight over each whole row.
+     *
+     * @param x [R, dim]
+     * @param weight [dim]
+     */
+    Tensor rmsNorm(Tensor x, Tensor weight, float eps);
+
+    /**
+     * (x - mean) / sqrt(biased variance + eps) * weight + bias over each row.
+     *
+     * @param x [R, dim]
+     * @param weight [dim]
+     * @param bias [dim]
+     */
+    Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps);
+
+    /**
+     * LN(x) * (1 + modulation[entry, scaleRow]) + modulation[entry, shiftRow], LN without parameters.
+     *
+     * @param x [R, dim]
+     * @param modulation [E, rows, dim]
+     */
+    Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps);
+
+    /**
+     * A layer's modulation table plus the time embedding of each entry.
+     *
+     * @param table [1, rows, dim]
+     * @param embedding [E, rows * dim], or [E, dim], which is then added to every row
+     * @return [E, rows, dim]
+     */
+    Tensor modulation(Tensor table, Tensor embedding);
+
+    /**
+     * In place: three-axis rotary position embedding of every head, adjacent channels (2i, 2i+1) as complex numbers. With c =
+     * headDim / 2 pairs, the last c / 3 turn with the column, the c / 3 before them with the row, the others, first, with
+     * the absolute frame; an axis of n pairs has angles position * 10000^(-j/n).
+     *
+     * @param x [batch * grid.tokens(), numHeads * headDim]
+     * @param startFrame one value: the absolute number of the first frame
+     */
+    void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame);
+
+    /** An empty key and value cache; it lives as long as the backend or until {@link #release}. */
+    KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim);
+
+    /** Frees a cache before the backend is closed. */
+    void release(KvTensor cache);
+
+    /**
+     * Writes keys and values of whole pages.
+     *
+     * @param k [batch * n * pageTokens, numHeads * headDim]; the n pages of each sample go where {@code pages} says
+     * @param v as k
+     * @param pages n page numbers
+     */
+    void append(KvTensor cache, Tensor k, Tensor v, Dyn pages);
+
+    /**
+     * Copies a cache's keys (which = 0) or values (which = 1) to the host.
+     *
+     * @param pages the pages to read, in order
+     * @return [batch, pages * pageTokens, numHeads, headDim] in C order
+     */
+    float[] read(KvTensor cache, int which, int[] pages);
+
+    /**
+     * softmax(q k^T / sqrt(headDim)) v over the keys of the named pages; no mask.
+     *
+     * @param q [batch * Lq, numHeads * headDim]
+     * @param pages the pages to attend, in order
+     * @param queryGroupTokens tokens of a query group (a frame), for what is captured
+     * @param keyGroupTokens tokens of a key group; divides pageTokens
+     * @param tap what to capture; {@link AttentionTap#NONE} for nothing
+     * @return [batch * Lq, numHeads * headDim]
+     */
+    Tensor attention(Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap);
+
+    /**
+     * Cuts latents into 1 x 2 x 2 patches; the values of a patch are ordered channel (slowest), row, column.
+     *
+     * @param latents [batch, frames, channels, 2 rows, 2 columns]
+     * @return [batch * tokens, 4 channels]
+     */
+    Tensor patchify(Tensor latents);
+
+    /**
+     * Puts patches together again; here the values of a patch are ordered row, column, channel (fastest).
+     *
+     * @param patches [batch * grid.tokens(), 4 channels]
+     * @return [batch, frames, channels, 2 rows, 2 columns]
+     */
+    Tensor unpatchify(Tensor patches, Grid grid);
+
+    @Override
+    void close();
+}
