@@ -1,0 +1,159 @@
+package wan.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import wan.op.HostTensor;
+import wan.op.KvTensor;
+import wan.op.Linear;
+import wan.op.Ops;
+import wan.op.PassObserver;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.WanException;
+import wan.op.WeightSource;
+
+/**
+ * The causal Wan2.1 transformer ({@code CausalWanModel} in the reference's {@code wan/modules/causal_model.py}): noisy latents
+ * of one frame block, a timestep per frame and the cached frames before it give the flow.
+ *
+ * <p>It holds parameters only; caches belong to whoever runs it. Not thread-safe.
+ */
+public final class WanModel {
+    private final WanConfig config;
+    private final Ops ops;
+    private final Linear patchEmbedding;
+    private final Linear textEmbedding0;
+    private final Linear textEmbedding2;
+    private final Linear timeEmbedding0;
+    private final Linear timeEmbedding2;
+    private final Linear timeProjection;
+    private final List<WanLayer> layers = new ArrayList<>();
+    private final Tensor headModulation;
+    private final Linear head;
+
+    /**
+     * Takes every parameter from the source; the backend may read their bytes only when they are used first.
+     *
+     * @param weights stays open as long as the model is used
+     * @throws WanException if a parameter is missing or of another shape
+     */
+    public WanModel(WanConfig config, WeightSource weights, Ops ops) {
+        this.config = config;
+        this.ops = ops;
+        int dim = config.dim();
+        patchEmbedding = ops.linearWeights(
+                weights.get("patch_embedding.weight", Shape.of(dim, config.inDim(), 1, 2, 2)),
+                weights.get("patch_embedding.bias", Shape.of(dim)));
+        textEmbedding0 = Weights.linear(ops, weights, "text_embedding.0", config.textDim(), dim);
+        textEmbedding2 = Weights.linear(ops, weights, "text_embedding.2", dim, dim);
+        timeEmbedding0 = Weights.linear(ops, weights, "time_embedding.0", config.freqDim(), dim);
+        timeEmbedding2 = Weights.linear(ops, weights, "time_embedding.2", dim, dim);
+        timeProjection = Weights.linear(ops, weights, "time_projection.1", dim, 6 * dim);
+        for (int i = 0; i < config.numLayers(); i++) {
+            layers.add(new WanLayer(i, config, weights, ops));
+        }
+        headModulation = ops.parameter(weights.get("head.modulation", Shape.of(1, 2, dim)));
+        head = Weights.linear(ops, weights, "head.head", dim, config.outDim() * WanConfig.PATCH_VALUES);
+    }
+
+    /** The sizes. */
+    public WanConfig config() {
+        return config;
+    }
+
+    /** The backend that the model runs on. */
+    public Ops ops() {
+        return ops;
+    }
+
+    /**
+     * Embeds prompts and computes the keys and values that cross-attention needs, once for a whole run. Padding rows are
+     * embedded and attended like any other, as in the reference.
+     *
+     * @param promptEmbeds [B, textLen, textDim], zero after each prompt's end
+     * @param numLayers how many layers will run
+     * @return one cache of one page per layer; the caller releases them
+     */
+    public List<KvTensor> encodeContext(HostTensor promptEmbeds, int numLayers) {
+        Shape got = promptEmbeds.shape();
+        if (got.rank() != 3 || got.dim(1) != config.textLen() || got.dim(2) != config.textDim()) {
+            throw WanException.mismatch(
+                    "prompt_embeds",
+                    "[B, " + config.textLen() + ", " + config.textDim() + "]",
+                    got,
+                    "pad every prompt with zero rows to text_len");
+        }
+        List<KvTensor> caches = new ArrayList<>();
+        try (Scope _ = ops.scope()) {
+            Tensor embeds = ops.scratch(Shape.of((long) got.dim(0) * got.dim(1), got.dim(2)));
+            ops.write(embeds, promptEmbeds.values());
+            Tensor context = ops.linear(ops.linearGelu(embeds, textEmbedding0), textEmbedding2); // [B * textLen, dim]
+            for (WanLayer layer : layers.subList(0, numLayers)) {
+                caches.add(layer.encodeContext(context));
+            }
+        }
+        return caches;
+    }
+
+    /** An empty cache for one layer's self-attention; a page holds one frame. */
+    public KvTensor newFrameCache(int batch, int pages, int frameSeqLen) {
+        return ops.kvCache(batch, pages, frameSeqLen, config.numHeads(), config.headDim());
+    }
+
+    /**
+     * Runs all layers and the head.
+     *
+     * @param latents noisy latents, [B, F, inDim, H, W]
+     * @param timesteps one per frame, [B * F], on the scale 0 to 1000
+     * @return the predicted flow, [B, F, outDim, H, W]
+     */
+    public HostTensor forward(HostTensor latents, float[] timesteps, Step step, Caches caches, PassObserver observer) {
+        try (Scope _ = ops.scope()) {
+            Tensor e = timeEmbedding(timesteps);
+            Tensor x = runLayers(latents, e, step, caches, config.numLayers(), observer);
+            Tensor m = ops.modulation(headModulation, e); // [B * F, 2, dim]
+            Tensor patches = ops.linear(ops.layerNormModulate(x, m, 0, 1, config.eps()), head);
+            Tensor flow = ops.unpatchify(patches, step.grid());
+            return new HostTensor(flow.shape(), ops.read(flow));
+        }
+    }
+
+    /**
+     * Runs only the first layers, for their effect on the caches and the observer.
+     *
+     * @param numLayers how many; the other parameters are those of {@link #forward}
+     */
+    public void forwardLayers(
+            HostTensor latents, float[] timesteps, Step step, Caches caches, int numLayers, PassObserver observer) {
+        try (Scope _ = ops.scope()) {
+            Tensor _ = runLayers(latents, timeEmbedding(timesteps), step, caches, numLayers, observer);
+        }
+    }
+
+    /** The time embedding of every frame before activation and projection, [B * F, dim]. */
+    private Tensor timeEmbedding(float[] timesteps) {
+        Tensor sinusoid = ops.scratch(Shape.of(timesteps.length, config.freqDim()));
+        ops.write(sinusoid, Sinusoid.embed(timesteps, config.freqDim()));
+        return ops.linear(ops.silu(ops.linear(sinusoid, timeEmbedding0)), timeEmbedding2);
+    }
+
+    private Tensor runLayers(
+            HostTensor latents, Tensor e, Step step, Caches caches, int numLayers, PassObserver observer) {
+        Tensor input = ops.scratch(latents.shape());
+        ops.write(input, latents.values());
+        Tensor x = ops.linear(ops.patchify(input), patchEmbedding); // [B * F * S, dim]
+        Tensor e0 = ops.linear(ops.silu(e), timeProjection); // [B * F, 6 * dim]
+        for (int i = 0; i < numLayers; i++) {
+            layers.get(i)
+                    .forward(
+                            x,
+                            e0,
+                            step,
+                            caches.frames().get(i),
+                            caches.context().get(i),
+                            observer);
+        }
+        return x;
+    }
+}

@@ -1,0 +1,80 @@
+package wan.sampling;
+
+import org.jspecify.annotations.Nullable;
+import wan.op.HostTensor;
+import wan.op.Shape;
+import wan.op.WanException;
+import wan.session.NoiseSource;
+import wan.session.Pass;
+import wan.session.PassId;
+import wan.session.Session;
+
+/**
+ * The rollout: every frame block is denoised in a few steps with the finished ones in the cache ({@code
+ * CausalInferencePipeline.inference} in the reference's {@code pipeline/causal_inference.py}).
+ */
+public final class CausalSampler {
+    private final RunPlan plan;
+    private final FlowMatchScheduler scheduler;
+    private final NoiseSource noise;
+    private final @Nullable HostTensor initialLatent;
+
+    /**
+     * Prepares a run.
+     *
+     * @param initialLatent clean latents of the given frames, [B, F0, C, H, W], or null for none
+     */
+    public CausalSampler(
+            RunPlan plan, FlowMatchScheduler scheduler, NoiseSource noise, @Nullable HostTensor initialLatent) {
+        this.plan = plan;
+        this.scheduler = scheduler;
+        this.noise = noise;
+        this.initialLatent = initialLatent;
+        int given = initialLatent == null ? 0 : initialLatent.shape().dim(1);
+        if (given != plan.settings().numInitialFrames()) {
+            throw WanException.mismatch("initial latent", plan.settings().numInitialFrames() + " frames", given, "");
+        }
+    }
+
+    /**
+     * Runs the plan.
+     *
+     * @param batch samples; the session's
+     * @param channels latent channels
+     * @return clean latents of all frames, [B, T, C, H, W]; zeros where the plan ends before
+     */
+    public HostTensor run(Session session, int batch, int channels, RunListener listener) {
+        RunSettings settings = plan.settings();
+        int h = settings.latentHeight();
+        int w = settings.latentWidth();
+        HostTensor start = noise.initial(Shape.of(batch, settings.generatedFrames(), channels, h, w));
+        HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
+        if (initialLatent != null) {
+            output.setFrames(0, initialLatent);
+        }
+        @Nullable HostTensor renoised = null;
+        for (Pass pass : plan.passes()) {
+            HostTensor latents = switch (pass.id().kind()) {
+                case INIT, CONTEXT -> output.frames(pass.firstFrame(), pass.frames());
+                case DENOISE ->
+                    renoised != null
+                            ? renoised
+                            : start.frames(pass.firstFrame() - settings.numInitialFrames(), pass.frames());
+            };
+            HostTensor flow = session.run(pass, latents, listener.passStarted(pass));
+            HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
+            renoised = null;
+            if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
+                int step = pass.id().step();
+                if (step < plan.timesteps().size() - 1) {
+                    HostTensor fresh = noise.renoise(pass.id().frameBlock(), step, x0.shape());
+                    renoised = scheduler.addNoise(x0, fresh, plan.timesteps().get(step + 1));
+                } else {
+                    output.setFrames(pass.firstFrame(), x0);
+                }
+            }
+            listener.passDone(pass, latents, flow, x0);
+        }
+        return output;
+    }
+}

@@ -1,0 +1,26 @@
+package wan.sampling;
+
+import org.jspecify.annotations.Nullable;
+import wan.op.HostTensor;
+import wan.op.PassObserver;
+import wan.session.Pass;
+
+/** Follows a run. */
+public interface RunListener {
+    /** Follows nothing. */
+    RunListener NONE = new RunListener() {};
+
+    /** Called before each pass; what it returns watches the pass. */
+    default PassObserver passStarted(Pass pass) {
+        return PassObserver.NONE;
+    }
+
+    /**
+     * Called after each pass.
+     *
+     * @param latents the model's input, [B, f, C, H, W]
+     * @param flow its prediction, or null where the plan does not need it
+     * @param x0 the clean latents that it means, or null likewise
+     */
+    default void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {}
+}
