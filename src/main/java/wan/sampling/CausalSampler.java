@@ -1,6 +1,7 @@
 package wan.sampling;
 
 import org.jspecify.annotations.Nullable;
+import wan.model.WanModel;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -37,13 +38,29 @@ public final class CausalSampler {
     }
 
     /**
-     * Runs the plan.
+     * A session with caches of the plan's size.
      *
-     * @param batch samples; the session's
-     * @param channels latent channels
+     * @param promptEmbeds [B, textLen, textDim]
+     */
+    public Session open(WanModel model, HostTensor promptEmbeds) {
+        RunSettings settings = plan.settings();
+        return new Session(
+                model,
+                promptEmbeds,
+                settings.latentHeight(),
+                settings.latentWidth(),
+                settings.cacheFrames(),
+                plan.numLayers());
+    }
+
+    /**
+     * Runs the plan in a session of {@link #open}.
+     *
      * @return clean latents of all frames, [B, T, C, H, W]; zeros where the plan ends before
      */
-    public HostTensor run(Session session, int batch, int channels, RunListener listener) {
+    public HostTensor run(Session session, RunListener listener) {
+        int batch = session.batch();
+        int channels = session.model().config().inDim();
         RunSettings settings = plan.settings();
         int h = settings.latentHeight();
         int w = settings.latentWidth();

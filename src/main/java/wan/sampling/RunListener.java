@@ -6,14 +6,13 @@ import wan.op.PassObserver;
 import wan.session.Pass;
 
 /** Follows a run. */
+@FunctionalInterface
 public interface RunListener {
     /** Follows nothing. */
-    RunListener NONE = new RunListener() {};
+    RunListener NONE = pass -> PassObserver.NONE;
 
     /** Called before each pass; what it returns watches the pass. */
-    default PassObserver passStarted(Pass pass) {
-        return PassObserver.NONE;
-    }
+    PassObserver passStarted(Pass pass);
 
     /**
      * Called after each pass.

@@ -84,6 +84,16 @@ public final class Session implements AutoCloseable {
         return null;
     }
 
+    /** Samples that run side by side. */
+    public int batch() {
+        return batch;
+    }
+
+    /** The model that runs. */
+    public WanModel model() {
+        return model;
+    }
+
     /** The cached keys of one layer, rotated, at the given pages: [B, pages * S, N, d]. */
     public HostTensor keys(int layer, List<Integer> pages) {
         return cached(layer, 0, pages);

@@ -1,0 +1,122 @@
+package capture;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import wan.op.AttentionKind;
+import wan.op.Quantity;
+import wan.op.Shape;
+import wan.op.UsageException;
+import wan.session.Pass;
+import wan.session.PassId;
+
+/**
+ * What is captured of a run: which layers, attentions, passes, heads and quantities. All of it comes from one run.
+ *
+ * @param layers 0-based, ascending
+ * @param kinds self- or cross-attention or both
+ * @param passes which passes of each frame block
+ * @param heads 0-based, ascending
+ * @param quantities what of each attention
+ */
+public record CapturePlan(
+        List<Integer> layers,
+        Set<AttentionKind> kinds,
+        PassChoice passes,
+        List<Integer> heads,
+        Set<Quantity> quantities) {
+    /**
+     * One tensor that a capture delivers.
+     *
+     * @param name in the result file
+     * @param quantity what it is
+     * @param shape as {@link Quantity} says
+     */
+    public record Item(String name, Quantity quantity, Shape shape) {}
+
+    /** Copies the collections and refuses empty ones. */
+    public CapturePlan {
+        layers = List.copyOf(layers);
+        kinds = Set.copyOf(kinds);
+        heads = List.copyOf(heads);
+        quantities = Set.copyOf(quantities);
+        if (layers.isEmpty() || kinds.isEmpty() || heads.isEmpty() || quantities.isEmpty()) {
+            throw new UsageException("capture: expected at least one layer, attention, head and quantity");
+        }
+    }
+
+    /**
+     * The reference script's capture: self-attention frame logits of the first denoising step, all heads.
+     *
+     * @param numHeads heads of the model
+     * @param layers 0-based
+     */
+    public static CapturePlan frameLogits(int numHeads, Integer... layers) {
+        return new CapturePlan(
+                List.of(layers),
+                EnumSet.of(AttentionKind.SELF),
+                PassChoice.FIRST,
+                IndexList.parse("heads", "all", numHeads, ""),
+                EnumSet.of(Quantity.FRAME_LOGITS));
+    }
+
+    /** Passes that are captured, in order. */
+    public List<Pass> captured(List<Pass> all, int numSteps) {
+        return all.stream().filter(pass -> passes.includes(pass.id(), numSteps)).toList();
+    }
+
+    /** How many layers the last captured pass has to run. */
+    public int layersNeeded() {
+        return layers.getLast() + 1;
+    }
+
+    /**
+     * The tensors of one pass.
+     *
+     * @param run the sizes of the run
+     */
+    public List<Item> items(Pass pass, RunGeometry run) {
+        List<Item> items = new ArrayList<>();
+        for (int layer : layers) {
+            for (AttentionKind kind : AttentionKind.values()) {
+                if (!kinds.contains(kind)) {
+                    continue;
+                }
+                for (Quantity quantity : Quantity.values()) {
+                    if (quantities.contains(quantity)) {
+                        Shape shape = shape(pass, kind, quantity, run);
+                        items.add(new Item(name(pass.id(), layer, kind, quantity), quantity, shape));
+                    }
+                }
+            }
+        }
+        return items;
+    }
+
+    Shape shape(Pass pass, AttentionKind kind, Quantity quantity, RunGeometry run) {
+        long f = pass.frames();
+        long queries = f * run.frameSeqLen();
+        boolean self = kind == AttentionKind.SELF;
+        long groups = self ? pass.placement().attended().size() : run.textLen();
+        long keys = self ? groups * run.frameSeqLen() : run.textLen();
+        return switch (quantity) {
+            case FRAME_LOGITS, FRAME_MASS -> Shape.of(run.batch(), heads.size(), f, groups);
+            case KEY_LOGITS -> Shape.of(run.batch(), heads.size(), f, keys);
+            case QUERY_LOGITS -> Shape.of(run.batch(), heads.size(), queries, groups);
+            case TOKEN_LOGITS -> Shape.of(run.batch(), heads.size(), queries, keys);
+        };
+    }
+
+    /** The name of a tensor in a result file, for example {@code block1.step0.layer3.frame_logits}. */
+    public static String name(PassId pass, int layer, AttentionKind kind, Quantity quantity) {
+        String what = switch (quantity) {
+            case FRAME_LOGITS -> "frame_logits";
+            case FRAME_MASS -> "frame_mass";
+            case KEY_LOGITS -> "key_logits";
+            case QUERY_LOGITS -> "query_logits";
+            case TOKEN_LOGITS -> kind == AttentionKind.SELF ? "self_logits" : "logits";
+        };
+        return pass.label() + ".layer" + layer + "." + (kind == AttentionKind.CROSS ? "cross_" : "") + what;
+    }
+}
