@@ -64,7 +64,8 @@ public final class CausalSampler {
         RunSettings settings = plan.settings();
         int h = settings.latentHeight();
         int w = settings.latentWidth();
-        HostTensor start = noise.initial(Shape.of(batch, settings.generatedFrames(), channels, h, w));
+        Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
+        HostTensor start = new HostTensor(generated, noise.initial(generated));
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
         if (initialLatent != null) {
             output.setFrames(0, initialLatent);
@@ -84,7 +85,8 @@ public final class CausalSampler {
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
                 int step = pass.id().step();
                 if (step < plan.timesteps().size() - 1) {
-                    HostTensor fresh = noise.renoise(pass.id().frameBlock(), step, x0.shape());
+                    HostTensor fresh =
+                            new HostTensor(x0.shape(), noise.renoise(pass.id().frameBlock(), step, x0.shape()));
                     renoised = scheduler.addNoise(x0, fresh, plan.timesteps().get(step + 1));
                 } else {
                     output.setFrames(pass.firstFrame(), x0);

@@ -1,0 +1,53 @@
+package wan.sampling;
+
+import wan.model.WanConfig;
+import wan.session.Pass;
+
+/**
+ * What a run costs, counted from its plan: floating-point operations (a multiply-add is two) and bytes.
+ *
+ * @param config sizes of the model
+ * @param batch samples
+ * @param frameSeqLen tokens of a frame, S
+ */
+public record RunCost(WanConfig config, int batch, int frameSeqLen) {
+    /** Operations of one layer in one pass: eight projections, two attentions, the feed-forward network. */
+    public double layerFlops(Pass pass) {
+        double queries = (double) batch * pass.frames() * frameSeqLen;
+        double keys = (double) pass.placement().attended().size() * frameSeqLen;
+        double dim = config.dim();
+        double linear = queries * dim * (6 * dim + 2.0 * config.ffnDim());
+        double attention = 2 * queries * dim * (keys + config.textLen());
+        return 2 * (linear + attention);
+    }
+
+    /** Operations of one pass; embeddings and head, below a thousandth of it, are not counted. */
+    public double flops(Pass pass) {
+        return pass.numLayers() * layerFlops(pass);
+    }
+
+    /** Operations of a whole run. */
+    public double flops(RunPlan plan) {
+        return plan.passes().stream().mapToDouble(this::flops).sum();
+    }
+
+    /** Float32 keys and values of all frames and of the text, for every layer that runs. */
+    public long cacheBytes(RunPlan plan) {
+        long tokens = (long) plan.settings().cacheFrames() * frameSeqLen + config.textLen();
+        return 2L * Float.BYTES * batch * tokens * config.dim() * plan.numLayers();
+    }
+
+    /** Float32 activations of the largest pass: about seven rows of dim and one of ffnDim per token live at once. */
+    public long activationBytes(RunPlan plan) {
+        int frames = plan.passes().stream().mapToInt(Pass::frames).max().orElse(0);
+        return (long) Float.BYTES * batch * frames * frameSeqLen * (10L * config.dim() + config.ffnDim());
+    }
+
+    /** Parameters of the layers and embeddings that run. */
+    public long parameters(RunPlan plan) {
+        long dim = config.dim();
+        long layer = 8 * dim * dim + 2 * dim * config.ffnDim();
+        long embeddings = dim * (4L * config.inDim() + config.textDim() + dim + config.freqDim() + dim + 6 * dim);
+        return embeddings + plan.numLayers() * layer;
+    }
+}
