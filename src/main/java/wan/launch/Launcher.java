@@ -1,9 +1,193 @@
 package wan.launch;
 
-/** Probe. */
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Starts {@code wan.app.Main} on a JDK that can run it: Java 25 or newer, with the Vector API and native access.
+ *
+ * <p>Environment: {@code WAN_ATTN_JAVA} (a JDK home or its java program), {@code WAN_ATTN_JAVA_OPTS} (more JVM flags, separated
+ * by spaces; they come last and win), {@code TORNADOVM_HOME} (a TornadoVM SDK, whose flags are added).
+ */
 public final class Launcher {
+    private static final String MAIN = "wan.app.Main";
+    /** What a program that was told to stop may still take to close its files. */
+    private static final int STOP_SECONDS = 20;
+
     private Launcher() {}
 
-    /** Main. */
-    public static void main(String[] args) {}
+    /**
+     * Finds the JDK, runs the program and exits as it did.
+     *
+     * @param args {@code --java} and {@code --heap} are taken, everything else goes to the program
+     */
+    public static void main(String[] args) {
+        int exitCode;
+        try {
+            exitCode = run(args, System.getenv());
+        } catch (LaunchException e) {
+            complain(e.getMessage());
+            exitCode = e.exitCode;
+        } catch (IOException e) {
+            complain("cannot start Java: " + e.getMessage());
+            exitCode = 1;
+        } catch (InterruptedException e) {
+            exitCode = 1;
+        }
+        System.exit(exitCode);
+    }
+
+    private static int run(String[] given, Map<String, String> env)
+            throws LaunchException, IOException, InterruptedException {
+        boolean mangled = System.getProperty("sun.jnu.encoding", "").startsWith("ANSI_X3.4");
+        Arguments arguments = Arguments.of(mangled ? Arguments.restored(given, Path.of("/proc/self/cmdline")) : given);
+
+        List<String> tornado = tornadoFlags(env);
+        JdkSearch search = new JdkSearch(
+                env,
+                Path.of(System.getProperty("java.home")),
+                JdkSearch.usualFolders(env, System.getProperty("user.home")));
+        Jdk jdk = choose(search, arguments.java(), !tornado.isEmpty());
+        if (!tornado.isEmpty() && !jdk.runsTornado()) {
+            complain("warning: TornadoVM is left out: it needs JVMCI (JDK " + Jdk.LOWEST + " to " + Jdk.LAST_WITH_JVMCI
+                    + "), and " + jdk.home() + " is Java " + jdk.version());
+            tornado = List.of();
+        }
+
+        List<String> command = command(jdk, arguments, tornado, env.get("WAN_ATTN_JAVA_OPTS"));
+        command.add("-Dwan.launched=true");
+        command.add("-Dwan.stderr.terminal=" + stderrIsTerminal());
+        command.add("-cp");
+        command.add(System.getProperty("java.class.path"));
+        if (mangled) {
+            command.add("-Dwan.args.encoded=true");
+        }
+        command.add(MAIN);
+        for (String argument : arguments.rest()) {
+            command.add(mangled ? URLEncoder.encode(argument, StandardCharsets.UTF_8) : argument);
+        }
+        return runAndWait(command, mangled);
+    }
+
+    /** The JDK to use: what was named, or what is found. */
+    static Jdk choose(JdkSearch search, String option, boolean forTornado) throws LaunchException {
+        Jdk jdk = search.named(option);
+        if (jdk == null && forTornado) {
+            jdk = search.find(true);
+        }
+        if (jdk == null) {
+            jdk = search.find(false);
+        }
+        if (jdk == null) {
+            throw new LaunchException(
+                    1,
+                    "no JDK " + Jdk.LOWEST + " or newer found; looked at " + search.seen()
+                            + "; install one, or name it with --java PATH or WAN_ATTN_JAVA");
+        }
+        return jdk;
+    }
+
+    /** The command up to the class path. */
+    static List<String> command(Jdk jdk, Arguments arguments, List<String> tornado, String more)
+            throws LaunchException {
+        List<String> command = new ArrayList<>();
+        command.add(jdk.executable().toString());
+        command.addAll(tornado);
+        command.add("--add-modules");
+        command.add("jdk.incubator.vector");
+        command.add("--enable-native-access=ALL-UNNAMED");
+        List<String> wishes = new ArrayList<>();
+        boolean collectorChosen = false;
+        for (String flag : more == null ? new String[0] : more.split(" ")) {
+            if (!flag.isBlank()) {
+                wishes.add(flag.strip());
+                collectorChosen |= flag.startsWith("-XX:+Use") && flag.endsWith("GC");
+            }
+        }
+        if (!collectorChosen) {
+            // Throughput counts, not pauses, and other collectors cut large arrays into regions.
+            command.add("-XX:+UseParallelGC");
+        }
+        command.add(arguments.heapFlag());
+        command.addAll(wishes);
+        return command;
+    }
+
+    private static List<String> tornadoFlags(Map<String, String> env) {
+        String home = env.get("TORNADOVM_HOME");
+        if (home == null || home.isBlank()) {
+            return List.of();
+        }
+        try {
+            return TornadoSdk.flags(Path.of(home));
+        } catch (IOException e) {
+            complain("warning: TORNADOVM_HOME=" + home + " is not used: " + e.getMessage());
+            return List.of();
+        }
+    }
+
+    private static int runAndWait(List<String> command, boolean utf8) throws IOException, InterruptedException {
+        ProcessBuilder builder = new ProcessBuilder(command).inheritIO().redirectError(ProcessBuilder.Redirect.PIPE);
+        if (utf8) {
+            builder.environment().put("LC_ALL", "C.UTF-8");
+        }
+        Process process = builder.start();
+        Runtime.getRuntime().addShutdownHook(new Thread("stop") {
+            @Override
+            public void run() {
+                end(process);
+            }
+        });
+        StderrPump pump = new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err));
+        pump.start();
+        int exitCode = process.waitFor();
+        pump.join(TimeUnit.SECONDS.toMillis(1)); // a grandchild may hold the pipe open for longer
+        return exitCode;
+    }
+
+    /** When the launcher is told to stop, so is the program; it may finish what it is writing. */
+    private static void end(Process process) {
+        process.destroy();
+        try {
+            if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
+                process.destroyForcibly();
+            }
+        } catch (InterruptedException e) {
+            process.destroyForcibly();
+        }
+    }
+
+    /** The program cannot ask: its stderr is our pipe. */
+    private static boolean stderrIsTerminal() {
+        Path link = Path.of("/proc/self/fd/2");
+        try {
+            if (Files.isSymbolicLink(link)) {
+                String target = Files.readSymbolicLink(link).toString();
+                return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
+            }
+            if (Files.isExecutable(Path.of("/bin/test"))) {
+                return new ProcessBuilder("/bin/test", "-t", "2")
+                                .inheritIO()
+                                .start()
+                                .waitFor()
+                        == 0;
+            }
+        } catch (IOException | InterruptedException e) {
+            return false;
+        }
+        return System.console() != null;
+    }
+
+    private static void complain(String line) {
+        System.err.println("wan-attn: " + line);
+    }
 }

@@ -1,0 +1,106 @@
+package wan.app;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+import wan.op.UsageException;
+import wan.op.WanException;
+
+/**
+ * How a failure is told: one line on stderr, and an exit code. A stack trace comes only on {@code --stacktrace}, or when the
+ * failure is ours.
+ *
+ * @param stacktrace whether to show where it came from
+ */
+record Failures(boolean stacktrace) {
+    static final int FAILED = 1;
+    static final int BAD_USAGE = 2;
+
+    /** Tells what a command threw; returns the exit code. */
+    int report(Throwable thrown) {
+        Throwable e = thrown;
+        while ((e instanceof ExecutionException
+                        || e instanceof CompletionException
+                        || e instanceof UncheckedIOException)
+                && e.getCause() != null) {
+            e = e.getCause();
+        }
+        return switch (e) {
+            case UsageException usage -> tell(usage, usage.getMessage(), BAD_USAGE);
+            case WanException failure -> tell(failure, failure.getMessage(), FAILED);
+            case OutOfMemoryError memory -> tell(memory, describe(memory), FAILED);
+            case IOException io -> tell(io, describe(io), FAILED);
+            default -> {
+                System.err.println(Main.NAME + ": internal error, please report it with the lines below");
+                thrown.printStackTrace();
+                yield FAILED;
+            }
+        };
+    }
+
+    /** Tells what is wrong with the command line itself; returns the exit code. */
+    int reportUsage(ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        String message = describe(e);
+        return tell(e, message + (message.endsWith("?") ? " See " : "; see ") + command.getCommandSpec().qualifiedName() + " --help", BAD_USAGE);
+    }
+
+    private int tell(Throwable e, @Nullable String message, int exitCode) {
+        String text = message == null ? e.getClass().getSimpleName() : message;
+        System.err.println(Main.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
+        if (stacktrace) {
+            e.printStackTrace();
+        }
+        return exitCode;
+    }
+
+    private static String describe(ParameterException e) {
+        if (e instanceof UnmatchedArgumentException unmatched
+                && !unmatched.getUnmatched().isEmpty()) {
+            String given = unmatched.getUnmatched().getFirst();
+            boolean command = !unmatched.isUnknownOption()
+                    && !e.getCommandLine().getSubcommands().isEmpty();
+            String kind =
+                    unmatched.isUnknownOption() ? "unknown option" : command ? "unknown command" : "unexpected value";
+            List<String> near = unmatched.getSuggestions();
+            return kind + " '" + given + "'"
+                    + (near.isEmpty() ? "" : "; did you mean " + String.join(" or ", near) + "?");
+        }
+        String message = String.valueOf(e.getMessage());
+        return message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1);
+    }
+
+    private static String describe(OutOfMemoryError e) {
+        Runtime runtime = Runtime.getRuntime();
+        double gib = 1L << 30;
+        return "out of memory (%s): %.1f of at most %.1f GiB of Java heap in use; allow more with --heap SIZE"
+                .formatted(
+                        e.getMessage(),
+                        (runtime.totalMemory() - runtime.freeMemory()) / gib,
+                        runtime.maxMemory() / gib);
+    }
+
+    private static String describe(IOException e) {
+        if (e instanceof FileSystemException file && file.getFile() != null) {
+            String reason = switch (file) {
+                case NoSuchFileException missing -> "no such file or folder";
+                case AccessDeniedException denied -> "permission denied";
+                case FileAlreadyExistsException exists -> "exists already";
+                default -> file.getReason() == null ? file.getClass().getSimpleName() : file.getReason();
+            };
+            return file.getFile() + ": " + reason;
+        }
+        return e.getMessage() == null ? e.toString() : e.getMessage();
+    }
+}

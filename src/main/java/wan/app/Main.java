@@ -1,0 +1,137 @@
+package wan.app;
+
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/**
+ * The root of the command line: {@code wan-attn COMMAND ...}.
+ *
+ * <p>Exit codes: 0 done, 1 failed, 2 bad usage, 128 + n ended by signal n. Results go to stdout, diagnostics to stderr.
+ */
+@Command(
+        name = "wan-attn",
+        description = "Runs the causal Wan2.1 (Self-Forcing) video model and captures its attention logits.",
+        versionProvider = Main.Version.class,
+        usageHelpAutoWidth = true,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            CompletionCommand.class,
+        },
+        footer = {
+            "",
+            "Environment:",
+            "  WAN_ATTN_JAVA       the JDK to run on, as --java",
+            "  WAN_ATTN_JAVA_OPTS  more flags for the JVM, separated by spaces",
+            "  TORNADOVM_HOME      a TornadoVM SDK: its flags are added for the GPU",
+            "",
+            "Exit codes: 0 done, 1 failed, 2 bad usage."
+        })
+public final class Main implements Callable<Integer> {
+    static final String NAME = "wan-attn";
+    static final String STACKTRACE = "--stacktrace";
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private CommandSpec spec;
+
+    @Option(names = STACKTRACE, scope = ScopeType.INHERIT, description = "Show where an error came from.")
+    @SuppressWarnings("UnusedVariable") // stands here for the help; run() looks for it before anything is parsed
+    private boolean stacktrace;
+
+    @Option(
+            names = "--java",
+            paramLabel = "PATH",
+            description = "Run on this JDK 25 or newer (its home, or its java). Taken anywhere on the line.")
+    @SuppressWarnings("UnusedVariable") // stands here for the help; wan.launch takes it
+    private String java = "";
+
+    @Option(
+            names = "--heap",
+            paramLabel = "SIZE",
+            description = "The most Java heap, as 20g or 60%% of memory (default: 75%%); mapped weights lie outside it."
+                    + " Taken anywhere on the line.")
+    @SuppressWarnings("UnusedVariable") // stands here for the help; wan.launch takes it
+    private String heap = "";
+
+    private Main() {}
+
+    /**
+     * Runs one command and ends the JVM with its exit code.
+     *
+     * @param args the command line
+     */
+    public static void main(String[] args) {
+        if (Boolean.getBoolean("wan.launched")) {
+            // A launcher that was killed outright could not pass that on.
+            ProcessHandle.current().parent().ifPresent(Main::endWith);
+        }
+        String[] decoded = args;
+        if (Boolean.getBoolean("wan.args.encoded")) {
+            decoded = Arrays.stream(args)
+                    .map(arg -> URLDecoder.decode(arg, StandardCharsets.UTF_8))
+                    .toArray(String[]::new);
+        }
+        Stdout stdout = Stdout.install();
+        int exitCode = run(decoded);
+        System.exit(stdout.finish() || exitCode != 0 ? exitCode : 1);
+    }
+
+    @SuppressWarnings("FutureReturnValueIgnored") // nothing waits for it
+    private static void endWith(ProcessHandle launcher) {
+        launcher.onExit().thenRun(() -> System.exit(Failures.FAILED));
+    }
+
+    /** Runs one command on the present System.out and System.err, and returns its exit code. */
+    static int run(String... args) {
+        Failures failures = new Failures(List.of(args).contains(STACKTRACE));
+        try {
+            return commandLine(failures).execute(args);
+        } catch (Throwable e) { // picocli passes on what is not an Exception
+            return failures.report(e);
+        }
+    }
+
+    /** The whole command line, as it is parsed, documented and completed. */
+    static CommandLine commandLine(Failures failures) {
+        CommandLine root = new CommandLine(new Main());
+        for (CommandLine command : root.getSubcommands().values()) {
+            command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
+        }
+        root.getCommandSpec().mixinStandardHelpOptions(true);
+        root.setCaseInsensitiveEnumValuesAllowed(true);
+        root.setUsageHelpAutoWidth(true);
+        root.setParameterExceptionHandler((e, args) -> failures.reportUsage(e));
+        root.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
+        return root;
+    }
+
+    @Override
+    public Integer call() {
+        throw new ParameterException(
+                spec.commandLine(),
+                "expected a command: " + String.join(", ", spec.subcommands().keySet()));
+    }
+
+    /** The version in the jar's manifest, and the Java that runs it. */
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Main.class.getPackage().getImplementationVersion();
+            return new String[] {
+                NAME + " " + (version == null ? "(not packaged)" : version),
+                "Java " + Runtime.version() + " in " + System.getProperty("java.home")
+            };
+        }
+    }
+}

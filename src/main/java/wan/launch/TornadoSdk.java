@@ -1,0 +1,72 @@
+package wan.launch;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The flags a JVM needs for TornadoVM, from the SDK's own list.
+ *
+ * <p>An SDK brings {@code tornado-argfile.template} with the placeholder <code>${TORNADOVM_HOME}</code>, and its own tool
+ * expands it to {@code tornado-argfile}. The template comes first here: it stays right when the SDK is moved.
+ */
+final class TornadoSdk {
+    private static final String PLACEHOLDER = "${TORNADOVM_HOME}";
+
+    private TornadoSdk() {}
+
+    /**
+     * Reads the flags.
+     *
+     * @param home the folder {@code TORNADOVM_HOME} names
+     * @return the flags in order, one argument each
+     * @throws IOException when the folder holds no usable SDK; the message says why
+     */
+    static List<String> flags(Path home) throws IOException {
+        Path file = home.resolve("tornado-argfile.template");
+        if (!Files.isRegularFile(file)) {
+            file = home.resolve("tornado-argfile");
+        }
+        if (!Files.isRegularFile(file)) {
+            throw new IOException("no tornado-argfile in it");
+        }
+        if (!Files.isDirectory(home.resolve("share").resolve("java").resolve("tornado"))) {
+            throw new IOException("no share/java/tornado in it");
+        }
+        List<String> flags = new ArrayList<>();
+        for (String line : Files.readAllLines(file)) {
+            String flag = line.strip();
+            if (flag.isEmpty() || flag.startsWith("#")) {
+                continue;
+            }
+            int space = flag.indexOf(' ');
+            String name = space < 0 ? flag : flag.substring(0, space);
+            flags.add(expand(name, home));
+            if (space >= 0) {
+                String value = expand(flag.substring(space).strip(), home);
+                flags.add(name.endsWith("module-path") ? withoutWorkingFolder(value) : value);
+            }
+        }
+        // A kernel that does not compile would otherwise run as plain Java, slowly and perhaps wrongly.
+        flags.add("-Dtornado.recover.bailout=False");
+        return flags;
+    }
+
+    private static String expand(String text, Path home) {
+        return text.replace(PLACEHOLDER, home.toString()).replace("\"", "");
+    }
+
+    /** Any jar in the folder the user happens to stand in would be a module, or an error. */
+    private static String withoutWorkingFolder(String modulePath) {
+        StringBuilder kept = new StringBuilder();
+        for (String entry : modulePath.split(File.pathSeparator)) {
+            if (!entry.equals(".") && !entry.isEmpty()) {
+                kept.append(kept.length() == 0 ? "" : File.pathSeparator).append(entry);
+            }
+        }
+        return kept.toString();
+    }
+}
