@@ -1,0 +1,457 @@
+package wan.jvm;
+
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import wan.op.AttentionTap;
+import wan.op.Dyn;
+import wan.op.Grid;
+import wan.op.KvTensor;
+import wan.op.Linear;
+import wan.op.Ops;
+import wan.op.Quantity;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.TensorView;
+import wan.op.UsageException;
+import wan.op.WanException;
+
+/**
+ * The JVM backend: every operation is computed when it is called, on all threads, and is done when the call returns.
+ *
+ * <p>For one calling thread at a time. An interrupt of that thread is seen before the next operation, which then throws
+ * {@link CancellationException}. Results are the same bits for any number of threads.
+ */
+public final class JvmOps implements Ops {
+    private static final System.Logger LOG = System.getLogger(JvmOps.class.getName());
+
+    private final Workers workers;
+    private final Kernels kernels;
+    private final ScratchPool pool = new ScratchPool();
+
+    /**
+     * A backend with threads and packed parameters of its own; close it.
+     *
+     * @throws UsageException if the vector kernels are asked for and this Java has no Vector API
+     */
+    public JvmOps(JvmOptions options) {
+        workers = new Workers(options.threads());
+        kernels = kernels(options.kernels(), workers);
+    }
+
+    private static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
+        LOG.log(System.Logger.Level.DEBUG, "kernels {0}", kind);
+        return new ScalarKernels(workers);
+    }
+
+    @Override
+    public String backend() {
+        return "jvm";
+    }
+
+    /** Which kernels compute, as provenance shows it: {@code vector-512}, {@code scalar}. */
+    public String kernels() {
+        return kernels.name();
+    }
+
+    @Override
+    public Scope scope() {
+        return pool.scope();
+    }
+
+    @Override
+    public Tensor scratch(Shape shape) {
+        return pool.take(shape, "scratch");
+    }
+
+    @Override
+    public void write(Tensor target, float[] values) {
+        float[] to = values("write", target);
+        if (values.length != to.length) {
+            throw WanException.mismatch("write", to.length + " values for " + target.shape(), values.length, "");
+        }
+        System.arraycopy(values, 0, to, 0, to.length);
+    }
+
+    @Override
+    public float[] read(Tensor source) {
+        return values("read", source).clone();
+    }
+
+    @Override
+    public Tensor parameter(TensorView view) {
+        return new HeapTensor(view.shape(), view.toFloats());
+    }
+
+    @Override
+    public Linear linearWeights(TensorView weight, TensorView bias) {
+        return new JvmLinear(weight, bias);
+    }
+
+    @Override
+    public Tensor linear(Tensor x, Linear weights) {
+        return linear("linear", x, weights, Epilogue.STORE);
+    }
+
+    @Override
+    public Tensor linearGelu(Tensor x, Linear weights) {
+        return linear("linearGelu", x, weights, Epilogue.GELU);
+    }
+
+    private Tensor linear(String op, Tensor x, Linear weights, Epilogue epilogue) {
+        JvmLinear w = own(op, x, weights);
+        HeapTensor y = pool.take(Shape.of(x.shape().dim(0), w.outFeatures()), op);
+        linearInto(op, x, w, epilogue, y);
+        return y;
+    }
+
+    @Override
+    public void linearResidual(Tensor residual, Tensor x, Linear weights) {
+        JvmLinear w = own("linearResidual", x, weights);
+        linearInto("linearResidual", x, w, Epilogue.ADD, residual);
+    }
+
+    @Override
+    public void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow) {
+        String op = "linearGatedResidual";
+        JvmLinear w = own(op, x, weights);
+        int entries = entries(op, modulation, x.shape().dim(0), w.outFeatures(), gateRow);
+        Epilogue gated = new Epilogue(
+                Epilogue.Kind.ADD_GATED,
+                values(op, modulation),
+                gateRow * w.outFeatures(),
+                modulation.shape().dim(1) * w.outFeatures(),
+                Math.max(1, x.shape().dim(0) / entries));
+        linearInto(op, x, w, gated, residual);
+    }
+
+    /** The parameters as this backend's own, once x fits them. */
+    private static JvmLinear own(String op, Tensor x, Linear weights) {
+        if (!(weights instanceof JvmLinear own)) {
+            throw WanException.mismatch(op, "parameters of the jvm backend", weights, "");
+        }
+        if (x.shape().rank() != 2 || x.shape().dim(1) != own.inFeatures()) {
+            throw WanException.mismatch(op + " " + own.name(), "x [R, " + own.inFeatures() + "]", x.shape(), "");
+        }
+        return own;
+    }
+
+    private void linearInto(String op, Tensor x, JvmLinear weights, Epilogue epilogue, Tensor y) {
+        int rows = x.shape().dim(0);
+        expect(op + " " + weights.name(), y, rows, weights.outFeatures());
+        float[] from = values(op, x);
+        float[] to = values(op, y);
+        if (x.equals(y)) {
+            throw new WanException(op + " " + weights.name() + ": x and the residual are the same tensor");
+        }
+        begin(op);
+        kernels.linear(from, rows, weights, epilogue, to);
+    }
+
+    @Override
+    public Tensor silu(Tensor x) {
+        float[] from = values("silu", x);
+        HeapTensor y = pool.take(x.shape(), "silu");
+        begin("silu");
+        kernels.silu(from, y.values("silu"));
+        return y;
+    }
+
+    @Override
+    public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
+        int dim = rowLength("rmsNorm", x);
+        expect("rmsNorm weight", weight, dim);
+        float[] from = values("rmsNorm", x);
+        float[] w = values("rmsNorm", weight);
+        HeapTensor y = pool.take(x.shape(), "rmsNorm");
+        begin("rmsNorm");
+        kernels.rmsNorm(from, w, eps, y.values("rmsNorm"));
+        return y;
+    }
+
+    @Override
+    public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
+        String op = "layerNorm";
+        int dim = rowLength(op, x);
+        expect(op + " weight", weight, dim);
+        expect(op + " bias", bias, dim);
+        int rows = Math.max(1, x.shape().dim(0));
+        return layerNorm(op, x, new RowAffine(values(op, weight), 0, 0, values(op, bias), 0, 0, rows), eps);
+    }
+
+    @Override
+    public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
+        String op = "layerNormModulate";
+        int dim = rowLength(op, x);
+        entries(op, modulation, x.shape().dim(0), dim, shiftRow);
+        int entries = entries(op, modulation, x.shape().dim(0), dim, scaleRow);
+        float[] m = values(op, modulation);
+        int rowsPerEntry = Math.max(1, x.shape().dim(0) / entries);
+        int stride = modulation.shape().dim(1) * dim;
+        return layerNorm(op, x, new RowAffine(m, scaleRow * dim, 1, m, shiftRow * dim, stride, rowsPerEntry), eps);
+    }
+
+    private Tensor layerNorm(String op, Tensor x, RowAffine affine, float eps) {
+        float[] from = values(op, x);
+        HeapTensor y = pool.take(x.shape(), op);
+        begin(op);
+        kernels.layerNorm(from, x.shape().dim(1), affine, eps, y.values(op));
+        return y;
+    }
+
+    @Override
+    public Tensor modulation(Tensor table, Tensor embedding) {
+        String op = "modulation";
+        if (table.shape().rank() != 3 || table.shape().dim(0) != 1) {
+            throw WanException.mismatch(op + " table", "[1, rows, dim]", table.shape(), "");
+        }
+        int rows = table.shape().dim(1);
+        int dim = table.shape().dim(2);
+        int width = rowLength(op, embedding);
+        if (width != rows * dim && width != dim) {
+            throw WanException.mismatch(
+                    op, "embedding [E, " + rows * dim + "] or [E, " + dim + "]", embedding.shape(), "");
+        }
+        int entries = embedding.shape().dim(0);
+        float[] base = values(op, table);
+        float[] added = values(op, embedding);
+        HeapTensor out = pool.take(Shape.of(entries, rows, dim), op);
+        float[] to = out.values(op);
+        begin(op);
+        for (int entry = 0; entry < entries; entry++) {
+            for (int i = 0; i < rows * dim; i++) {
+                to[entry * rows * dim + i] = base[i] + added[entry * width + i % width];
+            }
+        }
+        return out;
+    }
+
+    @Override
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+        int dim = rowLength("rope", x);
+        if (numHeads < 1 || dim % (2 * numHeads) != 0) {
+            throw WanException.mismatch("rope", "rows of " + numHeads + " heads of even size", x.shape(), "");
+        }
+        int rows = x.shape().dim(0);
+        if (grid.tokens() < 1 || rows % grid.tokens() != 0) {
+            throw WanException.mismatch("rope", "a multiple of " + grid.tokens() + " rows for " + grid, x.shape(), "");
+        }
+        float[] values = values("rope", x);
+        begin("rope");
+        Rope rope = new Rope(grid, dim / numHeads, startFrame.get(0));
+        workers.ranges(rows, 32, (from, to) -> rope.apply(values, numHeads, from, to));
+    }
+
+    @Override
+    public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, kernels.kvTile());
+    }
+
+    @Override
+    public void release(KvTensor cache) {
+        own("release", cache).release();
+    }
+
+    @Override
+    public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
+        PagedKv kv = own("append", cache);
+        long rows = (long) kv.batch() * pages.count() * kv.pageTokens();
+        expect("append k", k, rows, (long) kv.numHeads() * kv.headDim());
+        expect("append v", v, rows, (long) kv.numHeads() * kv.headDim());
+        float[] keys = values("append", k);
+        float[] values = values("append", v);
+        begin("append");
+        int slots = kv.batch() * pages.count();
+        for (int slot = 0; slot < slots; slot++) {
+            kv.allocate(slot / pages.count(), pages.get(slot % pages.count()));
+        }
+        workers.run(slots * kv.numHeads(), (task, _) -> {
+            int slot = task / kv.numHeads();
+            int sample = slot / pages.count();
+            int page = pages.get(slot % pages.count());
+            kv.append(sample, page, task % kv.numHeads(), keys, values, slot * kv.pageTokens());
+        });
+    }
+
+    @Override
+    public float[] read(KvTensor cache, int which, int[] pages) {
+        PagedKv kv = own("read", cache);
+        if (which != 0 && which != 1) {
+            throw WanException.mismatch("read", "0 for keys or 1 for values", which, "");
+        }
+        Shape shape = Shape.of(kv.batch(), (long) pages.length * kv.pageTokens(), kv.numHeads(), kv.headDim());
+        float[] out = new float[shape.intSize()];
+        for (int sample = 0; sample < kv.batch(); sample++) {
+            for (int i = 0; i < pages.length; i++) {
+                kv.read(which, sample, pages[i], out, (sample * pages.length + i) * kv.pageTokens());
+            }
+        }
+        return out;
+    }
+
+    @Override
+    public Tensor attention(
+            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        String op = "attention";
+        PagedKv kv = own(op, cache);
+        int dim = kv.numHeads() * kv.headDim();
+        if (q.shape().rank() != 2 || q.shape().dim(1) != dim || q.shape().dim(0) % kv.batch() != 0) {
+            throw WanException.mismatch(op, "q [" + kv.batch() + " * Lq, " + dim + "]", q.shape(), "");
+        }
+        int queries = q.shape().dim(0) / kv.batch();
+        if (queryGroupTokens < 1 || queries % queryGroupTokens != 0) {
+            throw WanException.mismatch(op, "Lq a multiple of " + queryGroupTokens, queries, "");
+        }
+        if (keyGroupTokens < 1 || kv.pageTokens() % keyGroupTokens != 0) {
+            throw WanException.mismatch(op, "a key group that divides " + kv.pageTokens(), keyGroupTokens, "");
+        }
+        int[] attended = attended(kv, pages);
+        float[] from = values(op, q);
+        HeapTensor out = pool.take(q.shape(), op);
+        begin(op);
+        AttentionCall call = new AttentionCall(from, queries, kv, attended);
+        Set<Quantity> wanted = tap.wanted();
+        if (wanted.isEmpty()) {
+            kernels.attention(call, out.values(op), null);
+        } else {
+            watched(call, out.values(op), queryGroupTokens, keyGroupTokens, wanted, tap);
+        }
+        return out;
+    }
+
+    private void watched(
+            AttentionCall call,
+            float[] out,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            Set<Quantity> wanted,
+            AttentionTap tap) {
+        int[] heads = tap.heads();
+        for (int i = 0; i < heads.length; i++) {
+            if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1) || heads[i] >= call.cache().numHeads()) {
+                throw WanException.mismatch(
+                        "attention tap",
+                        "ascending heads below " + call.cache().numHeads(),
+                        Arrays.toString(heads),
+                        "");
+            }
+        }
+        if (wanted.contains(Quantity.FRAME_MASS)) {
+            FrameMass mass = new FrameMass(call, queryGroupTokens, keyGroupTokens, heads, kernels.massTileQueries());
+            kernels.attention(call, out, mass);
+            mass.deliver(tap);
+        } else {
+            kernels.attention(call, out, null);
+        }
+        Set<Quantity> means = EnumSet.copyOf(wanted);
+        means.retainAll(MeanLogits.QUANTITIES);
+        if (!means.isEmpty()) {
+            new MeanLogits(call, queryGroupTokens, keyGroupTokens).deliver(tap, workers);
+        }
+        if (wanted.contains(Quantity.TOKEN_LOGITS)) {
+            kernels.tokenLogits(call, tap);
+        }
+    }
+
+    /** The pages of a call, each of which must have been written. */
+    private static int[] attended(PagedKv kv, Dyn pages) {
+        if (pages.count() == 0) {
+            throw WanException.mismatch("attention", "at least one page", pages, "");
+        }
+        int[] attended = new int[pages.count()];
+        for (int i = 0; i < attended.length; i++) {
+            attended[i] = pages.get(i);
+            for (int sample = 0; sample < kv.batch(); sample++) {
+                float[] _ = kv.keys(sample, attended[i]);
+            }
+        }
+        return attended;
+    }
+
+    @Override
+    public Tensor patchify(Tensor latents) {
+        Shape shape = latents.shape();
+        if (shape.rank() != 5 || shape.dim(3) % 2 != 0 || shape.dim(4) % 2 != 0) {
+            throw WanException.mismatch("patchify", "[batch, frames, channels, even, even]", shape, "");
+        }
+        Patches patches = new Patches(shape.dim(0), shape.dim(1), shape.dim(2), shape.dim(3) / 2, shape.dim(4) / 2);
+        float[] from = values("patchify", latents);
+        HeapTensor out = pool.take(patches.patchShape(), "patchify");
+        begin("patchify");
+        patches.cut(from, out.values("patchify"));
+        return out;
+    }
+
+    @Override
+    public Tensor unpatchify(Tensor patches, Grid grid) {
+        int width = rowLength("unpatchify", patches);
+        int rows = patches.shape().dim(0);
+        if (width % 4 != 0 || grid.tokens() < 1 || rows % grid.tokens() != 0) {
+            throw WanException.mismatch(
+                    "unpatchify", "[batch * " + grid.tokens() + ", 4 channels]", patches.shape(), "");
+        }
+        Patches layout = new Patches(rows / grid.tokens(), grid.frames(), width / 4, grid.rows(), grid.columns());
+        float[] from = values("unpatchify", patches);
+        HeapTensor out = pool.take(layout.latentShape(), "unpatchify");
+        begin("unpatchify");
+        layout.join(from, out.values("unpatchify"));
+        return out;
+    }
+
+    @Override
+    public void close() {
+        workers.close();
+        kernels.close();
+    }
+
+    /** The one place where a pass can be stopped. */
+    private static void begin(String op) {
+        if (Thread.interrupted()) {
+            throw new CancellationException(op + ": stopped by an interrupt");
+        }
+    }
+
+    private static float[] values(String op, Tensor tensor) {
+        if (tensor instanceof HeapTensor own) {
+            return own.values(op);
+        }
+        throw WanException.mismatch(op, "a tensor of the jvm backend", tensor, "");
+    }
+
+    private static PagedKv own(String op, KvTensor cache) {
+        if (cache instanceof PagedKv own) {
+            return own;
+        }
+        throw WanException.mismatch(op, "a cache of the jvm backend", cache, "");
+    }
+
+    /** The last extent of [R, features]. */
+    private static int rowLength(String op, Tensor x) {
+        if (x.shape().rank() != 2 || x.shape().dim(1) == 0) {
+            throw WanException.mismatch(op, "[R, features]", x.shape(), "");
+        }
+        return x.shape().dim(1);
+    }
+
+    private static void expect(String where, Tensor tensor, long... dims) {
+        Shape expected = Shape.of(dims);
+        if (!tensor.shape().equals(expected)) {
+            throw WanException.mismatch(where, expected, tensor.shape(), "");
+        }
+    }
+
+    /** The entries of a modulation [E, rows, dim] for this many rows of an activation. */
+    private static int entries(String op, Tensor modulation, int rows, int dim, int row) {
+        Shape shape = modulation.shape();
+        if (shape.rank() != 3 || shape.dim(2) != dim || shape.dim(0) == 0 || rows % shape.dim(0) != 0) {
+            throw WanException.mismatch(
+                    op + " modulation", "[E, rows, " + dim + "] with E a divisor of " + rows, shape, "");
+        }
+        if (row < 0 || row >= shape.dim(1)) {
+            throw WanException.mismatch(op + " modulation", "a row below " + shape.dim(1), row, "");
+        }
+        return shape.dim(0);
+    }
+}
