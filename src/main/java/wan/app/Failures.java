@@ -53,7 +53,11 @@ record Failures(boolean stacktrace) {
     int reportUsage(ParameterException e) {
         CommandLine command = e.getCommandLine();
         String message = describe(e);
-        return tell(e, message + (message.endsWith("?") ? " See " : "; see ") + command.getCommandSpec().qualifiedName() + " --help", BAD_USAGE);
+        return tell(
+                e,
+                message + (message.endsWith("?") ? " See " : "; see ")
+                        + command.getCommandSpec().qualifiedName() + " --help",
+                BAD_USAGE);
     }
 
     private int tell(Throwable e, @Nullable String message, int exitCode) {

@@ -1,0 +1,94 @@
+package capture;
+
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import wan.op.DType;
+import wan.op.HostTensor;
+import wan.op.Quantity;
+import wan.op.Shape;
+import wan.session.Pass;
+import wan.weights.SafetensorsWriter;
+
+/**
+ * The safetensors file of one run. Tensors are written as they are captured, so memory stays bounded; the file appears under its
+ * name when it is whole.
+ *
+ * <p>Besides what {@link CapturePlan#name} names it holds, for each layer of which frame logits were captured, {@code
+ * layer{l}.full_frame_attention} [N, T, T] at absolute frames, NaN where nothing was attended, {@code layer{l}.mask} [T, T] and
+ * {@code layer{l}.last_block_frame_attention} [N, T]; for frame mass {@code layer{l}.full_frame_mass} and {@code
+ * layer{l}.last_block_frame_mass}.
+ */
+public final class ResultFile implements CaptureSink, AutoCloseable {
+    /** A tensor's entry in the header: name, dtype, shape, two offsets. */
+    private static final int HEADER_BYTES_PER_TENSOR = 160;
+
+    private final SafetensorsWriter writer;
+    private long tensors;
+
+    /**
+     * Begins a file.
+     *
+     * @param target replaced when the file is finished
+     * @param plannedTensors how many are expected
+     * @param metadataBytes how long the metadata will be
+     */
+    public ResultFile(Path target, int plannedTensors, int metadataBytes) {
+        writer = SafetensorsWriter.create(target, (long) plannedTensors * HEADER_BYTES_PER_TENSOR + metadataBytes);
+    }
+
+    @Override
+    public void write(String name, Shape shape, float[] values) {
+        tensors++;
+        writer.add(name, DType.F32, shape).write(values);
+    }
+
+    @Override
+    public Pieces open(String name, Shape shape) {
+        tensors++;
+        SafetensorsWriter.Region region = writer.add(name, DType.F32, shape);
+        return (first, values, count) ->
+                region.write(first, count == values.length ? values : Arrays.copyOf(values, count));
+    }
+
+    /** Tensors written so far. */
+    public long tensors() {
+        return tensors;
+    }
+
+    /**
+     * Adds the assembled matrices and moves the file into place.
+     *
+     * @param lastFrameBlock the first pass of the run's last frame block, for the row means
+     */
+    public void finish(Capture capture, Pass lastFrameBlock, Map<String, String> metadata) {
+        int firstFrame = lastFrameBlock.firstFrame();
+        writeMatrices(capture.matrices(Quantity.FRAME_LOGITS), "attention", firstFrame);
+        writeMatrices(capture.matrices(Quantity.FRAME_MASS), "mass", firstFrame);
+        // Bytes last: everything before them then is aligned to its element size.
+        Map<Integer, FrameMatrix> masks = capture.matrices(Quantity.FRAME_MASS);
+        masks.putAll(capture.matrices(Quantity.FRAME_LOGITS));
+        masks.forEach((layer, matrix) -> writer.add(
+                        "layer" + layer + ".mask", DType.U8, Shape.of(matrix.frames(), matrix.frames()))
+                .write(0, ByteBuffer.wrap(matrix.mask())));
+        writer.finish(metadata);
+    }
+
+    private void writeMatrices(Map<Integer, FrameMatrix> matrices, String what, int firstFrame) {
+        matrices.forEach((layer, matrix) -> {
+            write("layer" + layer + ".full_frame_" + what, matrix.values());
+            write("layer" + layer + ".last_block_frame_" + what, matrix.lastFrameBlock(firstFrame));
+        });
+    }
+
+    private void write(String name, HostTensor tensor) {
+        write(name, tensor.shape(), tensor.values());
+    }
+
+    /** Removes what was written, unless it was finished. */
+    @Override
+    public void close() {
+        writer.close();
+    }
+}

@@ -1,0 +1,52 @@
+package wan.app;
+
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Lets Ctrl-C or SIGTERM end a long run at the next opportunity, and holds the JVM's exit until what was done so far is saved.
+ *
+ * <p>A flag and not an interrupt: interrupting a thread would close the file that it writes to.
+ */
+final class Cancellation implements AutoCloseable {
+    private static final int GRACE_SECONDS = 60;
+
+    private final CountDownLatch finished = new CountDownLatch(1);
+    private final Thread hook = new Thread(this::stop, "cancel");
+    private volatile boolean requested;
+
+    Cancellation() {
+        Runtime.getRuntime().addShutdownHook(hook);
+    }
+
+    private void stop() {
+        requested = true;
+        try {
+            boolean _ = finished.await(GRACE_SECONDS, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Whether the user asked to stop. */
+    boolean requested() {
+        return requested;
+    }
+
+    /** Ends the run if the user asked to stop. */
+    void check() {
+        if (requested) {
+            throw new CancellationException("stopped");
+        }
+    }
+
+    /** Everything is saved: the JVM may exit. */
+    @Override
+    public void close() {
+        finished.countDown();
+        if (!requested) {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        }
+    }
+}

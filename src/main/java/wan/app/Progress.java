@@ -1,0 +1,112 @@
+package wan.app;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import wan.sampling.RunCost;
+import wan.sampling.RunPlan;
+import wan.session.Pass;
+
+/**
+ * Shows how far a run is: one line that renews itself on a terminal, a line per pass in a pipe, nothing when quiet. The time left
+ * is estimated from operations done, not from passes, since later frame blocks attend more keys.
+ */
+final class Progress {
+    private static final long REDRAW_NANOS = 100_000_000;
+
+    private final PrintStream err;
+    private final Mode mode;
+    private final RunCost cost;
+    private final RunPlan plan;
+    private final double totalFlops;
+    private final long startNanos = System.nanoTime();
+    private double doneFlops;
+    private long drawnNanos;
+    private int passNumber;
+    private @Nullable Pass pass;
+    private boolean dirty;
+
+    /** How to show it. */
+    enum Mode {
+        /** Not at all. */
+        QUIET,
+        /** A line per pass. */
+        LINES,
+        /** One line, drawn over. */
+        TERMINAL
+    }
+
+    Progress(PrintStream err, Mode mode, RunCost cost, RunPlan plan) {
+        this.err = err;
+        this.mode = mode;
+        this.cost = cost;
+        this.plan = plan;
+        this.totalFlops = cost.flops(plan);
+    }
+
+    void passStarted(Pass next) {
+        pass = next;
+        passNumber++;
+    }
+
+    void layerDone(int layer) {
+        Pass current = pass;
+        if (current == null) {
+            return;
+        }
+        doneFlops += cost.layerFlops(current);
+        long now = System.nanoTime();
+        boolean passDone = layer + 1 == current.numLayers();
+        if (mode == Mode.TERMINAL && (passDone || now - drawnNanos > REDRAW_NANOS)) {
+            drawnNanos = now;
+            err.print("\r\u001b[K" + line(current, layer));
+            err.flush();
+            dirty = true;
+        } else if (mode == Mode.LINES && passDone) {
+            err.println(line(current, layer));
+        }
+    }
+
+    private String line(Pass current, int layer) {
+        double seconds = seconds();
+        double left = doneFlops == 0 ? 0 : seconds * (totalFlops - doneFlops) / doneFlops;
+        return String.format(
+                Locale.ROOT,
+                "pass %d/%d  %s  frames %d-%d  layer %d/%d  %.3f TFLOP/s  %s left",
+                passNumber,
+                plan.passes().size(),
+                current.id(),
+                current.firstFrame(),
+                current.firstFrame() + current.frames() - 1,
+                layer + 1,
+                current.numLayers(),
+                doneFlops / seconds / 1e12,
+                clock(left));
+    }
+
+    /** Clears the terminal's line. */
+    void finish() {
+        if (dirty) {
+            err.print("\r\u001b[K");
+            err.flush();
+            dirty = false;
+        }
+    }
+
+    double seconds() {
+        return (System.nanoTime() - startNanos) / 1e9;
+    }
+
+    double doneFlops() {
+        return doneFlops;
+    }
+
+    /** Hours, minutes and seconds: 1:02:03 or 02:03. */
+    static String clock(double seconds) {
+        Duration d = Duration.ofSeconds(Math.round(seconds));
+        return d.toHours() > 0
+                ? String.format(Locale.ROOT, "%d:%02d:%02d", d.toHours(), d.toMinutesPart(), d.toSecondsPart())
+                : String.format(Locale.ROOT, "%02d:%02d", d.toMinutesPart(), d.toSecondsPart());
+    }
+}
