@@ -131,9 +131,9 @@ class TorchCudaNormalsTest {
     @Test
     void next_refuses_whenPyTorchWouldSplitTheTensor() {
         TorchCudaNormals normals = new TorchCudaNormals(0, false, CudaGeometry.H100);
-        assertThatThrownBy(() -> normals.next(1 << 29))
+        assertThatThrownBy(() -> normals.next((1 << 29) + 1))
                 .isInstanceOf(WanException.class)
-                .hasMessageContaining("536870912 elements");
+                .hasMessageContaining("536870913 elements");
     }
 
     /** One number of the normal distribution from one word of a thread's n-th 128 bits, in double throughout. */

@@ -17,8 +17,8 @@ import wan.op.WanException;
  * thousands, by its last bit.
  */
 final class TorchCudaNormals implements Normals {
-    /** Above this many bytes PyTorch splits the tensor into several launches, which is not reproduced. */
-    private static final long MAX_BYTES = Integer.MAX_VALUE;
+    /** Beyond this many bytes PyTorch splits the tensor into several launches, which is not reproduced. */
+    private static final long MAX_BYTES = 1L << 31;
     /** Numbers of one draw, a {@code float4}. */
     private static final int WIDTH = 4;
 
@@ -40,7 +40,7 @@ final class TorchCudaNormals implements Normals {
     @Override
     public float[] next(int count) {
         if ((bf16 ? 2L : 4L) * count > MAX_BYTES) {
-            throw new WanException("torch-cuda noise: expected a tensor below 2 GiB, got " + count
+            throw new WanException("torch-cuda noise: expected a tensor of at most 2 GiB, got " + count
                     + " elements; PyTorch splits larger ones and the order changes");
         }
         float[] values = new float[count];
