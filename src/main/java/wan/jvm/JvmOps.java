@@ -330,7 +330,8 @@ public final class JvmOps implements Ops {
             AttentionTap tap) {
         int[] heads = tap.heads();
         for (int i = 0; i < heads.length; i++) {
-            if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1) || heads[i] >= call.cache().numHeads()) {
+            if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1)
+                    || heads[i] >= call.cache().numHeads()) {
                 throw WanException.mismatch(
                         "attention tap",
                         "ascending heads below " + call.cache().numHeads(),

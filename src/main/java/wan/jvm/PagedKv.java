@@ -40,7 +40,8 @@ final class PagedKv implements KvTensor {
         this.headDim = headDim;
         this.tile = tile;
         if (Math.max(pageKeyFloats(), pageValueFloats()) > Integer.MAX_VALUE - 8) {
-            throw new WanException("kvCache: a page of " + pageTokens + " tokens has more elements than a Java array holds");
+            throw new WanException(
+                    "kvCache: a page of " + pageTokens + " tokens has more elements than a Java array holds");
         }
         int slots = Math.multiplyExact(batch, pages);
         keys = new float[slots][];

@@ -22,7 +22,9 @@ final class Rope {
         int pairs = headDim / 2;
         int third = pairs / 3;
         this.tables = new double[][] {
-            table(startFrame, grid.frames(), pairs - 2 * third), table(0, grid.rows(), third), table(0, grid.columns(), third)
+            table(startFrame, grid.frames(), pairs - 2 * third),
+            table(0, grid.rows(), third),
+            table(0, grid.columns(), third)
         };
     }
 

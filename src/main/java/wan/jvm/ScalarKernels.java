@@ -139,10 +139,12 @@ final class ScalarKernels implements Kernels {
             double[] mean = new double[headDim];
             for (int key = 0; key < weights.length; key++) {
                 weights[key] /= sum;
-                float[] values = call.cache().values(sample, call.pages()[key / call.cache().pageTokens()]);
+                float[] values = call.cache()
+                        .values(sample, call.pages()[key / call.cache().pageTokens()]);
                 int token = key % call.cache().pageTokens();
                 for (int channel = 0; channel < headDim; channel++) {
-                    int at = call.cache().valueIndex(head, channel) + token * call.cache().tile();
+                    int at = call.cache().valueIndex(head, channel)
+                            + token * call.cache().tile();
                     mean[channel] += weights[key] * values[at];
                 }
             }

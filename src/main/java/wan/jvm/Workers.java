@@ -25,7 +25,9 @@ final class Workers implements AutoCloseable {
         final Task task;
         final AtomicInteger next = new AtomicInteger();
         int helpers; // guarded by the Workers' monitor
-        @Nullable Throwable failure; // guarded by the Workers' monitor
+
+        @Nullable
+        Throwable failure; // guarded by the Workers' monitor
 
         Job(int count, Task task) {
             this.count = count;
@@ -62,7 +64,8 @@ final class Workers implements AutoCloseable {
         Job mine = new Job(count, task);
         synchronized (this) {
             if (closed || job != null) {
-                throw new IllegalStateException(closed ? "the backend is closed" : "the backend is used by two threads at once");
+                throw new IllegalStateException(
+                        closed ? "the backend is closed" : "the backend is used by two threads at once");
             }
             job = mine;
             notifyAll();
@@ -93,7 +96,9 @@ final class Workers implements AutoCloseable {
     /** Runs {@code body} over [0, items) in ranges of at least {@code grain} items: for loops whose items are independent. */
     void ranges(int items, int grain, Range body) {
         int count = Math.clamp(items / Math.max(1, grain), 1, 4 * threads);
-        run(count, (task, _) -> body.run((int) ((long) items * task / count), (int) ((long) items * (task + 1) / count)));
+        run(
+                count,
+                (task, _) -> body.run((int) ((long) items * task / count), (int) ((long) items * (task + 1) / count)));
     }
 
     /** A part of a loop. */
