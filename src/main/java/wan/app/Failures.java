@@ -1,6 +1,7 @@
 package wan.app;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
@@ -21,9 +22,10 @@ import wan.op.WanException;
  * How a failure is told: one line on stderr, and an exit code. A stack trace comes only on {@code --stacktrace}, or when the
  * failure is ours.
  *
+ * @param err where to
  * @param stacktrace whether to show where it came from
  */
-record Failures(boolean stacktrace) {
+record Failures(PrintStream err, boolean stacktrace) {
     static final int FAILED = 1;
     static final int BAD_USAGE = 2;
 
@@ -42,8 +44,8 @@ record Failures(boolean stacktrace) {
             case OutOfMemoryError memory -> tell(memory, describe(memory), FAILED);
             case IOException io -> tell(io, describe(io), FAILED);
             default -> {
-                System.err.println(Main.NAME + ": internal error, please report it with the lines below");
-                thrown.printStackTrace();
+                err.println(Main.NAME + ": internal error, please report it with the lines below");
+                thrown.printStackTrace(err);
                 yield FAILED;
             }
         };
@@ -62,9 +64,9 @@ record Failures(boolean stacktrace) {
 
     private int tell(Throwable e, @Nullable String message, int exitCode) {
         String text = message == null ? e.getClass().getSimpleName() : message;
-        System.err.println(Main.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
+        err.println(Main.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
         if (stacktrace) {
-            e.printStackTrace();
+            e.printStackTrace(err);
         }
         return exitCode;
     }

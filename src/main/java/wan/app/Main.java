@@ -94,7 +94,7 @@ public final class Main implements Callable<Integer> {
 
     /** Runs one command on the present System.out and System.err, and returns its exit code. */
     static int run(String... args) {
-        Failures failures = new Failures(List.of(args).contains(STACKTRACE));
+        Failures failures = new Failures(System.err, List.of(args).contains(STACKTRACE));
         try {
             return commandLine(failures).execute(args);
         } catch (Throwable e) { // picocli passes on what is not an Exception

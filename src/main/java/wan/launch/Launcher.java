@@ -147,7 +147,9 @@ public final class Launcher {
                 end(process);
             }
         });
-        StderrPump pump = new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err));
+        Thread pump = new Thread(
+                new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err)), "stderr");
+        pump.setDaemon(true);
         pump.start();
         int exitCode = process.waitFor();
         pump.join(TimeUnit.SECONDS.toMillis(1)); // a grandchild may hold the pipe open for longer

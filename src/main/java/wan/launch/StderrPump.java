@@ -12,7 +12,7 @@ import java.nio.charset.StandardCharsets;
  * <p>The JVM has no switch for that warning: it is written while the module graph is built, before any of our code runs, and
  * {@code -Xlog:disable}, {@code -XX:-PrintWarnings} and an AOT cache leave it in place.
  */
-final class StderrPump extends Thread {
+final class StderrPump implements Runnable {
     private static final byte[] WARNING =
             "WARNING: Using incubator modules: jdk.incubator.vector".getBytes(StandardCharsets.US_ASCII);
     private static final int NO_LINE_START = -1;
@@ -25,8 +25,6 @@ final class StderrPump extends Thread {
     private boolean passed;
 
     StderrPump(InputStream in, OutputStream out) {
-        super("stderr");
-        setDaemon(true);
         this.in = in;
         this.out = out;
     }
