@@ -205,14 +205,14 @@ class RolloutGoldenTest {
         for (Pass pass : plan.passes()) {
             for (int layer : layers(golden)) {
                 String prefix = pass.id() + ".layer" + layer + ".";
-                HostTensor self = sink.tensors().get(prefix + "self_logits");
-                HostTensor cross = sink.tensors().get(prefix + "cross_logits");
+                HostTensor self = sink.get(prefix + "self_logits");
+                HostTensor cross = sink.get(prefix + "cross_logits");
                 assertMeans(sink, prefix + "key_logits", self, s, 1);
                 assertMeans(sink, prefix + "query_logits", self, 1, s);
                 assertMeans(sink, prefix + "cross_frame_logits", cross, s, 1);
                 assertMeans(sink, prefix + "cross_key_logits", cross, s, 1);
                 assertMeans(sink, prefix + "cross_query_logits", cross, 1, 1);
-                assertCrossMass(sink.tensors().get(prefix + "cross_frame_mass"), cross, s);
+                assertCrossMass(sink.get(prefix + "cross_frame_mass"), cross, s);
             }
         }
     }
@@ -230,7 +230,7 @@ class RolloutGoldenTest {
             means[(head * rows + query / queryGroup) * columns + key / keyGroup] +=
                     logits.values()[i] / (double) (queryGroup * keyGroup);
         }
-        HostTensor actual = sink.tensors().get(tensor);
+        HostTensor actual = sink.get(tensor);
         assertThat(actual.shape())
                 .as(tensor)
                 .isEqualTo(Shape.of(logits.shape().dim(0), logits.shape().dim(1), rows, columns));

@@ -8,7 +8,6 @@ import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.Shape;
-import wan.session.Pass;
 import wan.weights.SafetensorsWriter;
 
 /**
@@ -60,12 +59,11 @@ public final class ResultFile implements CaptureSink, AutoCloseable {
     /**
      * Adds the assembled matrices and moves the file into place.
      *
-     * @param lastFrameBlock the first pass of the run's last frame block, for the row means
+     * @param lastStart first frame of the run's last frame block, for the row means
      */
-    public void finish(Capture capture, Pass lastFrameBlock, Map<String, String> metadata) {
-        int firstFrame = lastFrameBlock.firstFrame();
-        writeMatrices(capture.matrices(Quantity.FRAME_LOGITS), "attention", firstFrame);
-        writeMatrices(capture.matrices(Quantity.FRAME_MASS), "mass", firstFrame);
+    public void finish(Capture capture, int lastStart, Map<String, String> metadata) {
+        writeMatrices(capture.matrices(Quantity.FRAME_LOGITS), "attention", lastStart);
+        writeMatrices(capture.matrices(Quantity.FRAME_MASS), "mass", lastStart);
         // Bytes last: everything before them then is aligned to its element size.
         Map<Integer, FrameMatrix> masks = capture.matrices(Quantity.FRAME_MASS);
         masks.putAll(capture.matrices(Quantity.FRAME_LOGITS));
@@ -75,10 +73,10 @@ public final class ResultFile implements CaptureSink, AutoCloseable {
         writer.finish(metadata);
     }
 
-    private void writeMatrices(Map<Integer, FrameMatrix> matrices, String what, int firstFrame) {
+    private void writeMatrices(Map<Integer, FrameMatrix> matrices, String what, int lastStart) {
         matrices.forEach((layer, matrix) -> {
             write("layer" + layer + ".full_frame_" + what, matrix.values());
-            write("layer" + layer + ".last_block_frame_" + what, matrix.lastFrameBlock(firstFrame));
+            write("layer" + layer + ".last_block_frame_" + what, matrix.lastFrameBlock(lastStart));
         });
     }
 

@@ -61,6 +61,11 @@ final class CaptureOptions {
             })
     private List<String> what = new ArrayList<>();
 
+    /** The layers as they were given, for a file name: {@code 0-5,9}. */
+    String layers() {
+        return layer;
+    }
+
     /**
      * The plan that the options ask for.
      *

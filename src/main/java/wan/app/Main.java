@@ -123,14 +123,18 @@ public final class Main implements Callable<Integer> {
                 "expected a command: " + String.join(", ", spec.subcommands().keySet()));
     }
 
+    /** The version in the jar's manifest. */
+    static String version() {
+        String version = Main.class.getPackage().getImplementationVersion();
+        return version == null ? "(not packaged)" : version;
+    }
+
     /** The version in the jar's manifest, and the Java that runs it. */
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
-            String version = Main.class.getPackage().getImplementationVersion();
             return new String[] {
-                NAME + " " + (version == null ? "(not packaged)" : version),
-                "Java " + Runtime.version() + " in " + System.getProperty("java.home")
+                NAME + " " + version(), "Java " + Runtime.version() + " in " + System.getProperty("java.home")
             };
         }
     }

@@ -86,14 +86,19 @@ public final class WanModel {
         }
         List<KvTensor> caches = new ArrayList<>();
         try (Scope _ = ops.scope()) {
-            Tensor embeds = ops.scratch(Shape.of((long) got.dim(0) * got.dim(1), got.dim(2)));
-            ops.write(embeds, promptEmbeds.values());
-            Tensor context = ops.linear(ops.linearGelu(embeds, textEmbedding0), textEmbedding2); // [B * textLen, dim]
+            Tensor context = embedText(promptEmbeds);
             for (WanLayer layer : layers.subList(0, numLayers)) {
                 caches.add(layer.encodeContext(context));
             }
         }
         return caches;
+    }
+
+    /** All rows of the prompts, padding included, in the width of the model: [B * textLen, dim]. */
+    Tensor embedText(HostTensor promptEmbeds) {
+        Tensor embeds = ops.scratch(Shape.of(promptEmbeds.values().length / config.textDim(), config.textDim()));
+        ops.write(embeds, promptEmbeds.values());
+        return ops.linear(ops.linearGelu(embeds, textEmbedding0), textEmbedding2);
     }
 
     /** An empty cache for one layer's self-attention; a page holds one frame. */
@@ -112,9 +117,7 @@ public final class WanModel {
         try (Scope _ = ops.scope()) {
             Tensor e = timeEmbedding(timesteps);
             Tensor x = runLayers(latents, e, step, caches, config.numLayers(), observer);
-            Tensor m = ops.modulation(headModulation, e); // [B * F, 2, dim]
-            Tensor patches = ops.linear(ops.layerNormModulate(x, m, 0, 1, config.eps()), head);
-            Tensor flow = ops.unpatchify(patches, step.grid());
+            Tensor flow = ops.unpatchify(head(x, e), step.grid());
             return new HostTensor(flow.shape(), ops.read(flow));
         }
     }
@@ -132,18 +135,34 @@ public final class WanModel {
     }
 
     /** The time embedding of every frame before activation and projection, [B * F, dim]. */
-    private Tensor timeEmbedding(float[] timesteps) {
+    Tensor timeEmbedding(float[] timesteps) {
         Tensor sinusoid = ops.scratch(Shape.of(timesteps.length, config.freqDim()));
         ops.write(sinusoid, Sinusoid.embed(timesteps, config.freqDim()));
         return ops.linear(ops.silu(ops.linear(sinusoid, timeEmbedding0)), timeEmbedding2);
     }
 
-    private Tensor runLayers(
-            HostTensor latents, Tensor e, Step step, Caches caches, int numLayers, PassObserver observer) {
+    /** What the layers' modulations are added to, [B * F, 6 * dim]. */
+    Tensor timeProjection(Tensor e) {
+        return ops.linear(ops.silu(e), timeProjection);
+    }
+
+    /** The output patches, [B * F * S, 4 * outDim]; modulated by e itself, not by its projection. */
+    Tensor head(Tensor x, Tensor e) {
+        Tensor m = ops.modulation(headModulation, e); // [B * F, 2, dim]
+        return ops.linear(ops.layerNormModulate(x, m, 0, 1, config.eps()), head);
+    }
+
+    /** Latents [B, F, inDim, H, W] as tokens [B * F * S, dim]. */
+    Tensor embedPatches(HostTensor latents) {
         Tensor input = ops.scratch(latents.shape());
         ops.write(input, latents.values());
-        Tensor x = ops.linear(ops.patchify(input), patchEmbedding); // [B * F * S, dim]
-        Tensor e0 = ops.linear(ops.silu(e), timeProjection); // [B * F, 6 * dim]
+        return ops.linear(ops.patchify(input), patchEmbedding);
+    }
+
+    private Tensor runLayers(
+            HostTensor latents, Tensor e, Step step, Caches caches, int numLayers, PassObserver observer) {
+        Tensor x = embedPatches(latents);
+        Tensor e0 = timeProjection(e);
         for (int i = 0; i < numLayers; i++) {
             layers.get(i)
                     .forward(

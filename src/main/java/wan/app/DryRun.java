@@ -1,0 +1,83 @@
+package wan.app;
+
+import capture.CapturePlan;
+import capture.RunGeometry;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.Locale;
+import wan.model.WanConfig;
+import wan.sampling.RunCost;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+import wan.session.Pass;
+
+/**
+ * What a run would do: its passes, operations, memory and files.
+ *
+ * @param target the result file
+ */
+record DryRun(PrintStream out, RunPlan plan, CapturePlan capture, RunGeometry run, WanConfig config, Path target) {
+    void print() {
+        RunSettings settings = plan.settings();
+        RunCost cost = new RunCost(config, run.batch(), run.frameSeqLen());
+        out.printf(
+                Locale.ROOT,
+                "model     %d layers, %d heads of %d, dim %d, ffn %d%n",
+                config.numLayers(),
+                config.numHeads(),
+                config.headDim(),
+                config.dim(),
+                config.ffnDim());
+        out.printf(
+                Locale.ROOT,
+                "video     %d latent frames of %dx%d, %d tokens each, frame blocks %s, batch %d%n",
+                settings.totalFrames(),
+                settings.latentHeight(),
+                settings.latentWidth(),
+                settings.frameSeqLen(),
+                settings.blockSizes(),
+                run.batch());
+        out.printf(
+                Locale.ROOT,
+                "window    %s%n",
+                settings.localAttnSize() == -1
+                        ? "none"
+                        : settings.localAttnSize() + " frames, sink " + settings.sinkSize());
+        out.printf(Locale.ROOT, "timesteps %s, context %s%n", plan.timesteps(), settings.contextNoise());
+        out.printf(
+                "%n%-14s %9s %9s %7s %7s %9s  %s%n",
+                "pass", "timestep", "frames", "tokens", "layers", "TFLOP", "captured");
+        long bytes = 0;
+        for (Pass pass : plan.passes()) {
+            boolean captured = capture.passes().includes(pass.id(), run.numSteps());
+            long passBytes = 0;
+            if (captured) {
+                for (CapturePlan.Item item : capture.items(pass, run)) {
+                    passBytes += Float.BYTES * item.shape().size();
+                }
+            }
+            bytes += passBytes;
+            out.printf(
+                    Locale.ROOT,
+                    "%-14s %9.3f %9s %7d %7d %9.4f  %s%n",
+                    pass.id(),
+                    pass.timestep(),
+                    pass.firstFrame() + "-" + (pass.firstFrame() + pass.frames() - 1),
+                    pass.frames() * settings.frameSeqLen(),
+                    pass.numLayers(),
+                    cost.flops(pass) / 1e12,
+                    captured ? MemoryCheck.bytes(passBytes) : "-");
+        }
+        out.printf(
+                Locale.ROOT,
+                "%noperations    %.3f TFLOP in %d passes%n",
+                cost.flops(plan) / 1e12,
+                plan.passes().size());
+        out.printf(
+                "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
+                MemoryCheck.bytes(cost.cacheBytes(plan)),
+                MemoryCheck.bytes(cost.activationBytes(plan)),
+                MemoryCheck.bytes(2 * cost.parameters(plan)));
+        out.printf("file          %s, %s and the assembled matrices%n", target, MemoryCheck.bytes(bytes));
+    }
+}

@@ -1,0 +1,60 @@
+package wan.app;
+
+import picocli.CommandLine.Option;
+import wan.op.UsageException;
+import wan.session.CudaGeometry;
+import wan.session.NoiseSource;
+import wan.session.Rng;
+
+/** The options that say where noise comes from. */
+final class NoiseOptions {
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "42", description = "Seed of all noise (default: 42).")
+    private long seed = 42;
+
+    @Option(
+            names = "--rng",
+            paramLabel = "NAME",
+            defaultValue = "torch-cuda",
+            description =
+                    "Whose numbers a seed gives: torch-cuda, torch-cpu or java (default: torch-cuda, which the reference"
+                            + " runs on).")
+    private String rng = "torch-cuda";
+
+    @Option(
+            names = "--noise-dtype",
+            paramLabel = "TYPE",
+            defaultValue = "bf16",
+            description = "The type noise is drawn in: bf16 or f32 (default: bf16, as in the reference).")
+    private String dtype = "bf16";
+
+    @Option(
+            names = "--cuda-device",
+            paramLabel = "NAME",
+            defaultValue = "h100",
+            description =
+                    "The device whose order of elements torch-cuda gives: a100, h100, h200, rtx-4090, ..., or SMs x"
+                            + " threads such as 108x2048 (default: h100).")
+    private String cudaDevice = "h100";
+
+    /** The seed, for whatever else is drawn. */
+    long seed() {
+        return seed;
+    }
+
+    /**
+     * The source that the options ask for.
+     *
+     * @throws UsageException if a word is unknown
+     */
+    NoiseSource source() {
+        if (!dtype.equals("bf16") && !dtype.equals("f32")) {
+            throw new UsageException("--noise-dtype: expected bf16 or f32, got \"" + dtype + "\"");
+        }
+        for (Rng choice : Rng.values()) {
+            if (choice.toString().equals(rng)) {
+                return NoiseSource.of(choice, seed, dtype.equals("bf16"), CudaGeometry.of(cudaDevice));
+            }
+        }
+        throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + rng + "\"");
+    }
+}
