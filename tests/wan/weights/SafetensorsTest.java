@@ -267,6 +267,10 @@ class SafetensorsTest {
         Path device = Path.of("/dev/zero");
         Assumptions.assumeThat(device).exists();
         assertThatThrownBy(() -> Safetensors.open(device)).hasMessage("/dev/zero: is not a regular file");
+    }
+
+    @Test
+    void open_saysWhy_whenPermissionIsMissing() throws IOException {
         Path locked = HeaderBytes.write(dir.resolve("locked"), HeaderBytes.file("{}", 0));
         Files.setPosixFilePermissions(locked, PosixFilePermissions.fromString("---------"));
         // The superuser reads it all the same.

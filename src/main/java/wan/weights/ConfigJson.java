@@ -1,0 +1,134 @@
+package wan.weights;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+import wan.model.WanConfig;
+import wan.op.FormatException;
+import wan.op.WanException;
+
+/** The {@code config.json} beside a Wan2.1 checkpoint. Keys that do not matter here are ignored. */
+public final class ConfigJson {
+    private static final JsonMapper MAPPER = new JsonMapper();
+    private static final int MAX_FILE_BYTES = 1 << 20;
+    private static final int MAX_WIDTH = 1 << 20;
+    private static final int MAX_LAYERS = 10_000;
+
+    private ConfigJson() {}
+
+    /**
+     * Reads a file.
+     *
+     * @throws WanException if it cannot be read, or describes a model that this one is not
+     */
+    public static WanConfig read(Path file) {
+        Messages.requireFile(file);
+        try {
+            if (Files.size(file) > MAX_FILE_BYTES) {
+                throw new FormatException(file, "over " + MAX_FILE_BYTES + " bytes; not a model configuration");
+            }
+            return parse(file, Files.readAllBytes(file));
+        } catch (IOException e) {
+            throw Messages.io(file, "cannot read", e);
+        }
+    }
+
+    /**
+     * Reads the text of one.
+     *
+     * @param where for messages
+     * @param json UTF-8
+     */
+    public static WanConfig parse(Object where, byte[] json) {
+        JsonNode root = StrictJson.tree(where, json);
+        if (!root.isObject()) {
+            throw new FormatException(where, "not a model configuration: expected a JSON object");
+        }
+        if (root.has("num_attention_heads")) {
+            throw new FormatException(
+                    where,
+                    "a configuration in diffusers' layout; expected the original one, with dim, num_heads, num_layers");
+        }
+        requireSupported(where, root);
+        JsonNode eps = root.path("eps");
+        if (!eps.isMissingNode() && !eps.isNumber()) {
+            throw new FormatException(where, "eps: expected a number, got " + Messages.shown(eps.toString()));
+        }
+        try {
+            return new WanConfig(
+                    size(where, root, "dim", 0, MAX_WIDTH),
+                    size(where, root, "ffn_dim", 0, MAX_WIDTH),
+                    size(where, root, "freq_dim", 256, MAX_WIDTH),
+                    size(where, root, "in_dim", 16, MAX_WIDTH),
+                    size(where, root, "out_dim", 16, MAX_WIDTH),
+                    size(where, root, "num_heads", 0, MAX_WIDTH),
+                    size(where, root, "num_layers", 0, MAX_LAYERS),
+                    size(where, root, "text_dim", 4096, MAX_WIDTH),
+                    size(where, root, "text_len", 512, MAX_WIDTH),
+                    (float) eps.asDouble(1e-6));
+        } catch (FormatException e) {
+            throw e;
+        } catch (WanException e) {
+            throw new FormatException(where, String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** What the reference can be configured to and this model cannot. */
+    private static void requireSupported(Object where, JsonNode root) {
+        String modelType = root.path("model_type").asString("t2v");
+        if (!modelType.equals("t2v")) {
+            throw new FormatException(
+                    where, "model_type " + Messages.shown(modelType) + " is not supported, only t2v (text to video)");
+        }
+        requireValue(where, root, "patch_size", "[1,2,2]");
+        requireValue(where, root, "qk_norm", "true");
+        requireValue(where, root, "cross_attn_norm", "true");
+        requireValue(where, root, "window_size", "[-1,-1]");
+    }
+
+    private static void requireValue(Object where, JsonNode root, String key, String only) {
+        JsonNode value = root.path(key);
+        if (!value.isMissingNode() && !value.toString().equals(only)) {
+            throw new FormatException(
+                    where, key + " " + Messages.shown(value.toString()) + " is not supported, only " + only);
+        }
+    }
+
+    private static int size(Object where, JsonNode root, String key, int byDefault, int most) {
+        JsonNode value = root.path(key);
+        if (value.isMissingNode() && byDefault > 0) {
+            return byDefault;
+        }
+        if (value.isMissingNode()) {
+            throw new FormatException(where, "has no " + key + "; a model configuration?");
+        }
+        if (!value.isInt() || value.intValue() < 1 || value.intValue() > most) {
+            throw new FormatException(
+                    where,
+                    key + ": expected a whole number from 1 to " + most + ", got " + Messages.shown(value.toString()));
+        }
+        return value.intValue();
+    }
+
+    /** A configuration as Wan2.1 ships it, UTF-8. */
+    public static byte[] write(WanConfig config) {
+        ObjectNode root = MAPPER.createObjectNode()
+                .put("_class_name", "WanModel")
+                .put("model_type", "t2v")
+                .put("dim", config.dim())
+                .put("ffn_dim", config.ffnDim())
+                .put("freq_dim", config.freqDim())
+                .put("in_dim", config.inDim())
+                .put("out_dim", config.outDim())
+                .put("num_heads", config.numHeads())
+                .put("num_layers", config.numLayers())
+                .put("text_dim", config.textDim())
+                .put("text_len", config.textLen())
+                .put("eps", config.eps());
+        return (root.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+    }
+}

@@ -1,0 +1,257 @@
+package wan.weights;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import wan.model.WanConfig;
+import wan.model.WanParameters;
+import wan.op.DType;
+import wan.op.FormatException;
+import wan.op.Shape;
+import wan.op.TensorView;
+import wan.op.WanException;
+
+class ModelFolderTest {
+    private static final WanConfig SMALL = new WanConfig(24, 32, 8, 16, 16, 2, 2, 8, 4, 1e-6f);
+    private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
+
+    @TempDir
+    Path dir;
+
+    @ParameterizedTest
+    @CsvSource({"model-tiny.safetensors,96,4,4", "model-head128.safetensors,256,2,2"})
+    void open_readsTheGoldenModels(String name, int dim, int heads, int layers) {
+        Path file = Path.of("tests/goldens", name);
+        try (ModelFolder model = ModelFolder.open(file)) {
+            assertThat(model.path()).isEqualTo(file);
+            assertThat(model.config().dim()).isEqualTo(dim);
+            assertThat(model.config().numHeads()).isEqualTo(heads);
+            assertThat(model.config().numLayers()).isEqualTo(layers);
+            assertThat(model.config().eps()).isEqualTo(1e-6f);
+            WanParameters.shapes(model.config())
+                    .forEach((parameter, shape) ->
+                            assertThat(model.get(parameter, shape).shape()).isEqualTo(shape));
+            assertThatThrownBy(() -> model.get("head.head.weight", Shape.of(dim, 64)))
+                    .isInstanceOf(WanException.class)
+                    .hasMessage(file + ": head.head.weight: expected [" + dim + ", 64], got [64, " + dim
+                            + "]; transposed checkpoint?");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {WEIGHTS, "model.safetensors", "anything.safetensors"})
+    void open_findsTheWeightsInAFolder(String name) throws IOException {
+        RandomModel.write(dir, SMALL, DType.BF16, 1, (done, total) -> {});
+        Files.move(dir.resolve(WEIGHTS), dir.resolve(name));
+        try (ModelFolder model = ModelFolder.open(dir)) {
+            assertThat(model.config()).isEqualTo(SMALL);
+        }
+        try (ModelFolder model = ModelFolder.open(dir.resolve(name))) {
+            assertThat(model.config()).isEqualTo(SMALL);
+        }
+    }
+
+    @Test
+    void open_readsShards_andTheFingerprintIsThatOfTheWhole() throws IOException {
+        RandomModel.write(dir, SMALL, DType.F32, 1, (done, total) -> {});
+        String whole;
+        Map<String, String> weightMap = new LinkedHashMap<>();
+        try (ModelFolder model = ModelFolder.open(dir);
+                SafetensorsWriter first = SafetensorsWriter.create(dir.resolve("first.safetensors"), 8192);
+                SafetensorsWriter second = SafetensorsWriter.create(dir.resolve("second.safetensors"), 8192)) {
+            whole = model.fingerprint();
+            WanParameters.shapes(SMALL).forEach((name, shape) -> {
+                boolean early = name.startsWith("blocks.0");
+                weightMap.put(name, early ? "first.safetensors" : "second.safetensors");
+                (early ? first : second)
+                        .add(name, DType.F32, shape)
+                        .write(model.get(name, shape).toFloats());
+            });
+            first.finish(Map.of());
+            second.finish(Map.of());
+        }
+        Files.delete(dir.resolve(WEIGHTS));
+        StringBuilder json = new StringBuilder("{\"weight_map\":{");
+        weightMap.forEach((name, file) ->
+                json.append('"').append(name).append("\":\"").append(file).append("\","));
+        json.setCharAt(json.length() - 1, '}');
+        Files.writeString(dir.resolve(WEIGHTS + ".index.json"), json + "}");
+        try (ModelFolder model = ModelFolder.open(dir)) {
+            assertThat(model.fingerprint()).isEqualTo(whole).hasSize(64);
+        }
+    }
+
+    @Test
+    void fingerprint_differs_whenAnythingDoes() throws IOException {
+        Set<String> seen = new HashSet<>();
+        RandomModel.write(dir.resolve("a"), SMALL, DType.F32, 1, (done, total) -> {});
+        RandomModel.write(dir.resolve("b"), SMALL, DType.F32, 2, (done, total) -> {});
+        RandomModel.write(dir.resolve("c"), SMALL, DType.BF16, 1, (done, total) -> {});
+        for (String name : new String[] {"a", "b", "c"}) {
+            try (ModelFolder model = ModelFolder.open(dir.resolve(name))) {
+                assertThat(seen.add(model.fingerprint())).isTrue();
+                assertThat(model.fingerprint()).isIn(seen);
+            }
+        }
+        Path config = dir.resolve("a/config.json");
+        Files.writeString(config, Files.readString(config).replace("\"num_heads\" : 2", "\"num_heads\" : 3"));
+        try (ModelFolder model = ModelFolder.open(dir.resolve("a"))) {
+            assertThat(model.config().numHeads()).isEqualTo(3);
+            assertThat(seen.add(model.fingerprint())).isTrue();
+        }
+    }
+
+    @Test
+    void open_saysWhatIsMissing_whenTheFolderIsIncomplete() throws IOException {
+        assertThatThrownBy(() -> ModelFolder.open(dir))
+                .isInstanceOf(WanException.class)
+                .hasMessage(dir + ": no weights: expected " + WEIGHTS + " or " + WEIGHTS
+                        + ".index.json, found an empty folder");
+        RandomModel.write(dir, SMALL, DType.F32, 1, (done, total) -> {});
+        Files.delete(dir.resolve("config.json"));
+        assertThatThrownBy(() -> ModelFolder.open(dir))
+                .isInstanceOf(WanException.class)
+                .hasMessage(
+                        dir.resolve(WEIGHTS) + ": the sizes of the model are unknown: neither a config.json beside it"
+                                + " nor a configuration in its metadata");
+        Files.copy(dir.resolve(WEIGHTS), dir.resolve("a.safetensors"));
+        Files.move(dir.resolve(WEIGHTS), dir.resolve("b.safetensors"));
+        assertThatThrownBy(() -> ModelFolder.open(dir)).hasMessageContaining("found a.safetensors, b.safetensors");
+        assertThatThrownBy(() -> ModelFolder.open(dir.resolve("no"))).hasMessageEndingWith("no: no such file");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "'' | expected a JSON object",
+                "{ | not valid JSON",
+                "[] | expected a JSON object",
+                "{} | has no dim; a model configuration?",
+                "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2} | has no num_layers",
+                "{\"dim\":\"24\"} | dim: expected a whole number from 1 to 1048576, got \"24\"",
+                "{\"dim\":24.5} | dim: expected a whole number",
+                "{\"dim\":4294967320} | dim: expected a whole number",
+                "{\"dim\":-24} | dim: expected a whole number",
+                "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":5,\"num_layers\":1} | num_heads: expected a divisor of dim 24, got 5",
+                "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":2000000} | num_layers: expected a whole number from 1 to 10000",
+                "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":1,\"eps\":\"x\"} | eps: expected a number, got \"x\"",
+                "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":1,\"eps\":0} | eps: expected a positive number",
+                "{\"model_type\":\"i2v\"} | model_type i2v is not supported, only t2v",
+                "{\"patch_size\":[1,4,4]} | patch_size [1,4,4] is not supported, only [1,2,2]",
+                "{\"qk_norm\":false} | qk_norm false is not supported",
+                "{\"num_attention_heads\":12} | diffusers' layout"
+            })
+    void open_saysWhatIsWrong_whenTheConfigurationIs(String json, String problem) throws IOException {
+        RandomModel.write(dir, SMALL, DType.F32, 1, (done, total) -> {});
+        Path config = Files.writeString(dir.resolve("config.json"), json);
+        assertThatThrownBy(() -> ModelFolder.open(dir))
+                .isInstanceOf(FormatException.class)
+                .hasMessageStartingWith(config + ": ")
+                .hasMessageContaining(problem);
+    }
+
+    @Test
+    void parse_takesTheReferencesDefaults_whenTheFileIsThatOfTheReleasedModel() {
+        String json =
+                "{\"_class_name\": \"WanModel\", \"_diffusers_version\": \"0.30.0\", \"dim\": 1536, \"eps\": 1e-06,"
+                        + " \"ffn_dim\": 8960, \"freq_dim\": 256, \"in_dim\": 16, \"model_type\": \"t2v\", \"num_heads\": 12,"
+                        + " \"num_layers\": 30, \"out_dim\": 16, \"text_len\": 512}";
+        assertThat(ConfigJson.parse("config", json.getBytes(StandardCharsets.UTF_8)))
+                .isEqualTo(WanConfig.wan13b());
+        assertThat(ConfigJson.parse("config", ConfigJson.write(WanConfig.wan13b())))
+                .isEqualTo(WanConfig.wan13b());
+    }
+
+    @Test
+    void require_passes_whenAllFits() {
+        ParameterCheck.require("here", SMALL, WanParameters.shapes(SMALL));
+    }
+
+    @Test
+    void require_namesEverythingAtOnce() {
+        String message = refusal(shapes -> {
+            shapes.remove("head.modulation");
+            shapes.remove("blocks.1.ffn.0.bias");
+            shapes.put("blocks.0.extra", Shape.of(3));
+            shapes.put("blocks.0.ffn.0.weight", Shape.of(24, 32));
+        });
+        assertThat(message)
+                .isEqualTo("here: the tensors do not fit the model's configuration; transposed checkpoint?;"
+                        + " 2 missing: blocks.1.ffn.0.bias, head.modulation; 1 unexpected: blocks.0.extra;"
+                        + " 1 of another shape: blocks.0.ffn.0.weight (expected [32, 24], got [24, 32])");
+    }
+
+    @Test
+    void require_namesTenOfEachKindAndCountsTheRest() {
+        String message = refusal(Map::clear);
+        assertThat(message)
+                .contains("69 missing: patch_embedding.weight, ", ", time_embedding.2.bias and 59 more")
+                .hasSizeLessThan(600);
+    }
+
+    @Test
+    void require_hintsAtTheUsualMistakes() {
+        assertThat(refusal(shapes -> shapes.keySet().removeIf(name -> name.startsWith("blocks.1."))))
+                .contains("num_layers in the configuration says 2, the file has 1", "27 missing");
+        assertThat(refusal(shapes -> shapes.put("img_emb.proj.0.weight", Shape.of(3))))
+                .contains("image-to-video");
+        assertThat(refusal(shapes -> shapes.put("condition_embedder.x", Shape.of(3))))
+                .contains("diffusers' layout");
+        assertThat(refusal(shapes -> {
+                    SequencedMap<String, Shape> prefixed = new LinkedHashMap<>();
+                    shapes.forEach((name, shape) -> prefixed.put("model." + name, shape));
+                    shapes.clear();
+                    shapes.putAll(prefixed);
+                }))
+                .contains("all names begin with model.");
+    }
+
+    private static String refusal(Consumer<SequencedMap<String, Shape>> change) {
+        SequencedMap<String, Shape> shapes = new LinkedHashMap<>(WanParameters.shapes(SMALL));
+        change.accept(shapes);
+        try {
+            ParameterCheck.require("here", SMALL, shapes);
+        } catch (FormatException e) {
+            return String.valueOf(e.getMessage());
+        }
+        throw new AssertionError("nothing was wrong");
+    }
+
+    @Test
+    void open_refusesTypesThatAreNoParameters() {
+        Path file = dir.resolve("f8.safetensors");
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, 16384)) {
+            WanParameters.shapes(SMALL).forEach((name, shape) -> writer.add(name, DType.F8_E4M3, shape));
+            writer.finish(Map.of("config", new String(ConfigJson.write(SMALL), StandardCharsets.UTF_8)));
+        }
+        assertThatThrownBy(() -> ModelFolder.open(file))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContainingAll(
+                        "69 tensors are stored as a type", "[F16, BF16, F32]", "patch_embedding.weight (F8_E4M3)");
+    }
+
+    @Test
+    void of_closesTheStoreWithTheModel() {
+        TensorStore store = Safetensors.open(Path.of("tests/goldens/model-tiny.safetensors"));
+        TensorView view = store.tensor("head.modulation");
+        WanConfig config = new WanConfig(96, 160, 32, 16, 16, 4, 4, 40, 16, 1e-6f);
+        ModelFolder.of(store.path(), config, store).close();
+        assertThat(view.data().scope().isAlive()).isFalse();
+    }
+}
