@@ -26,6 +26,9 @@ import picocli.CommandLine.Spec;
         usageHelpAutoWidth = true,
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
+            ExtractCommand.class,
+            InspectCommand.class,
+            MakeModelCommand.class,
             CompletionCommand.class,
         },
         footer = {

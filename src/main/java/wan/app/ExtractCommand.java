@@ -1,0 +1,366 @@
+package wan.app;
+
+import capture.Capture;
+import capture.CapturePlan;
+import capture.FrameMatrix;
+import capture.ResultFile;
+import capture.RunGeometry;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.model.WanConfig;
+import wan.model.WanModel;
+import wan.op.AttentionKind;
+import wan.op.AttentionTap;
+import wan.op.HostTensor;
+import wan.op.Ops;
+import wan.op.PassObserver;
+import wan.op.Quantity;
+import wan.op.UsageException;
+import wan.sampling.CausalSampler;
+import wan.sampling.FlowMatchScheduler;
+import wan.sampling.RunCost;
+import wan.sampling.RunListener;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+import wan.session.NoiseSource;
+import wan.session.Pass;
+import wan.session.Session;
+
+/** {@code wan-attn extract}: runs the model and captures attention on the way. */
+@Command(
+        name = "extract",
+        description = "Runs the model on noise and captures attention of any layers, heads and passes in one run.",
+        footer = {
+            "",
+            "Examples:",
+            "  wan-attn extract --layer 3",
+            "      the built-in demo model: random weights, at once",
+            "  wan-attn extract --model weights/Wan2.1-T2V-1.3B --prompt-embeds p.safetensors \\",
+            "      --layer all --what frame-logits,frame-mass --pass all --output run.safetensors",
+            "      every layer, pass and head of 19 frames from one run",
+            "  wan-attn extract --model DIR --layer 0-5,9 --no-independent-first-frame --num-frames 21",
+            "      Self-Forcing's shipped layout, seven frame blocks of three",
+            "  wan-attn extract --model model.safetensors --replay pytorch-run.safetensors --complete",
+            "      repeats a PyTorch run with its own noise",
+            "  wan-attn extract --model DIR --layer 3 --what token-logits --dry-run",
+            "      what would be run and written, and how large it would be"
+        })
+final class ExtractCommand implements Callable<Integer> {
+    private static final int INTERRUPTED = 130;
+
+    /** Layers up to which every head's line is printed. */
+    private static final int DETAILED_LAYERS = 4;
+
+    @Mixin
+    private ModelOptions modelOptions = new ModelOptions();
+
+    @Mixin
+    private PromptInput promptInput = new PromptInput();
+
+    @Mixin
+    private RunOptions runOptions = new RunOptions();
+
+    @Mixin
+    private NoiseOptions noiseOptions = new NoiseOptions();
+
+    @Mixin
+    private CaptureOptions captureOptions = new CaptureOptions();
+
+    @Option(
+            names = {"--output", "--output_path", "-o"},
+            paramLabel = "FILE",
+            description = "The result file (default: attention-layer<LIST>.safetensors).")
+    private @Nullable Path output;
+
+    @Option(
+            names = "--save-latents",
+            paramLabel = "FILE",
+            description = "Also write the clean latents, tensor output [B,T,C,H,W]. Runs to the end.")
+    private @Nullable Path saveLatents;
+
+    @Option(names = "--save-passes", description = "Add the flow and x0 of every pass to --save-latents.")
+    private boolean savePasses;
+
+    @Option(
+            names = "--replay",
+            paramLabel = "FILE",
+            description =
+                    "Repeat a recorded run: noise, prompt_embeds, initial_latent, every re-noise tensor and the settings"
+                            + " come from this safetensors file.")
+    private @Nullable Path replayFile;
+
+    @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
+    private boolean complete;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    private @Nullable Integer threads;
+
+    @Option(names = "--dry-run", description = "Print what would be run and written, and stop.")
+    private boolean dryRun;
+
+    @Option(
+            names = {"--quiet", "-q"},
+            description = "No progress and no notices on stderr.")
+    private boolean quiet;
+
+    /** Everything that a run is made of. */
+    private record Job(
+            LoadedModel model,
+            RunPlan plan,
+            CapturePlan capture,
+            RunGeometry geometry,
+            HostTensor promptEmbeds,
+            @Nullable HostTensor initialLatent,
+            NoiseSource noise,
+            String prompt) {}
+
+    @Override
+    public Integer call() {
+        try (Replay replay = replayFile == null ? null : Replay.open(replayFile);
+                LoadedModel model = modelOptions.open(this::notice)) {
+            Job job = plan(model, replay);
+            Path target =
+                    output != null ? output : Path.of("attention-layer" + captureOptions.layers() + ".safetensors");
+            if (dryRun) {
+                new DryRun(System.out, job.plan(), job.capture(), job.geometry(), model.config(), target).print();
+                return 0;
+            }
+            return run(job, target);
+        }
+    }
+
+    private Job plan(LoadedModel model, @Nullable Replay replay) {
+        WanConfig config = model.config();
+        CapturePlan capture = captureOptions.plan(config);
+        HostTensor initialLatent = replay != null ? replay.initialLatent() : promptInput.initialLatent();
+        RunSettings base = replay != null
+                ? replay.settings()
+                : RunOptions.defaults(
+                        model.latentHeight(),
+                        model.latentWidth(),
+                        initialLatent == null ? 0 : initialLatent.shape().dim(1));
+        if (replay != null && !runOptions.given().isEmpty()) {
+            throw new UsageException(String.join(", ", runOptions.given())
+                    + ": expected no option that changes what is drawn beside --replay, which holds the noise");
+        }
+        RunSettings settings = runOptions.resolve(base);
+        noticeOddities(settings);
+        FlowMatchScheduler scheduler = new FlowMatchScheduler(settings.shift());
+        RunPlan plan = RunPlan.of(settings, scheduler, config.numLayers());
+        capture.passes().check(plan.timesteps().size());
+        if (savePasses && saveLatents == null) {
+            throw new UsageException(
+                    "--save-passes: expected --save-latents FILE with it, which the passes are added to");
+        }
+        if (savePasses) {
+            plan = plan.withAllFlows(config.numLayers());
+        } else if (!complete && saveLatents == null) {
+            List<Pass> captured =
+                    capture.captured(plan.passes(), plan.timesteps().size());
+            plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
+        }
+        HostTensor embeds =
+                replay != null ? replay.promptEmbeds() : promptInput.embeds(config, noiseOptions.seed(), this::notice);
+        RunGeometry geometry = new RunGeometry(
+                embeds.shape().dim(0),
+                settings.totalFrames(),
+                settings.frameSeqLen(),
+                config.textLen(),
+                plan.timesteps().size());
+        return new Job(
+                model,
+                plan,
+                capture,
+                geometry,
+                embeds,
+                initialLatent,
+                replay != null ? replay : noiseOptions.source(),
+                replay != null ? "(" + replay.description() + ")" : promptInput.describe());
+    }
+
+    private void noticeOddities(RunSettings settings) {
+        int leftOut = settings.numFrames() - settings.generatedFrames();
+        if (leftOut > 0) {
+            notice(settings.numFrames() + " frames do not fill frame blocks of " + settings.numFramePerBlock()
+                    + (settings.independentFirstFrame() ? " after the first frame" : "") + ": the last " + leftOut
+                    + " are left out; frame blocks " + settings.generatedBlockSizes());
+        }
+        int largest =
+                settings.blockSizes().stream().mapToInt(Integer::intValue).max().orElse(0);
+        if (settings.localAttnSize() != -1 && settings.sinkSize() + largest > settings.localAttnSize()) {
+            notice("a sink of " + settings.sinkSize() + " and frame blocks of " + largest
+                    + " frames exceed the window of "
+                    + settings.localAttnSize() + ": the sink keeps "
+                    + Math.max(0, settings.localAttnSize() - largest) + " frames, as in the reference");
+        }
+    }
+
+    private int run(Job job, Path target) {
+        RunPlan plan = job.plan();
+        WanConfig config = job.model().config();
+        RunCost cost =
+                new RunCost(config, job.geometry().batch(), job.geometry().frameSeqLen());
+        MemoryCheck.require(cost, plan);
+        JvmOptions defaults = JvmOptions.defaults();
+        JvmOptions options = threads == null ? defaults : new JvmOptions(threads, defaults.kernels());
+        Progress progress = new Progress(System.err, progressMode(), cost, plan);
+        int plannedTensors = 6 * job.capture().layers().size();
+        for (Pass pass : plan.passes()) {
+            plannedTensors += job.capture().items(pass, job.geometry()).size();
+        }
+        try (Cancellation cancellation = new Cancellation();
+                Ops ops = new JvmOps(options);
+                ResultFile file =
+                        new ResultFile(target, plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
+                LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {
+            Capture capture = new Capture(job.capture(), job.geometry(), file);
+            Follower follower = new Follower(capture, progress, cancellation, latents);
+            String state = "complete";
+            try {
+                HostTensor clean = rollOut(job, ops, follower);
+                if (latents != null) {
+                    latents.finish(clean, metadata(job, ops.backend(), state));
+                }
+            } catch (CancellationException e) {
+                state = "interrupted in " + follower.position();
+            }
+            progress.finish();
+            boolean interrupted = !state.equals("complete");
+            if (interrupted && file.tensors() == 0) {
+                System.err.println("wan-attn: " + state + " before anything was captured; nothing written");
+                return INTERRUPTED;
+            }
+            file.finish(
+                    capture,
+                    plan.settings().totalFrames() - plan.settings().blockSizes().getLast(),
+                    metadata(job, ops.backend(), state));
+            if (interrupted) {
+                System.err.println("wan-attn: " + state + "; what was captured is in " + target);
+                return INTERRUPTED;
+            }
+            report(System.out, capture, job, target, progress);
+            return 0;
+        }
+    }
+
+    private static HostTensor rollOut(Job job, Ops ops, RunListener listener) {
+        WanModel model = new WanModel(job.model().config(), job.model().weights(), ops);
+        FlowMatchScheduler scheduler =
+                new FlowMatchScheduler(job.plan().settings().shift());
+        CausalSampler sampler = new CausalSampler(job.plan(), scheduler, job.noise(), job.initialLatent());
+        try (Session session = sampler.open(model, job.promptEmbeds())) {
+            return sampler.run(session, listener);
+        }
+    }
+
+    private static Map<String, String> metadata(Job job, String backend, String state) {
+        return RunMetadata.of(
+                job.plan(),
+                job.capture(),
+                job.model().config(),
+                job.model().name(),
+                job.model().fingerprint(),
+                job.prompt(),
+                job.noise().description(),
+                backend,
+                state);
+    }
+
+    /** Room for the metadata as it will be written, with its escapes and for a longer state. */
+    private static int metadataBytes(Map<String, String> metadata) {
+        return 1024
+                + 2
+                        * metadata.entrySet().stream()
+                                .mapToInt(
+                                        e -> e.getKey().length() + e.getValue().length() + 8)
+                                .sum();
+    }
+
+    private void report(PrintStream out, Capture capture, Job job, Path target, Progress progress) {
+        Map<Integer, FrameMatrix> matrices = capture.matrices(Quantity.FRAME_LOGITS);
+        int lastStart = job.plan().settings().totalFrames()
+                - job.plan().settings().blockSizes().getLast();
+        boolean detailed = matrices.size() <= DETAILED_LAYERS;
+        matrices.forEach(
+                (layer, matrix) -> new Summary(layer, matrix, job.capture().heads(), lastStart).print(out, detailed));
+        out.println("Saved to " + target);
+        if (!quiet) {
+            System.err.printf(
+                    java.util.Locale.ROOT,
+                    "%d passes in %.1f s, %.3f TFLOP/s%n",
+                    job.plan().passes().size(),
+                    progress.seconds(),
+                    progress.doneFlops() / progress.seconds() / 1e12);
+        }
+    }
+
+    private Progress.Mode progressMode() {
+        if (quiet) {
+            return Progress.Mode.QUIET;
+        }
+        return Terminal.stderrIsTerminal() ? Progress.Mode.TERMINAL : Progress.Mode.LINES;
+    }
+
+    private void notice(String text) {
+        if (!quiet) {
+            System.err.println("wan-attn: " + text);
+        }
+    }
+
+    /** Passes the run on to the capture, the progress line and the latents file, and ends it when the user asks for that. */
+    private static final class Follower implements RunListener {
+        private final Capture capture;
+        private final Progress progress;
+        private final Cancellation cancellation;
+        private final @Nullable LatentsFile latents;
+        private String position = "the first pass";
+
+        Follower(Capture capture, Progress progress, Cancellation cancellation, @Nullable LatentsFile latents) {
+            this.capture = capture;
+            this.progress = progress;
+            this.cancellation = cancellation;
+            this.latents = latents;
+        }
+
+        String position() {
+            return position;
+        }
+
+        @Override
+        public PassObserver passStarted(Pass pass) {
+            cancellation.check();
+            position = pass.id().label();
+            progress.passStarted(pass);
+            PassObserver captured = capture.observe(pass);
+            return new PassObserver() {
+                @Override
+                public AttentionTap tap(int layer, AttentionKind kind) {
+                    cancellation.check();
+                    return captured.tap(layer, kind);
+                }
+
+                @Override
+                public void layerDone(int layer) {
+                    progress.layerDone(layer);
+                }
+            };
+        }
+
+        @Override
+        public void passDone(Pass pass, HostTensor input, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+            if (latents != null) {
+                latents.passDone(pass, flow, x0);
+            }
+        }
+    }
+}
