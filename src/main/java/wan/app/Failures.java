@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +42,7 @@ record Failures(PrintStream err, boolean stacktrace) {
         return switch (e) {
             case UsageException usage -> tell(usage, usage.getMessage(), BAD_USAGE);
             case WanException failure -> tell(failure, failure.getMessage(), FAILED);
+            case CancellationException stopped -> tell(stopped, stopped.getMessage(), FAILED);
             case OutOfMemoryError memory -> tell(memory, describe(memory), FAILED);
             case IOException io -> tell(io, describe(io), FAILED);
             default -> {

@@ -20,8 +20,8 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Launcher {
     private static final String MAIN = "wan.app.Main";
-    /** What a program that was told to stop may still take to close its files. */
-    private static final int STOP_SECONDS = 20;
+    /** What a program that was told to stop may still take to finish its files; more than it allows itself. */
+    private static final int STOP_SECONDS = 75;
 
     private Launcher() {}
 
