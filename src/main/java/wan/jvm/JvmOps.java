@@ -42,7 +42,18 @@ public final class JvmOps implements Ops {
     }
 
     private static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
-        LOG.log(System.Logger.Level.DEBUG, "kernels {0}", kind);
+        if (kind == JvmOptions.Kind.SCALAR) {
+            return new ScalarKernels(workers);
+        }
+        if (ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()) {
+            return new VectorKernels(workers);
+        }
+        String problem =
+                "the module jdk.incubator.vector is not there; start Java with --add-modules jdk.incubator.vector";
+        if (kind == JvmOptions.Kind.VECTOR) {
+            throw new UsageException("kernels vector: " + problem);
+        }
+        LOG.log(System.Logger.Level.WARNING, "scalar kernels, which are slow: {0}", problem);
         return new ScalarKernels(workers);
     }
 
