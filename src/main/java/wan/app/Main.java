@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             CompletionCommand.class,
+            EncodePromptCommand.class,
         },
         footer = {
             "",

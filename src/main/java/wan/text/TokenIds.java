@@ -1,5 +1,7 @@
 package wan.text;
 
+import java.util.Arrays;
+
 /**
  * A text as the encoder takes it: ids of fixed length.
  *
@@ -12,7 +14,7 @@ public record TokenIds(int[] ids, int count, boolean truncated) {
     /** 1 for every id that is not padding, else 0. */
     public int[] mask() {
         int[] mask = new int[ids.length];
-        java.util.Arrays.fill(mask, 0, count, 1);
+        Arrays.fill(mask, 0, count, 1);
         return mask;
     }
 }
