@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
             InspectCommand.class,
             MakeModelCommand.class,
             CompletionCommand.class,
+            EncodePromptCommand.class,
         },
         footer = {
             "",

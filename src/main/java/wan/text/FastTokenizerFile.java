@@ -1,0 +1,184 @@
+package wan.text;
+
+import java.nio.ByteBuffer;
+import java.text.Normalizer;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import wan.op.FormatException;
+
+/**
+ * Reads {@code tokenizer.json}, as far as tokenizers converted from a unigram SentencePiece model use it; anything else is
+ * refused by name.
+ */
+final class FastTokenizerFile {
+    private static final Pattern GRAPHEME = Pattern.compile("\\X");
+
+    private final Object file;
+
+    private FastTokenizerFile(Object file) {
+        this.file = file;
+    }
+
+    /**
+     * The tokenizer that a file describes.
+     *
+     * @param file for messages
+     * @param bytes the whole file
+     * @throws FormatException if it is broken or no unigram model
+     */
+    static Tokenizer read(Object file, byte[] bytes) {
+        try {
+            return new FastTokenizerFile(file).tokenizer(JsonMapper.shared().readTree(bytes));
+        } catch (JacksonException e) {
+            throw new FormatException(file, "not valid JSON: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    private Tokenizer tokenizer(JsonNode root) {
+        JsonNode model = root.path("model");
+        if (!model.path("type").asString("").equals("Unigram")) {
+            throw unsupported("model", model);
+        }
+        Unigram vocabulary = vocabulary(model);
+        List<FastTokenizer.Added> added = new ArrayList<>();
+        int endOfText = vocabulary.id("</s>");
+        int padding = vocabulary.id("<pad>");
+        for (JsonNode node : root.path("added_tokens")) {
+            String text = node.path("content").asString("");
+            if (text.isEmpty()
+                    || !node.path("id").canConvertToInt()
+                    || node.path("single_word").asBoolean(false)) {
+                throw new FormatException(file, "an added token is broken or of an unsupported kind: " + shorten(node));
+            }
+            int id = node.path("id").asInt();
+            added.add(new FastTokenizer.Added(
+                    text,
+                    id,
+                    node.path("lstrip").asBoolean(false),
+                    node.path("rstrip").asBoolean(false)));
+            endOfText = text.equals("</s>") ? id : endOfText;
+            padding = text.equals("<pad>") ? id : padding;
+        }
+        if (endOfText < 0) {
+            throw new FormatException(file, "has no </s>; not UMT5's?");
+        }
+        JsonNode words = root.path("pre_tokenizer");
+        if (words.path("type").asString("").equals("Sequence")
+                && words.path("pretokenizers").size() == 1) {
+            words = words.path("pretokenizers").path(0);
+        }
+        if (!words.path("type").asString("").equals("Metaspace")
+                || !words.path("replacement").asString("").equals(String.valueOf(SentencePieceTokenizer.MARK))) {
+            throw unsupported("pre_tokenizer", words);
+        }
+        return new FastTokenizer(
+                vocabulary,
+                model.path("byte_fallback").asBoolean(false),
+                endOfText,
+                padding,
+                added,
+                normalizer(root.path("normalizer")),
+                prefix(words),
+                words.path("split").asBoolean(true));
+    }
+
+    private FastTokenizer.Prefix prefix(JsonNode words) {
+        String byDefault = words.path("add_prefix_space").asBoolean(true) ? "always" : "never";
+        String scheme = words.path("prepend_scheme").asString(byDefault);
+        try {
+            return FastTokenizer.Prefix.valueOf(scheme.toUpperCase(Locale.ROOT));
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, "unsupported prepend_scheme " + scheme, e);
+        }
+    }
+
+    private Unigram vocabulary(JsonNode model) {
+        int unknown = model.path("unk_id").asInt(-1);
+        List<Unigram.Piece> pieces = new ArrayList<>();
+        for (JsonNode entry : model.path("vocab")) {
+            if (!entry.path(0).isString() || !entry.path(1).isNumber()) {
+                throw new FormatException(file, "vocabulary entry " + pieces.size() + " is not a text and a score");
+            }
+            // Here every piece matches text, those for bytes included.
+            Unigram.Type type = pieces.size() == unknown ? Unigram.Type.UNKNOWN : Unigram.Type.NORMAL;
+            pieces.add(new Unigram.Piece(entry.path(0).asString(), entry.path(1).asDouble(), type));
+        }
+        return new Unigram(file, pieces, false);
+    }
+
+    private UnaryOperator<String> normalizer(JsonNode node) {
+        if (node.isNull() || node.isMissingNode()) {
+            return text -> text;
+        }
+        return switch (node.path("type").asString("")) {
+            case "Sequence" -> {
+                List<UnaryOperator<String>> steps = new ArrayList<>();
+                node.path("normalizers").forEach(step -> steps.add(normalizer(step)));
+                yield text -> {
+                    String result = text;
+                    for (UnaryOperator<String> step : steps) {
+                        result = step.apply(result);
+                    }
+                    return result;
+                };
+            }
+            case "Precompiled" -> precompiled(node);
+            case "Strip" -> {
+                boolean left = node.path("strip_left").asBoolean(false);
+                boolean right = node.path("strip_right").asBoolean(false);
+                yield text -> {
+                    String stripped = left ? text.stripLeading() : text;
+                    return right ? stripped.stripTrailing() : stripped;
+                };
+            }
+            case "Replace" -> replace(node);
+            case "NFC" -> text -> Normalizer.normalize(text, Normalizer.Form.NFC);
+            case "NFKC" -> text -> Normalizer.normalize(text, Normalizer.Form.NFKC);
+            default -> throw unsupported("normalizer", node);
+        };
+    }
+
+    private UnaryOperator<String> precompiled(JsonNode node) {
+        byte[] stored;
+        try {
+            stored =
+                    Base64.getDecoder().decode(node.path("precompiled_charsmap").asString(""));
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, "precompiled_charsmap is not valid base64", e);
+        }
+        CharacterMap map = CharacterMap.of(file, ByteBuffer.wrap(stored));
+        return text -> GRAPHEME.matcher(text)
+                .replaceAll(grapheme -> Matcher.quoteReplacement(map.applyToGrapheme(grapheme.group())));
+    }
+
+    private UnaryOperator<String> replace(JsonNode node) {
+        JsonNode pattern = node.path("pattern");
+        String content = Matcher.quoteReplacement(node.path("content").asString(""));
+        try {
+            Pattern compiled = pattern.path("Regex").isString()
+                    ? Pattern.compile(pattern.path("Regex").asString())
+                    : Pattern.compile(pattern.path("String").asString(""), Pattern.LITERAL);
+            return text -> compiled.matcher(text).replaceAll(content);
+        } catch (PatternSyntaxException e) {
+            throw new FormatException(file, "unsupported pattern " + pattern + ": " + e.getDescription(), e);
+        }
+    }
+
+    private FormatException unsupported(String part, JsonNode node) {
+        return new FormatException(file, "unsupported " + part + " " + shorten(node) + "; UMT5's is a Unigram model");
+    }
+
+    private static String shorten(JsonNode node) {
+        String text = node.toString();
+        return text.length() <= 80 ? text : text.substring(0, 80) + "...";
+    }
+}

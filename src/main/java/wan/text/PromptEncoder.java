@@ -1,0 +1,136 @@
+package wan.text;
+
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Supplier;
+import wan.op.HostTensor;
+import wan.op.Ops;
+import wan.op.Shape;
+import wan.op.WanException;
+import wan.weights.TensorStore;
+
+/**
+ * Prompts to embeddings: cleaned, cut into ids, encoded, kept. The file of weights is opened only for what is not kept yet.
+ */
+public final class PromptEncoder {
+    private static final System.Logger LOG = System.getLogger(PromptEncoder.class.getName());
+    /** Bounds what the wide layer takes (10240 channels a row) when many prompts are encoded. */
+    private static final int ROWS_AT_ONCE = 2048;
+
+    private final Tokenizer tokenizer;
+    private final Path weights;
+    private final Supplier<Ops> backends;
+    private final int textLen;
+    private final Optional<EmbeddingCache> cache;
+
+    /**
+     * An encoder of prompts.
+     *
+     * @param weights the text encoder's file or a folder with it
+     * @param backends opens a backend; called for every layer
+     * @param textLen tokens that the model takes; 512 for Wan
+     * @param cacheFolder where embeddings are kept, or empty for nowhere; see {@link #defaultCacheFolder}
+     * @throws WanException if there are no weights
+     */
+    public PromptEncoder(
+            Tokenizer tokenizer, Path weights, Supplier<Ops> backends, int textLen, Optional<Path> cacheFolder) {
+        this.tokenizer = tokenizer;
+        this.weights = TextEncoderFiles.find(weights);
+        this.backends = backends;
+        this.textLen = textLen;
+        this.cache = cacheFolder.map(folder -> new EmbeddingCache(folder, TextEncoderFiles.fingerprint(this.weights)));
+    }
+
+    /** {@code WAN_ATTN_CACHE}, or else {@code .cache/wan-attn} in the home folder. */
+    public static Path defaultCacheFolder() {
+        return EmbeddingCache.defaultFolder();
+    }
+
+    /**
+     * Encodes prompts.
+     *
+     * @param prompts at least one, as the user typed them; too long ones are cut, with a notice
+     * @param progress told after each layer; not at all if nothing has to be computed
+     * @return [prompts, textLen, dim]; rows behind a prompt's tokens are zero
+     */
+    public HostTensor encode(List<String> prompts, Umt5Encoder.Progress progress) {
+        List<TokenIds> texts = prompts.stream().map(this::ids).toList();
+        Map<List<Integer>, float[]> known = new LinkedHashMap<>();
+        Map<List<Integer>, TokenIds> unknown = new LinkedHashMap<>();
+        for (TokenIds text : texts) {
+            cache.flatMap(entries -> entries.get(text))
+                    .ifPresentOrElse(
+                            values -> known.put(key(text), values), () -> unknown.putIfAbsent(key(text), text));
+        }
+        if (!unknown.isEmpty()) {
+            compute(List.copyOf(unknown.values()), known, progress);
+        }
+        return padded(
+                texts.stream()
+                        .map(text -> Objects.requireNonNull(known.get(key(text))))
+                        .toList(),
+                texts.getFirst().count());
+    }
+
+    private TokenIds ids(String prompt) {
+        TokenIds ids = tokenizer.encode(PromptCleaner.clean(prompt), textLen);
+        if (ids.truncated()) {
+            String start = prompt.length() <= 40 ? prompt : prompt.substring(0, 40) + "...";
+            LOG.log(
+                    Level.WARNING,
+                    "prompt \"" + start.replaceAll("\\s", " ") + "\" is longer than " + textLen
+                            + " tokens; its end is left out, as in the reference");
+        }
+        return ids;
+    }
+
+    private void compute(List<TokenIds> texts, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {
+        try (TensorStore store = TensorStore.open(weights)) {
+            Umt5Encoder encoder = new Umt5Encoder(store, backends);
+            for (int from = 0, to; from < texts.size(); from = to) {
+                int rows = texts.get(from).count();
+                for (to = from + 1; to < texts.size(); to++) {
+                    rows += texts.get(to).count();
+                    if (rows > ROWS_AT_ONCE) {
+                        break;
+                    }
+                }
+                List<TokenIds> batch = texts.subList(from, to);
+                List<float[]> encoded = encoder.encode(batch, progress);
+                for (int i = 0; i < batch.size(); i++) {
+                    TokenIds text = batch.get(i);
+                    float[] values = encoded.get(i);
+                    known.put(key(text), values);
+                    cache.ifPresent(entries -> entries.put(text, values));
+                }
+            }
+        }
+    }
+
+    private HostTensor padded(List<float[]> embeddings, int firstCount) {
+        int dim = embeddings.getFirst().length / firstCount;
+        if ((long) embeddings.size() * textLen * dim > Integer.MAX_VALUE - 8) {
+            throw WanException.mismatch(
+                    "prompts",
+                    "at most " + (Integer.MAX_VALUE - 8) / (textLen * dim) + " at once",
+                    embeddings.size(),
+                    "");
+        }
+        HostTensor out = HostTensor.zeros(Shape.of(embeddings.size(), textLen, dim));
+        for (int i = 0; i < embeddings.size(); i++) {
+            float[] rows = embeddings.get(i);
+            System.arraycopy(rows, 0, out.values(), i * textLen * dim, rows.length);
+        }
+        return out;
+    }
+
+    private static List<Integer> key(TokenIds text) {
+        return Arrays.stream(text.ids(), 0, text.count()).boxed().toList();
+    }
+}

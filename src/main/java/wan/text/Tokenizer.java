@@ -1,0 +1,153 @@
+package wan.text;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import wan.op.FormatException;
+import wan.op.WanException;
+
+/**
+ * Text to ids, as the UMT5 tokenizer of the reference does it ({@code wan/modules/tokenizers.py}).
+ *
+ * <p>Read from a SentencePiece model ({@code spiece.model}) or from a Hugging Face {@code tokenizer.json}. They agree but for
+ * texts with special tokens, byte pieces or U+2581 spelled out, and rare combining marks.
+ */
+public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastTokenizer {
+    /** The files that hold a tokenizer, best first: the reference prefers the fast tokenizer too. */
+    private static final List<String> FILES = List.of("tokenizer.json", "spiece.model");
+
+    private static final List<String> FOLDERS = List.of("", "google/umt5-xxl", "tokenizer");
+    private static final long MAX_FILE_BYTES = 256L << 20;
+
+    /** A piece of a text and its id; the piece is as it stands in the text where it is unknown. */
+    record Token(String piece, int id) {}
+
+    private final int endOfText;
+    private final int padding;
+    final Unigram vocabulary;
+    private final boolean byteFallback;
+
+    Tokenizer(Unigram vocabulary, boolean byteFallback, int endOfText, int padding) {
+        this.vocabulary = vocabulary;
+        this.byteFallback = byteFallback;
+        this.endOfText = endOfText;
+        this.padding = Math.max(padding, 0);
+    }
+
+    /**
+     * Opens a tokenizer.
+     *
+     * @param path a {@code spiece.model}, a {@code tokenizer.json}, or a folder that has one of them, directly, in {@code
+     *     google/umt5-xxl} (Wan) or in {@code tokenizer} (Diffusers); a {@code tokenizer.json} goes first
+     * @throws FormatException if the file is broken or of another kind
+     * @throws WanException if there is none or it cannot be read
+     */
+    public static Tokenizer open(Path path) {
+        Path file = locate(path);
+        try {
+            if (Files.size(file) > MAX_FILE_BYTES) {
+                throw new FormatException(file, Files.size(file) + " bytes are too many for a tokenizer");
+            }
+            byte[] bytes = Files.readAllBytes(file);
+            boolean json =
+                    file.getFileName().toString().toLowerCase(Locale.ROOT).endsWith(".json");
+            return json ? FastTokenizerFile.read(file, bytes) : SentencePieceFile.read(file, ByteBuffer.wrap(bytes));
+        } catch (IOException e) {
+            throw new WanException(file + ": cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static Path locate(Path path) {
+        if (!Files.isDirectory(path)) {
+            return path;
+        }
+        for (String folder : FOLDERS) {
+            for (String name : FILES) {
+                Path file = path.resolve(folder).resolve(name);
+                if (Files.isRegularFile(file)) {
+                    return file;
+                }
+            }
+        }
+        throw WanException.mismatch(
+                path.toString(),
+                String.join(" or ", FILES) + " there or in google/umt5-xxl",
+                "neither",
+                "--tokenizer names the file");
+    }
+
+    /** The pieces of a text that was cleaned, without {@code </s>}. */
+    public final List<String> pieces(String text) {
+        return tokens(text).stream().map(Token::piece).toList();
+    }
+
+    /** The ids of a text that was cleaned, with {@code </s>}. */
+    public final int[] ids(String text) {
+        List<Token> tokens = tokens(text);
+        int[] ids = new int[tokens.size() + 1];
+        for (int i = 0; i < tokens.size(); i++) {
+            ids[i] = tokens.get(i).id;
+        }
+        ids[tokens.size()] = endOfText;
+        return ids;
+    }
+
+    /**
+     * The ids of a text that was cleaned, cut or padded to a length; {@code </s>} is always kept.
+     *
+     * @param length at least 1; 512 for Wan
+     */
+    public final TokenIds encode(String text, int length) {
+        int[] all = ids(text);
+        int count = Math.min(all.length, length);
+        int[] ids = Arrays.copyOf(all, length);
+        ids[count - 1] = endOfText;
+        Arrays.fill(ids, count, length, padding);
+        return new TokenIds(ids, count, all.length > length);
+    }
+
+    /** The pieces of a text. */
+    abstract List<Token> tokens(String text);
+
+    /** Appends the pieces of a text in which white space is marked already. */
+    final void segment(String text, List<Token> out) {
+        List<Unigram.Span> spans = vocabulary.segment(text);
+        for (int i = 0; i < spans.size(); i++) {
+            Unigram.Span span = spans.get(i);
+            int start = span.start();
+            if (span.id() != vocabulary.unknown()) {
+                out.add(new Token(text.substring(start, span.end()), span.id()));
+                continue;
+            }
+            while (i + 1 < spans.size() && spans.get(i + 1).id() == vocabulary.unknown()) {
+                i++;
+            }
+            unknown(text.substring(start, spans.get(i).end()), out);
+        }
+    }
+
+    private void unknown(String text, List<Token> out) {
+        List<Token> bytes = new ArrayList<>();
+        for (byte value : text.getBytes(StandardCharsets.UTF_8)) {
+            String piece = String.format(Locale.ROOT, "<0x%02X>", value);
+            bytes.add(new Token(piece, vocabulary.id(piece)));
+        }
+        boolean spellable = byteFallback && bytes.stream().allMatch(token -> token.id >= 0);
+        out.addAll(spellable ? bytes : List.of(new Token(text, vocabulary.unknown())));
+    }
+
+    /** Unpaired surrogates cannot be written as UTF-8, which everything here is defined on. */
+    static String replaceUnpairedSurrogates(String text) {
+        StringBuilder out = new StringBuilder(text.length());
+        text.codePoints()
+                .map(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE ? 0xFFFD : c)
+                .forEach(out::appendCodePoint);
+        return out.toString();
+    }
+}
