@@ -130,7 +130,7 @@ class LauncherProcessTest {
     void launcher_letsTheProgramFinish_whenToldToStop() throws Exception {
         Path cleaned = folder.resolve("cleaned");
         Map<String, String> env = scripted("trap 'sleep 0.3; echo done > \"" + cleaned
-                + "\"; exit 143' TERM; echo ready; " + "while :; do sleep 0.05; done");
+                + "\"; exit 143' TERM; echo ready; " + "for i in $(seq 600); do sleep 0.1; done");
         Process process = launcher(env).redirectErrorStream(true).start();
         try (BufferedReader reader = new BufferedReader(new InputStreamReader(process.getInputStream(), UTF_8))) {
             assertThat(reader.readLine()).isEqualTo("ready");

@@ -140,13 +140,9 @@ public final class Launcher {
         if (utf8) {
             builder.environment().put("LC_ALL", "C.UTF-8");
         }
-        Process process = builder.start();
-        Runtime.getRuntime().addShutdownHook(new Thread("stop") {
-            @Override
-            public void run() {
-                end(process);
-            }
-        });
+        Stop stop = new Stop();
+        Runtime.getRuntime().addShutdownHook(stop);
+        Process process = stop.start(builder);
         Thread pump = new Thread(
                 new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err)), "stderr");
         pump.setDaemon(true);
@@ -156,15 +152,45 @@ public final class Launcher {
         return exitCode;
     }
 
-    /** When the launcher is told to stop, so is the program; it may finish what it is writing. */
-    private static void end(Process process) {
-        process.destroy();
-        try {
-            if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
-                process.destroyForcibly();
+    /**
+     * When the launcher is told to stop, so is the program; it may finish what it is writing. In place before the program
+     * starts, so that there is no moment at which it could be left behind.
+     */
+    private static final class Stop extends Thread {
+        private Process process;
+        private boolean stopping;
+
+        Stop() {
+            super("stop");
+        }
+
+        synchronized Process start(ProcessBuilder builder) throws IOException, InterruptedException {
+            if (stopping) {
+                throw new InterruptedException();
             }
-        } catch (InterruptedException e) {
-            process.destroyForcibly();
+            process = builder.start();
+            return process;
+        }
+
+        private synchronized Process running() {
+            stopping = true;
+            return process;
+        }
+
+        @Override
+        public void run() {
+            Process running = running();
+            if (running == null) {
+                return;
+            }
+            running.destroy();
+            try {
+                if (!running.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
+                    running.destroyForcibly();
+                }
+            } catch (InterruptedException e) {
+                running.destroyForcibly();
+            }
         }
     }
 
