@@ -45,7 +45,7 @@ import wan.session.Session;
             "Examples:",
             "  wan-attn extract --layer 3",
             "      the built-in demo model: random weights, at once",
-            "  wan-attn extract --model weights/Wan2.1-T2V-1.3B --prompt-embeds p.safetensors \\",
+            "  wan-attn extract --model weights/Wan2.1-T2V-1.3B --prompt \"a cat walks\" \\",
             "      --layer all --what frame-logits,frame-mass --pass all --output run.safetensors",
             "      every layer, pass and head of 19 frames from one run",
             "  wan-attn extract --model DIR --layer 0-5,9 --no-independent-first-frame --num-frames 21",
@@ -169,8 +169,9 @@ final class ExtractCommand implements Callable<Integer> {
                     capture.captured(plan.passes(), plan.timesteps().size());
             plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
         }
-        HostTensor embeds =
-                replay != null ? replay.promptEmbeds() : promptInput.embeds(config, noiseOptions.seed(), this::notice);
+        HostTensor embeds = replay != null
+                ? replay.promptEmbeds()
+                : promptInput.embeds(model.path(), config, noiseOptions.seed(), this::notice);
         RunGeometry geometry = new RunGeometry(
                 embeds.shape().dim(0),
                 settings.totalFrames(),

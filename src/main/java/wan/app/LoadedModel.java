@@ -1,5 +1,7 @@
 package wan.app;
 
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
 import wan.op.WeightSource;
 
@@ -7,6 +9,7 @@ import wan.op.WeightSource;
  * A model's sizes and parameters, ready to run.
  *
  * @param name a folder, a file, or the demo model
+ * @param path where it lies, null for the demo model
  * @param fingerprint of the parameters
  * @param latentHeight of a frame, where no option says otherwise
  * @param latentWidth likewise
@@ -14,6 +17,7 @@ import wan.op.WeightSource;
  */
 record LoadedModel(
         String name,
+        @Nullable Path path,
         WanConfig config,
         WeightSource weights,
         String fingerprint,

@@ -33,6 +33,7 @@ final class ModelOptions {
             Arena arena = Arena.ofShared();
             return new LoadedModel(
                     "demo (random weights)",
+                    null,
                     config,
                     RandomModel.inMemory(config, DEMO_SEED, arena),
                     "demo-" + DEMO_SEED,
@@ -42,6 +43,13 @@ final class ModelOptions {
         }
         ModelFolder folder = ModelFolder.open(model);
         return new LoadedModel(
-                model.toString(), folder.config(), folder, folder.fingerprint(), LATENT_HEIGHT, LATENT_WIDTH, folder);
+                model.toString(),
+                model,
+                folder.config(),
+                folder,
+                folder.fingerprint(),
+                LATENT_HEIGHT,
+                LATENT_WIDTH,
+                folder);
     }
 }

@@ -1,9 +1,11 @@
 package wan.app;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import wan.model.WanConfig;
 import wan.op.HostTensor;
@@ -11,15 +13,10 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.weights.TensorStore;
 
-/** The options that say what the video is of. */
+/** The options that say what the video is of: a prompt, and latent frames that are given. */
 final class PromptInput {
-    @Option(
-            names = "--prompt-embeds",
-            paramLabel = "FILE",
-            description =
-                    "Prompt embeddings: a safetensors file with prompt_embeds [B,text_len,text_dim], zero after each"
-                            + " prompt's end. Without one, random embeddings are drawn from the seed.")
-    private @Nullable Path promptEmbeds;
+    @Mixin
+    private PromptOptions prompts = new PromptOptions();
 
     @Option(
             names = "--initial-latent",
@@ -28,10 +25,14 @@ final class PromptInput {
                     + " [B,F,C,H,W].")
     private @Nullable Path initialLatent;
 
-    /** The embeddings, [B, textLen, textDim]. */
-    HostTensor embeds(WanConfig config, long seed, Consumer<String> notice) {
-        if (promptEmbeds != null) {
-            return read(promptEmbeds, "prompt_embeds");
+    /**
+     * The embeddings, [B, textLen, textDim]; drawn from the seed where there is no prompt.
+     *
+     * @param model the model's folder, or null for the demo model
+     */
+    HostTensor embeds(@Nullable Path model, WanConfig config, long seed, Consumer<String> notice) {
+        if (prompts.given()) {
+            return prompts.embeddings(model, config.textLen(), config.textDim());
         }
         notice.accept("no prompt: random prompt embeddings drawn from the seed");
         Shape shape = Shape.of(1, config.textLen(), config.textDim());
@@ -46,18 +47,21 @@ final class PromptInput {
     /** The given frames, [B, F0, C, H, W]; null if there are none. */
     @Nullable
     HostTensor initialLatent() {
-        return initialLatent == null ? null : read(initialLatent, "initial_latent");
+        if (initialLatent == null) {
+            return null;
+        }
+        try (TensorStore file = TensorStore.open(initialLatent)) {
+            TensorView view = file.tensor("initial_latent");
+            return new HostTensor(view.shape(), view.toFloats());
+        }
     }
 
     /** What the metadata say of the prompt. */
     String describe() {
-        return promptEmbeds == null ? "(random embeddings)" : "(embeddings of " + promptEmbeds.getFileName() + ")";
-    }
-
-    private static HostTensor read(Path path, String tensor) {
-        try (TensorStore file = TensorStore.open(path)) {
-            TensorView view = file.tensor(tensor);
-            return new HostTensor(view.shape(), view.toFloats());
+        if (!prompts.given()) {
+            return "(random embeddings)";
         }
+        List<String> texts = prompts.prompts();
+        return texts.isEmpty() ? "(embeddings from a file)" : String.join("\n", texts);
     }
 }
