@@ -152,9 +152,10 @@ class RandomModelTest {
     @Test
     void write_saysWhy_whenItCannot() throws IOException {
         WanConfig huge = new WanConfig(1 << 20, 1 << 20, 16, 16, 16, 2, 1000, 24, 6, 1e-6f);
-        assertThatThrownBy(() -> RandomModel.write(dir, huge, DType.F32, 1, (done, total) -> {}))
+        assertThatThrownBy(() -> RandomModel.write(dir.resolve("new/model"), huge, DType.F32, 1, (done, total) -> {}))
                 .isExactlyInstanceOf(WanException.class)
-                .hasMessageMatching(dir + ": not enough space: needs \\d+\\.\\d GB, \\d+\\.\\d GB are free");
+                .hasMessageMatching(
+                        dir.resolve("new/model") + ": not enough space: needs \\d+\\.\\d GB, \\d+\\.\\d GB are free");
         try (Stream<Path> files = Files.list(dir)) {
             assertThat(files).isEmpty();
         }

@@ -189,6 +189,11 @@ class SafetensorsTest {
                         List.of("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "Duplicate"),
                         List.of("{\"__metadata__\":[]}", 0, "__metadata__: expected an object, got array"),
                         List.of("{\"__metadata__\":{\"a\":1}}", 0, "__metadata__.a: expected a string, got number int"),
+                        List.of("{\"__metadata__\":{\"a\":\"x\\ud800\"}}", 0, "lone surrogate in x\\ud800"),
+                        List.of(
+                                "{\"\\ud800\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+                                0,
+                                "surrogate"),
                         List.of("{\"__metadata__\":{\"a\":{}}}", 0, "__metadata__.a: expected a string, got object"))
                 .map(row -> Arguments.of(row.toArray()));
     }

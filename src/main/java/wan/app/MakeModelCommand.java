@@ -21,13 +21,13 @@ import wan.weights.RandomModel;
         description = "Writes a model with random parameters, to try things without a checkpoint.",
         footer = {
             "",
-            "The same options give the same bytes on every machine. Attention of a random model has the usual scale,",
-            "but means nothing.",
+            "The same options give the same bytes on every machine. The attention of a",
+            "random model has the usual scale, but means nothing.",
             "",
             "Examples:",
             "  wan-attn make-model --out weights/tiny",
             "  wan-attn make-model --config 1.3b --seed 7 --out weights/random-1.3b",
-            "  wan-attn make-model --config weights/Wan2.1-T2V-1.3B/config.json --dtype f32 --out weights/copy"
+            "  wan-attn make-model --config my/config.json --dtype f32 --out weights/mine"
         })
 final class MakeModelCommand implements Callable<Integer> {
     private static final long REPORTED_BYTES = 256L << 20;

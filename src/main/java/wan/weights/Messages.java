@@ -24,7 +24,10 @@ final class Messages {
         StringBuilder out = new StringBuilder();
         for (int i = 0; i < Math.min(text.length(), SHOWN_CHARS); i++) {
             char c = text.charAt(i);
-            boolean plain = !Character.isISOControl(c) && Character.getType(c) != Character.FORMAT && c != '\u2028';
+            boolean plain = !Character.isISOControl(c)
+                    && Character.getType(c) != Character.FORMAT
+                    && !Character.isSurrogate(c)
+                    && c != '\u2028';
             out.append(plain ? String.valueOf(c) : String.format("\\u%04x", (int) c));
         }
         return text.length() > SHOWN_CHARS

@@ -61,8 +61,8 @@ public final class RandomModel {
                 .mapToLong(shape -> dtype.bytes(shape.size()))
                 .sum();
         try {
-            Files.createDirectories(folder);
             requireSpace(folder, totalBytes + SPARE_DISK_BYTES);
+            Files.createDirectories(folder);
         } catch (IOException e) {
             throw Messages.io(folder, "cannot write", e);
         }
@@ -87,7 +87,11 @@ public final class RandomModel {
     }
 
     private static void requireSpace(Path folder, long bytes) throws IOException {
-        long free = Files.getFileStore(folder).getUsableSpace();
+        Path existing = folder.toAbsolutePath();
+        while (!Files.exists(existing) && existing.getParent() != null) {
+            existing = existing.getParent();
+        }
+        long free = Files.getFileStore(existing).getUsableSpace();
         if (free < bytes) {
             throw new WanException(
                     "%s: not enough space: needs %.1f GB, %.1f GB are free".formatted(folder, bytes / 1e9, free / 1e9));

@@ -1,6 +1,7 @@
 package wan.weights;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -89,7 +90,7 @@ record SafetensorsHeader(SequencedMap<String, Entry> tensors, Map<String, String
         for (String key = parser.nextName(); key != null; key = parser.nextName()) {
             parser.nextToken();
             requireToken(file, METADATA + "." + Messages.shown(key), parser, JsonToken.VALUE_STRING, "a string");
-            metadata.put(key, parser.getString());
+            metadata.put(wellFormed(file, key), wellFormed(file, parser.getString()));
         }
     }
 
@@ -109,7 +110,7 @@ record SafetensorsHeader(SequencedMap<String, Entry> tensors, Map<String, String
             }
         }
         return new Entry(
-                name,
+                wellFormed(file, name),
                 require(file, where, dtype, "dtype"),
                 shape(file, where, require(file, where, dims, "shape")),
                 offset(file, where, require(file, where, offsets, "data_offsets"), 0),
@@ -167,6 +168,14 @@ record SafetensorsHeader(SequencedMap<String, Entry> tensors, Map<String, String
             throw new FormatException(file, where + ": has no " + key);
         }
         return value;
+    }
+
+    /** JSON can spell half a character; no other program could read such a name. */
+    private static String wellFormed(Object file, String text) {
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new FormatException(file, "the header is not valid JSON: lone surrogate in " + Messages.shown(text));
+        }
+        return text;
     }
 
     private static void requireToken(
