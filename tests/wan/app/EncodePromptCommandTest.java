@@ -57,6 +57,13 @@ class EncodePromptCommandTest {
     }
 
     @Test
+    void encodePrompt_tellsThatItCutsThePrompt_whenItIsTooLong() {
+        assertThat(run("--model", folder.toString(), "--prompt", "a cat ".repeat(300)))
+                .isZero();
+        assertThat(err).contains("longer than 512 tokens");
+    }
+
+    @Test
     void encodePrompt_findsFiles_whenNamedOneByOne() {
         String weights = folder.resolve(SmallTextEncoder.WEIGHTS).toString();
         String tokenizer = folder.resolve("google/umt5-xxl").toString();

@@ -8,8 +8,13 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,6 +25,36 @@ import wan.op.FormatException;
 import wan.op.WanException;
 
 class TokenizerTest {
+    private static final Map<TokenizerGolden, Tokenizer> SENTENCEPIECE = new EnumMap<>(TokenizerGolden.class);
+    private static final Map<TokenizerGolden, Tokenizer> FAST = new EnumMap<>(TokenizerGolden.class);
+    private static final Map<TokenizerGolden, Tokenizer> OLDER_FAST = new EnumMap<>(TokenizerGolden.class);
+
+    @BeforeAll
+    static void open() {
+        for (TokenizerGolden golden : TokenizerGolden.values()) {
+            SENTENCEPIECE.put(golden, Tokenizer.open(golden.model));
+            ObjectNode json = golden.fastTokenizer();
+            FAST.put(golden, read(json));
+            ObjectNode older = json.objectNode().put("type", "Sequence");
+            older.putArray("pretokenizers")
+                    .add(json.objectNode().put("type", "WhitespaceSplit"))
+                    .add(json.objectNode()
+                            .put("type", "Metaspace")
+                            .put("replacement", "\u2581")
+                            .put("add_prefix_space", true));
+            json.set("pre_tokenizer", older);
+            OLDER_FAST.put(golden, read(json));
+        }
+    }
+
+    private static Tokenizer read(ObjectNode json) {
+        return FastTokenizerFile.read("tokenizer.json", TokenizerGolden.utf8(json.toString()));
+    }
+
+    private static Tokenizer of(Map<TokenizerGolden, Tokenizer> tokenizers, TokenizerGolden golden) {
+        return Objects.requireNonNull(tokenizers.get(golden));
+    }
+
     static Stream<TokenizerGolden.Entry> entries() {
         return TokenizerGolden.all();
     }
@@ -27,7 +62,7 @@ class TokenizerTest {
     @ParameterizedTest
     @MethodSource("entries")
     void encode_givesTheReferencesIds_whenReadFromSentencePiece(TokenizerGolden.Entry entry) {
-        Tokenizer tokenizer = Tokenizer.open(entry.golden().model);
+        Tokenizer tokenizer = of(SENTENCEPIECE, entry.golden());
         String clean = entry.text("clean");
         assertThat(tokenizer.pieces(clean)).isEqualTo(entry.texts("pieces"));
         assertThat(tokenizer.ids(clean)).isEqualTo(entry.ints("ids"));
@@ -42,32 +77,42 @@ class TokenizerTest {
     @ParameterizedTest
     @MethodSource("entries")
     void encode_givesTheFastTokenizersIds_whenReadFromJson(TokenizerGolden.Entry entry) {
-        byte[] json = TokenizerGolden.utf8(entry.golden().fastTokenizer().toString());
         int[] fast = entry.intsOrNull("ids_hf_fast");
-        assertThat(FastTokenizerFile.read("tokenizer.json", json).ids(entry.text("clean")))
+        assertThat(of(FAST, entry.golden()).ids(entry.text("clean")))
                 .isEqualTo(fast == null ? entry.ints("ids") : fast);
+    }
+
+    /** Where U+2581 stands in the text the two fast tokenizers differ: a word of that alone gets no mark in front. */
+    static Stream<TokenizerGolden.Entry> entriesWithoutMark() {
+        return entries().filter(entry -> entry.text("clean").indexOf('\u2581') < 0);
+    }
+
+    @ParameterizedTest
+    @MethodSource("entriesWithoutMark")
+    void ids_areTheSame_whenTheJsonSplitsAtWhiteSpaceFirst(TokenizerGolden.Entry entry) {
+        String text = entry.text("clean");
+        assertThat(of(OLDER_FAST, entry.golden()).ids(text))
+                .isEqualTo(of(FAST, entry.golden()).ids(text));
     }
 
     @Test
     void ids_dropTheMark_whenAFastTokenizerSeesItBehindARewrittenCharacter() {
-        Tokenizer fast = FastTokenizerFile.read(
-                "tokenizer.json",
-                TokenizerGolden.utf8(TokenizerGolden.MAIN.fastTokenizer().toString()));
-        Tokenizer slow = Tokenizer.open(TokenizerGolden.MAIN.model);
+        Tokenizer fast = of(FAST, TokenizerGolden.MAIN);
+        Tokenizer slow = of(SENTENCEPIECE, TokenizerGolden.MAIN);
         assertThat(fast.ids("\u00BD\u0323")).isEqualTo(fast.ids("\u00BD"));
         assertThat(slow.ids("\u00BD\u0323")).isNotEqualTo(slow.ids("\u00BD"));
     }
 
     @Test
     void encode_keepsTheEnd_whenLengthIsOne() {
-        TokenIds ids = Tokenizer.open(TokenizerGolden.MAIN.model).encode("a cat", 1);
+        TokenIds ids = of(SENTENCEPIECE, TokenizerGolden.MAIN).encode("a cat", 1);
         assertThat(ids.ids()).containsExactly(1);
         assertThat(ids.truncated()).isTrue();
     }
 
     @Test
     void ids_spellTheReplacementCharacter_whenASurrogateIsUnpaired() {
-        Tokenizer tokenizer = Tokenizer.open(TokenizerGolden.MAIN.model);
+        Tokenizer tokenizer = of(SENTENCEPIECE, TokenizerGolden.MAIN);
         assertThat(tokenizer.ids("x\uD800y")).isEqualTo(tokenizer.ids("x\uFFFDy"));
     }
 
@@ -98,9 +143,7 @@ class TokenizerTest {
     void open_refusesByName_whenTheModelIsNoUnigram() {
         ObjectNode root = TokenizerGolden.PLAIN.fastTokenizer();
         ((ObjectNode) root.get("model")).put("type", "BPE");
-        assertThatThrownBy(() -> FastTokenizerFile.read("t.json", TokenizerGolden.utf8(root.toString())))
-                .isInstanceOf(FormatException.class)
-                .hasMessageContaining("BPE");
+        assertThatThrownBy(() -> read(root)).isInstanceOf(FormatException.class).hasMessageContaining("BPE");
     }
 
     @ParameterizedTest
@@ -109,7 +152,8 @@ class TokenizerTest {
         byte[] whole = golden.bytes();
         Random random = new Random(7);
         int failed = 0;
-        for (int i = 0; i < 10_000; i++) {
+        int rounds = golden == TokenizerGolden.MAIN ? 2_000 : 18_000; // the main model is twenty times as large
+        for (int i = 0; i < rounds; i++) {
             byte[] bytes = mutate(whole, random);
             Throwable thrown = catchThrowable(() -> SentencePieceFile.read("broken.model", ByteBuffer.wrap(bytes))
                     .ids("a cat \u00BD \u732B"));
@@ -118,7 +162,7 @@ class TokenizerTest {
                 failed++;
             }
         }
-        assertThat(failed).isGreaterThan(1000);
+        assertThat(failed).isGreaterThan(rounds / 10);
     }
 
     @Test
@@ -138,8 +182,7 @@ class TokenizerTest {
 
     /** Some bytes changed, most of them near the start where the structure is dense, or the end cut off. */
     private static byte[] mutate(byte[] whole, Random random) {
-        byte[] bytes =
-                random.nextInt(4) == 0 ? java.util.Arrays.copyOf(whole, random.nextInt(whole.length)) : whole.clone();
+        byte[] bytes = random.nextInt(4) == 0 ? Arrays.copyOf(whole, random.nextInt(whole.length)) : whole.clone();
         for (int n = random.nextInt(4); n >= 0 && bytes.length > 0; n--) {
             int reach = random.nextBoolean() ? bytes.length : Math.min(bytes.length, 300);
             bytes[random.nextInt(reach)] = (byte) random.nextInt(256);

@@ -31,11 +31,21 @@ final class FastTokenizer extends Tokenizer {
         NEVER
     }
 
+    /**
+     * How a stretch of text between special tokens becomes words.
+     *
+     * @param prefix which stretches get a mark in front
+     * @param splitsAtMarks whether each mark begins a word
+     * @param splitsAtSpaces whether white space separates stretches, before it is marked
+     */
+    record Words(Prefix prefix, boolean splitsAtMarks, boolean splitsAtSpaces) {}
+
+    private static final Pattern SPACES = Pattern.compile("\\s+");
+
     private final Map<String, Added> added;
     private final Pattern addedPattern;
     private final UnaryOperator<String> normalizer;
-    private final Prefix prefix;
-    private final boolean splitsWords;
+    private final Words words;
 
     FastTokenizer(
             Unigram vocabulary,
@@ -44,8 +54,7 @@ final class FastTokenizer extends Tokenizer {
             int padding,
             List<Added> added,
             UnaryOperator<String> normalizer,
-            Prefix prefix,
-            boolean splitsWords) {
+            Words words) {
         super(vocabulary, byteFallback, endOfText, padding);
         this.added = added.stream().collect(Collectors.toMap(Added::text, token -> token, (a, _) -> a));
         // The longest of those that begin at one place counts.
@@ -55,8 +64,7 @@ final class FastTokenizer extends Tokenizer {
                         + (token.eatRight ? "\\s*" : ""))
                 .collect(Collectors.joining("|")));
         this.normalizer = normalizer;
-        this.prefix = prefix;
-        this.splitsWords = splitsWords;
+        this.words = words;
     }
 
     @Override
@@ -81,17 +89,26 @@ final class FastTokenizer extends Tokenizer {
     }
 
     private void stretch(String text, boolean first, List<Token> out) {
+        String normalized = normalizer.apply(text);
+        if (words.splitsAtSpaces) {
+            SPACES.splitAsStream(normalized).forEach(word -> words(word, first, out));
+        } else {
+            words(normalized, first, out);
+        }
+    }
+
+    private void words(String text, boolean first, List<Token> out) {
         char mark = SentencePieceTokenizer.MARK;
-        String marked = normalizer.apply(text).replace(' ', mark);
+        String marked = text.replace(' ', mark);
         if (marked.isEmpty()) {
             return;
         }
-        boolean wantsPrefix = prefix == Prefix.ALWAYS || (prefix == Prefix.FIRST && first);
+        boolean wantsPrefix = words.prefix == Prefix.ALWAYS || (words.prefix == Prefix.FIRST && first);
         if (wantsPrefix && marked.charAt(0) != mark) {
             marked = mark + marked;
         }
         int start = 0;
-        for (int end = 1; splitsWords && end < marked.length(); end++) {
+        for (int end = 1; words.splitsAtMarks && end < marked.length(); end++) {
             if (marked.charAt(end) == mark) {
                 segment(marked.substring(start, end), out);
                 start = end;

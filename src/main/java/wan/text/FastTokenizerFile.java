@@ -71,15 +71,6 @@ final class FastTokenizerFile {
         if (endOfText < 0) {
             throw new FormatException(file, "has no </s>; not UMT5's?");
         }
-        JsonNode words = root.path("pre_tokenizer");
-        if (words.path("type").asString("").equals("Sequence")
-                && words.path("pretokenizers").size() == 1) {
-            words = words.path("pretokenizers").path(0);
-        }
-        if (!words.path("type").asString("").equals("Metaspace")
-                || !words.path("replacement").asString("").equals(String.valueOf(SentencePieceTokenizer.MARK))) {
-            throw unsupported("pre_tokenizer", words);
-        }
         return new FastTokenizer(
                 vocabulary,
                 model.path("byte_fallback").asBoolean(false),
@@ -87,13 +78,29 @@ final class FastTokenizerFile {
                 padding,
                 added,
                 normalizer(root.path("normalizer")),
-                prefix(words),
-                words.path("split").asBoolean(true));
+                words(root.path("pre_tokenizer")));
     }
 
-    private FastTokenizer.Prefix prefix(JsonNode words) {
-        String byDefault = words.path("add_prefix_space").asBoolean(true) ? "always" : "never";
-        String scheme = words.path("prepend_scheme").asString(byDefault);
+    /** Metaspace, alone or, in older conversions, behind a split at white space. */
+    private FastTokenizer.Words words(JsonNode node) {
+        JsonNode parts = node.path("pretokenizers");
+        boolean sequence = node.path("type").asString("").equals("Sequence") && !parts.isEmpty();
+        JsonNode metaspace = sequence ? parts.path(parts.size() - 1) : node;
+        boolean spaces = sequence
+                && parts.size() == 2
+                && parts.path(0).path("type").asString("").equals("WhitespaceSplit");
+        if (!metaspace.path("type").asString("").equals("Metaspace")
+                || !metaspace.path("replacement").asString("").equals(String.valueOf(SentencePieceTokenizer.MARK))
+                || (sequence && !spaces && parts.size() > 1)) {
+            throw unsupported("pre_tokenizer", node);
+        }
+        return new FastTokenizer.Words(
+                prefix(metaspace), metaspace.path("split").asBoolean(true), spaces);
+    }
+
+    private FastTokenizer.Prefix prefix(JsonNode metaspace) {
+        String byDefault = metaspace.path("add_prefix_space").asBoolean(true) ? "always" : "never";
+        String scheme = metaspace.path("prepend_scheme").asString(byDefault);
         try {
             return FastTokenizer.Prefix.valueOf(scheme.toUpperCase(Locale.ROOT));
         } catch (IllegalArgumentException e) {

@@ -8,7 +8,7 @@ import java.util.stream.Stream;
 import wan.op.WanException;
 
 /** Finds the text encoder's weights in the folders in which they come. */
-public final class TextEncoderFiles {
+final class TextEncoderFiles {
     private static final List<String> NAMES = List.of(
             "models_t5_umt5-xxl-enc-bf16.pth",
             "models_t5_umt5-xxl-enc-bf16.safetensors",
@@ -26,7 +26,7 @@ public final class TextEncoderFiles {
      *     ({@code text_encoder/}), or that holds a Hugging Face model
      * @throws WanException if there is none
      */
-    public static Path find(Path path) {
+    static Path find(Path path) {
         if (Files.isRegularFile(path)) {
             return path;
         }
