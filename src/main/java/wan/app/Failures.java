@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -77,11 +78,17 @@ record Failures(PrintStream err, boolean stacktrace) {
         if (e instanceof UnmatchedArgumentException unmatched
                 && !unmatched.getUnmatched().isEmpty()) {
             String given = unmatched.getUnmatched().getFirst();
-            boolean command = !unmatched.isUnknownOption()
-                    && !e.getCommandLine().getSubcommands().isEmpty();
-            String kind =
-                    unmatched.isUnknownOption() ? "unknown option" : command ? "unknown command" : "unexpected value";
-            List<String> near = unmatched.getSuggestions();
+            CommandLine command = e.getCommandLine();
+            String kind = "unexpected value";
+            Set<String> known = Set.of();
+            if (unmatched.isUnknownOption()) {
+                kind = "unknown option";
+                known = command.getCommandSpec().optionsMap().keySet();
+            } else if (!command.getSubcommands().isEmpty()) {
+                kind = "unknown command";
+                known = command.getSubcommands().keySet();
+            }
+            List<String> near = Nearest.of(given.split("=", 2)[0], known);
             return kind + " '" + given + "'"
                     + (near.isEmpty() ? "" : "; did you mean " + String.join(" or ", near) + "?");
         }

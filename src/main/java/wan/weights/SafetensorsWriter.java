@@ -98,7 +98,11 @@ public final class SafetensorsWriter implements AutoCloseable {
             dataBytes = end;
             return region;
         } catch (ArithmeticException e) {
-            throw new WanException(target + ": tensor " + name + ": " + dtype + " " + shape + ": " + e.getMessage(), e);
+            // Not the cause's own words: a hot method's compiled code throws it without any.
+            throw new WanException(
+                    target + ": tensor " + name + ": " + dtype + " " + shape
+                            + " overflows or does not fill whole bytes",
+                    e);
         }
     }
 
