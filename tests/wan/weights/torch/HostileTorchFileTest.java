@@ -239,9 +239,12 @@ class HostileTorchFileTest {
                 Arguments.of("entries that overlap", overlapping(), "overlap"),
                 Arguments.of("an entry count of 2^60", zip64(1L << 60, 0), "claims 1152921504606846976 entries"),
                 Arguments.of("a negative zip64 offset", zip64(2, -5), "has to end at byte"),
-                Arguments.of("nothing", new byte[0], "neither a zip file nor a pickle"),
-                Arguments.of("a web page", latin1("<!DOCTYPE html>"), "neither a zip file nor a pickle"),
-                Arguments.of("some other pickle", latin1("\u0080\u0002K\u0001."), "not one that torch.save wrote"),
+                Arguments.of("nothing", new byte[0], "neither a zip file nor its pickle"),
+                Arguments.of("a web page", latin1("<!DOCTYPE html>"), "neither a zip file nor its pickle"),
+                Arguments.of(
+                        "some other pickle",
+                        latin1("\u0080\u0002\u008a\n0123456789."),
+                        "not one that torch.save wrote"),
                 Arguments.of("legacy without storages", legacy(smallDict(), "]", ""), "lacks the storage 0"),
                 Arguments.of("legacy cut", legacy(smallDict(), "](" + text("0") + "e", le(4, 8)), "truncated?"),
                 Arguments.of(

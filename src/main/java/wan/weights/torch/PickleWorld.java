@@ -12,6 +12,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import wan.op.DType;
 import wan.op.Shape;
+import wan.op.WanException;
 
 /**
  * Every name that a pickle of tensors may use, and what it means here. This is the whole allow-list.
@@ -239,8 +240,7 @@ final class PickleWorld {
             throw pickle.broken("has a tensor with " + dims.length + " sizes and " + strides.length + " strides");
         }
         try {
-            Arrays.stream(dims).filter(dim -> dim > 0).reduce(1, Math::multiplyExact);
-            Shape shape = Shape.of(dims);
+            Shape shape = shape(pickle, dims);
             long available = storage.dtype().bytes(storage.viewElements()) / dtype.bytes(1);
             if (shape.size() > 0) {
                 long last = offset;
@@ -262,6 +262,14 @@ final class PickleWorld {
                     shape,
                     Arrays.stream(strides).boxed().toList());
         } catch (ArithmeticException _) {
+            throw pickle.broken("has a tensor whose size overflows");
+        }
+    }
+
+    private static Shape shape(Unpickler pickle, long[] dims) {
+        try {
+            return Shape.of(dims);
+        } catch (WanException _) {
             throw pickle.broken("has a tensor whose size overflows");
         }
     }

@@ -69,13 +69,17 @@ public final class TorchFile {
         tensors = new TensorPaths(file).collect(values);
     }
 
-    /** Whether a file that begins so is worth opening here: a zip file or a pickle. */
-    public static boolean looksLikeOne(MemorySegment bytes) {
-        return ZipDirectory.looksLikeZip(bytes)
-                || (bytes.byteSize() > 1
-                        && bytes.get(ValueLayout.JAVA_BYTE, 0) == (byte) 0x80
-                        && bytes.get(ValueLayout.JAVA_BYTE, 1) >= 1
-                        && bytes.get(ValueLayout.JAVA_BYTE, 1) <= 5);
+    /**
+     * Whether a file that begins so is one of these: a zip file, or a pickle of torch's magic number. No safetensors file of a legal
+     * header length begins so.
+     *
+     * @param start the first 4 bytes
+     */
+    public static boolean beginsLikeOne(byte[] start) {
+        String text = new String(start, StandardCharsets.ISO_8859_1);
+        return text.equals("PK\u0003\u0004")
+                || text.equals("L119")
+                || text.matches("\u0080[\u0002\u0003]\u008a\n|\u0080[\u0004\u0005]\u0095.");
     }
 
     /** The two formats' names, for people. */
@@ -244,8 +248,10 @@ public final class TorchFile {
 
     private Object readStream(MemorySegment bytes) {
         PickleWorld world = new PickleWorld();
-        if (!looksLikeOne(bytes)) {
-            throw broken("is not a file of torch.save: neither a zip file nor a pickle");
+        if (!beginsLikeOne(bytes.asSlice(0, Math.min(4, bytes.byteSize())).toArray(ValueLayout.JAVA_BYTE))) {
+            throw broken(
+                    "is not a file of torch.save: neither a zip file nor its pickle; a Git LFS pointer, or an unfinished"
+                            + " download?");
         }
         Unpickler magic = new Unpickler(file, bytes, 0, world);
         if (!magic.read().equals(MAGIC)) {
