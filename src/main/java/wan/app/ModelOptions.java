@@ -6,7 +6,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.model.WanConfig;
+import wan.op.UsageException;
 import wan.weights.ModelFolder;
+import wan.weights.ModelLayout.Branch;
 import wan.weights.RandomModel;
 
 /** The options that say which model runs. */
@@ -24,8 +26,25 @@ final class ModelOptions {
                             + " (default: a small built-in demo model with random weights).")
     private @Nullable Path model;
 
+    @Option(
+            names = "--checkpoint",
+            paramLabel = "FILE",
+            description = "Self-Forcing weights (.pt or .safetensors) to take in place of the model's own.")
+    private @Nullable Path checkpoint;
+
+    @Option(
+            names = "--use-ema",
+            negatable = true,
+            description =
+                    "Take exactly generator_ema, or exactly generator, of the checkpoint (default: generator_ema, or"
+                            + " generator if there is none).")
+    private @Nullable Boolean useEma;
+
     /** Opens the model; the caller closes it. */
     LoadedModel open(Consumer<String> notice) {
+        if (model == null && checkpoint != null) {
+            throw new UsageException("--checkpoint needs --model: the model's folder, whose config.json has the sizes");
+        }
         if (model == null) {
             WanConfig config = RandomModel.tiny();
             notice.accept("no --model: the built-in demo model with random weights (" + config.numHeads() + " heads, "
@@ -40,8 +59,23 @@ final class ModelOptions {
                     DEMO_LATENT,
                     arena);
         }
-        ModelFolder folder = ModelFolder.open(model);
+        ModelFolder folder = ModelFolder.open(model, checkpoint, branch(useEma));
+        folder.notices().forEach(notice);
         return new LoadedModel(
-                model.toString(), folder.config(), folder, folder.fingerprint(), LATENT_HEIGHT, LATENT_WIDTH, folder);
+                model + (checkpoint == null ? "" : " with " + checkpoint),
+                folder.config(),
+                folder,
+                folder.fingerprint(),
+                LATENT_HEIGHT,
+                LATENT_WIDTH,
+                folder);
+    }
+
+    /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */
+    static Branch branch(@Nullable Boolean useEma) {
+        if (useEma == null) {
+            return Branch.EMA_OR_GENERATOR;
+        }
+        return useEma ? Branch.EMA : Branch.GENERATOR;
     }
 }
