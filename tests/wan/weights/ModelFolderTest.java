@@ -155,7 +155,9 @@ class ModelFolderTest {
                 "{\"model_type\":\"i2v\"} | model_type i2v is not supported, only t2v",
                 "{\"patch_size\":[1,4,4]} | patch_size [1,4,4] is not supported, only [1,2,2]",
                 "{\"qk_norm\":false} | qk_norm false is not supported",
-                "{\"num_attention_heads\":12} | diffusers' layout"
+                "{\"num_attention_heads\":12,\"image_dim\":1280} | image_dim is set: an image-to-video model",
+                "{\"num_attention_heads\":12,\"qk_norm\":\"rms_norm\"} | qk_norm \"rms_norm\" is not supported",
+                "{\"num_attention_heads\":0} | num_attention_heads: expected a whole number from 1"
             })
     void open_saysWhatIsWrong_whenTheConfigurationIs(String json, String problem) throws IOException {
         RandomModel.write(dir, SMALL, DType.F32, 1, (done, total) -> {});

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -119,7 +120,7 @@ final class ExtractCommand implements Callable<Integer> {
             RunPlan plan,
             CapturePlan capture,
             RunGeometry geometry,
-            HostTensor promptEmbeds,
+            Supplier<HostTensor> promptEmbeds,
             @Nullable HostTensor initialLatent,
             NoiseSource noise,
             String prompt) {}
@@ -169,11 +170,11 @@ final class ExtractCommand implements Callable<Integer> {
                     capture.captured(plan.passes(), plan.timesteps().size());
             plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
         }
-        HostTensor embeds = replay != null
-                ? replay.promptEmbeds()
-                : promptInput.embeds(model.path(), config, noiseOptions.seed(), this::notice);
+        Supplier<HostTensor> embeds = replay != null
+                ? replay::promptEmbeds
+                : () -> promptInput.embeds(model.path(), config, noiseOptions.seed(), this::notice);
         RunGeometry geometry = new RunGeometry(
-                embeds.shape().dim(0),
+                replay != null ? replay.promptEmbeds().shape().dim(0) : promptInput.count(),
                 settings.totalFrames(),
                 settings.frameSeqLen(),
                 config.textLen(),
@@ -259,7 +260,7 @@ final class ExtractCommand implements Callable<Integer> {
         FlowMatchScheduler scheduler =
                 new FlowMatchScheduler(job.plan().settings().shift());
         CausalSampler sampler = new CausalSampler(job.plan(), scheduler, job.noise(), job.initialLatent());
-        try (Session session = sampler.open(model, job.promptEmbeds())) {
+        try (Session session = sampler.open(model, job.promptEmbeds().get())) {
             return sampler.run(session, listener);
         }
     }

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -23,7 +24,11 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.op.TensorView;
 import wan.op.WanException;
 import wan.weights.ModelFolder;
+import wan.weights.ModelLayout;
 import wan.weights.TensorStore;
+import wan.weights.TorchStore;
+import wan.weights.torch.PyText;
+import wan.weights.torch.TorchTensor;
 
 /** {@code wan-attn inspect}: what lies in a file of tensors. */
 @Command(
@@ -46,7 +51,8 @@ final class InspectCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "FILE",
             description =
-                    "A .safetensors file, a .safetensors.index.json with its shards beside it, or a model's folder.")
+                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), or a"
+                            + " model's folder.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
 
@@ -116,9 +122,35 @@ final class InspectCommand implements Callable<Integer> {
             out.println(line.toString().stripTrailing());
         }
         out.printf(Locale.ROOT, "%n%d tensors, %,d bytes%n", names.size(), bytes);
+        layout(store).ifPresent(layout -> out.println("\nmodel: " + layout));
+        if (store instanceof TorchStore torch && torch.values() instanceof Map<?, ?> values) {
+            printValues(torch.format(), values, out);
+        }
         if (!store.metadata().isEmpty()) {
             out.printf("%nmetadata%n");
             store.metadata().forEach((key, value) -> out.println("  " + shown(key) + ": " + shown(value)));
+        }
+    }
+
+    /** What is beside the tensors at the top of a PyTorch file. */
+    private static void printValues(String format, Map<?, ?> values, PrintWriter out) {
+        out.printf("%n%s%n", format);
+        values.forEach((key, value) -> {
+            if (!(value instanceof TorchTensor)) {
+                out.println("  " + shown(key + ": " + PyText.of(value, SHOWN_CHARS)));
+            }
+        });
+    }
+
+    /** The layout that a model's parameters lie in; empty if these are no parameters of such a model. */
+    private static Optional<String> layout(TensorStore store) {
+        try {
+            ModelLayout layout = ModelLayout.of(store);
+            return layout.names().contains("patch_embedding.weight")
+                    ? Optional.of(layout.description())
+                    : Optional.empty();
+        } catch (WanException _) {
+            return Optional.empty();
         }
     }
 
@@ -152,6 +184,7 @@ final class InspectCommand implements Callable<Integer> {
         for (Map.Entry<String, String> entry : store.metadata().entrySet()) {
             metadata.put(entry.getKey(), entry.getValue());
         }
+        layout(store).ifPresent(layout -> root.put("model", layout));
         ArrayNode tensors = root.putArray("tensors");
         for (String name : names) {
             TensorView view = store.tensor(name);

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             ExtractCommand.class,
             InspectCommand.class,
+            ConvertCommand.class,
             MakeModelCommand.class,
             CompletionCommand.class,
             EncodePromptCommand.class,

@@ -6,7 +6,9 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.model.WanConfig;
+import wan.op.UsageException;
 import wan.weights.ModelFolder;
+import wan.weights.ModelLayout.Branch;
 import wan.weights.RandomModel;
 
 /** The options that say which model runs. */
@@ -24,8 +26,33 @@ final class ModelOptions {
                             + " (default: a small built-in demo model with random weights).")
     private @Nullable Path model;
 
+    @Option(
+            names = {"--checkpoint", "--checkpoint_path"},
+            paramLabel = "FILE",
+            description = "Self-Forcing weights (.pt or .safetensors) to take in place of the model's own.")
+    private @Nullable Path checkpoint;
+
+    @Option(
+            names = {"--no-checkpoint", "--no_checkpoint"},
+            description = "Run the model's own weights; the same as leaving --checkpoint away.")
+    private boolean noCheckpoint;
+
+    @Option(
+            names = {"--use-ema", "--use_ema"},
+            negatable = true,
+            description =
+                    "Take exactly generator_ema, or exactly generator, of the checkpoint (default: generator_ema, or"
+                            + " generator if there is none).")
+    private @Nullable Boolean useEma;
+
     /** Opens the model; the caller closes it. */
     LoadedModel open(Consumer<String> notice) {
+        if (noCheckpoint && checkpoint != null) {
+            throw new UsageException("--no-checkpoint: expected it without --checkpoint, got both");
+        }
+        if (model == null && checkpoint != null) {
+            throw new UsageException("--checkpoint needs --model: the model's folder, whose config.json has the sizes");
+        }
         if (model == null) {
             WanConfig config = RandomModel.tiny();
             notice.accept("no --model: the built-in demo model with random weights (" + config.numHeads() + " heads, "
@@ -41,9 +68,10 @@ final class ModelOptions {
                     DEMO_LATENT,
                     arena);
         }
-        ModelFolder folder = ModelFolder.open(model);
+        ModelFolder folder = ModelFolder.open(model, checkpoint, branch(useEma));
+        folder.notices().forEach(notice);
         return new LoadedModel(
-                model.toString(),
+                model + (checkpoint == null ? "" : " with " + checkpoint),
                 model,
                 folder.config(),
                 folder,
@@ -51,5 +79,13 @@ final class ModelOptions {
                 LATENT_HEIGHT,
                 LATENT_WIDTH,
                 folder);
+    }
+
+    /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */
+    static Branch branch(@Nullable Boolean useEma) {
+        if (useEma == null) {
+            return Branch.EMA_OR_GENERATOR;
+        }
+        return useEma ? Branch.EMA : Branch.GENERATOR;
     }
 }

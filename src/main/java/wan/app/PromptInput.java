@@ -44,6 +44,11 @@ final class PromptInput {
         return new HostTensor(shape, values);
     }
 
+    /** How many prompts there are, without encoding them. */
+    int count() {
+        return prompts.given() ? prompts.count() : 1;
+    }
+
     /** The given frames, [B, F0, C, H, W]; null if there are none. */
     @Nullable
     HostTensor initialLatent() {

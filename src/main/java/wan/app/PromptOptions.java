@@ -19,6 +19,7 @@ import wan.op.UsageException;
 import wan.text.PromptEmbeddingFile;
 import wan.text.PromptEncoder;
 import wan.text.Tokenizer;
+import wan.weights.TensorStore;
 
 /** The options that say what the prompt is and what encodes it. */
 final class PromptOptions {
@@ -84,6 +85,17 @@ final class PromptOptions {
             return List.of(prompt);
         }
         return promptFile == null ? List.of() : lines(promptFile);
+    }
+
+    /** How many prompts or embeddings there are; nothing is encoded. */
+    int count() {
+        List<String> texts = prompts();
+        if (promptEmbeds == null) {
+            return texts.size();
+        }
+        try (TensorStore file = TensorStore.open(promptEmbeds)) {
+            return file.tensor("prompt_embeds").shape().dim(0);
+        }
     }
 
     private static List<String> lines(Path file) {

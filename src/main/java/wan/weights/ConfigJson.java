@@ -11,7 +11,7 @@ import wan.model.WanConfig;
 import wan.op.FormatException;
 import wan.op.WanException;
 
-/** The {@code config.json} beside a Wan2.1 checkpoint. Keys that do not matter here are ignored. */
+/** The {@code config.json} beside a Wan2.1 checkpoint, the original one or that of Diffusers. Keys that do not matter here are ignored. */
 public final class ConfigJson {
     private static final JsonMapper MAPPER = new JsonMapper();
     private static final int MAX_FILE_BYTES = 1 << 20;
@@ -48,17 +48,20 @@ public final class ConfigJson {
         if (!root.isObject()) {
             throw new FormatException(where, "not a model configuration: expected a JSON object");
         }
-        if (root.has("num_attention_heads")) {
-            throw new FormatException(
-                    where,
-                    "a configuration in diffusers' layout; expected the original one, with dim, num_heads, num_layers");
+        boolean diffusers = root.has("num_attention_heads");
+        if (diffusers) {
+            requireSupportedByDiffusers(where, root);
+        } else {
+            requireSupported(where, root);
         }
-        requireSupported(where, root);
         JsonNode eps = root.path("eps");
         if (!eps.isMissingNode() && !eps.isNumber()) {
             throw new FormatException(where, "eps: expected a number, got " + Messages.shown(eps.toString()));
         }
         try {
+            if (diffusers) {
+                return diffusers(where, root, (float) eps.asDouble(1e-6));
+            }
             return new WanConfig(
                     size(where, root, "dim", 0, MAX_WIDTH),
                     size(where, root, "ffn_dim", 0, MAX_WIDTH),
@@ -75,6 +78,36 @@ public final class ConfigJson {
         } catch (WanException e) {
             throw new FormatException(where, String.valueOf(e.getMessage()), e);
         }
+    }
+
+    /** The keys of Diffusers' {@code WanTransformer3DModel}, whose defaults are those of the 14B model. */
+    private static WanConfig diffusers(Object where, JsonNode root, float eps) {
+        int heads = size(where, root, "num_attention_heads", 0, MAX_WIDTH);
+        int inChannels = size(where, root, "in_channels", 16, MAX_WIDTH);
+        return new WanConfig(
+                Math.multiplyExact(heads, size(where, root, "attention_head_dim", 128, MAX_WIDTH / heads)),
+                size(where, root, "ffn_dim", 13824, MAX_WIDTH),
+                size(where, root, "freq_dim", 256, MAX_WIDTH),
+                inChannels,
+                size(where, root, "out_channels", inChannels, MAX_WIDTH),
+                heads,
+                size(where, root, "num_layers", 40, MAX_LAYERS),
+                size(where, root, "text_dim", 4096, MAX_WIDTH),
+                // Not a key there: the pipeline pads prompts to this length.
+                size(where, root, "text_len", 512, MAX_WIDTH),
+                eps);
+    }
+
+    private static void requireSupportedByDiffusers(Object where, JsonNode root) {
+        for (String key : new String[] {"image_dim", "added_kv_proj_dim", "pos_embed_seq_len"}) {
+            if (!root.path(key).isMissingNode() && !root.path(key).isNull()) {
+                throw new FormatException(
+                        where, key + " is set: an image-to-video model; only text to video is supported");
+            }
+        }
+        requireValue(where, root, "patch_size", "[1,2,2]");
+        requireValue(where, root, "qk_norm", "\"rms_norm_across_heads\"");
+        requireValue(where, root, "cross_attn_norm", "true");
     }
 
     /** What the reference can be configured to and this model cannot. */

@@ -12,9 +12,12 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
 import wan.op.DType;
 import wan.op.FormatException;
@@ -27,12 +30,16 @@ import wan.op.WeightSource;
  * A model as Wan2.1 ships it: a folder with {@code config.json} and {@code diffusion_pytorch_model.safetensors} (or its index and
  * shards), or a single file that carries its configuration in its metadata or has it beside it.
  *
+ * <p>Other layouts are read as if they were that one: a Self-Forcing checkpoint, Diffusers, ComfyUI, .pt instead of .safetensors.
+ *
  * <p>All names, shapes and types are checked when it is opened; a model that opens has every parameter.
  */
 public final class ModelFolder implements WeightSource, AutoCloseable {
     private static final String CONFIG = "config.json";
+    /** Where a Diffusers pipeline keeps this model. */
+    private static final String DIFFUSERS_FOLDER = "transformer";
     /** The key of the configuration in a file's own metadata. */
-    private static final String CONFIG_KEY = "config";
+    public static final String CONFIG_KEY = "config";
 
     private static final List<String> WEIGHTS = List.of(
             "diffusion_pytorch_model.safetensors.index.json",
@@ -53,19 +60,34 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         this.store = store;
     }
 
+    /** {@link #open(Path, Path, ModelLayout.Branch)} without a checkpoint. */
+    public static ModelFolder open(Path path) {
+        return open(path, null, ModelLayout.Branch.EMA_OR_GENERATOR);
+    }
+
     /**
-     * Opens and checks a model.
+     * Opens and checks a model. Its layout may be any that {@link ModelLayout} knows.
      *
-     * @param path a folder, or one file of weights
+     * @param path a folder, also that of a Diffusers pipeline; or one file of weights
+     * @param checkpoint weights to take instead of the model's own, which then only gives the configuration; null for none
+     * @param branch which of a Self-Forcing checkpoint's weights
      * @throws WanException if it cannot be read
      * @throws FormatException with everything that is wrong with it
      */
-    public static ModelFolder open(Path path) {
-        TensorStore store = TensorStore.open(Files.isDirectory(path) ? weightsFile(path) : path);
+    public static ModelFolder open(Path path, @Nullable Path checkpoint, ModelLayout.Branch branch) {
+        if (checkpoint != null) {
+            WanConfig config = configOf(path);
+            return open(path, ModelLayout.of(TensorStore.open(checkpoint), branch), _ -> config);
+        }
+        Path file = Files.isDirectory(path) ? weightsFile(path) : path;
+        return open(path, ModelLayout.of(TensorStore.open(file), branch), ModelFolder::configOf);
+    }
+
+    private static ModelFolder open(Path path, ModelLayout layout, Function<TensorStore, WanConfig> config) {
         try {
-            return of(path, configOf(store), store);
+            return of(path, config.apply(layout), layout);
         } catch (RuntimeException e) {
-            store.close();
+            layout.close();
             throw e;
         }
     }
@@ -107,6 +129,9 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                 return folder.resolve(name);
             }
         }
+        if (Files.isDirectory(folder.resolve(DIFFUSERS_FOLDER))) {
+            return weightsFile(folder.resolve(DIFFUSERS_FOLDER));
+        }
         List<Path> files;
         try (Stream<Path> list = Files.list(folder)) {
             files = list.sorted().toList();
@@ -129,19 +154,37 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                 + ", found " + (files.isEmpty() ? "an empty folder" : Messages.shown(found)));
     }
 
-    /** A file's own word on its configuration, or else that of the config.json beside it. */
+    /** The configuration of a model whose weights do not matter and may not even be there. */
+    private static WanConfig configOf(Path path) {
+        for (Path folder : List.of(path, path.resolve(DIFFUSERS_FOLDER))) {
+            if (Files.exists(folder.resolve(CONFIG))) {
+                return ConfigJson.read(folder.resolve(CONFIG));
+            }
+        }
+        try (TensorStore store = TensorStore.open(Files.isDirectory(path) ? weightsFile(path) : path)) {
+            return configOf(store);
+        }
+    }
+
     private static WanConfig configOf(TensorStore store) {
+        return configuration(store)
+                .orElseThrow(() -> new WanException(store.path() + ": the sizes of the model are unknown: neither a "
+                        + CONFIG + " beside it nor a configuration in its metadata"));
+    }
+
+    /**
+     * A file's own word on its configuration, or else that of the config.json beside it.
+     *
+     * @throws WanException if it is broken, or describes a model that this one is not
+     */
+    public static Optional<WanConfig> configuration(TensorStore store) {
         String own = store.metadata().get(CONFIG_KEY);
         if (own != null) {
-            return ConfigJson.parse(
-                    store.path() + ": " + CONFIG_KEY + " in its metadata", own.getBytes(StandardCharsets.UTF_8));
+            return Optional.of(ConfigJson.parse(
+                    store.path() + ": " + CONFIG_KEY + " in its metadata", own.getBytes(StandardCharsets.UTF_8)));
         }
         Path beside = store.path().resolveSibling(CONFIG);
-        if (!Files.exists(beside)) {
-            throw new WanException(store.path() + ": the sizes of the model are unknown: neither a " + CONFIG
-                    + " beside it nor a configuration in its metadata");
-        }
-        return ConfigJson.read(beside);
+        return Files.exists(beside) ? Optional.of(ConfigJson.read(beside)) : Optional.empty();
     }
 
     /** The model's sizes. */
@@ -152,6 +195,16 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     /** What was opened. */
     public Path path() {
         return path;
+    }
+
+    /** What the layout of its weights was recognised as, and where they lie, for people. */
+    public String description() {
+        return store.path() + ": " + (store instanceof ModelLayout layout ? layout.description() : "original names");
+    }
+
+    /** What a user should know, one line each; usually nothing. */
+    public List<String> notices() {
+        return store instanceof ModelLayout layout ? layout.notices() : List.of();
     }
 
     @Override

@@ -28,12 +28,16 @@ public interface TensorStore extends AutoCloseable {
     void close();
 
     /**
-     * Opens a {@code .safetensors} file, or a {@code .safetensors.index.json} together with the shards beside it.
+     * Opens a {@code .safetensors} file, a {@code .safetensors.index.json} together with the shards beside it, or a file of PyTorch
+     * ({@code .pt}, {@code .pth}), which is recognised by its first bytes whatever its name.
      *
      * @throws WanException if it cannot be read
      * @throws wan.op.FormatException if it is broken
      */
     static TensorStore open(Path file) {
-        return file.toString().endsWith(".json") ? ShardedSafetensors.open(file) : Safetensors.open(file);
+        if (file.toString().endsWith(".json")) {
+            return ShardedSafetensors.open(file);
+        }
+        return TorchStore.isOne(file) ? TorchStore.open(file) : Safetensors.open(file);
     }
 }
