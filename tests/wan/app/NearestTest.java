@@ -22,7 +22,7 @@ class NearestTest {
     void of_namesWhatIsNear_nearestFirst() {
         assertThat(Nearest.of("--lyaer", OPTIONS)).containsExactly("--layer", "--layers");
         assertThat(Nearest.of("--frame", OPTIONS)).containsExactly("--frame-blocks");
-        assertThat(Nearest.of("--hea", OPTIONS)).containsExactly("--heap", "--heads", "--help");
+        assertThat(Nearest.of("--hea", OPTIONS)).containsExactly("--heap", "--heads");
     }
 
     @Test

@@ -15,7 +15,7 @@ final class Nearest {
         int tolerance = Math.max(1, typed.length() / 3);
         return known.stream()
                 .filter(word -> word.length() > 2)
-                .filter(word -> edits(typed, word) <= tolerance || typed.length() > 3 && word.startsWith(typed))
+                .filter(word -> edits(typed, word) <= tolerance || (typed.length() > 3 && word.startsWith(typed)))
                 .sorted(Comparator.comparingInt((String word) -> edits(typed, word))
                         .thenComparing(Comparator.naturalOrder()))
                 .limit(MOST)
