@@ -10,13 +10,14 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 
 /** Debian's Python, where it is installed: the one that judges whether PyTorch and NumPy read what we write. */
-final class Python {
+public final class Python {
     private static final String PYTHON = "/usr/bin/python3";
 
     private Python() {}
 
     /** What a script prints. The test is skipped, with a notice, if the module cannot be imported. */
-    static String run(String module, String script, Object... arguments) throws IOException, InterruptedException {
+    public static String run(String module, String script, Object... arguments)
+            throws IOException, InterruptedException {
         if (status("import " + module) != 0) {
             String notice = "skipped: " + PYTHON + " has no module " + module;
             System.out.println(notice);

@@ -3,7 +3,10 @@ package capture;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.SequencedMap;
+import tools.jackson.databind.json.JsonMapper;
 import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Quantity;
@@ -19,7 +22,7 @@ import wan.weights.SafetensorsWriter;
  * {@code layer{l}.last_block_frame_attention} [N, T]; for frame mass {@code layer{l}.full_frame_mass} and {@code
  * layer{l}.last_block_frame_mass}.
  */
-public final class ResultFile implements CaptureSink, AutoCloseable {
+public final class ResultFile implements ResultOutput {
     /** A tensor's entry in the header: name, dtype, shape, two offsets. */
     private static final int HEADER_BYTES_PER_TENSOR = 160;
 
@@ -51,17 +54,14 @@ public final class ResultFile implements CaptureSink, AutoCloseable {
                 region.write(first, count == values.length ? values : Arrays.copyOf(values, count));
     }
 
-    /** Tensors written so far. */
+    @Override
     public long tensors() {
         return tensors;
     }
 
-    /**
-     * Adds the assembled matrices and moves the file into place.
-     *
-     * @param lastStart first frame of the run's last frame block, for the row means
-     */
-    public void finish(Capture capture, int lastStart, Map<String, String> metadata) {
+    /** Adds the assembled matrices and moves the file into place. */
+    @Override
+    public void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields) {
         writeMatrices(capture.matrices(Quantity.FRAME_LOGITS), "attention", lastStart);
         writeMatrices(capture.matrices(Quantity.FRAME_MASS), "mass", lastStart);
         // Bytes last: everything before them then is aligned to its element size.
@@ -70,7 +70,15 @@ public final class ResultFile implements CaptureSink, AutoCloseable {
         masks.forEach((layer, matrix) -> writer.add(
                         "layer" + layer + ".mask", DType.U8, Shape.of(matrix.frames(), matrix.frames()))
                 .write(0, ByteBuffer.wrap(matrix.mask())));
-        writer.finish(metadata);
+        writer.finish(strings(fields));
+    }
+
+    /** Fields as safetensors metadata, which are strings: words as they are, all else as JSON. */
+    public static Map<String, String> strings(SequencedMap<String, Object> fields) {
+        SequencedMap<String, String> metadata = new LinkedHashMap<>();
+        fields.forEach((key, value) -> metadata.put(
+                key, value instanceof String text ? text : JsonMapper.shared().writeValueAsString(value)));
+        return metadata;
     }
 
     private void writeMatrices(Map<Integer, FrameMatrix> matrices, String what, int lastStart) {
@@ -84,7 +92,6 @@ public final class ResultFile implements CaptureSink, AutoCloseable {
         write(name, tensor.shape(), tensor.values());
     }
 
-    /** Removes what was written, unless it was finished. */
     @Override
     public void close() {
         writer.close();

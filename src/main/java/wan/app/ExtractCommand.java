@@ -4,11 +4,14 @@ import capture.Capture;
 import capture.CapturePlan;
 import capture.FrameMatrix;
 import capture.ResultFile;
+import capture.ResultOutput;
 import capture.RunGeometry;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
@@ -80,7 +83,9 @@ final class ExtractCommand implements Callable<Integer> {
     @Option(
             names = {"--output", "--output_path", "-o"},
             paramLabel = "FILE",
-            description = "The result file (default: attention-layer<LIST>.safetensors).")
+            description =
+                    "The result file (default: attention-layer<LIST>.safetensors). A name ending in .pt gives what the"
+                            + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
     private @Nullable Path output;
 
     @Option(
@@ -222,8 +227,8 @@ final class ExtractCommand implements Callable<Integer> {
         }
         try (Cancellation cancellation = new Cancellation();
                 Ops ops = new JvmOps(options);
-                ResultFile file =
-                        new ResultFile(target, plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
+                ResultOutput file = ResultOutput.open(
+                        target, job.capture(), plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
                 LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {
             Capture capture = new Capture(job.capture(), job.geometry(), file);
             Follower follower = new Follower(capture, progress, cancellation, latents);
@@ -231,7 +236,7 @@ final class ExtractCommand implements Callable<Integer> {
             try {
                 HostTensor clean = rollOut(job, ops, follower);
                 if (latents != null) {
-                    latents.finish(clean, metadata(job, ops.backend(), state));
+                    latents.finish(clean, ResultFile.strings(metadata(job, ops.backend(), state)));
                 }
             } catch (CancellationException e) {
                 state = "interrupted in " + follower.position();
@@ -265,7 +270,7 @@ final class ExtractCommand implements Callable<Integer> {
         }
     }
 
-    private static Map<String, String> metadata(Job job, String backend, String state) {
+    private static SequencedMap<String, Object> metadata(Job job, String backend, String state) {
         return RunMetadata.of(
                 job.plan(),
                 job.capture(),
@@ -279,10 +284,10 @@ final class ExtractCommand implements Callable<Integer> {
     }
 
     /** Room for the metadata as it will be written, with its escapes and for a longer state. */
-    private static int metadataBytes(Map<String, String> metadata) {
+    private static int metadataBytes(SequencedMap<String, Object> fields) {
         return 1024
                 + 2
-                        * metadata.entrySet().stream()
+                        * ResultFile.strings(fields).entrySet().stream()
                                 .mapToInt(
                                         e -> e.getKey().length() + e.getValue().length() + 8)
                                 .sum();
@@ -298,11 +303,11 @@ final class ExtractCommand implements Callable<Integer> {
         out.println("Saved to " + target);
         if (!quiet) {
             System.err.printf(
-                    java.util.Locale.ROOT,
-                    "%d passes in %.1f s, %.3f TFLOP/s%n",
+                    Locale.ROOT,
+                    "%d passes in %.1f s, %s%n",
                     job.plan().passes().size(),
                     progress.seconds(),
-                    progress.doneFlops() / progress.seconds() / 1e12);
+                    progress.rate());
         }
     }
 

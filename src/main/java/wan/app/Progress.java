@@ -73,7 +73,7 @@ final class Progress {
         double left = doneFlops == 0 ? 0 : seconds * (totalFlops - doneFlops) / doneFlops;
         return String.format(
                 Locale.ROOT,
-                "pass %d/%d  %s  frames %d-%d  layer %d/%d  %.3f TFLOP/s  %s left",
+                "pass %d/%d  %s  frames %d-%d  layer %d/%d  %s  %s left",
                 passNumber,
                 plan.passes().size(),
                 current.id(),
@@ -81,7 +81,7 @@ final class Progress {
                 current.firstFrame() + current.frames() - 1,
                 layer + 1,
                 current.numLayers(),
-                doneFlops / seconds / 1e12,
+                rate(),
                 clock(left));
     }
 
@@ -98,8 +98,12 @@ final class Progress {
         return (System.nanoTime() - startNanos) / 1e9;
     }
 
-    double doneFlops() {
-        return doneFlops;
+    /** Operations per second so far: 12.3 GFLOP/s. */
+    String rate() {
+        double perSecond = doneFlops / seconds();
+        return perSecond < 1e12
+                ? String.format(Locale.ROOT, "%.1f GFLOP/s", perSecond / 1e9)
+                : String.format(Locale.ROOT, "%.2f TFLOP/s", perSecond / 1e12);
     }
 
     /** Hours, minutes and seconds: 1:02:03 or 02:03. */

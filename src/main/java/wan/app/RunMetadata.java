@@ -8,7 +8,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
-import tools.jackson.databind.json.JsonMapper;
 import wan.model.WanConfig;
 import wan.op.Quantity;
 import wan.sampling.RunPlan;
@@ -17,7 +16,7 @@ import wan.session.Pass;
 
 /**
  * What a result file says of itself: the fields of the reference's script, and everything it takes to know where the numbers came
- * from. Values are JSON but for plain words; safetensors metadata are strings.
+ * from.
  */
 final class RunMetadata {
     private RunMetadata() {}
@@ -29,7 +28,7 @@ final class RunMetadata {
      * @param noise from {@code NoiseSource.description}
      * @param stopped why the run ended early, or "complete"
      */
-    static SequencedMap<String, String> of(
+    static SequencedMap<String, Object> of(
             RunPlan plan,
             CapturePlan capture,
             WanConfig config,
@@ -80,11 +79,7 @@ final class RunMetadata {
         fields.put("run", stopped);
         fields.put("passes", passes(plan));
 
-        SequencedMap<String, String> metadata = new LinkedHashMap<>();
-        JsonMapper json = JsonMapper.shared();
-        fields.forEach((key, value) ->
-                metadata.put(key, value instanceof String text ? text : json.writeValueAsString(value)));
-        return metadata;
+        return fields;
     }
 
     private static List<Map<String, Object>> passes(RunPlan plan) {

@@ -1,0 +1,49 @@
+package capture;
+
+import java.nio.file.Path;
+import java.util.SequencedMap;
+import wan.op.AttentionKind;
+import wan.op.Quantity;
+import wan.op.UsageException;
+
+/** Where a run's result ends: one of the file formats that {@code --output} names by its suffix. */
+public interface ResultOutput extends CaptureSink, AutoCloseable {
+    /** Tensors taken so far. */
+    long tensors();
+
+    /**
+     * Writes what is left and puts the files into place.
+     *
+     * @param lastStart first frame of the run's last frame block, for the row means
+     * @param fields what the result says of itself: plain values, lists, maps and records
+     */
+    void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields);
+
+    /** Removes what was written, unless it was finished. */
+    @Override
+    void close();
+
+    /**
+     * Begins a result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, else safetensors.
+     *
+     * @param target the file
+     * @param plannedTensors how many are expected
+     * @param metadataBytes how long the metadata will be
+     * @throws UsageException if the format cannot hold what is captured
+     */
+    static ResultOutput open(Path target, CapturePlan plan, int plannedTensors, int metadataBytes) {
+        String name = String.valueOf(target.getFileName());
+        if (name.endsWith(".pt")) {
+            if (!plan.kinds().contains(AttentionKind.SELF) || !plan.quantities().contains(Quantity.FRAME_LOGITS)) {
+                throw new UsageException(
+                        "--output " + name + ": expected frame-logits of self-attention, which is what the"
+                                + " reference's .pt holds; use .safetensors for the rest");
+            }
+            return new ScriptResult(target);
+        }
+        if (name.endsWith(".npz")) {
+            return new NumpyResult(target, plannedTensors, metadataBytes);
+        }
+        return new ResultFile(target, plannedTensors, metadataBytes);
+    }
+}
