@@ -1,0 +1,175 @@
+package wan.jvm;
+
+import java.util.Random;
+import wan.op.AttentionTap;
+import wan.op.Dyn;
+import wan.op.KvTensor;
+import wan.op.Linear;
+import wan.op.Quantity;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.TensorView;
+
+/**
+ * The vector kernels against the scalar ones at odd sizes, with tolerances that grow with the length of the sums. Has a main
+ * method, because each vector width needs a JVM of its own.
+ */
+final class KernelTwins implements AutoCloseable {
+    /** Around every multiple of a lane count, a tile and a panel, and beyond a block. */
+    static final int[] SIZES = {
+        1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 15, 16, 17, 25, 26, 31, 32, 33, 48, 63, 64, 65, 79, 130, 131, 263, 265, 533
+    };
+
+    private static final double EPS = 1.2e-7;
+
+    private final JvmOps scalar = new JvmOps(new JvmOptions(2, JvmOptions.Kind.SCALAR));
+    private final JvmOps vector = new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR));
+    private final Random random = new Random(3);
+
+    /** Runs everything; argument: the kernels' expected name. */
+    public static void main(String[] args) {
+        try (KernelTwins twins = new KernelTwins()) {
+            if (!twins.vector.kernels().equals(args[0])) {
+                throw new AssertionError("expected " + args[0] + ", got " + twins.vector.kernels());
+            }
+            for (int size : SIZES) {
+                twins.linear(size);
+                twins.rows(size);
+                twins.attention(size);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        scalar.close();
+        vector.close();
+    }
+
+    /** All four epilogues, with sizes of which one is odd in a way of its own. */
+    void linear(int size) {
+        linear(size, 19, 45, 0);
+        linear(23, size, 33, 1);
+        linear(9, 37, size, 2);
+        linear(Math.min(size, 40), size, size, 0);
+    }
+
+    /** Deep enough for several super-blocks of inputs, and enough rows for several tasks. */
+    void deepLinear() {
+        linear(150, 3200, 70, 0);
+        linear(31, 3200, 33, 1);
+    }
+
+    private void linear(int rows, int in, int out, int type) {
+        float[] w = Tensors.random(random, in * out);
+        long[] dims = {out, in};
+        TensorView weight = switch (type) {
+            case 0 -> Tensors.bf16("w", w, dims);
+            case 1 -> Tensors.f32("w", w, dims);
+            default -> Tensors.f16("w", w, dims);
+        };
+        TensorView bias = Tensors.f32("b", Tensors.random(random, out), out);
+        float[] x = Tensors.random(random, rows * in);
+        float[] y = Tensors.random(random, rows * out);
+        float[] modulation = Tensors.random(random, rows * 2 * out); // an entry per row: tiles span entries
+        double tolerance = 2 * EPS * in + 4e-6;
+        Run run = ops -> {
+            Linear linear = ops.linearWeights(weight, bias);
+            Tensor input = tensor(ops, x, rows, in);
+            Tensor added = tensor(ops, y, rows, out);
+            Tensor gated = tensor(ops, y, rows, out);
+            ops.linearResidual(added, input, linear);
+            ops.linearGatedResidual(gated, input, linear, tensor(ops, modulation, rows, 2, out), 1);
+            return new Tensor[] {ops.linear(input, linear), ops.linearGelu(input, linear), added, gated};
+        };
+        compare("linear %d x %d -> %d".formatted(rows, in, out), run, tolerance);
+    }
+
+    /** Norms and SiLU. */
+    void rows(int size) {
+        rows(3, size);
+        rows(size, 21);
+    }
+
+    private void rows(int rows, int dim) {
+        float[] x = Tensors.random(random, rows * dim);
+        float[] w = Tensors.random(random, dim);
+        float[] b = Tensors.random(random, dim);
+        float[] m = Tensors.random(random, rows * 3 * dim);
+        Run run = ops -> {
+            Tensor input = tensor(ops, x, rows, dim);
+            Tensor weight = tensor(ops, w, dim);
+            return new Tensor[] {
+                ops.silu(input),
+                ops.rmsNorm(input, weight, 1e-6f),
+                ops.layerNorm(input, weight, tensor(ops, b, dim), 1e-6f),
+                ops.layerNormModulate(input, tensor(ops, m, rows, 3, dim), 0, 2, 1e-6f)
+            };
+        };
+        // A row of one element has no variance: its deviation, a rounding error, is divided by sqrt(eps).
+        compare("rows %d x %d".formatted(rows, dim), run, dim == 1 ? 1e-3 : 1e-5);
+    }
+
+    /** Queries, keys and channels odd in turn; everything that a tap can ask for. */
+    void attention(int size) {
+        attention(size, 17, 20);
+        attention(19, size, 24);
+        attention(11, 29, size);
+        attention(Math.min(size, 70), Math.min(size, 70), 128);
+    }
+
+    private void attention(int queries, int pageTokens, int headDim) {
+        int heads = 2;
+        int dim = heads * headDim;
+        float[] q = Tensors.random(random, queries * dim);
+        float[] k = Tensors.random(random, 2 * pageTokens * dim);
+        float[] v = Tensors.random(random, 2 * pageTokens * dim);
+        Run run = ops -> {
+            KvTensor cache = ops.kvCache(1, 2, pageTokens, heads, headDim);
+            Dyn pages = new Dyn("pages", 2);
+            pages.set(1, 0);
+            ops.append(cache, tensor(ops, k, 2L * pageTokens, dim), tensor(ops, v, 2L * pageTokens, dim), pages);
+            Tensor input = tensor(ops, q, queries, dim);
+            RecordingTap tap = new RecordingTap(new int[] {1}, Quantity.TOKEN_LOGITS, Quantity.FRAME_MASS);
+            Tensor plain = ops.attention(input, cache, pages, queries, pageTokens, AttentionTap.NONE);
+            Tensor watched = ops.attention(input, cache, pages, queries, pageTokens, tap);
+            float[] logits = tap.tokenLogits(1, queries, 2 * pageTokens);
+            return new Tensor[] {
+                plain, watched, tensor(ops, logits, logits.length), tensor(ops, tap.values(Quantity.FRAME_MASS), 2)
+            };
+        };
+        double logitError = 4 * EPS * (4 + Math.sqrt(headDim));
+        compare("attention %d x 2 * %d, %d".formatted(queries, pageTokens, headDim), run, 6 * logitError);
+    }
+
+    /** The same computation on one backend. */
+    private interface Run {
+        Tensor[] on(JvmOps ops);
+    }
+
+    private void compare(String what, Run run, double tolerance) {
+        try (Scope _ = scalar.scope();
+                Scope _ = vector.scope()) {
+            Tensor[] expected = run.on(scalar);
+            Tensor[] got = run.on(vector);
+            for (int i = 0; i < expected.length; i++) {
+                float[] right = scalar.read(expected[i]);
+                float[] left = vector.read(got[i]);
+                for (int j = 0; j < right.length; j++) {
+                    double allowed = tolerance * Math.max(1, Math.abs(right[j]));
+                    if (!(Math.abs(left[j] - right[j]) <= allowed)) {
+                        throw new AssertionError("%s, result %d[%d]: expected %s, got %s, tolerance %s"
+                                .formatted(what, i, j, right[j], left[j], allowed));
+                    }
+                }
+            }
+        }
+    }
+
+    static Tensor tensor(JvmOps ops, float[] values, long... dims) {
+        Tensor tensor = ops.scratch(Shape.of(dims));
+        ops.write(tensor, values);
+        return tensor;
+    }
+}
