@@ -19,7 +19,6 @@ import wan.op.Quantity;
 import wan.op.TracingOps;
 import wan.op.UsageException;
 import wan.sampling.CausalSampler;
-import wan.sampling.FlowMatchScheduler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
 import wan.session.PassId;
@@ -35,9 +34,7 @@ class CaptureTest {
                 TracingOps ops = new TracingOps(new JvmOps(new JvmOptions(threads, JvmOptions.Kind.AUTO)))) {
             WanConfig sizes = Goldens.modelConfig(golden.config().get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
-            FlowMatchScheduler scheduler =
-                    new FlowMatchScheduler(replay.settings().shift());
-            RunPlan plan = RunPlan.of(replay.settings(), scheduler, sizes.numLayers());
+            RunPlan plan = RunPlan.of(replay.settings(), sizes.numLayers());
             MemorySink sink = new MemorySink();
             CapturePlan what = new CapturePlan(
                     List.of(0, 1, 2, 3),
@@ -46,7 +43,7 @@ class CaptureTest {
                     List.of(1, 3),
                     EnumSet.allOf(Quantity.class));
             Capture capture = new Capture(what, new RunGeometry(1, 13, 6, sizes.textLen(), 4), sink);
-            CausalSampler sampler = new CausalSampler(plan, scheduler, replay, null);
+            CausalSampler sampler = new CausalSampler(plan, replay, null);
             try (Session session = sampler.open(model, replay.promptEmbeds())) {
                 HostTensor output = sampler.run(session, captured ? capture::observe : RunListener.NONE);
                 return new Outcome(List.copyOf(ops.trace()), output, sink);

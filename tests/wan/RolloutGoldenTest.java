@@ -30,7 +30,6 @@ import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.sampling.CausalSampler;
-import wan.sampling.FlowMatchScheduler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
 import wan.session.Pass;
@@ -54,17 +53,14 @@ class RolloutGoldenTest {
             JsonNode config = golden.config();
             WanConfig sizes = Goldens.modelConfig(config.get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
-            FlowMatchScheduler scheduler =
-                    new FlowMatchScheduler(replay.settings().shift());
-            RunPlan plan =
-                    RunPlan.of(replay.settings(), scheduler, sizes.numLayers()).withAllFlows(sizes.numLayers());
+            RunPlan plan = RunPlan.of(replay.settings(), sizes.numLayers()).withAllFlows(sizes.numLayers());
             assertPlanMatches(golden, plan);
 
             MemorySink sink = new MemorySink();
             Capture capture =
                     capture(plan, golden, sizes, sink, PassChoice.parse("all"), EnumSet.allOf(Quantity.class));
             List<String> compared = new ArrayList<>();
-            CausalSampler sampler = new CausalSampler(plan, scheduler, replay, replay.initialLatent());
+            CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
             try (Session session = sampler.open(model, replay.promptEmbeds())) {
                 HostTensor output = sampler.run(session, new RunListener() {
                     @Override
@@ -105,9 +101,7 @@ class RolloutGoldenTest {
                 JvmOps ops = new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO))) {
             WanConfig sizes = Goldens.modelConfig(golden.config().get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
-            FlowMatchScheduler scheduler =
-                    new FlowMatchScheduler(replay.settings().shift());
-            RunPlan whole = RunPlan.of(replay.settings(), scheduler, sizes.numLayers());
+            RunPlan whole = RunPlan.of(replay.settings(), sizes.numLayers());
             Capture capture = capture(
                     whole, golden, sizes, new MemorySink(), PassChoice.FIRST, EnumSet.of(Quantity.FRAME_LOGITS));
             int layers = layers(golden).getLast() + 1;
@@ -119,7 +113,7 @@ class RolloutGoldenTest {
             RunPlan plan = whole.endingAt(last, layers);
             assertThat(plan.passes())
                     .hasSize(whole.passes().size() - whole.timesteps().size());
-            CausalSampler sampler = new CausalSampler(plan, scheduler, replay, replay.initialLatent());
+            CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
             try (Session session = sampler.open(model, replay.promptEmbeds())) {
                 HostTensor _ = sampler.run(session, capture::observe);
             }

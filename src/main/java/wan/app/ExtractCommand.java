@@ -31,7 +31,6 @@ import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.sampling.CausalSampler;
-import wan.sampling.FlowMatchScheduler;
 import wan.sampling.RunCost;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
@@ -151,18 +150,18 @@ final class ExtractCommand implements Callable<Integer> {
         HostTensor initialLatent = replay != null ? replay.initialLatent() : promptInput.initialLatent();
         RunSettings base = replay != null
                 ? replay.settings()
-                : RunOptions.defaults(
-                        model.latentHeight(),
-                        model.latentWidth(),
-                        initialLatent == null ? 0 : initialLatent.shape().dim(1));
+                : RunSettings.of(model.latentHeight(), model.latentWidth(), RunOptions.NUM_FRAMES)
+                        .withInitialFrames(
+                                initialLatent == null
+                                        ? 0
+                                        : initialLatent.shape().dim(1));
         if (replay != null && !runOptions.given().isEmpty()) {
             throw new UsageException(String.join(", ", runOptions.given())
                     + ": expected no option that changes what is drawn beside --replay, which holds the noise");
         }
         RunSettings settings = runOptions.resolve(base);
         noticeOddities(settings);
-        FlowMatchScheduler scheduler = new FlowMatchScheduler(settings.shift());
-        RunPlan plan = RunPlan.of(settings, scheduler, config.numLayers());
+        RunPlan plan = RunPlan.of(settings, config.numLayers());
         capture.passes().check(plan.timesteps().size());
         if (savePasses && saveLatents == null) {
             throw new UsageException(
@@ -262,9 +261,7 @@ final class ExtractCommand implements Callable<Integer> {
 
     private static HostTensor rollOut(Job job, Ops ops, RunListener listener) {
         WanModel model = new WanModel(job.model().config(), job.model().weights(), ops);
-        FlowMatchScheduler scheduler =
-                new FlowMatchScheduler(job.plan().settings().shift());
-        CausalSampler sampler = new CausalSampler(job.plan(), scheduler, job.noise(), job.initialLatent());
+        CausalSampler sampler = new CausalSampler(job.plan(), job.noise(), job.initialLatent());
         try (Session session = sampler.open(model, job.promptEmbeds().get())) {
             return sampler.run(session, listener);
         }

@@ -79,22 +79,8 @@ final class RunOptions {
             description = "Timestep of the context passes (default: 0).")
     private @Nullable Float contextNoise;
 
-    /** The settings of a run without any option. */
-    static RunSettings defaults(int latentHeight, int latentWidth, int numInitialFrames) {
-        return new RunSettings(
-                latentHeight,
-                latentWidth,
-                21,
-                numInitialFrames,
-                3,
-                true,
-                List.of(1000f, 750f, 500f, 250f),
-                5,
-                true,
-                -1,
-                0,
-                0);
-    }
+    /** Latent frames of a run without any option. */
+    static final int NUM_FRAMES = 21;
 
     /**
      * The settings that the options ask for.

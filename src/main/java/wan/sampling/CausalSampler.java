@@ -25,10 +25,9 @@ public final class CausalSampler {
      *
      * @param initialLatent clean latents of the given frames, [B, F0, C, H, W], or null for none
      */
-    public CausalSampler(
-            RunPlan plan, FlowMatchScheduler scheduler, NoiseSource noise, @Nullable HostTensor initialLatent) {
+    public CausalSampler(RunPlan plan, NoiseSource noise, @Nullable HostTensor initialLatent) {
         this.plan = plan;
-        this.scheduler = scheduler;
+        this.scheduler = new FlowMatchScheduler(plan.settings().shift());
         this.noise = noise;
         this.initialLatent = initialLatent;
         int given = initialLatent == null ? 0 : initialLatent.shape().dim(1);

@@ -20,7 +20,8 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> pa
      *
      * @param numLayers layers of the model
      */
-    public static RunPlan of(RunSettings settings, FlowMatchScheduler scheduler, int numLayers) {
+    public static RunPlan of(RunSettings settings, int numLayers) {
+        FlowMatchScheduler scheduler = new FlowMatchScheduler(settings.shift());
         List<Float> timesteps = settings.warp() ? scheduler.warp(settings.denoisingSteps()) : settings.denoisingSteps();
         KvCursor cursor = new KvCursor(settings.cacheFrames(), settings.localAttnSize() != -1, settings.sinkSize());
         List<Pass> passes = new ArrayList<>();

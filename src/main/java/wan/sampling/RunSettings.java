@@ -69,6 +69,29 @@ public record RunSettings(
                 localAttnSize);
     }
 
+    /** The defaults: Self-Forcing's four steps and shift, frame blocks of three after an independent first frame, no window. */
+    public static RunSettings of(int latentHeight, int latentWidth, int numFrames) {
+        List<Float> steps = List.of(1000f, 750f, 500f, 250f);
+        return new RunSettings(latentHeight, latentWidth, numFrames, 0, 3, true, steps, 5, true, -1, 0, 0);
+    }
+
+    /** The same settings with latent frames given. */
+    public RunSettings withInitialFrames(int frames) {
+        return new RunSettings(
+                latentHeight,
+                latentWidth,
+                numFrames,
+                frames,
+                numFramePerBlock,
+                independentFirstFrame,
+                denoisingSteps,
+                shift,
+                warp,
+                localAttnSize,
+                sinkSize,
+                contextNoise);
+    }
+
     /** Frames of each given frame block: [1, n, n, ...] with an independent first frame, else [n, n, ...]. */
     public List<Integer> initialBlockSizes() {
         return split(numInitialFrames, numFramePerBlock, independentFirstFrame);
