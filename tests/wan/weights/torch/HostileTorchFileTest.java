@@ -2,6 +2,7 @@ package wan.weights.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static wan.weights.torch.TorchBytes.indexOf;
 import static wan.weights.torch.TorchBytes.int32;
 import static wan.weights.torch.TorchBytes.int64;
 import static wan.weights.torch.TorchBytes.latin1;
@@ -203,10 +204,10 @@ class HostileTorchFileTest {
 
     static Stream<Arguments> damages() {
         byte[] sound = zip(smallDict());
-        int directory = find(sound, "PK\u0001\u0002");
-        int end = find(sound, "PK\u0005\u0006");
+        int directory = indexOf(sound, "PK\u0001\u0002");
+        int end = indexOf(sound, "PK\u0005\u0006");
         return Stream.of(
-                damage("a letter of the pickle", sound, find(sound, "FloatStorage"), 1, 'f', "is damaged"),
+                damage("a letter of the pickle", sound, indexOf(sound, "FloatStorage"), 1, 'f', "is damaged"),
                 damage("CRC in the directory", sound, directory + 16, 4, 7, "is damaged"),
                 damage("encrypted", sound, directory + 8, 2, 1, "encrypted"),
                 damage("method", sound, directory + 10, 2, 12, "method 12"),
@@ -270,10 +271,6 @@ class HostileTorchFileTest {
         return Arguments.of(what, damaged, message);
     }
 
-    private static int find(byte[] in, String what) {
-        return new String(in, StandardCharsets.ISO_8859_1).indexOf(what);
-    }
-
     private static byte[] replaced(byte[] in, UnaryOperator<String> change) {
         return latin1(change.apply(new String(in, StandardCharsets.ISO_8859_1)));
     }
@@ -302,7 +299,7 @@ class HostileTorchFileTest {
         outer.put("a/data/0", new byte[16]);
         byte[] file = zip(outer, false);
         int second = new String(file, StandardCharsets.ISO_8859_1).lastIndexOf("PK\u0001\u0002");
-        ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 42, find(file, "a/data.pkl") + 10);
+        ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 42, indexOf(file, "a/data.pkl") + 10);
         return file;
     }
 
@@ -346,7 +343,7 @@ class HostileTorchFileTest {
         ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 24, Integer.MAX_VALUE);
         Map<String, byte[]> honest = TorchBytes.entries(smallDict());
         byte[] claim = zip(honest, true);
-        int pickle = find(claim, "PK\u0001\u0002");
+        int pickle = indexOf(claim, "PK\u0001\u0002");
         ByteBuffer.wrap(claim).order(ByteOrder.LITTLE_ENDIAN).putInt(pickle + 24, 200 << 20);
 
         refused(file, "has 2147483647 bytes, not the 1099511627776");
