@@ -60,7 +60,7 @@ class MainTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "completio | unknown command 'completio'; did you mean completion or encode-prompt or convert? See wan-attn --help",
+                "completio | unknown command 'completio'; did you mean completion? See wan-attn --help",
                 "--stacktarce | unknown option '--stacktarce'; did you mean --stacktrace? See wan-attn --help",
                 "completion --verison | unknown option '--verison'; did you mean --version? See wan-attn completion --help",
                 "completion more | unexpected value 'more'; see wan-attn completion --help",
