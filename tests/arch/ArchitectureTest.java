@@ -45,7 +45,10 @@ class ArchitectureTest {
             Map.entry("wan.sampling", Set.of("wan.op", "wan.model", "wan.session")),
             Map.entry("wan.jvm", Set.of("wan.op")),
             Map.entry("tornado", Set.of("wan.op")),
-            Map.entry("wan.weights", Set.of("wan.op", "wan.model.WanConfig", "wan.model.WanParameters")),
+            Map.entry(
+                    "wan.weights",
+                    Set.of("wan.op", "wan.model.WanConfig", "wan.model.WanParameters", "wan.weights.torch")),
+            Map.entry("wan.weights.torch", Set.of("wan.op")),
             Map.entry("wan.text", Set.of("wan.op", "wan.weights")),
             Map.entry("wan.vae", Set.of("wan.op", "wan.weights")),
             Map.entry("capture", Set.of("wan.op", "wan.session", "wan.weights")),

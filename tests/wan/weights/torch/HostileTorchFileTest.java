@@ -2,6 +2,7 @@ package wan.weights.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static wan.weights.torch.TorchBytes.indexOf;
 import static wan.weights.torch.TorchBytes.int32;
 import static wan.weights.torch.TorchBytes.int64;
 import static wan.weights.torch.TorchBytes.latin1;
@@ -203,21 +204,21 @@ class HostileTorchFileTest {
 
     static Stream<Arguments> damages() {
         byte[] sound = zip(smallDict());
-        int directory = find(sound, "PK\u0001\u0002");
-        int end = find(sound, "PK\u0005\u0006");
+        int directory = indexOf(sound, "PK\u0001\u0002");
+        int end = indexOf(sound, "PK\u0005\u0006");
         return Stream.of(
-                damage("a letter of the pickle", sound, find(sound, "FloatStorage"), 1, 'f', "is damaged"),
+                damage("a letter of the pickle", sound, indexOf(sound, "FloatStorage"), 1, 'f', "is damaged"),
                 damage("CRC in the directory", sound, directory + 16, 4, 7, "is damaged"),
                 damage("encrypted", sound, directory + 8, 2, 1, "encrypted"),
                 damage("method", sound, directory + 10, 2, 12, "method 12"),
                 damage("sizes that differ", sound, directory + 20, 4, 3, "claims 3 and"),
-                damage("header offset", sound, directory + 42, 4, 3, "no local header at byte 3"),
+                damage("header offset", sound, directory + 42, 4, 3, "no local header of its own at byte 3"),
                 damage("header offset beyond", sound, directory + 42, 4, 1 << 30, "no local header"),
                 damage("zip64 without its field", sound, directory + 20, 4, -1, "lacks its zip64 sizes"),
                 damage("local name", sound, 30, 1, 'b', "contradicts"),
                 damage("local method", sound, 8, 2, 8, "contradicts"),
                 damage("local size", sound, 18, 4, 8, "contradicts"),
-                damage("local name length", sound, 26, 2, 0xffff, "runs into"),
+                damage("local name length", sound, 26, 2, 0xffff, "overlaps"),
                 damage("entry count", sound, end + 10, 2, 3, "breaks off at entry 2 of 3"),
                 damage("entry count low", sound, end + 10, 2, 1, "more than its 1 entries"),
                 damage("directory offset", sound, end + 16, 4, 3, "has to end at byte"),
@@ -236,7 +237,7 @@ class HostileTorchFileTest {
                 Arguments.of("odd byte order", zipWith("a/byteorder", "PDP"), "byte order \"PDP\""),
                 Arguments.of("endless byte order", zipWith("a/byteorder", "big".repeat(1000)), "3000 bytes"),
                 Arguments.of("a name twice", twice(), "a/data/0 twice"),
-                Arguments.of("entries that overlap", overlapping(), "overlap"),
+                Arguments.of("entries that overlap", overlapping(), "overlaps"),
                 Arguments.of("an entry count of 2^60", zip64(1L << 60, 0), "claims 1152921504606846976 entries"),
                 Arguments.of("a negative zip64 offset", zip64(2, -5), "has to end at byte"),
                 Arguments.of("nothing", new byte[0], "neither a zip file nor its pickle"),
@@ -270,10 +271,6 @@ class HostileTorchFileTest {
         return Arguments.of(what, damaged, message);
     }
 
-    private static int find(byte[] in, String what) {
-        return new String(in, StandardCharsets.ISO_8859_1).indexOf(what);
-    }
-
     private static byte[] replaced(byte[] in, UnaryOperator<String> change) {
         return latin1(change.apply(new String(in, StandardCharsets.ISO_8859_1)));
     }
@@ -302,7 +299,7 @@ class HostileTorchFileTest {
         outer.put("a/data/0", new byte[16]);
         byte[] file = zip(outer, false);
         int second = new String(file, StandardCharsets.ISO_8859_1).lastIndexOf("PK\u0001\u0002");
-        ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 42, find(file, "a/data.pkl") + 10);
+        ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 42, indexOf(file, "a/data.pkl") + 10);
         return file;
     }
 
@@ -346,7 +343,7 @@ class HostileTorchFileTest {
         ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(second + 24, Integer.MAX_VALUE);
         Map<String, byte[]> honest = TorchBytes.entries(smallDict());
         byte[] claim = zip(honest, true);
-        int pickle = find(claim, "PK\u0001\u0002");
+        int pickle = indexOf(claim, "PK\u0001\u0002");
         ByteBuffer.wrap(claim).order(ByteOrder.LITTLE_ENDIAN).putInt(pickle + 24, 200 << 20);
 
         refused(file, "has 2147483647 bytes, not the 1099511627776");

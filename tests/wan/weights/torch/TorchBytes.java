@@ -27,6 +27,10 @@ final class TorchBytes {
         return text.getBytes(StandardCharsets.ISO_8859_1);
     }
 
+    static int indexOf(byte[] in, String what) {
+        return new String(in, StandardCharsets.ISO_8859_1).indexOf(what);
+    }
+
     /** A SHORT_BINSTRING. */
     static String text(String value) {
         return "U" + (char) value.length() + value;

@@ -164,7 +164,7 @@ public final class TorchFile {
                 throw broken(data.name() + " has " + data.sizeBytes() + " bytes, not the " + storage.totalBytes()
                         + " of " + storage.elements() + " elements of " + storage.dtype());
             }
-            storages.put(key, data.stored() ? data::data : new Inflated(zip, data));
+            storages.put(key, data.stored() ? () -> zip.data(data) : new Inflated(zip, data));
         });
         return read;
     }
@@ -209,9 +209,8 @@ public final class TorchFile {
 
     private MemorySegment allocateInflated(ZipDirectory.Entry entry) {
         // Deflate never gains more than a factor of 1032.
-        if (entry.sizeBytes() / 1032 > entry.data().byteSize()) {
-            throw broken(
-                    entry.name() + " claims to inflate " + entry.data().byteSize() + " bytes to " + entry.sizeBytes());
+        if (entry.sizeBytes() / 1032 > entry.packedBytes()) {
+            throw broken(entry.name() + " claims to inflate " + entry.packedBytes() + " bytes to " + entry.sizeBytes());
         }
         inflatedBytes += entry.sizeBytes();
         if (inflatedBytes > MAX_INFLATED_BYTES) {

@@ -6,11 +6,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.NavigableSet;
 import java.util.SequencedMap;
+import java.util.TreeSet;
 import java.util.zip.CRC32;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
@@ -21,8 +21,9 @@ import wan.op.FormatException;
  * The entries of a zip file that lies in memory, usually mapped: where each one's bytes are, in place.
  *
  * <p>The JDK's readers copy what they read; a checkpoint's storages are gigabytes that must stay where they are. The central
- * directory is the truth, as the format says (PKWARE's APPNOTE 6.3), and each local header is checked against it. Entries may
- * be stored or deflated, and beyond 4 GB.
+ * directory is the truth, as the format says (PKWARE's APPNOTE 6.3). The local headers lie scattered over the whole file, so each is
+ * checked against it when its entry is first asked for: opening reads the end of the file only. Entries may be stored or deflated,
+ * and beyond 4 GB.
  */
 final class ZipDirectory {
     private static final ValueLayout.OfShort SHORT =
@@ -54,9 +55,11 @@ final class ZipDirectory {
     private final Object file;
     private final MemorySegment bytes;
     private final SequencedMap<String, Entry> entries = new LinkedHashMap<>();
+    /** Where entries may begin and end: the offsets of all local headers, then that of the directory. */
+    private final NavigableSet<Long> bounds = new TreeSet<>();
 
-    /** One entry: {@code data} is in place and still deflated if {@code method} says so. */
-    record Entry(String name, int method, int crc, long sizeBytes, long headerOffset, MemorySegment data) {
+    /** One entry, which occupies {@code packedBytes} after its header and is {@code sizeBytes} long when it is inflated. */
+    record Entry(String name, int method, int crc, long packedBytes, long sizeBytes, long headerOffset) {
         boolean stored() {
             return method == STORED;
         }
@@ -72,8 +75,10 @@ final class ZipDirectory {
     ZipDirectory(Object file, MemorySegment bytes) {
         this.file = file;
         this.bytes = bytes;
-        readEntries(findEnd());
-        refuseOverlaps();
+        End end = findEnd();
+        readEntries(end);
+        bounds.add(end.directoryOffset());
+        entries.values().forEach(entry -> requireRoom(entry, entry.headerOffset() + LOCAL_BYTES));
     }
 
     /** Whether these are the first bytes of a zip file. */
@@ -98,7 +103,7 @@ final class ZipDirectory {
      * @throws FormatException if the content is not what the directory says
      */
     MemorySegment checked(Entry entry, MemorySegment target) {
-        MemorySegment content = entry.stored() ? entry.data() : inflate(entry, target);
+        MemorySegment content = entry.stored() ? data(entry) : inflate(entry, target);
         CRC32 crc = new CRC32();
         for (long at = 0; at < content.byteSize(); at += 1 << 24) {
             crc.update(content.asSlice(at, Math.min(1 << 24, content.byteSize() - at))
@@ -113,15 +118,16 @@ final class ZipDirectory {
     }
 
     private MemorySegment inflate(Entry entry, MemorySegment target) {
+        MemorySegment packed = data(entry);
         Inflater inflater = new Inflater(true);
         try {
             ByteBuffer in = ByteBuffer.allocate(0);
             long taken = 0;
             long made = 0;
             while (!inflater.finished()) {
-                if (inflater.needsInput() && taken < entry.data().byteSize()) {
-                    long n = Math.min(1 << 24, entry.data().byteSize() - taken);
-                    in = entry.data().asSlice(taken, n).asByteBuffer();
+                if (inflater.needsInput() && taken < packed.byteSize()) {
+                    long n = Math.min(1 << 24, packed.byteSize() - taken);
+                    in = packed.asSlice(taken, n).asByteBuffer();
                     inflater.setInput(in);
                     taken += n;
                 }
@@ -133,9 +139,7 @@ final class ZipDirectory {
                             entry.name() + " inflates to more than the " + entry.sizeBytes() + " bytes it declares");
                 }
                 made += n;
-                if (n == 0
-                        && !inflater.finished()
-                        && (!inflater.needsInput() || taken == entry.data().byteSize())) {
+                if (n == 0 && !inflater.finished() && (!inflater.needsInput() || taken == packed.byteSize())) {
                     break;
                 }
             }
@@ -249,13 +253,10 @@ final class ZipDirectory {
         if (method == STORED && packedBytes != sizeBytes) {
             throw broken(name + " is stored but claims " + packedBytes + " and " + sizeBytes + " bytes");
         }
-        long dataOffset = checkLocalHeader(name, header, method, packedBytes, directoryOffset);
-        if (packedBytes > directoryOffset - dataOffset) {
-            throw broken(name + " claims " + packedBytes + " bytes from byte " + dataOffset
-                    + ", beyond the zip directory at byte " + directoryOffset);
+        if (header > directoryOffset - LOCAL_BYTES || !bounds.add(header)) {
+            throw broken(name + " has no local header of its own at byte " + header);
         }
-        int crc = bytes.get(INT, at + 16);
-        return new Entry(name, method, crc, sizeBytes, header, bytes.asSlice(dataOffset, packedBytes));
+        return new Entry(name, method, bytes.get(INT, at + 16), packedBytes, sizeBytes, header);
     }
 
     /** The offset of the zip64 field's values. */
@@ -280,33 +281,33 @@ final class ZipDirectory {
         return value;
     }
 
-    private long checkLocalHeader(String name, long at, int method, long packedBytes, long directoryOffset) {
-        if (at > directoryOffset - LOCAL_BYTES || bytes.get(INT, at) != LOCAL_SIGNATURE) {
-            throw broken(name + " has no local header at byte " + at);
+    /**
+     * The bytes of an entry, in place, still deflated if it is.
+     *
+     * @throws FormatException if its local header contradicts the directory
+     */
+    MemorySegment data(Entry entry) {
+        long at = entry.headerOffset();
+        if (bytes.get(INT, at) != LOCAL_SIGNATURE) {
+            throw broken(entry.name() + " has no local header of its own at byte " + at);
         }
         int nameBytes = u16(at + 26);
         long dataOffset = at + LOCAL_BYTES + nameBytes + u16(at + 28);
-        if (dataOffset > directoryOffset) {
-            throw broken(name + " has a local header that runs into the zip directory");
-        }
+        requireRoom(entry, dataOffset);
         boolean sizesHere = (u16(at + 6) & SIZES_FOLLOW) == 0 && u32(at + 18) != SEE_ZIP64;
-        if (u16(at + 8) != method
-                || !name(at + LOCAL_BYTES, nameBytes).equals(name)
-                || (sizesHere && u32(at + 18) != packedBytes)) {
-            throw broken(name + " has a local header that contradicts the zip directory");
+        if (u16(at + 8) != entry.method()
+                || !name(at + LOCAL_BYTES, nameBytes).equals(entry.name())
+                || (sizesHere && u32(at + 18) != entry.packedBytes())) {
+            throw broken(entry.name() + " has a local header that contradicts the zip directory");
         }
-        return dataOffset;
+        return bytes.asSlice(dataOffset, entry.packedBytes());
     }
 
-    private void refuseOverlaps() {
-        List<Entry> byPlace = new ArrayList<>(entries.values());
-        byPlace.sort(Comparator.comparingLong(Entry::headerOffset));
-        for (int i = 1; i < byPlace.size(); i++) {
-            Entry before = byPlace.get(i - 1);
-            Entry entry = byPlace.get(i);
-            if (before.data().address() + before.data().byteSize() > bytes.address() + entry.headerOffset()) {
-                throw broken(before.name() + " and " + entry.name() + " overlap");
-            }
+    private void requireRoom(Entry entry, long dataOffset) {
+        Long next = bounds.higher(entry.headerOffset());
+        if (next == null || dataOffset > next || entry.packedBytes() > next - dataOffset) {
+            throw broken(entry.name() + " claims " + entry.packedBytes() + " bytes from byte " + dataOffset
+                    + ", and overlaps what begins at byte " + next);
         }
     }
 
