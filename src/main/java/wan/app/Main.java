@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             MakeModelCommand.class,
             CompletionCommand.class,
             EncodePromptCommand.class,
+            BenchCommand.class,
         },
         footer = {
             "",

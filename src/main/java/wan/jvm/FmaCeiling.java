@@ -1,0 +1,87 @@
+package wan.jvm;
+
+import static wan.jvm.Lanes.FLOAT;
+import static wan.jvm.Lanes.WIDTH;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * What the processor gives at this moment when all it does is multiply and add in registers: the measure of every kernel.
+ *
+ * <p>Clocks drift by a fifth and more, so measure it again beside each kernel and compare only the two.
+ */
+public final class FmaCeiling implements AutoCloseable {
+    private static final int CHAINS = 12;
+    private static final int STEPS = 1_000_000;
+
+    private final Workers workers;
+    private final float[] results;
+
+    /** A measure for so many threads. */
+    public FmaCeiling(int threads) {
+        workers = new Workers(threads);
+        results = new float[threads];
+    }
+
+    /** One measurement of a few milliseconds, in floating-point operations per nanosecond (GFLOP/s). */
+    public double measure() {
+        long start = System.nanoTime();
+        workers.run(results.length, (task, _) -> results[task] = chains(STEPS));
+        long nanos = System.nanoTime() - start;
+        for (float result : results) {
+            if (!(Math.abs(result) < 1e6)) { // read, so that no compiler leaves the work out
+                throw new IllegalStateException("fma chains went astray: " + result);
+            }
+        }
+        return 2.0 * WIDTH * CHAINS * STEPS * results.length / nanos;
+    }
+
+    /** Independent chains, enough to hide the latency of two units. */
+    private static float chains(int steps) {
+        FloatVector x = FloatVector.broadcast(FLOAT, 0.99f);
+        FloatVector y = FloatVector.broadcast(FLOAT, 0.01f);
+        FloatVector a = y;
+        FloatVector b = y;
+        FloatVector c = y;
+        FloatVector d = y;
+        FloatVector e = y;
+        FloatVector f = y;
+        FloatVector g = y;
+        FloatVector h = y;
+        FloatVector i = y;
+        FloatVector j = y;
+        FloatVector k = y;
+        FloatVector l = y;
+        for (int step = 0; step < steps; step++) {
+            a = a.fma(x, y);
+            b = b.fma(x, y);
+            c = c.fma(x, y);
+            d = d.fma(x, y);
+            e = e.fma(x, y);
+            f = f.fma(x, y);
+            g = g.fma(x, y);
+            h = h.fma(x, y);
+            i = i.fma(x, y);
+            j = j.fma(x, y);
+            k = k.fma(x, y);
+            l = l.fma(x, y);
+        }
+        return a.add(b)
+                .add(c)
+                .add(d)
+                .add(e)
+                .add(f)
+                .add(g)
+                .add(h)
+                .add(i)
+                .add(j)
+                .add(k)
+                .add(l)
+                .lane(0);
+    }
+
+    @Override
+    public void close() {
+        workers.close();
+    }
+}
