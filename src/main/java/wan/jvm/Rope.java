@@ -28,7 +28,7 @@ final class Rope {
         };
     }
 
-    private static double[] table(int start, int positions, int pairs) {
+    static double[] table(int start, int positions, int pairs) {
         double[] table = new double[positions * pairs * 2];
         for (int position = 0; position < positions; position++) {
             for (int pair = 0; pair < pairs; pair++) {
