@@ -110,6 +110,9 @@ final class ExtractCommand implements Callable<Integer> {
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
 
+    @Option(names = "--profile", description = "Print where the time went, per operation, on stderr.")
+    private boolean profile;
+
     @Option(names = "--dry-run", description = "Print what would be run and written, and stop.")
     private boolean dryRun;
 
@@ -225,7 +228,7 @@ final class ExtractCommand implements Callable<Integer> {
             plannedTensors += job.capture().items(pass, job.geometry()).size();
         }
         try (Cancellation cancellation = new Cancellation();
-                Ops ops = new JvmOps(options);
+                Ops ops = profile ? new Profile(new JvmOps(options)) : new JvmOps(options);
                 ResultOutput file = ResultOutput.open(
                         target, job.capture(), plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
                 LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {
@@ -255,6 +258,9 @@ final class ExtractCommand implements Callable<Integer> {
                 return INTERRUPTED;
             }
             report(System.out, capture, job, target, progress);
+            if (ops instanceof Profile times) {
+                times.print(System.err, progress.seconds());
+            }
             return 0;
         }
     }

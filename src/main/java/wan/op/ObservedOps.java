@@ -1,0 +1,167 @@
+package wan.op;
+
+import java.util.function.Supplier;
+
+/** Passes every operation on to another backend, through one place that a subclass fills: to trace, to time, to count. */
+public abstract class ObservedOps implements Ops {
+    private final Ops ops;
+
+    /** Observes a backend; closing this closes it. */
+    protected ObservedOps(Ops ops) {
+        this.ops = ops;
+    }
+
+    /** The backend that computes. */
+    protected final Ops observed() {
+        return ops;
+    }
+
+    /**
+     * Called for every operation on tensors; must run the call once.
+     *
+     * @param op the method's name
+     * @param call runs it; gives the result, or the tensor that was updated in place
+     */
+    protected abstract Tensor observe(String op, Supplier<Tensor> call);
+
+    @Override
+    public String backend() {
+        return ops.backend();
+    }
+
+    @Override
+    public Scope scope() {
+        return ops.scope();
+    }
+
+    @Override
+    public Tensor scratch(Shape shape) {
+        return ops.scratch(shape);
+    }
+
+    @Override
+    public void write(Tensor target, float[] values) {
+        Tensor _ = observe("write", () -> {
+            ops.write(target, values);
+            return target;
+        });
+    }
+
+    @Override
+    public float[] read(Tensor source) {
+        return ops.read(source);
+    }
+
+    @Override
+    public Tensor parameter(TensorView view) {
+        return ops.parameter(view);
+    }
+
+    @Override
+    public Linear linearWeights(TensorView weight, TensorView bias) {
+        return ops.linearWeights(weight, bias);
+    }
+
+    @Override
+    public Tensor linear(Tensor x, Linear weights) {
+        return observe("linear", () -> ops.linear(x, weights));
+    }
+
+    @Override
+    public Tensor linearGelu(Tensor x, Linear weights) {
+        return observe("linearGelu", () -> ops.linearGelu(x, weights));
+    }
+
+    @Override
+    public void linearResidual(Tensor residual, Tensor x, Linear weights) {
+        Tensor _ = observe("linearResidual", () -> {
+            ops.linearResidual(residual, x, weights);
+            return residual;
+        });
+    }
+
+    @Override
+    public void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow) {
+        Tensor _ = observe("linearGatedResidual", () -> {
+            ops.linearGatedResidual(residual, x, weights, modulation, gateRow);
+            return residual;
+        });
+    }
+
+    @Override
+    public Tensor silu(Tensor x) {
+        return observe("silu", () -> ops.silu(x));
+    }
+
+    @Override
+    public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
+        return observe("rmsNorm", () -> ops.rmsNorm(x, weight, eps));
+    }
+
+    @Override
+    public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
+        return observe("layerNorm", () -> ops.layerNorm(x, weight, bias, eps));
+    }
+
+    @Override
+    public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
+        return observe("layerNormModulate", () -> ops.layerNormModulate(x, modulation, shiftRow, scaleRow, eps));
+    }
+
+    @Override
+    public Tensor modulation(Tensor table, Tensor embedding) {
+        return observe("modulation", () -> ops.modulation(table, embedding));
+    }
+
+    @Override
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+        Tensor _ = observe("rope", () -> {
+            ops.rope(x, numHeads, grid, startFrame);
+            return x;
+        });
+    }
+
+    @Override
+    public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+        return ops.kvCache(batch, pages, pageTokens, numHeads, headDim);
+    }
+
+    @Override
+    public void release(KvTensor cache) {
+        ops.release(cache);
+    }
+
+    @Override
+    public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
+        Tensor _ = observe("append", () -> {
+            ops.append(cache, k, v, pages);
+            return k;
+        });
+    }
+
+    @Override
+    public float[] read(KvTensor cache, int which, int[] pages) {
+        return ops.read(cache, which, pages);
+    }
+
+    @Override
+    public Tensor attention(
+            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        return observe("attention", () -> ops.attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap));
+    }
+
+    @Override
+    public Tensor patchify(Tensor latents) {
+        return observe("patchify", () -> ops.patchify(latents));
+    }
+
+    @Override
+    public Tensor unpatchify(Tensor patches, Grid grid) {
+        return observe("unpatchify", () -> ops.unpatchify(patches, grid));
+    }
+
+    @Override
+    public void close() {
+        ops.close();
+    }
+}
