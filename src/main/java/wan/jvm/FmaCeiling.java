@@ -12,7 +12,9 @@ import jdk.incubator.vector.FloatVector;
  */
 public final class FmaCeiling implements AutoCloseable {
     private static final int CHAINS = 12;
-    private static final int STEPS = 1_000_000;
+    private static final int STEPS = 20_000;
+    /** Calls in one measurement: many and short, because the first ones run before C2 is done and are very slow. */
+    private static final int ROUNDS = 50;
 
     private final Workers workers;
     private final float[] results;
@@ -26,14 +28,18 @@ public final class FmaCeiling implements AutoCloseable {
     /** One measurement of a few milliseconds, in floating-point operations per nanosecond (GFLOP/s). */
     public double measure() {
         long start = System.nanoTime();
-        workers.run(results.length, (task, _) -> results[task] = chains(STEPS));
+        workers.run(results.length, (task, _) -> {
+            for (int round = 0; round < ROUNDS; round++) {
+                results[task] = chains(STEPS);
+            }
+        });
         long nanos = System.nanoTime() - start;
         for (float result : results) {
             if (!(Math.abs(result) < 1e6)) { // read, so that no compiler leaves the work out
                 throw new IllegalStateException("fma chains went astray: " + result);
             }
         }
-        return 2.0 * WIDTH * CHAINS * STEPS * results.length / nanos;
+        return 2.0 * WIDTH * CHAINS * STEPS * ROUNDS * results.length / nanos;
     }
 
     /** Independent chains, enough to hide the latency of two units. */

@@ -92,23 +92,38 @@ final class MeanLogits {
         int headDim = cache.headDim();
         int tile = cache.tile();
         double[] means = new double[keyGroups * headDim];
-        for (int key = 0; key < call.keys(); key += tileKeys(key)) {
+        double[] lanes = new double[headDim * tile];
+        for (int key = 0; key < call.keys(); ) {
             float[] keys = cache.keys(sample, call.pages()[key / cache.pageTokens()]);
-            int at = cache.keyIndex(head, key % cache.pageTokens());
+            int token = key % cache.pageTokens();
+            int at = cache.keyIndex(head, token);
             int count = tileKeys(key);
-            int to = key / keyGroupTokens * headDim;
-            for (int channel = 0; channel < headDim; channel++) {
-                double sum = 0;
-                for (int i = 0; i < count; i++) {
-                    sum += keys[at + channel * tile + i];
+            if (token % tile == 0 && (count == tile || token + count == cache.pageTokens())) {
+                addTile(keys, at, lanes); // beyond a page's last key a tile holds zeros
+            } else {
+                for (int channel = 0; channel < headDim; channel++) {
+                    for (int i = 0; i < count; i++) {
+                        lanes[channel * tile + i] += keys[at + channel * tile + i];
+                    }
                 }
-                means[to + channel] += sum;
+            }
+            key += count;
+            if (key % keyGroupTokens == 0) {
+                int to = (key / keyGroupTokens - 1) * headDim;
+                for (int i = 0; i < lanes.length; i++) {
+                    means[to + i / tile] += lanes[i] / keyGroupTokens;
+                }
+                Arrays.fill(lanes, 0);
             }
         }
-        for (int i = 0; i < means.length; i++) {
-            means[i] /= keyGroupTokens;
-        }
         return means;
+    }
+
+    /** One loop over neighbours, which C2 turns into vectors: this is most of what a frame-logit capture costs. */
+    private static void addTile(float[] keys, int at, double[] lanes) {
+        for (int i = 0; i < lanes.length; i++) {
+            lanes[i] += keys[at + i];
+        }
     }
 
     /** How many keys from this one on lie side by side in one group. */
