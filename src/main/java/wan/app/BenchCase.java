@@ -1,8 +1,6 @@
 package wan.app;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -187,19 +185,21 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
         return tensor;
     }
 
-    /** Made-up parameters; collected with the backend that uses them. */
+    /** Made-up parameters, on the heap. */
     private static TensorView stored(DType dtype, long... dims) {
         Shape shape = Shape.of(dims);
-        MemorySegment data = Arena.ofAuto().allocate(dtype.bytes(shape.size()), 64);
         Random random = new Random(2);
-        for (long i = 0; i < shape.size(); i++) {
+        float[] floats = new float[dtype == DType.F32 ? shape.intSize() : 0];
+        short[] halves = new short[dtype == DType.BF16 ? shape.intSize() : 0];
+        for (int i = 0; i < shape.intSize(); i++) {
             float value = (2 * random.nextFloat() - 1) / 16;
-            if (dtype == DType.BF16) {
-                data.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >> 16));
+            if (dtype == DType.F32) {
+                floats[i] = value;
             } else {
-                data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+                halves[i] = (short) (Float.floatToRawIntBits(value) >> 16);
             }
         }
+        MemorySegment data = dtype == DType.F32 ? MemorySegment.ofArray(floats) : MemorySegment.ofArray(halves);
         return new TensorView("bench", dtype, shape, data);
     }
 }
