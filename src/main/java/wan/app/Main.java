@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
             CompletionCommand.class,
             EncodePromptCommand.class,
             BenchCommand.class,
+            AnalyzeCommand.class,
         },
         footer = {
             "",
