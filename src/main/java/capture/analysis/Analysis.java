@@ -39,6 +39,18 @@ public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptio
         return new Analysis(result.name(), slot, block, options, heads);
     }
 
+    /** The same heads, seen from another frame block's queries. */
+    public Analysis seenFrom(FrameBlock other) {
+        return new Analysis(
+                run,
+                slot,
+                other,
+                options,
+                heads.stream()
+                        .map(view -> new HeadView(view.head(), view.frames(), other, view.logits(), view.mass()))
+                        .toList());
+    }
+
     private static float @Nullable [] head(@Nullable FrameMaps maps, int head) {
         return maps == null ? null : maps.head(head);
     }

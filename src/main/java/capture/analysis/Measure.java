@@ -20,7 +20,7 @@ public enum Measure {
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.logits());
             return row[0] - middle(row);
         }
@@ -34,7 +34,7 @@ public enum Measure {
             "ours, after the last-frame column of the same notebook",
             true) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.logits());
             int[] keys = view.keyFrames();
             return keys.length == 0 ? Double.NaN : row[keys[keys.length - 1]] - middle(row);
@@ -49,7 +49,7 @@ public enum Measure {
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return mean(view, (q, k) -> q == k);
         }
     },
@@ -62,7 +62,7 @@ public enum Measure {
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return mean(view, (q, k) -> k == 0);
         }
     },
@@ -76,7 +76,7 @@ public enum Measure {
             "Pyramid Forcing, arXiv 2605.13111 (sign-rate statistics on pre-softmax logits)",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             int pairs = 0;
             int positive = 0;
             float[] logits = view.logits();
@@ -101,7 +101,7 @@ public enum Measure {
             "Pyramid Forcing, arXiv 2605.13111 (frequency-domain periodicity); the difference and the window ours",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return Spectrum.of(gapless(view)).period();
         }
     },
@@ -114,7 +114,7 @@ public enum Measure {
             "ours, the strength that a rule for periodic heads needs",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return Spectrum.of(gapless(view)).share();
         }
     },
@@ -127,7 +127,7 @@ public enum Measure {
             "Head Forcing, arXiv 2605.14487; Dummy Forcing, arXiv 2601.20499",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return view.massOf(0, Math.min(options.sinkFrames(), view.earlierKeys()));
         }
     },
@@ -140,7 +140,7 @@ public enum Measure {
             "Dummy Forcing, arXiv 2601.20499",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return view.massOf(options.sinkFrames(), view.earlierKeys());
         }
     },
@@ -153,7 +153,7 @@ public enum Measure {
             "Head Forcing, arXiv 2605.14487; Dummy Forcing, arXiv 2601.20499",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             return view.massOf(view.earlierKeys(), Integer.MAX_VALUE);
         }
     },
@@ -167,7 +167,7 @@ public enum Measure {
             "Forcing-KV, arXiv 2605.09681, head_profile.py and the description in its head maps",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             int keys = view.keyFrames().length;
             double rest = view.massOf(options.skipFrames(), keys);
             return rest > 0 ? view.massOf(keys - options.recentFrames(), keys) / rest : Double.NaN;
@@ -182,7 +182,7 @@ public enum Measure {
             "Shannon entropy, as usual for attention heads",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             float[] mass = view.mass();
             int[] keys = view.keyFrames();
             if (mass == null || keys.length == 0) {
@@ -207,7 +207,7 @@ public enum Measure {
             "ours; the mean distance of attention, as usual for language models",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.mass());
             int[] keys = view.keyFrames();
             double sum = 0;
@@ -228,7 +228,7 @@ public enum Measure {
             "ours",
             false) {
         @Override
-        double of(HeadView view, MeasureOptions options) {
+        public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.mass());
             int[] keys = view.keyFrames();
             if (view.mass() == null || keys.length == 0) {
@@ -259,7 +259,7 @@ public enum Measure {
     }
 
     /** Its value for a head; NaN where it has none. */
-    abstract double of(HeadView view, MeasureOptions options);
+    public abstract double of(HeadView view, MeasureOptions options);
 
     /** As options and files spell it: {@code sink_score}. */
     public String id() {

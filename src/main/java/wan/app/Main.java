@@ -34,6 +34,8 @@ import picocli.CommandLine.Spec;
             EncodePromptCommand.class,
             BenchCommand.class,
             AnalyzeCommand.class,
+            PlotCommand.class,
+            ReportCommand.class,
         },
         footer = {
             "",
