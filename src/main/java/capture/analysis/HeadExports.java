@@ -1,18 +1,29 @@
 package capture.analysis;
 
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SequencedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import wan.op.DType;
+import wan.op.Shape;
+import wan.op.TensorView;
 import wan.op.WanException;
 import wan.weights.OutputFile;
+import wan.weights.TorchWriter;
 
 /** Heads and their roles in the files of other projects. */
 public final class HeadExports {
@@ -97,6 +108,53 @@ public final class HeadExports {
             }
         });
         text(target, root.toPrettyString() + "\n");
+    }
+
+    /**
+     * Frame mass of every head as Forcing-KV's {@code head_profile.py} reads it: one {@code layer{l}_head{h}.pt} for each, a dict of
+     * {@code layer_idx}, {@code head_idx} and {@code attn} [f, K], the frame block's query frames by the key frames that it attended.
+     *
+     * @param folder made if need be
+     * @return how many files
+     * @throws WanException if frame mass was not captured
+     */
+    public static int forcingKvFiles(Path folder, Analysis analysis) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new WanException(folder + ": cannot make the folder: " + e.getMessage(), e);
+        }
+        for (HeadView view : analysis.heads()) {
+            float[] mass = view.mass();
+            int[] keys = view.keyFrames();
+            if (mass == null || keys.length == 0) {
+                throw new WanException("head files: expected frame mass of "
+                        + view.head().label() + ", got none; extract" + " with --what frame-mass");
+            }
+            FrameBlock block = view.block();
+            ByteBuffer attn =
+                    ByteBuffer.allocate(4 * block.frames() * keys.length).order(ByteOrder.LITTLE_ENDIAN);
+            for (int q = block.first(); q < block.end(); q++) {
+                for (int k : keys) {
+                    attn.putFloat(mass[q * view.frames() + k]);
+                }
+            }
+            SequencedMap<String, Object> dict = new LinkedHashMap<>();
+            dict.put("layer_idx", view.head().layer());
+            dict.put("head_idx", view.head().head());
+            dict.put(
+                    "attn",
+                    new TensorView(
+                            "attn",
+                            DType.F32,
+                            Shape.of(block.frames(), keys.length),
+                            MemorySegment.ofBuffer(attn.flip())));
+            TorchWriter.write(
+                    folder.resolve("layer" + view.head().layer() + "_head"
+                            + view.head().head() + ".pt"),
+                    dict);
+        }
+        return analysis.heads().size();
     }
 
     /** Writes UTF-8 text; whole or not at all. */

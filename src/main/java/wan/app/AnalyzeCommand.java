@@ -149,6 +149,12 @@ final class AnalyzeCommand implements Callable<Integer> {
             description = "Also write Forcing-KV's head map (offline_head_file), JSON.")
     private @Nullable Path headMap;
 
+    @Option(
+            names = "--head-files",
+            paramLabel = "DIR",
+            description = "Also write every head's frame mass as a .pt file that Forcing-KV's head_profile.py reads.")
+    private @Nullable Path headFiles;
+
     /** Completes the help with the definitions, which stand in one place only. */
     @Spec
     void spec(CommandSpec own) {
@@ -285,8 +291,9 @@ final class AnalyzeCommand implements Callable<Integer> {
     }
 
     private void export(List<RunResult> results, List<AnalysisReport.Heads> analysed, RoleOptions options) {
-        if ((rolesCsv != null || headMap != null) && results.size() > 1) {
-            throw new UsageException("--roles-csv, --head-map: expected one RESULT, got " + results.size());
+        if ((rolesCsv != null || headMap != null || headFiles != null) && results.size() > 1) {
+            throw new UsageException(
+                    "--roles-csv, --head-map, --head-files: expected one RESULT, got " + results.size());
         }
         AnalysisReport.Heads heads = analysed.getFirst();
         if (rolesCsv != null) {
@@ -302,6 +309,9 @@ final class AnalyzeCommand implements Callable<Integer> {
                     heads.analysis(),
                     RoleRule.FORCING_KV.of(heads.analysis(), options),
                     results.getFirst().info());
+        }
+        if (headFiles != null) {
+            HeadExports.forcingKvFiles(headFiles, heads.analysis());
         }
     }
 }

@@ -127,7 +127,7 @@
   const SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7b52ab"];
   const THEMES = {
     light: { paper: "#ffffff", ink: "#1f2933", muted: "#52606d", rule: "#9aa5b1", grid: "#e4e7eb", hatch: "#b8c2cc", mark: "#c05621" },
-    dark: { paper: "#14181d", ink: "#e6eaee", muted: "#a3b0bd", rule: "#66727f", grid: "#2c3540", hatch: "#4c5967", mark: "#f6ad55" },
+    dark: { paper: "#14181d", ink: "#e6eaee", muted: "#a3b0bd", rule: "#66727f", grid: "#2c3540", hatch: "#6b7988", mark: "#f6ad55" },
   };
 
   function colour(value, limit, signed) {
@@ -216,7 +216,7 @@
       for (let k = 0; k < columns; k++) {
         const v = value(r, k);
         if (Number.isFinite(v)) {
-          element(group, "rect", { x: +(x + k * w).toFixed(2), y: +top.toFixed(2), width: +w.toFixed(2), height: +h.toFixed(2),
+          element(group, "rect", { x: +(x + k * w).toFixed(2), y: +top.toFixed(2), width: +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2), height: +h.toFixed(2),
             fill: colour(v, limit, signed) });
         }
       }
@@ -515,6 +515,7 @@
       })],
       (l, h) => choose(r.layers[l], r.heads[h]));
     $("overview").replaceChildren();
+    $("split").classList.toggle("wide", Boolean(other()));
     let first = null;
     for (const [r, list, name] of looks) {
       const roles = state.rule >= 0 && r.hasRules.includes(state.rule) ? r.roles(state.rule, slotOf(r), blockOf(r)) : null;
