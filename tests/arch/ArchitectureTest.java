@@ -52,6 +52,8 @@ class ArchitectureTest {
             Map.entry("wan.text", Set.of("wan.op", "wan.weights")),
             Map.entry("wan.vae", Set.of("wan.op", "wan.weights")),
             Map.entry("capture", Set.of("wan.op", "wan.session", "wan.weights")),
+            Map.entry("capture.analysis", Set.of("capture", "wan.op", "wan.session", "wan.weights")),
+            Map.entry("capture.figures", Set.of("capture.analysis", "wan.op", "wan.session", "wan.weights")),
             Map.entry("wan.launch", Set.of()),
             Map.entry("wan.app", Set.of(ANY)));
 

@@ -33,6 +33,9 @@ import picocli.CommandLine.Spec;
             CompletionCommand.class,
             EncodePromptCommand.class,
             BenchCommand.class,
+            AnalyzeCommand.class,
+            PlotCommand.class,
+            ReportCommand.class,
         },
         footer = {
             "",

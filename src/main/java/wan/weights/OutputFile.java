@@ -11,10 +11,11 @@ import java.util.UUID;
 import wan.op.WanException;
 
 /** Writes a file in one go under a hidden name beside it, and moves it into place when it is whole. */
-final class OutputFile {
+public final class OutputFile {
     /** Writes the content. */
     @FunctionalInterface
-    interface Content {
+    public interface Content {
+        /** Writes all of it. */
         void writeTo(OutputStream out) throws IOException;
     }
 
@@ -25,7 +26,7 @@ final class OutputFile {
      *
      * @throws WanException if it cannot be written
      */
-    static void write(Path target, Content content) {
+    public static void write(Path target, Content content) {
         if (Files.isDirectory(target)) {
             throw new WanException(target + ": cannot write: is a folder");
         }

@@ -1,0 +1,62 @@
+package capture.analysis;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Frame-by-frame values of one layer and one slot: logits or mass, query frame by key frame, both absolute; NaN where nothing was
+ * attended or captured.
+ *
+ * @param heads 0-based numbers of the N heads
+ * @param frames frames of the rollout, T
+ * @param values [N, T, T] in C order
+ */
+@SuppressWarnings("ArrayRecordComponent") // a view, compared by nobody
+public record FrameMaps(List<Integer> heads, int frames, float[] values) {
+    /** An empty set of maps. */
+    static FrameMaps empty(List<Integer> heads, int frames) {
+        float[] values = new float[Math.multiplyExact(heads.size(), Math.multiplyExact(frames, frames))];
+        Arrays.fill(values, Float.NaN);
+        return new FrameMaps(heads, frames, values);
+    }
+
+    /**
+     * Enters what one pass captured.
+     *
+     * @param passValues [N, f, K] in C order
+     */
+    void put(CapturedPass pass, float[] passValues) {
+        int keys = pass.keyFrames().size();
+        for (int h = 0; h < heads.size(); h++) {
+            for (int q = 0; q < pass.frames(); q++) {
+                for (int k = 0; k < keys; k++) {
+                    values[
+                            (h * frames + pass.firstFrame() + q) * frames
+                                    + pass.keyFrames().get(k)] = passValues[(h * pass.frames() + q) * keys + k];
+                }
+            }
+        }
+    }
+
+    /** One value; NaN where there is none. */
+    public float get(int headIndex, int queryFrame, int keyFrame) {
+        return values[(headIndex * frames + queryFrame) * frames + keyFrame];
+    }
+
+    /** One head's matrix, [T, T], a copy. */
+    public float[] head(int headIndex) {
+        int size = frames * frames;
+        return Arrays.copyOfRange(values, headIndex * size, (headIndex + 1) * size);
+    }
+
+    /** Largest magnitude of all values; 0 if there are none. */
+    public double limit() {
+        double limit = 0;
+        for (float value : values) {
+            if (!Float.isNaN(value)) {
+                limit = Math.max(limit, Math.abs(value));
+            }
+        }
+        return limit;
+    }
+}

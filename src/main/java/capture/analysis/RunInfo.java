@@ -1,0 +1,169 @@
+package capture.analysis;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import wan.op.FormatException;
+import wan.op.WanException;
+import wan.session.PassId;
+
+/**
+ * What a result file says of its run.
+ *
+ * @param frames frames of the rollout, T
+ * @param frameSeqLen tokens of a frame, S
+ * @param tokenRows rows of a frame's token grid
+ * @param tokenCols its columns; rows x columns = S
+ * @param layers captured layers, 0-based
+ * @param heads captured heads, 0-based
+ * @param numLayers layers of the model
+ * @param numHeads heads of the model
+ * @param passes all passes of the run, captured or not, in order
+ * @param metadata everything, as it stands in the file
+ */
+public record RunInfo(
+        int frames,
+        int frameSeqLen,
+        int tokenRows,
+        int tokenCols,
+        List<Integer> layers,
+        List<Integer> heads,
+        int numLayers,
+        int numHeads,
+        List<CapturedPass> passes,
+        Map<String, String> metadata) {
+    private static final int MOST_FRAMES = 10_000;
+
+    /**
+     * Reads the metadata of a file.
+     *
+     * @param file for messages
+     * @throws FormatException if they are not those of a result file
+     */
+    static RunInfo of(Object file, Map<String, String> metadata) {
+        try {
+            return new Reader(file, metadata).read();
+        } catch (JacksonException e) {
+            throw new FormatException(file, "metadata: not valid JSON: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    /** One text field of the metadata, or a dash. */
+    public String text(String key) {
+        return metadata.getOrDefault(key, "-");
+    }
+
+    /** The frame blocks of the rollout, in order, given ones included. */
+    public List<FrameBlock> frameBlocks() {
+        List<FrameBlock> blocks = new ArrayList<>();
+        passes.stream()
+                .sorted(Comparator.comparingInt(CapturedPass::firstFrame))
+                .filter(pass -> blocks.isEmpty() || blocks.getLast().first() != pass.firstFrame())
+                .forEach(pass -> blocks.add(new FrameBlock(blocks.size(), pass.firstFrame(), pass.frames())));
+        return blocks;
+    }
+
+    private record Reader(Object file, Map<String, String> metadata) {
+        RunInfo read() {
+            int frames = number("num_frames", 1, MOST_FRAMES);
+            int frameSeqLen = number("frame_seq_length", 1, 1 << 24);
+            JsonNode settings = json("settings");
+            JsonNode config = json("model_config");
+            int rows = inner(settings, "latentHeight") / 2;
+            int cols = inner(settings, "latentWidth") / 2;
+            if ((long) rows * cols != frameSeqLen) {
+                throw new FormatException(
+                        file,
+                        "metadata: expected frame_seq_length to be rows x columns of tokens, got " + frameSeqLen
+                                + " for " + rows + " x " + cols);
+            }
+            int numHeads = inner(config, "numHeads");
+            return new RunInfo(
+                    frames,
+                    frameSeqLen,
+                    rows,
+                    cols,
+                    indices("layers", inner(config, "numLayers")),
+                    indices("heads", numHeads),
+                    inner(config, "numLayers"),
+                    numHeads,
+                    passes(frames),
+                    metadata);
+        }
+
+        private JsonNode json(String key) {
+            String text = metadata.get(key);
+            if (text == null) {
+                throw new FormatException(
+                        file, "metadata: expected \"" + key + "\", got none; not a result of wan-attn extract?");
+            }
+            return JsonMapper.shared().readTree(text);
+        }
+
+        private int number(String key, int least, int most) {
+            return within(key, json(key), least, most);
+        }
+
+        private int inner(JsonNode node, String key) {
+            return within(key, node.path(key), 1, 1 << 20);
+        }
+
+        private int within(String key, JsonNode node, int least, int most) {
+            if (!node.isInt() || node.asInt() < least || node.asInt() > most) {
+                throw new FormatException(
+                        file,
+                        "metadata: " + key + ": expected a number from " + least + " to " + most + ", got " + node);
+            }
+            return node.asInt();
+        }
+
+        private List<Integer> indices(String key, int count) {
+            return list(key, json(key), count);
+        }
+
+        private List<Integer> list(String key, JsonNode node, int count) {
+            List<Integer> out = new ArrayList<>();
+            for (JsonNode item : node) {
+                int value = within(key, item, 0, count - 1);
+                if (out.contains(value)) {
+                    throw new FormatException(file, "metadata: " + key + ": " + value + " is there twice");
+                }
+                out.add(value);
+            }
+            if (out.isEmpty()) {
+                throw new FormatException(file, "metadata: " + key + ": expected a list, got " + node);
+            }
+            return out;
+        }
+
+        private List<CapturedPass> passes(int frames) {
+            List<CapturedPass> passes = new ArrayList<>();
+            for (JsonNode node : json("passes")) {
+                int first = within("first_frame", node.path("first_frame"), 0, frames - 1);
+                int count = within("frames", node.path("frames"), 1, frames - first);
+                passes.add(new CapturedPass(
+                        id(node.path("name").asString("")),
+                        first,
+                        count,
+                        node.path("timestep").asDouble(0),
+                        list("key_frames", node.path("key_frames"), frames)));
+            }
+            if (passes.isEmpty()) {
+                throw new FormatException(file, "metadata: passes: expected at least one");
+            }
+            return passes;
+        }
+
+        private PassId id(String name) {
+            try {
+                return PassId.parse(name);
+            } catch (WanException e) {
+                throw new FormatException(file, "metadata: passes: " + e.getMessage(), e);
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+package capture.analysis;
+
+import capture.CapturePlan;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import wan.op.AttentionKind;
+import wan.op.FormatException;
+import wan.op.Quantity;
+import wan.op.Shape;
+import wan.op.TensorView;
+import wan.op.UsageException;
+import wan.op.WanException;
+import wan.session.PassId;
+import wan.weights.TensorStore;
+
+/** A result file of {@code wan-attn extract}, open for reading. */
+public final class RunResult implements AutoCloseable {
+    private final TensorStore store;
+    private final RunInfo info;
+    private final int sample;
+
+    private RunResult(TensorStore store, RunInfo info, int sample) {
+        this.store = store;
+        this.info = info;
+        this.sample = sample;
+    }
+
+    /**
+     * Opens a file.
+     *
+     * @param sample which sample of the batch is read, 0-based
+     * @throws WanException if it cannot be read
+     * @throws FormatException if it is broken or something else
+     */
+    public static RunResult open(Path file, int sample) {
+        TensorStore store = TensorStore.open(file);
+        try {
+            return new RunResult(store, RunInfo.of(file, store.metadata()), sample);
+        } catch (RuntimeException e) {
+            store.close();
+            throw e;
+        }
+    }
+
+    /** Opens a file for its first sample. */
+    public static RunResult open(Path file) {
+        return open(file, 0);
+    }
+
+    /** What the file says of its run. */
+    public RunInfo info() {
+        return info;
+    }
+
+    /** The file's name without its folder and ending, as figures and tables show it. */
+    public String name() {
+        return String.valueOf(store.path().getFileName()).replaceFirst("\\.safetensors$", "");
+    }
+
+    /** The file. */
+    public Path path() {
+        return store.path();
+    }
+
+    /** Whether a quantity of self-attention was captured at all. */
+    public boolean has(Quantity quantity) {
+        return info.passes().stream().anyMatch(pass -> has(quantity, pass));
+    }
+
+    /** Whether a quantity was captured in a pass. */
+    public boolean has(Quantity quantity, CapturedPass pass) {
+        Set<String> names = store.names();
+        return info.layers().stream().anyMatch(layer -> names.contains(tensorName(quantity, pass, layer)));
+    }
+
+    /** Passes of which a quantity is there, in order. */
+    public List<CapturedPass> passes(Quantity quantity) {
+        return info.passes().stream().filter(pass -> has(quantity, pass)).toList();
+    }
+
+    /** Slots of which a quantity is there, steps first; empty if there are none. */
+    public List<PassSlot> slots(Quantity quantity) {
+        List<CapturedPass> passes = passes(quantity);
+        List<PassSlot> slots = passes.stream()
+                .filter(pass -> pass.id().kind() != PassId.Kind.INIT)
+                .map(pass -> PassSlot.of(pass.id()))
+                .distinct()
+                .sorted()
+                .toList();
+        return slots.isEmpty() && !passes.isEmpty() ? List.of(PassSlot.CONTEXT) : slots;
+    }
+
+    /**
+     * A slot by its name.
+     *
+     * @param text {@code first}, {@code last} (the last denoising step), {@code context} or a step
+     * @throws UsageException if the file has no such pass
+     */
+    public PassSlot slot(String text) {
+        Quantity quantity = has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
+        List<PassSlot> slots = slots(quantity);
+        if (slots.isEmpty()) {
+            throw new WanException(
+                    store.path() + ": expected frame-logits or frame-mass, got neither; extract with --what"
+                            + " frame-logits,frame-mass");
+        }
+        List<PassSlot> steps =
+                slots.stream().filter(slot -> !slot.equals(PassSlot.CONTEXT)).toList();
+        PassSlot wanted = switch (text) {
+            case "first" -> slots.getFirst();
+            case "last" -> steps.isEmpty() ? slots.getLast() : steps.getLast();
+            default -> PassSlot.parse(text);
+        };
+        if (!slots.contains(wanted)) {
+            throw new UsageException("--pass: " + store.path() + " has " + slots + ", not " + wanted);
+        }
+        return wanted;
+    }
+
+    /**
+     * A frame block by its number.
+     *
+     * @param text a 0-based number or {@code last}
+     * @throws UsageException if there is none
+     */
+    public FrameBlock frameBlock(String text) {
+        List<FrameBlock> blocks = info.frameBlocks();
+        if (text.equals("last")) {
+            return blocks.getLast();
+        }
+        if (!text.matches("\\d{1,6}") || Integer.parseInt(text) >= blocks.size()) {
+            throw new UsageException("--frame-block: expected 0 to " + (blocks.size() - 1) + " or last, got " + text);
+        }
+        return blocks.get(Integer.parseInt(text));
+    }
+
+    /**
+     * What one pass captured of one layer.
+     *
+     * @param quantity frame logits or mass, [N, f, K], or key logits, [N, f, K*S]
+     * @return C order
+     * @throws WanException if it was not captured
+     * @throws FormatException if it has another shape than the metadata say
+     */
+    public float[] values(Quantity quantity, CapturedPass pass, int layer) {
+        String name = tensorName(quantity, pass, layer);
+        if (!store.names().contains(name)) {
+            throw new WanException(store.path() + ": expected " + name + ", got none; extract with --what "
+                    + quantity.option() + " and --pass all");
+        }
+        TensorView view = store.tensor(name);
+        long groups = pass.keyFrames().size();
+        long keys = quantity == Quantity.KEY_LOGITS ? groups * info.frameSeqLen() : groups;
+        int size = Math.toIntExact((long) info.heads().size() * pass.frames() * keys);
+        long[] dims = view.shape().dims();
+        Shape expected = Shape.of(dims.length == 0 ? 1 : dims[0], info.heads().size(), pass.frames(), keys);
+        if (!view.shape().equals(expected)) {
+            throw new FormatException(
+                    store.path(), name + ": expected shape " + expected + " as its metadata say, got " + view.shape());
+        }
+        if (sample >= dims[0]) {
+            throw new UsageException("--sample: expected 0 to " + (dims[0] - 1) + ", got " + sample);
+        }
+        float[] all = view.toFloats();
+        return dims[0] == 1 ? all : Arrays.copyOfRange(all, sample * size, (sample + 1) * size);
+    }
+
+    /**
+     * The frame-by-frame matrices of one layer in one slot; NaN where nothing was captured.
+     *
+     * @param quantity frame logits or frame mass
+     */
+    public FrameMaps maps(Quantity quantity, int layer, PassSlot slot) {
+        FrameMaps maps = FrameMaps.empty(info.heads(), info.frames());
+        for (CapturedPass pass : info.passes()) {
+            if (slot.holds(pass.id()) && store.names().contains(tensorName(quantity, pass, layer))) {
+                maps.put(pass, values(quantity, pass, layer));
+            }
+        }
+        return maps;
+    }
+
+    /** Closes the file. */
+    @Override
+    public void close() {
+        store.close();
+    }
+
+    private static String tensorName(Quantity quantity, CapturedPass pass, int layer) {
+        return CapturePlan.name(pass.id(), layer, AttentionKind.SELF, quantity);
+    }
+}

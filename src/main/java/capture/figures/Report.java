@@ -1,0 +1,142 @@
+package capture.figures;
+
+import capture.analysis.Measure;
+import capture.analysis.MeasureOptions;
+import capture.analysis.RoleOptions;
+import capture.analysis.RoleRule;
+import capture.analysis.RunResult;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Base64;
+import java.util.List;
+import java.util.Objects;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * The interactive report: one HTML file that holds its script, its style and all numbers, and that asks nobody for anything.
+ *
+ * <p>Its content security policy allows that one script and that one style, by their hashes, and nothing else. Names and prompts from
+ * result files stand in a JSON island whose markup characters are escaped; the script puts them on the page as text only.
+ */
+public final class Report {
+    /** Room for token maps in all runs together, before base64. */
+    static final long TOKEN_BYTES = 3_500_000;
+
+    private Report() {}
+
+    /**
+     * The file's text.
+     *
+     * @param results at least one, open
+     * @param version of this program
+     */
+    public static String write(List<RunResult> results, MeasureOptions measures, RoleOptions roles, String version) {
+        ObjectNode data = JsonMapper.shared().createObjectNode().put("version", version);
+        ArrayNode definitions = data.putArray("measures");
+        for (Measure measure : Measure.values()) {
+            definitions
+                    .addObject()
+                    .put("id", measure.id())
+                    .put("title", measure.title())
+                    .put("definition", measure.definition())
+                    .put("formula", measure.formula())
+                    .put("source", measure.source())
+                    .put("signed", measure.signed());
+        }
+        ArrayNode rules = data.putArray("rules");
+        for (RoleRule rule : RoleRule.values()) {
+            ObjectNode entry = rules.addObject().put("id", rule.id());
+            rule.names().forEach(entry.putArray("names")::add);
+            entry.put("definition", rule.definition()).put("source", rule.source());
+            entry.put(
+                    "constants",
+                    String.join(
+                            "; ",
+                            rule.constants(roles).stream()
+                                    .map(c -> c.name() + " " + c.value()
+                                            + (c.published()
+                                                    ? " (default published)"
+                                                    : " (open in the paper, default ours)"))
+                                    .toList()));
+        }
+        ArrayNode runs = data.putArray("runs");
+        StringBuilder blobs = new StringBuilder();
+        long tokenBytes = TOKEN_BYTES / results.size();
+        for (int i = 0; i < results.size(); i++) {
+            RunResult result = results.get(i);
+            boolean repeated = results.stream()
+                            .filter(other -> other.name().equals(result.name()))
+                            .count()
+                    > 1;
+            RunBlob blob = RunBlob.of(result, measures, roles, tokenBytes);
+            runs.add(blob.description().put("name", repeated ? result.name() + " (" + (i + 1) + ")" : result.name()));
+            blobs.append("<script type=\"text/plain\" id=\"run")
+                    .append(i)
+                    .append("\">")
+                    .append(Base64.getEncoder().encodeToString(blob.bytes()))
+                    .append("</script>\n");
+        }
+        String script = resource("report.js");
+        String style = resource("report.css");
+        String policy = "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style)
+                + "'; img-src blob:; base-uri 'none'; form-action 'none'";
+        String title = "Attention of "
+                + String.join(", ", results.stream().map(RunResult::name).toList());
+        String page = resource("report.html");
+        StringBuilder out = new StringBuilder();
+        int from = 0;
+        for (int open = page.indexOf("{{"); open >= 0; open = page.indexOf("{{", from)) {
+            int close = page.indexOf("}}", open);
+            out.append(page, from, open);
+            out.append(
+                    switch (page.substring(open + 2, close)) {
+                        case "csp" -> policy;
+                        case "title" -> SvgFigure.escape(title);
+                        case "style" -> style;
+                        case "script" -> script;
+                        case "blobs" -> blobs;
+                        case "data" -> island(data.toString());
+                        default -> throw new IllegalStateException("report.html: unknown place at " + open);
+                    });
+            from = close + 2;
+        }
+        return out.append(page, from, page.length()).toString();
+    }
+
+    /** JSON that cannot end its script element or open a comment, whatever its strings hold. */
+    static String island(String json) {
+        StringBuilder out = new StringBuilder(json.length());
+        for (int i = 0; i < json.length(); i++) {
+            char c = json.charAt(i);
+            switch (c) {
+                case '<', '>', '&', '\u2028', '\u2029' -> out.append(String.format("\\u%04x", (int) c));
+                default -> out.append(c);
+            }
+        }
+        return out.toString();
+    }
+
+    private static String hash(String text) {
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+            return "sha256-" + Base64.getEncoder().encodeToString(digest);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String resource(String name) {
+        try (InputStream in = Objects.requireNonNull(Report.class.getResourceAsStream(name), name)) {
+            // Browsers hash what they parsed, and parsing turns CRLF into LF.
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8).replace("\r\n", "\n");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

@@ -1,0 +1,808 @@
+"use strict";
+(() => {
+  const $ = id => document.getElementById(id);
+  const SVG = "http://www.w3.org/2000/svg";
+  const data = JSON.parse($("data").textContent);
+  const state = { run: 0, other: -1, layer: 0, head: 0, slot: 0, block: 0, key: 0, quantity: 0, measure: 0, rule: -1,
+    sort: "", down: true, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
+
+  // ---- data
+
+  const HALF = (() => {
+    const table = new Float32Array(65536);
+    for (let i = 0; i < 65536; i++) {
+      const sign = i & 0x8000 ? -1 : 1, exponent = i >> 10 & 31, fraction = i & 1023;
+      table[i] = sign * (exponent === 0 ? fraction * 2 ** -24
+        : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15));
+    }
+    return table;
+  })();
+
+  function bytes(id) {
+    const text = atob($(id).textContent.trim());
+    const out = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+    $(id).remove();
+    return out;
+  }
+
+  class Run {
+    constructor(info, index) {
+      Object.assign(this, info);
+      const buffer = bytes("run" + index).buffer;
+      const heads = this.layers.length * this.heads.length;
+      const perSlot = this.blocks.length * data.measures.length * heads;
+      this.measureValues = new Float32Array(buffer, info.at.measures, this.slots.length * perSlot);
+      this.roleValues = new Uint8Array(buffer, info.at.roles, this.slots.length * this.blocks.length * data.rules.length * heads);
+      this.cellsPerHead = 0;
+      for (const pass of this.passes) {
+        pass.at = this.cellsPerHead;
+        this.cellsPerHead += pass.frames * pass.keys.length;
+      }
+      this.halves = {};
+      for (const quantity of this.quantities) {
+        this.halves[quantity] = new Uint16Array(buffer, info.at[quantity], heads * this.cellsPerHead);
+      }
+      for (const token of this.tokens) {
+        token.limits = new Float32Array(buffer, token.limitsAt, heads * 2);
+        const frames = this.passes[token.pass].keys.length;
+        token.values = new Uint8Array(buffer, token.at, heads * frames * this.tokenRows * this.tokenCols);
+      }
+    }
+
+    position(layer, head) {
+      const l = this.layers.indexOf(layer), h = this.heads.indexOf(head);
+      return l < 0 || h < 0 ? -1 : l * this.heads.length + h;
+    }
+
+    passesIn(slot) {
+      return this.passes.filter(pass => pass.slot === slot || pass.slot < 0);
+    }
+
+    /** [T, T], NaN where nothing was attended or captured. */
+    matrix(quantity, layer, head, slot) {
+      const out = new Float32Array(this.frames * this.frames).fill(NaN);
+      const at = this.position(layer, head), halves = this.halves[quantity];
+      if (at < 0 || !halves) return out;
+      for (const pass of this.passesIn(slot)) {
+        const keys = pass.keys.length;
+        for (let q = 0; q < pass.frames; q++) {
+          for (let k = 0; k < keys; k++) {
+            out[(pass.first + q) * this.frames + pass.keys[k]] = HALF[halves[at * this.cellsPerHead + pass.at + q * keys + k]];
+          }
+        }
+      }
+      return out;
+    }
+
+    /** Mean over a frame block's queries, by key frame. */
+    row(quantity, layer, head, slot, block) {
+      const matrix = this.matrix(quantity, layer, head, slot), its = this.blocks[block];
+      return Array.from({ length: this.frames }, (_, k) => {
+        let sum = 0;
+        for (let q = its.first; q < its.first + its.frames; q++) sum += matrix[q * this.frames + k];
+        return sum / its.frames;
+      });
+    }
+
+    measure(measure, slot, block) {
+      const heads = this.layers.length * this.heads.length;
+      const at = ((slot * this.blocks.length + block) * data.measures.length + measure) * heads;
+      return this.measureValues.subarray(at, at + heads);
+    }
+
+    roles(rule, slot, block) {
+      const heads = this.layers.length * this.heads.length;
+      const at = ((slot * this.blocks.length + block) * data.rules.length + rule) * heads;
+      return Array.from(this.roleValues.subarray(at, at + heads), i => data.rules[rule].names[i] ?? "");
+    }
+
+    /** The captured token map nearest to what is asked for, or nothing. */
+    token(slot, block) {
+      const first = this.blocks[block].first;
+      const of = token => this.passes[token.pass];
+      return this.tokens.find(t => of(t).first === first && (of(t).slot === slot || of(t).slot < 0))
+        ?? this.tokens.find(t => of(t).first === first) ?? this.tokens[0];
+    }
+  }
+
+  // ---- words
+
+  const number = value => !Number.isFinite(value) ? "–"
+    : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1)
+      : Math.abs(value) >= 0.01 || value === 0 ? value.toFixed(3) : value.toExponential(1);
+  const label = (layer, head) => `L${layer + 1}H${head + 1}`;
+  const quantityTitle = quantity => quantity === "frame_mass" ? "frame mass" : "frame logit";
+  const say = text => { $("live").textContent = text; };
+  const csvCell = value => {
+    const text = typeof value === "number" && Number.isNaN(value) ? "" : String(value);
+    return /^[\w .:+-]*$/.test(text) ? text : `"${text.replaceAll("\"", "\"\"")}"`;
+  };
+
+  // ---- colours: matplotlib's RdBu_r
+
+  const ANCHORS = [[5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240], [247, 247, 247],
+    [253, 219, 199], [244, 165, 130], [214, 96, 77], [178, 24, 43], [103, 0, 31]];
+  const ROLE_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+  const SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7b52ab"];
+  const THEMES = {
+    light: { paper: "#ffffff", ink: "#1f2933", muted: "#52606d", rule: "#9aa5b1", grid: "#e4e7eb", hatch: "#b8c2cc", mark: "#c05621" },
+    dark: { paper: "#14181d", ink: "#e6eaee", muted: "#a3b0bd", rule: "#66727f", grid: "#2c3540", hatch: "#6b7988", mark: "#f6ad55" },
+  };
+
+  function colour(value, limit, signed) {
+    const at = (Math.max(signed ? -1 : 0, Math.min(1, value / limit)) + 1) / 2 * 10;
+    const below = Math.min(9, Math.floor(at)), share = at - below;
+    const c = ANCHORS[below].map((a, i) => Math.round(a + share * (ANCHORS[below + 1][i] - a)));
+    return `rgb(${c[0]},${c[1]},${c[2]})`;
+  }
+
+  const limitOf = (...lists) => {
+    let limit = 0;
+    for (const list of lists) for (const value of list) if (Number.isFinite(value)) limit = Math.max(limit, Math.abs(value));
+    return limit || 1;
+  };
+
+  // ---- drawing
+
+  let patterns = 0;
+
+  function element(parent, name, attributes, text) {
+    const node = document.createElementNS(SVG, name);
+    for (const key in attributes) node.setAttribute(key, attributes[key]);
+    if (text !== undefined) node.textContent = text;
+    parent.append(node);
+    return node;
+  }
+
+  function canvas(width, height, title, theme) {
+    const svg = document.createElementNS(SVG, "svg");
+    const attributes = { viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
+      "font-family": "Arial, 'DejaVu Sans', Helvetica, sans-serif", "font-size": 11 };
+    for (const key in attributes) svg.setAttribute(key, attributes[key]);
+    element(svg, "title", {}, title);
+    const id = "masked" + patterns++;
+    const pattern = element(element(svg, "defs", {}), "pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse" });
+    element(pattern, "path", { d: "M-1 1l2-2M0 6l6-6M5 7l2-2", stroke: theme.hatch, "stroke-width": 0.8 });
+    return { svg, hatch: `url(#${id})`, theme };
+  }
+
+  const text = (c, x, y, words, anchor = "start", more = {}) =>
+    element(c.svg, "text", { x, y, "text-anchor": anchor, fill: c.theme.ink, ...more }, words);
+
+  function frameTicks(count, length) {
+    const room = String(count - 1).length * 7 + 6;
+    const step = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000].find(s => length / count * s >= room) ?? 1000;
+    const ticks = [];
+    for (let i = 0; i < count; i += step) ticks.push(i);
+    if (ticks.at(-1) !== count - 1) {
+      if (length / count * (count - 1 - ticks.at(-1)) < room && ticks.length > 1) ticks.pop();
+      ticks.push(count - 1);
+    }
+    return ticks;
+  }
+
+  function roundTicks(low, high, most) {
+    const raw = (high - low) / most, base = 10 ** Math.floor(Math.log10(raw));
+    const step = base * [1, 2, 5, 10].find(f => base * f >= raw);
+    const ticks = [];
+    for (let i = Math.ceil(low / step); i * step <= high + step * 1e-9; i++) ticks.push(i * step);
+    return ticks.map(t => [t, String(Number(t.toPrecision(6))).replace("-", "−")]);
+  }
+
+  function colourBar(c, x, y, height, limit, signed, title) {
+    const steps = 60;
+    for (let i = 0; i < steps; i++) {
+      const value = signed ? limit * (2 * (i + 0.5) / steps - 1) : limit * (i + 0.5) / steps;
+      element(c.svg, "rect", { x, y: y + height * (1 - (i + 1) / steps), width: 10, height: height / steps + 0.4,
+        fill: colour(value, limit, signed) });
+    }
+    element(c.svg, "rect", { x, y, width: 10, height, fill: "none", stroke: c.theme.rule, "stroke-width": 0.6 });
+    for (const value of signed ? [-limit, 0, limit] : [0, limit / 2, limit]) {
+      const at = y + height * (1 - (signed ? (value / limit + 1) / 2 : value / limit));
+      text(c, x + 14, at + 4, value === 0 ? "0" : number(value).replace("-", "−"), "start", { "font-size": 10 });
+    }
+    const tx = x + 56, ty = y + height / 2;
+    text(c, tx, ty, title, "middle", { "font-size": 10, fill: c.theme.muted, transform: `rotate(-90 ${tx} ${ty})` });
+  }
+
+  /** Cells of a matrix, first row at the bottom unless it is an image; NaN is hatched. Returns where a point lies. */
+  function cells(c, x, y, width, height, rows, columns, value, limit, signed, image) {
+    element(c.svg, "rect", { x, y, width, height, fill: c.hatch });
+    const group = element(c.svg, "g", { "shape-rendering": "crispEdges" });
+    const w = width / columns, h = height / rows;
+    for (let r = 0; r < rows; r++) {
+      const top = y + (image ? r : rows - 1 - r) * h;
+      for (let k = 0; k < columns; k++) {
+        const v = value(r, k);
+        if (Number.isFinite(v)) {
+          element(group, "rect", { x: +(x + k * w).toFixed(2), y: +top.toFixed(2), width: +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2), height: +h.toFixed(2),
+            fill: colour(v, limit, signed) });
+        }
+      }
+    }
+    element(c.svg, "rect", { x, y, width, height, fill: "none", stroke: c.theme.rule, "stroke-width": 0.6 });
+    const cell = (r, k) => ({ x: x + k * w, y: y + (image ? r : rows - 1 - r) * h, width: w, height: h });
+    const at = (px, py) => {
+      const k = Math.floor((px - x) / w), r = Math.floor((py - y) / h);
+      return k < 0 || k >= columns || r < 0 || r >= rows ? null : [image ? r : rows - 1 - r, k];
+    };
+    return { cell, at, rows, columns };
+  }
+
+  function axes(c, x, y, width, height, frames) {
+    for (const tick of frameTicks(frames, width)) {
+      text(c, x + (tick + 0.5) * width / frames, y + height + 14, tick, "middle", { "font-size": 10 });
+    }
+    text(c, x + width / 2, y + height + 29, "key frame", "middle", { fill: c.theme.muted });
+  }
+
+  function heatMap(theme, run, matrix, limit, signed, title, bar) {
+    const side = 270, left = 44, top = 8;
+    const c = canvas(left + side + 66, top + side + 36, title, theme);
+    const grid = cells(c, left, top, side, side, run.frames, run.frames, (q, k) => matrix[q * run.frames + k], limit, signed);
+    axes(c, left, top, side, side, run.frames);
+    for (const tick of frameTicks(run.frames, side)) {
+      text(c, left - 5, top + side - (tick + 0.5) * side / run.frames + 4, tick, "end", { "font-size": 10 });
+    }
+    text(c, 11, top + side / 2, "query frame", "middle", { fill: theme.muted, transform: `rotate(-90 11 ${top + side / 2})` });
+    for (const block of run.blocks.slice(1)) { // frame blocks, in the margin
+      const at = top + side - block.first * side / run.frames;
+      element(c.svg, "path", { d: `M${left - 3} ${at}h3`, stroke: theme.rule });
+    }
+    colourBar(c, left + side + 8, top, Math.min(side, 180), limit, signed, bar);
+    return { svg: c.svg, grid };
+  }
+
+  function diagram(theme, frames, series, title, yTitle, asBars) {
+    const width = 400, left = 48, top = 8, height = 200;
+    const legend = series.length > 1 ? 16 * Math.ceil(series.length / 4) : 0;
+    const c = canvas(width, top + height + 36 + legend, title, theme);
+    const inner = width - left - 8;
+    let low = 0, high = 0;
+    for (const s of series) for (const v of s.values) if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+    const margin = (high - low || 1) * 0.05;
+    if (low < 0) low -= margin;
+    if (high > 0 || low === 0) high += margin;
+    const yOf = v => top + height * (1 - (v - low) / (high - low)), step = inner / frames;
+    for (const [tick, words] of roundTicks(low, high, 6)) {
+      element(c.svg, "path", { d: `M${left} ${yOf(tick)}h${inner}`, stroke: theme.grid });
+      text(c, left - 5, yOf(tick) + 4, words, "end", { "font-size": 10 });
+    }
+    for (let k = 0; k < frames; k++) {
+      if (series.every(s => !Number.isFinite(s.values[k]))) {
+        element(c.svg, "rect", { x: left + k * step, y: top, width: step, height, fill: c.hatch });
+      }
+    }
+    series.forEach((s, i) => {
+      const tint = SERIES[i % SERIES.length];
+      let path = "", open = false;
+      s.values.forEach((v, k) => {
+        const x = left + (k + 0.5) * step;
+        if (!Number.isFinite(v)) { open = false; return; }
+        if (asBars) {
+          const w = 0.8 * step / series.length;
+          element(c.svg, "rect", { x: left + (k + 0.1) * step + i * w, y: Math.min(yOf(v), yOf(0)), width: w,
+            height: Math.abs(yOf(v) - yOf(0)), fill: tint });
+        } else {
+          path += `${open ? "L" : "M"}${x.toFixed(1)} ${yOf(v).toFixed(1)}`;
+          open = true;
+          element(c.svg, "circle", { cx: x, cy: yOf(v), r: 2, fill: tint });
+        }
+      });
+      if (path) element(c.svg, "path", { d: path, fill: "none", stroke: tint, "stroke-width": 1.4 });
+      if (series.length > 1) {
+        const lx = left + (i % 4) * (inner / 4), ly = top + height + 44 + 16 * Math.floor(i / 4);
+        element(c.svg, "rect", { x: lx, y: ly - 8, width: 10, height: 8, fill: tint });
+        text(c, lx + 14, ly, s.name.length > 13 ? s.name.slice(0, 12) + "…" : s.name, "start", { "font-size": 10 });
+      }
+    });
+    element(c.svg, "path", { d: `M${left} ${yOf(0)}h${inner}`, stroke: theme.rule, "stroke-width": 0.8 });
+    element(c.svg, "rect", { x: left, y: top, width: inner, height, fill: "none", stroke: theme.rule, "stroke-width": 0.6 });
+    axes(c, left, top, inner, height, frames);
+    text(c, 11, top + height / 2, yTitle, "middle", { fill: theme.muted, transform: `rotate(-90 11 ${top + height / 2})` });
+    return { svg: c.svg, grid: { at: px => {
+      const k = Math.floor((px - left) / step);
+      return k < 0 || k >= frames ? null : [0, k];
+    }, cell: (r, k) => ({ x: left + k * step, y: top, width: step, height }), rows: 1, columns: frames } };
+  }
+
+  /** Layers by heads, first layer at the bottom; roles where a rule is chosen. */
+  function overview(theme, run, values, limit, signed, title, roles) {
+    const layers = run.layers.length, heads = run.heads.length, left = 44, top = 8, width = 288;
+    const height = Math.max(90, Math.min(430, layers * Math.min(22, Math.max(11, width / heads))));
+    const c = canvas(left + width + 66, top + height + 36, title, theme);
+    const grid = cells(c, left, top, width, height, layers, heads, (l, h) => values[l * heads + h], limit, signed);
+    for (const tick of frameTicks(heads, width)) {
+      text(c, left + (tick + 0.5) * width / heads, top + height + 14, run.heads[tick], "middle", { "font-size": 10 });
+    }
+    for (const tick of frameTicks(layers, height)) {
+      text(c, left - 5, top + height - (tick + 0.5) * height / layers + 4, run.layers[tick], "end", { "font-size": 10 });
+    }
+    text(c, left + width / 2, top + height + 29, "head (from 0)", "middle", { fill: theme.muted });
+    text(c, 11, top + height / 2, "layer (from 0)", "middle", { fill: theme.muted, transform: `rotate(-90 11 ${top + height / 2})` });
+    if (roles) {
+      const names = data.rules[state.rule].names;
+      roles.forEach((role, i) => {
+        const box = grid.cell(Math.floor(i / heads), i % heads), r = Math.min(box.width, box.height) / 4.5;
+        if (role) {
+          element(c.svg, "circle", { cx: box.x + box.width / 2, cy: box.y + box.height / 2, r,
+            fill: ROLE_COLOURS[names.indexOf(role)], stroke: "#ffffff", "stroke-width": 0.8 });
+        }
+      });
+      names.forEach((name, i) => {
+        const y = top + height - 14 * (names.length - i) + 10;
+        element(c.svg, "circle", { cx: left + width + 13, cy: y - 4, r: 4, fill: ROLE_COLOURS[i] });
+        text(c, left + width + 20, y, name, "start", { "font-size": 9 });
+      });
+    }
+    const barHeight = Math.max(40, Math.min(180, height - (roles ? 60 : 0)));
+    colourBar(c, left + width + 8, top, barHeight, limit, signed, title);
+    const l = run.layers.indexOf(state.layer), h = run.heads.indexOf(state.head);
+    if (l >= 0 && h >= 0) {
+      element(c.svg, "rect", { ...grid.cell(l, h), fill: "none", stroke: theme.mark, "stroke-width": 2.5, "data-chosen": "" });
+    }
+    return { svg: c.svg, grid };
+  }
+
+  // ---- figures with their buttons and values
+
+  function save(name, blob) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  }
+
+  const svgBlob = draw => {
+    const svg = draw(THEMES.light).svg;
+    const box = svg.viewBox.baseVal;
+    const back = document.createElementNS(SVG, "rect");
+    for (const [key, value] of Object.entries({ width: box.width, height: box.height, fill: "#ffffff" })) back.setAttribute(key, value);
+    svg.insertBefore(back, svg.children[2]);
+    return [new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" }), box];
+  };
+
+  async function savePng(name, draw) {
+    const [blob, box] = svgBlob(draw);
+    const url = URL.createObjectURL(blob), image = new Image();
+    image.src = url;
+    await image.decode();
+    const paper = document.createElement("canvas"), scale = 3;
+    paper.width = box.width * scale;
+    paper.height = box.height * scale;
+    paper.getContext("2d").drawImage(image, 0, 0, paper.width, paper.height);
+    URL.revokeObjectURL(url);
+    paper.toBlob(png => save(name, png), "image/png");
+  }
+
+  /**
+   * A figure on the page.
+   * draw(theme): {svg, grid}; told(r, k): words for a cell; rows(): [header, ...rows] for CSV; pick(r, k): on a click.
+   */
+  function figure(parent, title, file, draw, told, rows, pick) {
+    const box = document.createElement("figure"), caption = document.createElement("figcaption"), b = document.createElement("b");
+    b.textContent = title;
+    caption.append(b);
+    const button = (words, act) => {
+      const it = document.createElement("button");
+      it.type = "button";
+      it.textContent = words;
+      it.setAttribute("aria-label", `${words} of ${title}`);
+      it.addEventListener("click", act);
+      caption.append(it);
+    };
+    button("SVG", () => save(file + ".svg", svgBlob(draw)[0]));
+    button("PNG", () => savePng(file + ".png", draw));
+    button("CSV", () => save(file + ".csv",
+      new Blob([rows().map(row => row.map(csvCell).join(",")).join("\n") + "\n"], { type: "text/csv" })));
+    const { svg, grid } = draw(THEMES[state.theme]);
+    svg.classList.add(pick ? "pick" : "cells");
+    svg.setAttribute("tabindex", "0");
+    svg.setAttribute("aria-label", title);
+    const mark = element(svg, "rect", { fill: "none", stroke: THEMES[state.theme].mark, "stroke-width": 1.5, visibility: "hidden" });
+    let cursor = null;
+    const show = (cell, x, y) => {
+      cursor = cell;
+      $("tip").hidden = !cell;
+      mark.setAttribute("visibility", cell ? "visible" : "hidden");
+      if (!cell) return;
+      const place = grid.cell(...cell);
+      for (const key in place) mark.setAttribute(key, place[key]);
+      $("tip").textContent = told(...cell);
+      const tip = $("tip").getBoundingClientRect();
+      $("tip").style.left = Math.max(4, Math.min(innerWidth - tip.width - 4, x + 14)) + "px";
+      $("tip").style.top = Math.max(4, y - tip.height - 10) + "px";
+    };
+    const cellAt = event => {
+      const area = svg.getBoundingClientRect(), view = svg.viewBox.baseVal;
+      return grid.at((event.clientX - area.left) * view.width / area.width, (event.clientY - area.top) * view.height / area.height);
+    };
+    svg.addEventListener("pointermove", event => show(cellAt(event), event.clientX, event.clientY));
+    svg.addEventListener("pointerdown", event => show(cellAt(event), event.clientX, event.clientY));
+    svg.addEventListener("pointerleave", () => show(null));
+    svg.addEventListener("blur", () => show(null));
+    if (pick) svg.addEventListener("click", event => { const cell = cellAt(event); if (cell) pick(...cell); });
+    svg.addEventListener("keydown", event => {
+      const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0] }[event.key];
+      if (!move || pick) return;
+      event.preventDefault();
+      const [r, k] = cursor ?? [0, -1];
+      const next = [Math.max(0, Math.min(grid.rows - 1, r + move[0])), Math.max(0, Math.min(grid.columns - 1, k + move[1]))];
+      const area = svg.getBoundingClientRect(), view = svg.viewBox.baseVal, place = grid.cell(...next);
+      show(next, area.left + place.x * area.width / view.width, area.top + place.y * area.height / view.height);
+      say($("tip").textContent);
+    });
+    box.append(caption, svg);
+    parent.append(box);
+    return svg;
+  }
+
+  // ---- the page
+
+  let runs = [];
+  const run = () => runs[state.run];
+  const other = () => runs[state.other];
+  const quantity = () => run().quantities[state.quantity];
+  const clampTo = (value, count) => Math.max(0, Math.min(count - 1, value));
+  const slotOf = its => Math.max(0, its.slots.indexOf(run().slots[state.slot]));
+  const blockOf = its => clampTo(state.block, its.blocks.length);
+
+  function options(select, names, chosen) {
+    select.replaceChildren(...names.map(([value, words]) => {
+      const option = document.createElement("option");
+      option.value = value;
+      option.textContent = words;
+      option.selected = value === chosen;
+      return option;
+    }));
+  }
+
+  function controls() {
+    const its = run();
+    state.slot = clampTo(state.slot, its.slots.length);
+    state.block = clampTo(state.block, its.blocks.length);
+    state.quantity = clampTo(state.quantity, its.quantities.length);
+    if (!its.layers.includes(state.layer)) state.layer = its.layers[0];
+    if (!its.heads.includes(state.head)) state.head = its.heads[0];
+    options($("run"), runs.map((r, i) => [i, r.name]), state.run);
+    options($("other"), [[-1, "nothing"], ...runs.map((r, i) => [i, r.name]).filter(([i]) => i !== state.run)], state.other);
+    $("other-label").hidden = runs.length < 2;
+    options($("quantity"), its.quantities.map((q, i) => [i, quantityTitle(q)]), state.quantity);
+    options($("measure"), data.measures.map((m, i) => [i, m.title]).filter(([i]) => its.has.includes(i)), state.measure);
+    options($("rule"), [[-1, "none"], ...data.rules.map((r, i) => [i, r.id]).filter(([i]) => its.hasRules.includes(i))], state.rule);
+    const range = (id, count, at, words) => {
+      $(id).max = count - 1;
+      $(id).value = at;
+      $(id).disabled = count < 2;
+      $(id).setAttribute("aria-valuetext", words);
+      $(id + "-name").textContent = words;
+    };
+    const block = its.blocks[state.block];
+    range("slot", its.slots.length, state.slot, its.slots[state.slot]);
+    range("block", its.blocks.length, state.block,
+      `${state.block} (${block.frames > 1 ? `frames ${block.first}–${block.first + block.frames - 1}` : `frame ${block.first}`})`);
+    range("layer", its.layers.length, its.layers.indexOf(state.layer), String(state.layer));
+    range("head", its.heads.length, its.heads.indexOf(state.head), String(state.head));
+  }
+
+  function choose(layer, head) {
+    state.layer = layer;
+    state.head = head;
+    draw();
+    const at = run().position(layer, head);
+    const value = run().measure(state.measure, state.slot, state.block)[at];
+    say(`Layer ${layer}, head ${head}, ${label(layer, head)}: ${data.measures[state.measure].title} ${number(value)}`);
+  }
+
+  function drawOverview() {
+    const measure = data.measures[state.measure], its = run();
+    $("measure-help").textContent = `${measure.definition} = ${measure.formula}`;
+    const of = r => r.measure(state.measure, slotOf(r), blockOf(r));
+    const values = of(its), looks = [[its, values, its.name]];
+    if (other()) looks.push([other(), of(other()), other().name]);
+    const limit = limitOf(...looks.map(look => look[1]));
+    const add = (r, list, name, most, signed, roles) => figure($("overview"), name, `overview-${measure.id}-${name}`,
+      theme => overview(theme, r, list, most, signed, measure.title, roles),
+      (l, h) => `layer ${r.layers[l]}, head ${r.heads[h]} (${label(r.layers[l], r.heads[h])})\n${measure.title} `
+        + number(list[l * r.heads.length + h]) + (roles ? `\n${roles[l * r.heads.length + h]}` : ""),
+      () => [["layer", "head", "label", measure.id], ...Array.from(list, (v, i) => {
+        const l = r.layers[Math.floor(i / r.heads.length)], h = r.heads[i % r.heads.length];
+        return [l, h, label(l, h), v];
+      })],
+      (l, h) => choose(r.layers[l], r.heads[h]));
+    $("overview").replaceChildren();
+    $("split").classList.toggle("wide", Boolean(other()));
+    let first = null;
+    for (const [r, list, name] of looks) {
+      const roles = state.rule >= 0 && r.hasRules.includes(state.rule) ? r.roles(state.rule, slotOf(r), blockOf(r)) : null;
+      const svg = add(r, list, name, limit, measure.signed, roles);
+      first ??= svg;
+    }
+    if (other()) {
+      const difference = Float32Array.from(values, (v, i) => {
+        const at = other().position(its.layers[Math.floor(i / its.heads.length)], its.heads[i % its.heads.length]);
+        return at < 0 ? NaN : v - looks[1][1][at];
+      });
+      add(its, difference, "difference", limitOf(difference), true, null);
+    }
+    first.id = "overview-grid";
+    first.addEventListener("keydown", event => {
+      const l = its.layers.indexOf(state.layer), h = its.heads.indexOf(state.head);
+      const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0] }[event.key];
+      if (event.key === "Enter") $("head-title").focus();
+      if (!move) return;
+      event.preventDefault();
+      choose(its.layers[clampTo(l + move[0], its.layers.length)], its.heads[clampTo(h + move[1], its.heads.length)]);
+      $("overview-grid").focus();
+    });
+  }
+
+  function drawHead() {
+    const its = run(), { layer, head, slot, block } = state, what = quantity(), signed = what !== "frame_mass";
+    const name = label(layer, head), file = `${its.name}-layer${layer}-head${head}`;
+    $("head-title").textContent = `Layer ${layer}, head ${head} (${name})`;
+    const at = its.position(layer, head);
+    $("head-values").replaceChildren(...its.has.map(m => chip(data.measures[m].title, number(its.measure(m, slot, block)[at]))),
+      ...its.hasRules.map(r => chip(data.rules[r].id, its.roles(r, slot, block)[at] || "–")));
+
+    const matrices = [[its, its.matrix(what, layer, head, slot), its.name]];
+    const both = other() && other().quantities.includes(what) && other().position(layer, head) >= 0;
+    if (both) matrices.push([other(), other().matrix(what, layer, head, slotOf(other())), other().name]);
+    const limit = limitOf(...matrices.map(m => m[1]));
+    $("maps").replaceChildren();
+    const addMap = (r, matrix, title, most, sign, bar) => figure($("maps"), title, `${file}-${r.slots[slotOf(r)]}-${what}-${title}`,
+      theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
+      (q, k) => `query frame ${q}, key frame ${k}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${number(matrix[q * r.frames + k])}`),
+      () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames), i % r.frames, v])
+        .filter(row => !Number.isNaN(row[2]))]);
+    for (const [r, matrix, title] of matrices) addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, limit, signed, quantityTitle(what));
+    if (both) {
+      const b = matrices[1][1], frames = other().frames;
+      const difference = Float32Array.from(matrices[0][1], (v, i) => {
+        const q = Math.floor(i / its.frames), k = i % its.frames;
+        return q < frames && k < frames ? v - b[q * frames + k] : NaN;
+      });
+      addMap(its, difference, "difference", limitOf(difference), true, "difference");
+    } else if (other()) {
+      notice($("maps"), `${other().name} has no ${quantityTitle(what)} of this head.`);
+    }
+
+    $("rows").replaceChildren();
+    const shown = its.blocks[block];
+    const of = (r, s, b) => r.row(what, layer, head, s, b);
+    const barSeries = [{ name: its.name, values: of(its, slot, block) }];
+    if (both) barSeries.push({ name: other().name, values: of(other(), slotOf(other()), blockOf(other())) });
+    const addRow = (title, series, asBars, suffix) => figure($("rows"), title, `${file}-${suffix}`,
+      theme => diagram(theme, its.frames, series, `${name}: ${title}`, quantityTitle(what), asBars),
+      (r, k) => `key frame ${k}\n` + series.map(s => `${s.name} ${Number.isFinite(s.values[k]) ? number(s.values[k]) : "masked"}`).join("\n"),
+      () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k, ...series.map(s => s.values[k])])]);
+    addRow(shown.frames > 1 ? `What frames ${shown.first} to ${shown.first + shown.frames - 1} attend` : `What frame ${shown.first} attends`,
+      barSeries, true, "bars");
+    if (its.slots.length > 1) {
+      addRow("The same in every pass", its.slots.map((s, i) => ({ name: s, values: of(its, i, block) })), false, "passes");
+    }
+    drawTokens(its, file, name);
+  }
+
+  function drawTokens(its, file, name) {
+    const token = its.tokens.length ? its.token(state.slot, state.block) : null;
+    $("token-area").hidden = !token;
+    if (!token) return;
+    const pass = its.passes[token.pass], frames = pass.keys.length, rows = its.tokenRows, cols = its.tokenCols;
+    state.key = clampTo(state.key, frames);
+    $("key").max = frames - 1;
+    $("key").value = state.key;
+    $("key-name").textContent = pass.keys[state.key];
+    $("key").setAttribute("aria-valuetext", `frame ${pass.keys[state.key]}`);
+    $("token-note").textContent = `Mean logit of the queries of ${pass.name} with every token of key frame ${pass.keys[state.key]}`
+      + (its.pooled > 1 ? `; ${its.pooled} x ${its.pooled} tokens averaged to keep this file small` : "") + ".";
+    const at = its.position(state.layer, state.head);
+    const low = token.limits[at * 2], high = token.limits[at * 2 + 1], limit = limitOf([low, high]);
+    const value = (frame, r, k) => low + (high - low) * token.values[((at * frames + frame) * rows + r) * cols + k] / 255;
+    const title = `Key tokens of frame ${pass.keys[state.key]}, ${pass.name}`, frame = state.key;
+    $("tokens").replaceChildren();
+    figure($("tokens"), title, `${file}-tokens-frame${pass.keys[frame]}`, theme => {
+      const width = 300, height = Math.max(40, Math.min(300, width * rows / cols));
+      const c = canvas(width + 80, height + 16, `${name}: ${title}`, theme);
+      const grid = cells(c, 8, 8, width, height, rows, cols, (r, k) => value(frame, r, k), limit, true, true);
+      colourBar(c, width + 16, 8, Math.min(180, height), limit, true, "key logit");
+      return { svg: c.svg, grid };
+    }, (r, k) => `row ${r}, column ${k}\nkey logit ${number(value(frame, r, k))}`,
+    () => [["key_frame", "row", "column", "key_logit"], ...pass.keys.flatMap((f, i) =>
+      Array.from({ length: rows * cols }, (_, j) => [f, Math.floor(j / cols), j % cols, +value(i, Math.floor(j / cols), j % cols).toPrecision(4)]))]);
+  }
+
+  function chip(words, value) {
+    const span = document.createElement("span"), b = document.createElement("b");
+    b.textContent = value;
+    span.append(words + " ", b);
+    return span;
+  }
+
+  function notice(parent, words) {
+    const p = document.createElement("p");
+    p.className = "notice";
+    p.textContent = words;
+    parent.append(p);
+  }
+
+  function tableData() {
+    const its = run(), columns = [["layer", i => its.layers[Math.floor(i / its.heads.length)]], ["head", i => its.heads[i % its.heads.length]]];
+    for (const m of its.has) {
+      const values = its.measure(m, state.slot, state.block);
+      columns.push([data.measures[m].id, i => values[i], data.measures[m].title]);
+    }
+    for (const r of its.hasRules) {
+      const roles = its.roles(r, state.slot, state.block);
+      columns.push([data.rules[r].id, i => roles[i]]);
+    }
+    const order = Array.from({ length: its.layers.length * its.heads.length }, (_, i) => i);
+    const by = columns.find(column => column[0] === state.sort);
+    if (by) {
+      const missing = v => typeof v === "number" && Number.isNaN(v) ? 1 : 0;
+      order.sort((a, b) => {
+        const x = by[1](a), y = by[1](b);
+        return missing(x) - missing(y) || (state.down ? -1 : 1) * (x < y ? -1 : x > y ? 1 : 0) || a - b;
+      });
+    }
+    return { columns, order, its };
+  }
+
+  function drawTable() {
+    const { columns, order, its } = tableData();
+    const head = document.createElement("thead"), row = document.createElement("tr"), body = document.createElement("tbody");
+    const titles = [["", null, "label"], ...columns];
+    for (const [id, , title] of titles) {
+      const th = document.createElement("th"), button = document.createElement("button");
+      th.scope = "col";
+      button.type = "button";
+      button.textContent = (title ?? id) + (id && id === state.sort ? (state.down ? " ▾" : " ▴") : "");
+      if (id) th.setAttribute("aria-sort", id === state.sort ? (state.down ? "descending" : "ascending") : "none");
+      button.addEventListener("click", () => {
+        state.down = id === state.sort ? !state.down : id !== "layer" && id !== "head";
+        state.sort = id;
+        drawTable();
+        [...$("heads").querySelectorAll("th button")].find((_, i) => titles[i][0] === id)?.focus();
+      });
+      th.append(button);
+      row.append(th);
+    }
+    for (const i of order) {
+      const tr = document.createElement("tr"), layer = columns[0][1](i), h = columns[1][1](i);
+      tr.setAttribute("aria-selected", layer === state.layer && h === state.head);
+      tr.dataset.at = i;
+      for (const value of [label(layer, h), ...columns.map(column => column[1](i))]) {
+        const td = document.createElement("td");
+        td.textContent = typeof value !== "number" ? value || "–" : Number.isInteger(value) ? value : number(value);
+        tr.append(td);
+      }
+      body.append(tr);
+    }
+    body.addEventListener("click", event => {
+      const tr = event.target.closest("tr");
+      if (tr) {
+        choose(its.layers[Math.floor(tr.dataset.at / its.heads.length)], its.heads[tr.dataset.at % its.heads.length]);
+        $("head-title").scrollIntoView({ block: "nearest" });
+      }
+    });
+    head.append(row);
+    $("heads").replaceChildren(head, body);
+  }
+
+  function drawProvenance() {
+    const table = document.createElement("table");
+    const looks = other() ? [run(), other()] : [run()];
+    const keys = [...new Set(looks.flatMap(r => r.metadata.map(([key]) => key)))];
+    for (const key of ["file", ...keys]) {
+      const tr = document.createElement("tr"), th = document.createElement("th");
+      th.scope = "row";
+      th.textContent = key;
+      tr.append(th);
+      for (const r of looks) {
+        const td = document.createElement("td");
+        td.textContent = key === "file" ? r.name : r.metadata.find(([k]) => k === key)?.[1] ?? "–";
+        tr.append(td);
+      }
+      table.append(tr);
+    }
+    $("provenance").replaceChildren(table);
+  }
+
+  function drawDefinitions() {
+    const list = $("definitions");
+    const add = (term, ...texts) => {
+      const dt = document.createElement("dt");
+      dt.textContent = term;
+      list.append(dt);
+      for (const words of texts) {
+        const dd = document.createElement("dd");
+        dd.textContent = words;
+        list.append(dd);
+      }
+    };
+    for (const m of data.measures) add(m.title, m.definition, "= " + m.formula, "Source: " + m.source);
+    for (const r of data.rules) add(r.id, r.definition, "Constants: " + r.constants, "Source: " + r.source);
+    add("Values", "Frame values in this file are rounded to half precision (a relative 0.05 %), token maps to 256 steps; measures are not rounded.");
+  }
+
+  let wanted = 0;
+
+  /** Draws once per frame, however fast a slider moves. */
+  function draw() {
+    cancelAnimationFrame(wanted);
+    $("tip").hidden = true;
+    document.documentElement.dataset.theme = state.theme;
+    $("theme").textContent = state.theme === "dark" ? "Light" : "Dark";
+    controls();
+    drawOverview();
+    drawHead();
+    drawTable();
+    drawProvenance();
+  }
+
+  function soon() {
+    cancelAnimationFrame(wanted);
+    wanted = requestAnimationFrame(draw);
+  }
+
+  function connect() {
+    const select = (id, key) => $(id).addEventListener("change", () => {
+      state[key] = Number($(id).value);
+      if (key === "run" && state.other === state.run) state.other = -1;
+      draw();
+    });
+    for (const id of ["run", "other", "quantity", "measure", "rule"]) select(id, id);
+    for (const id of ["slot", "block", "key"]) $(id).addEventListener("input", () => { state[id] = Number($(id).value); soon(); });
+    $("layer").addEventListener("input", () => { state.layer = run().layers[Number($("layer").value)]; soon(); });
+    $("head").addEventListener("input", () => { state.head = run().heads[Number($("head").value)]; soon(); });
+    const theme = () => { state.theme = state.theme === "dark" ? "light" : "dark"; draw(); };
+    $("theme").addEventListener("click", theme);
+    $("help-open").addEventListener("click", () => $("help").showModal());
+    $("heads-csv").addEventListener("click", () => {
+      const { columns, order, its } = tableData();
+      const rows = [["label", ...columns.map(column => column[0])],
+        ...order.map(i => [label(columns[0][1](i), columns[1][1](i)), ...columns.map(column => column[1](i))])];
+      save(`${its.name}-heads.csv`, new Blob([rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
+    });
+    const step = (key, by, list) => { state[key] = list ? list[clampTo(list.indexOf(state[key]) + by, list.length)] : state[key] + by; soon(); };
+    document.addEventListener("keydown", event => {
+      if (event.ctrlKey || event.altKey || event.metaKey || /INPUT|SELECT/.test(event.target.tagName) || $("help").open) return;
+      const keys = {
+        h: () => step("head", -1, run().heads), l: () => step("head", 1, run().heads),
+        j: () => step("layer", -1, run().layers), k: () => step("layer", 1, run().layers),
+        "[": () => step("slot", -1), "]": () => step("slot", 1), ",": () => step("block", -1), ".": () => step("block", 1),
+        m: () => { state.measure = run().has[(run().has.indexOf(state.measure) + 1) % run().has.length]; soon(); },
+        c: () => { state.other = nextOther(); soon(); },
+        t: theme, "?": () => $("help").showModal(),
+      };
+      if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+    });
+    document.addEventListener("scroll", () => { $("tip").hidden = true; }, { passive: true });
+  }
+
+  function nextOther() {
+    const all = [-1, ...runs.keys()].filter(i => i !== state.run);
+    return all[(all.indexOf(state.other) + 1) % all.length];
+  }
+
+  try {
+    runs = data.runs.map((info, i) => new Run(info, i));
+    const first = runs[0];
+    $("subtitle").textContent = `${first.metadata.find(([k]) => k === "model")?.[1] ?? ""}${runs.length > 1 ? `, ${runs.length} runs` : ""}`
+      + `; wan-attn ${data.version}`;
+    state.block = first.blocks.length - 1;
+    state.measure = first.has[0] ?? 0;
+    connect();
+    drawDefinitions();
+    draw();
+    document.documentElement.dataset.ready = "true";
+  } catch (e) {
+    $("failure").hidden = false;
+    $("failure").textContent = "This report cannot be shown: " + e.message;
+    throw e;
+  }
+})();
