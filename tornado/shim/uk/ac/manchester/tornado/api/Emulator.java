@@ -1,0 +1,140 @@
+package uk.ac.manchester.tornado.api;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Phaser;
+import java.util.function.Consumer;
+
+/**
+ * Runs kernels on the JVM, one work item after the other, and with a thread per item where a group shares memory: what
+ * Numba's CUDA simulator is to CUDA. Only in the shim; the real API has no such class.
+ */
+final class Emulator {
+    /** Outside of any kernel. */
+    static final Group NO_GROUP = new Group(1, false);
+
+    /** Thrown by an item that needs its group's other items to run beside it; before it has written anything. */
+    private static final class NeedsGroup extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        NeedsGroup() {
+            super(null, null, false, false);
+        }
+    }
+
+    /** What the items of one work group share. */
+    static final class Group {
+        private final int size;
+        private final boolean threaded;
+        private final Phaser phaser;
+        private final List<float[]> shared = new ArrayList<>();
+
+        Group(int size, boolean threaded) {
+            this.size = size;
+            this.threaded = threaded;
+            this.phaser = new Phaser(size);
+        }
+
+        void await() {
+            if (size == 1) {
+                return;
+            }
+            if (!threaded) {
+                throw new IllegalStateException("a kernel must allocate its local memory before its first barrier");
+            }
+            phaser.arriveAndAwaitAdvance();
+        }
+
+        float[] local(int index, int length) {
+            if (size > 1 && !threaded) {
+                throw new NeedsGroup();
+            }
+            synchronized (shared) {
+                if (index == shared.size()) {
+                    float[] fresh = new float[length];
+                    Arrays.fill(fresh, Float.NaN); // a device does not clear it either
+                    shared.add(fresh);
+                }
+                return shared.get(index);
+            }
+        }
+    }
+
+    private Emulator() {}
+
+    /**
+     * Runs a kernel over a grid.
+     *
+     * @param localSize items of a group; divides {@code globalSize}
+     */
+    static void run(Consumer<KernelContext> kernel, int globalSize, int localSize) {
+        if (globalSize % localSize != 0) {
+            throw new IllegalArgumentException("a grid of " + globalSize + " is no multiple of groups of " + localSize);
+        }
+        boolean threaded = false;
+        for (int group = 0; group < globalSize / localSize; group++) {
+            if (!threaded) {
+                try {
+                    runInTurn(kernel, group, globalSize, localSize);
+                } catch (NeedsGroup e) {
+                    threaded = true;
+                }
+            }
+            if (threaded) {
+                runTogether(kernel, group, globalSize, localSize);
+            }
+        }
+    }
+
+    private static void runInTurn(Consumer<KernelContext> kernel, int group, int globalSize, int localSize) {
+        for (int local = 0; local < localSize; local++) {
+            Group alone = new Group(localSize, false);
+            kernel.accept(new KernelContext(
+                    group * localSize + local, group, local, globalSize, localSize, alone));
+        }
+    }
+
+    private static void runTogether(Consumer<KernelContext> kernel, int group, int globalSize, int localSize) {
+        Group shared = new Group(localSize, true);
+        List<KernelContext> items = new ArrayList<>();
+        List<Throwable> failures = new ArrayList<>();
+        List<Thread> threads = new ArrayList<>();
+        for (int local = 0; local < localSize; local++) {
+            KernelContext item = new KernelContext(
+                    group * localSize + local, group, local, globalSize, localSize, shared);
+            items.add(item);
+            threads.add(Thread.ofVirtual().start(() -> {
+                try {
+                    kernel.accept(item);
+                } catch (Throwable e) { // handed to the caller below
+                    synchronized (failures) {
+                        failures.add(e);
+                    }
+                } finally {
+                    shared.phaser.arriveAndDeregister();
+                }
+            }));
+        }
+        boolean interrupted = false;
+        for (Thread thread : threads) {
+            while (true) {
+                try {
+                    thread.join();
+                    break;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        if (!failures.isEmpty()) {
+            throw new IllegalStateException("a work item failed", failures.getFirst());
+        }
+        if (items.stream().mapToInt(KernelContext::barriers).distinct().count() != 1) {
+            throw new IllegalStateException("the items of a group passed different numbers of barriers");
+        }
+    }
+}

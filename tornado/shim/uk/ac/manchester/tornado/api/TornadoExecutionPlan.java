@@ -1,0 +1,154 @@
+package uk.ac.manchester.tornado.api;
+
+import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
+import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+
+/**
+ * Graphs that run on one device and share its memory. Here on the JVM, with a copy of every array in the place of device
+ * memory, so that a forgotten transfer shows: what was never transferred reads as NaN.
+ */
+public class TornadoExecutionPlan implements AutoCloseable {
+    private final List<ImmutableTaskGraph> graphs;
+    private final Map<Object, Object> shared = new IdentityHashMap<>();
+    private final Set<Integer> executed = new HashSet<>();
+    private GridScheduler grids = new GridScheduler();
+    private int selected;
+
+    /** A plan of these graphs. */
+    public TornadoExecutionPlan(ImmutableTaskGraph... immutableTaskGraphs) {
+        graphs = List.of(immutableTaskGraphs);
+    }
+
+    /** A device by its numbers. */
+    public static TornadoDevice getDevice(int driverIndex, int deviceIndex) {
+        return TornadoRuntimeProvider.getTornadoRuntime().getBackend(driverIndex).getDevice(deviceIndex);
+    }
+
+    /** Selects one graph. */
+    public TornadoExecutionPlan withGraph(int graphIndex) {
+        selected = graphIndex;
+        return this;
+    }
+
+    /** Runs all graphs on this device. */
+    public TornadoExecutionPlan withDevice(TornadoDevice device) {
+        return this;
+    }
+
+    /** Sets the grids of the tasks. */
+    public TornadoExecutionPlan withGridScheduler(GridScheduler gridScheduler) {
+        grids = gridScheduler;
+        return this;
+    }
+
+    /** Frees the selected graph's device memory. */
+    public TornadoExecutionPlan freeDeviceMemory() {
+        return this;
+    }
+
+    /** Runs the selected graph. */
+    public TornadoExecutionResult execute() {
+        TaskGraph graph = graphs.get(selected).graph;
+        Map<Object, Object> device = new IdentityHashMap<>();
+        for (Object array : graph.consumed) {
+            Object there = shared.get(array);
+            if (there == null) {
+                throw new TornadoRuntimeException("graph " + graph.name + " consumes what no graph has left on the device");
+            }
+            device.put(array, there);
+        }
+        boolean first = executed.add(selected);
+        for (TaskGraph.Transfer transfer : graph.toDevice) {
+            for (Object array : transfer.arrays()) {
+                Object there = device.computeIfAbsent(array, TornadoExecutionPlan::blank);
+                if (first || transfer.mode() == DataTransferMode.EVERY_EXECUTION) {
+                    copy(array, there);
+                }
+            }
+        }
+        for (TaskGraph.Task task : graph.tasks) {
+            run(graph, task, device);
+        }
+        for (Object array : graph.persisted) {
+            shared.put(array, device.get(array));
+        }
+        for (TaskGraph.Transfer transfer : graph.toHost) {
+            if (transfer.mode() != DataTransferMode.UNDER_DEMAND) {
+                transfer.arrays().forEach(array -> copy(device.get(array), array));
+            }
+        }
+        return new TornadoExecutionResult(array -> copy(device.get(array), array));
+    }
+
+    private void run(TaskGraph graph, TaskGraph.Task task, Map<Object, Object> device) {
+        WorkerGrid grid = grids.get(graph.name + "." + task.name());
+        if (grid == null) {
+            throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
+        }
+        Object[] arguments = task.arguments().clone();
+        int context = -1;
+        for (int i = 0; i < arguments.length; i++) {
+            if (arguments[i] instanceof KernelContext) {
+                context = i;
+            } else if (!(arguments[i] instanceof Integer)) {
+                arguments[i] = device.computeIfAbsent(arguments[i], TornadoExecutionPlan::blank);
+            }
+        }
+        int at = context;
+        long[] local = grid.getLocalWork();
+        Emulator.run(
+                item -> {
+                    Object[] mine = arguments.clone();
+                    mine[at] = item;
+                    task.code().accept(mine);
+                },
+                Math.toIntExact(grid.getGlobalWork()[0]),
+                local == null ? 1 : Math.toIntExact(local[0]));
+    }
+
+    /** Device memory for an array; floats read as NaN until they are written. */
+    private static Object blank(Object array) {
+        return switch (array) {
+            case FloatArray floats -> blank(floats);
+            case VectorFloat16 vectors -> new VectorFloat16(blank(vectors.getArray()));
+            case IntArray ints -> new IntArray(ints.getSize());
+            default -> throw new TornadoRuntimeException("no device copy of " + array.getClass());
+        };
+    }
+
+    private static FloatArray blank(FloatArray floats) {
+        FloatArray fresh = new FloatArray(floats.getSize());
+        fresh.init(Float.NaN);
+        return fresh;
+    }
+
+    private static void copy(Object from, Object to) {
+        segment(to).copyFrom(segment(from));
+    }
+
+    private static MemorySegment segment(Object array) {
+        return switch (array) {
+            case FloatArray floats -> floats.getSegment();
+            case VectorFloat16 vectors -> vectors.getArray().getSegment();
+            case IntArray ints -> ints.getSegment();
+            default -> throw new TornadoRuntimeException("no transfer of " + array.getClass());
+        };
+    }
+
+    @Override
+    public void close() throws TornadoExecutionPlanException {
+        shared.clear();
+    }
+}

@@ -1,0 +1,302 @@
+package tornado;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import uk.ac.manchester.tornado.api.types.vectors.Float16;
+
+/**
+ * softmax(q k^T / sqrt(headDim)) v over pages, in one pass over the keys (Dao et al., FlashAttention; Milakov and Gimelshein,
+ * online softmax).
+ *
+ * <p>Slot: queries per sample, batch, heads, headDim, q, out, pageTokens, pages, page table, first page of the cache, pages per
+ * sample, scale. {@link CacheKernels} has the layout of a page.
+ */
+final class AttentionKernels {
+    /** Queries of an item's tile in {@link #attentionVector}. */
+    static final int ROWS = 6;
+    /** Queries of a group's tile in {@link #attentionShared}. */
+    static final int SHARED_ROWS = 32;
+    /** Items of a group of {@link #attentionShared}. */
+    static final int SHARED_ITEMS = 128;
+    /** The largest head that {@link #attentionShared} has room for. */
+    static final int SHARED_HEAD_DIM = 128;
+
+    private static final float LOWEST = -3e38f;
+
+    private AttentionKernels() {}
+
+    /**
+     * For processors: an item takes 6 queries of one head through all keys, 32 at a time; scores and outputs are tiles of
+     * two vectors a row, as in {@link LinearKernels#linearVector}.
+     */
+    static void attentionVector(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            VectorFloat16 keys,
+            VectorFloat16 values) {
+        int queries = step.get(slot);
+        int heads = step.get(slot + 2);
+        int headDim = step.get(slot + 3);
+        int pageTokens = step.get(slot + 6);
+        int tiles = (queries + 5) / 6;
+        int query = context.globalIdx % tiles * 6;
+        int head = context.globalIdx / tiles % heads;
+        int sample = context.globalIdx / (tiles * heads);
+        if (sample < step.get(slot + 1)) {
+            int dim = heads * headDim;
+            int first = sample * queries * dim + head * headDim;
+            int last = step.get(slot + 4) + first + (queries - 1) * dim;
+            int q0 = step.get(slot + 4) + first + query * dim;
+            int q1 = TornadoMath.min(q0 + dim, last);
+            int q2 = TornadoMath.min(q1 + dim, last);
+            int q3 = TornadoMath.min(q2 + dim, last);
+            int q4 = TornadoMath.min(q3 + dim, last);
+            int q5 = TornadoMath.min(q4 + dim, last);
+            int o = step.get(slot + 5) + first + query * dim;
+            float scale = params.get(step.get(slot + 11));
+            int pageTiles = (pageTokens + 31) / 32;
+            int channelTiles = (headDim + 31) / 32;
+            float[] tile = new float[192];
+            float[] weight = new float[192];
+            float[] max = new float[6];
+            float[] sum = new float[6];
+            float[] keep = new float[6];
+            for (int i = 0; i < 6; i++) {
+                max[i] = LOWEST;
+                sum[i] = 0f;
+            }
+            int pages = step.get(slot + 7);
+            for (int p = 0; p < pages * pageTiles; p++) {
+                int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + p / pageTiles);
+                int token = p % pageTiles * 32;
+                int here = TornadoMath.min(32, pageTokens - token);
+                int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 2;
+                Float16 left0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 left1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 left2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 left3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 left4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 left5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                Float16 right5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                for (int c = 0; c < headDim; c++) {
+                    Float16 k0 = keys.get(k + 2 * c);
+                    Float16 k1 = keys.get(k + 2 * c + 1);
+                    float v0 = act.get(q0 + c);
+                    float v1 = act.get(q1 + c);
+                    float v2 = act.get(q2 + c);
+                    float v3 = act.get(q3 + c);
+                    float v4 = act.get(q4 + c);
+                    float v5 = act.get(q5 + c);
+                    left0 = Float16.add(left0, Float16.mult(k0, v0));
+                    right0 = Float16.add(right0, Float16.mult(k1, v0));
+                    left1 = Float16.add(left1, Float16.mult(k0, v1));
+                    right1 = Float16.add(right1, Float16.mult(k1, v1));
+                    left2 = Float16.add(left2, Float16.mult(k0, v2));
+                    right2 = Float16.add(right2, Float16.mult(k1, v2));
+                    left3 = Float16.add(left3, Float16.mult(k0, v3));
+                    right3 = Float16.add(right3, Float16.mult(k1, v3));
+                    left4 = Float16.add(left4, Float16.mult(k0, v4));
+                    right4 = Float16.add(right4, Float16.mult(k1, v4));
+                    left5 = Float16.add(left5, Float16.mult(k0, v5));
+                    right5 = Float16.add(right5, Float16.mult(k1, v5));
+                }
+                LinearKernels.spread(weight, 0, left0);
+                LinearKernels.spread(weight, 16, right0);
+                LinearKernels.spread(weight, 32, left1);
+                LinearKernels.spread(weight, 48, right1);
+                LinearKernels.spread(weight, 64, left2);
+                LinearKernels.spread(weight, 80, right2);
+                LinearKernels.spread(weight, 96, left3);
+                LinearKernels.spread(weight, 112, right3);
+                LinearKernels.spread(weight, 128, left4);
+                LinearKernels.spread(weight, 144, right4);
+                LinearKernels.spread(weight, 160, left5);
+                LinearKernels.spread(weight, 176, right5);
+                for (int i = 0; i < 6; i++) {
+                    float newMax = max[i];
+                    for (int j = 0; j < here; j++) {
+                        newMax = TornadoMath.max(newMax, weight[i * 32 + j] * scale);
+                    }
+                    float total = 0f;
+                    for (int j = 0; j < here; j++) {
+                        float e = TornadoMath.exp(weight[i * 32 + j] * scale - newMax);
+                        weight[i * 32 + j] = e;
+                        total += e;
+                    }
+                    keep[i] = TornadoMath.exp(max[i] - newMax);
+                    sum[i] = sum[i] * keep[i] + total;
+                    max[i] = newMax;
+                }
+                for (int channels = 0; channels < channelTiles; channels++) {
+                    int v = ((page * heads + head) * channelTiles + channels) * pageTokens * 2 + token * 2;
+                    Float16 sumLeft0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumLeft1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumLeft2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumLeft3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumLeft4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumLeft5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    Float16 sumRight5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+                    for (int j = 0; j < here; j++) {
+                        Float16 w0 = values.get(v + 2 * j);
+                        Float16 w1 = values.get(v + 2 * j + 1);
+                        sumLeft0 = Float16.add(sumLeft0, Float16.mult(w0, weight[0 + j]));
+                        sumRight0 = Float16.add(sumRight0, Float16.mult(w1, weight[0 + j]));
+                        sumLeft1 = Float16.add(sumLeft1, Float16.mult(w0, weight[32 + j]));
+                        sumRight1 = Float16.add(sumRight1, Float16.mult(w1, weight[32 + j]));
+                        sumLeft2 = Float16.add(sumLeft2, Float16.mult(w0, weight[64 + j]));
+                        sumRight2 = Float16.add(sumRight2, Float16.mult(w1, weight[64 + j]));
+                        sumLeft3 = Float16.add(sumLeft3, Float16.mult(w0, weight[96 + j]));
+                        sumRight3 = Float16.add(sumRight3, Float16.mult(w1, weight[96 + j]));
+                        sumLeft4 = Float16.add(sumLeft4, Float16.mult(w0, weight[128 + j]));
+                        sumRight4 = Float16.add(sumRight4, Float16.mult(w1, weight[128 + j]));
+                        sumLeft5 = Float16.add(sumLeft5, Float16.mult(w0, weight[160 + j]));
+                        sumRight5 = Float16.add(sumRight5, Float16.mult(w1, weight[160 + j]));
+                    }
+                    LinearKernels.spread(tile, 0, sumLeft0);
+                    LinearKernels.spread(tile, 16, sumRight0);
+                    LinearKernels.spread(tile, 32, sumLeft1);
+                    LinearKernels.spread(tile, 48, sumRight1);
+                    LinearKernels.spread(tile, 64, sumLeft2);
+                    LinearKernels.spread(tile, 80, sumRight2);
+                    LinearKernels.spread(tile, 96, sumLeft3);
+                    LinearKernels.spread(tile, 112, sumRight3);
+                    LinearKernels.spread(tile, 128, sumLeft4);
+                    LinearKernels.spread(tile, 144, sumRight4);
+                    LinearKernels.spread(tile, 160, sumLeft5);
+                    LinearKernels.spread(tile, 176, sumRight5);
+                    for (int i = 0; i < 6; i++) {
+                        if (query + i < queries) {
+                            for (int j = 0; j < TornadoMath.min(32, headDim - channels * 32); j++) {
+                                int at = o + i * dim + channels * 32 + j;
+                                float before = 0f;
+                                if (p > 0) {
+                                    before = act.get(at) * keep[i];
+                                }
+                                act.set(at, before + tile[i * 32 + j]);
+                            }
+                        }
+                    }
+                }
+            }
+            for (int i = 0; i < 6; i++) {
+                if (query + i < queries) {
+                    float factor = 1f / sum[i];
+                    for (int c = 0; c < headDim; c++) {
+                        act.set(o + i * dim + c, act.get(o + i * dim + c) * factor);
+                    }
+                }
+            }
+        }
+    }
+
+    /**
+     * For graphics processors: a group of 128 items takes 32 queries of one head through all keys, 32 at a time, with queries,
+     * keys and values in local memory. Four items share a query: each has 8 of the scores and every fourth channel.
+     */
+    static void attentionShared(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            VectorFloat16 keys,
+            VectorFloat16 values) {
+        int queries = step.get(slot);
+        int heads = step.get(slot + 2);
+        int headDim = step.get(slot + 3);
+        int pageTokens = step.get(slot + 6);
+        float[] qs = context.allocateFloatLocalArray(4096); // [channel][query]
+        float[] kv = context.allocateFloatLocalArray(4096); // keys [channel][token], then values [token][channel]
+        float[] scores = context.allocateFloatLocalArray(1024); // [token][query]
+        float[] mine = new float[32];
+        int item = context.localIdx;
+        int myQuery = item / 4;
+        int lane = item % 4;
+        int tiles = (queries + 31) / 32;
+        int query = context.groupIdx % tiles * 32;
+        int head = context.groupIdx / tiles % heads;
+        int sample = context.groupIdx / (tiles * heads);
+        int dim = heads * headDim;
+        int first = (sample * queries + query) * dim + head * headDim;
+        for (int e = item; e < 32 * headDim; e += 128) {
+            int r = TornadoMath.min(e / headDim, queries - 1 - query);
+            qs[e % headDim * 32 + e / headDim] = act.get(step.get(slot + 4) + first + r * dim + e % headDim);
+        }
+        for (int i = 0; i < 32; i++) {
+            mine[i] = 0f;
+        }
+        float scale = params.get(step.get(slot + 11));
+        float max = LOWEST;
+        float sum = 0f;
+        int pageTiles = (pageTokens + 31) / 32;
+        int channelTiles = (headDim + 31) / 32;
+        int pages = step.get(slot + 7);
+        for (int p = 0; p < pages * pageTiles; p++) {
+            int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + p / pageTiles);
+            int token = p % pageTiles * 32;
+            int here = TornadoMath.min(32, pageTokens - token);
+            int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 32;
+            for (int e = item; e < 32 * headDim; e += 128) {
+                kv[e] = keys.getArray().get(k + e);
+            }
+            context.localBarrier();
+            for (int j = lane; j < here; j += 4) {
+                float dot = 0f;
+                for (int c = 0; c < headDim; c++) {
+                    dot += qs[c * 32 + myQuery] * kv[c * 32 + j];
+                }
+                scores[j * 32 + myQuery] = dot * scale;
+            }
+            context.localBarrier();
+            float newMax = max;
+            for (int j = 0; j < here; j++) {
+                newMax = TornadoMath.max(newMax, scores[j * 32 + myQuery]);
+            }
+            float keep = TornadoMath.exp(max - newMax);
+            sum = sum * keep;
+            max = newMax;
+            for (int e = item; e < here * headDim; e += 128) {
+                int c = e % headDim;
+                int v = ((page * heads + head) * channelTiles + c / 32) * pageTokens * 32;
+                kv[e] = values.getArray().get(v + (token + e / headDim) * 32 + c % 32);
+            }
+            context.localBarrier();
+            for (int i = 0; i < 32; i++) {
+                mine[i] = mine[i] * keep;
+            }
+            for (int j = 0; j < here; j++) {
+                float e = TornadoMath.exp(scores[j * 32 + myQuery] - newMax);
+                sum += e;
+                for (int i = 0; i < 32; i++) {
+                    if (i * 4 + lane < headDim) {
+                        mine[i] += e * kv[j * headDim + i * 4 + lane];
+                    }
+                }
+            }
+            context.localBarrier();
+        }
+        if (query + myQuery < queries) {
+            for (int i = 0; i < 32; i++) {
+                if (i * 4 + lane < headDim) {
+                    act.set(step.get(slot + 5) + first + myQuery * dim + i * 4 + lane, mine[i] / sum);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+package tornado;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One launch of a kernel.
+ *
+ * @param first the vector array it works on besides the activations, if any
+ * @param second a second one
+ * @param arguments its slot, as the kernel's Javadoc lists it
+ * @param tables longer lists of integers; each one's place goes into the slot
+ * @param groups work groups
+ * @param groupItems items of a group
+ */
+record Call(
+        Kernel kernel,
+        @Nullable VectorStore first,
+        @Nullable VectorStore second,
+        int[] arguments,
+        List<Table> tables,
+        int groups,
+        int groupItems) {
+    /** Integers of a slot. */
+    static final int SLOT = 16;
+
+    /** A list of integers and the argument that says where it is. */
+    record Table(int argument, int[] values) {}
+
+    /** What decides which compiled code runs: everything else is in the slot. */
+    record Shape(Kernel kernel, @Nullable VectorStore first, @Nullable VectorStore second) {}
+
+    Shape shape() {
+        return new Shape(kernel, first, second);
+    }
+}

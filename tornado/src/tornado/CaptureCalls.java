@@ -1,0 +1,288 @@
+package tornado;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import wan.op.AttentionTap;
+import wan.op.Quantity;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.WanException;
+
+/**
+ * The captures of one attention call, as segments of their own before it: capturing is which graphs run, never another kernel in the
+ * hot path. Every quantity has its graphs, so asking for one more never changes the others.
+ */
+final class CaptureCalls {
+    /** Token logits are made in tiles of about this many values. */
+    private static final int TILE_FLOATS = 1 << 22;
+
+    private final TornadoOps ops;
+    private final Recorder recorder;
+    private final Parameters parameters;
+    private final DeviceTarget target;
+    private final DeviceTensor q;
+    private final DeviceCache kv;
+    private final int[] pages;
+    private final int queries;
+    private final int queryGroupTokens;
+    private final int keyGroupTokens;
+    private final AttentionTap tap;
+    private final int[] heads;
+    private final int keys;
+    private final int scale;
+
+    CaptureCalls(
+            TornadoOps ops,
+            Recorder recorder,
+            Parameters parameters,
+            DeviceTarget target,
+            DeviceTensor q,
+            DeviceCache kv,
+            int[] pages,
+            int queries,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap) {
+        this.ops = ops;
+        this.recorder = recorder;
+        this.parameters = parameters;
+        this.target = target;
+        this.q = q;
+        this.kv = kv;
+        this.pages = pages;
+        this.queries = queries;
+        this.queryGroupTokens = queryGroupTokens;
+        this.keyGroupTokens = keyGroupTokens;
+        this.tap = tap;
+        this.heads = tap.heads();
+        this.keys = pages.length * kv.pageTokens();
+        this.scale = parameters.constant(TornadoOps.scale(kv));
+        for (int i = 0; i < heads.length; i++) {
+            if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1) || heads[i] >= kv.numHeads()) {
+                throw WanException.mismatch(
+                        "attention tap", "ascending heads below " + kv.numHeads(), Arrays.toString(heads), "");
+            }
+        }
+    }
+
+    /** Records what the tap wants. */
+    void record() {
+        Set<Quantity> wanted = tap.wanted();
+        if (heads.length == 0) {
+            return;
+        }
+        try (Scope _ = ops.scope()) {
+            for (Quantity quantity : Quantity.values()) {
+                if (wanted.contains(quantity)) {
+                    switch (quantity) {
+                        case FRAME_LOGITS -> frameLogits();
+                        case KEY_LOGITS -> keyLogits();
+                        case QUERY_LOGITS -> queryLogits();
+                        case FRAME_MASS -> frameMass();
+                        case TOKEN_LOGITS -> tokenLogits();
+                    }
+                }
+            }
+        }
+    }
+
+    private int planes() {
+        return kv.batch() * heads.length;
+    }
+
+    private int queryGroups() {
+        return queries / queryGroupTokens;
+    }
+
+    private int keyGroups() {
+        return keys / keyGroupTokens;
+    }
+
+    private DeviceTensor take(long... dims) {
+        return (DeviceTensor) ops.scratch(Shape.of(dims));
+    }
+
+    private void deliver(Quantity quantity, DeviceTensor values) {
+        recorder.fetch(values, floats -> tap.accept(quantity, values.shape(), floats));
+    }
+
+    private DeviceTensor meanQueries() {
+        DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), kv.headDim());
+        recorder.add(recorder.elements(
+                Kernel.MEAN_QUERIES,
+                null,
+                y.shape().intSize(),
+                List.of(new Call.Table(8, heads)),
+                q.offset(),
+                y.offset(),
+                queries,
+                queryGroupTokens,
+                kv.numHeads(),
+                kv.headDim(),
+                heads.length));
+        return y;
+    }
+
+    private DeviceTensor meanKeys() {
+        DeviceTensor y = take(kv.batch(), heads.length, keyGroups(), kv.headDim());
+        recorder.add(recorder.elements(
+                Kernel.MEAN_KEYS,
+                kv.pool().keys(),
+                y.shape().intSize(),
+                List.of(new Call.Table(7, heads), new Call.Table(9, pages)),
+                y.offset(),
+                keyGroups(),
+                keyGroupTokens,
+                kv.numHeads(),
+                kv.headDim(),
+                heads.length,
+                0,
+                kv.pageTokens(),
+                0,
+                kv.first(),
+                kv.pages()));
+        return y;
+    }
+
+    /** [B, N, f, K]: mean queries times mean keys. */
+    private void frameLogits() {
+        DeviceTensor a = meanQueries();
+        int headDim = kv.headDim();
+        int groups = queryGroups();
+        deliver(
+                Quantity.FRAME_LOGITS,
+                products(a.offset(), groups, heads.length * groups * headDim, groups * headDim, headDim, false));
+    }
+
+    /** [B, N, Lq, K]: queries times mean keys. */
+    private void queryLogits() {
+        int dim = kv.numHeads() * kv.headDim();
+        deliver(Quantity.QUERY_LOGITS, products(q.offset(), queries, queries * dim, kv.headDim(), dim, true));
+    }
+
+    private DeviceTensor products(
+            int a, int rows, int sampleStride, int headStride, int rowStride, boolean allHeads) {
+        DeviceTensor b = meanKeys();
+        DeviceTensor y = take(kv.batch(), heads.length, rows, keyGroups());
+        recorder.add(recorder.elements(
+                Kernel.PRODUCTS,
+                null,
+                y.shape().intSize(),
+                List.of(new Call.Table(12, heads)),
+                a,
+                b.offset(),
+                y.offset(),
+                rows,
+                keyGroups(),
+                kv.headDim(),
+                heads.length,
+                sampleStride,
+                headStride,
+                rowStride,
+                allHeads ? 1 : 0,
+                0,
+                scale));
+        return y;
+    }
+
+    /** [B, N, f, Lk]: mean queries times keys. */
+    private void keyLogits() {
+        DeviceTensor a = meanQueries();
+        DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), keys);
+        recorder.add(recorder.elements(
+                Kernel.KEY_LOGITS,
+                kv.pool().keys(),
+                y.shape().intSize(),
+                List.of(new Call.Table(8, heads), new Call.Table(10, pages)),
+                a.offset(),
+                y.offset(),
+                queryGroups(),
+                keys,
+                kv.numHeads(),
+                kv.headDim(),
+                heads.length,
+                0,
+                kv.pageTokens(),
+                0,
+                kv.first(),
+                kv.pages(),
+                scale));
+        deliver(Quantity.KEY_LOGITS, y);
+    }
+
+    /** [B, N, f, K]: from logits in tiles, so memory stays bounded whatever the length. */
+    private void frameMass() {
+        DeviceTensor perQuery = take(planes(), queries, keyGroups());
+        forTiles((plane, first, rows, logits) -> {
+            int to = perQuery.offset() + (plane * queries + first) * keyGroups();
+            recorder.add(recorder.elements(
+                    Kernel.GROUP_WEIGHTS, null, rows, logits.offset(), to, keys, keyGroups()));
+            recorder.cut();
+        });
+        DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), keyGroups());
+        recorder.add(recorder.elements(
+                Kernel.MEAN_ROWS,
+                null,
+                y.shape().intSize(),
+                perQuery.offset(),
+                y.offset(),
+                keyGroups(),
+                queryGroupTokens));
+        deliver(Quantity.FRAME_MASS, y);
+    }
+
+    private void tokenLogits() {
+        forTiles((plane, first, rows, logits) -> {
+            DeviceTensor used = new DeviceTensor(Shape.of(rows, keys), logits.owner(), false, logits.offset());
+            int sample = plane / heads.length;
+            recorder.fetch(used, tile -> tap.acceptTokens(sample, plane % heads.length, first, rows, keys, tile));
+        });
+    }
+
+    /** What to do with one tile of logits. */
+    private interface Tile {
+        void logits(int plane, int first, int rows, DeviceTensor logits);
+    }
+
+    /** Makes [rows, keys] logits of each sample and head, page by page: a page of keys has the form of packed weights. */
+    private void forTiles(Tile then) {
+        int tileRows = Math.clamp(TILE_FLOATS / keys, 1, queries);
+        DeviceTensor logits = take(tileRows, keys);
+        int headDim = kv.headDim();
+        int dim = kv.numHeads() * headDim;
+        int pageVectors = kv.pool().geometry().keyFloats() / 16;
+        for (int plane = 0; plane < planes(); plane++) {
+            int head = heads[plane % heads.length];
+            int sample = plane / heads.length;
+            for (int first = 0; first < queries; first += tileRows) {
+                int rows = Math.min(tileRows, queries - first);
+                int x = q.offset() + (sample * queries + first) * dim + head * headDim;
+                for (int p = 0; p < pages.length; p++) {
+                    int page = kv.first() + sample * kv.pages() + pages[p];
+                    int w = page * pageVectors + head * (pageVectors / kv.numHeads());
+                    int y = logits.offset() + p * kv.pageTokens();
+                    recorder.add(Linears.call(
+                            target,
+                            kv.pool().keys(),
+                            rows,
+                            headDim,
+                            kv.pageTokens(),
+                            x,
+                            dim,
+                            y,
+                            keys,
+                            w,
+                            LinearKernels.SCALE,
+                            scale,
+                            0,
+                            0,
+                            0,
+                            1));
+                    recorder.cut();
+                }
+                then.logits(plane, first, rows, logits);
+            }
+        }
+    }
+}

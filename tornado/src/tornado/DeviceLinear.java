@@ -1,0 +1,109 @@
+package tornado;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import wan.op.Linear;
+import wan.op.Shape;
+import wan.op.TensorView;
+import wan.op.WanException;
+
+/** Parameters of y = x W^T + b: where they come from and where they lie on the device. */
+final class DeviceLinear implements Linear {
+    private final TensorView weight;
+    private final int inFeatures;
+    private final int outFeatures;
+    private final int bias;
+    private @Nullable WeightShard shard;
+    private int vector;
+
+    /**
+     * Not yet on the device.
+     *
+     * @param weight [out, in...]
+     * @param bias where the bias lies among the parameters
+     */
+    DeviceLinear(TensorView weight, int outFeatures, int bias) {
+        Shape shape = weight.shape();
+        if (shape.rank() < 2 || shape.dim(0) != outFeatures || outFeatures == 0) {
+            throw WanException.mismatch(
+                    "linear " + weight.name(), "[" + outFeatures + ", in]", shape, "is the bias of another layer?");
+        }
+        this.weight = weight;
+        this.outFeatures = outFeatures;
+        this.inFeatures = Math.toIntExact(shape.size() / outFeatures);
+        this.bias = bias;
+    }
+
+    /** The name with every number replaced: the same for one kind of layer. */
+    String kind() {
+        return weight.name().replaceAll("[0-9]+", "#") + weight.shape();
+    }
+
+    String name() {
+        return weight.name();
+    }
+
+    boolean placed() {
+        return shard != null;
+    }
+
+    void place(WeightShard where) {
+        vector = where.add(this);
+        shard = where;
+    }
+
+    WeightShard shard() {
+        if (shard == null) {
+            throw new IllegalStateException(name() + " is not placed");
+        }
+        return shard;
+    }
+
+    /** Where it lies in its shard, in vectors of 16. */
+    int vector() {
+        return vector;
+    }
+
+    /** Where the bias lies among the parameters. */
+    int bias() {
+        return bias;
+    }
+
+    @Override
+    public int inFeatures() {
+        return inFeatures;
+    }
+
+    @Override
+    public int outFeatures() {
+        return outFeatures;
+    }
+
+    private int panels() {
+        return Math.ceilDiv(outFeatures, LinearKernels.PANEL);
+    }
+
+    int packedFloats() {
+        return Math.multiplyExact(panels() * LinearKernels.PANEL, inFeatures);
+    }
+
+    /** Writes [out / 32][in][32]; the last panel is filled up with zeros. */
+    void pack(FloatArray to) {
+        float[] values = weight.toFloats(); // [out, in]
+        float[] panel = new float[inFeatures * LinearKernels.PANEL];
+        MemorySegment target = to.getSegment();
+        for (int p = 0; p < panels(); p++) {
+            for (int column = 0; column < LinearKernels.PANEL; column++) {
+                int feature = p * LinearKernels.PANEL + column;
+                for (int k = 0; k < inFeatures; k++) {
+                    panel[k * LinearKernels.PANEL + column] =
+                            feature < outFeatures ? values[feature * inFeatures + k] : 0;
+                }
+            }
+            long at = 4L * (16L * vector + (long) p * panel.length);
+            MemorySegment.copy(panel, 0, target, ValueLayout.JAVA_FLOAT, at, panel.length);
+        }
+    }
+}

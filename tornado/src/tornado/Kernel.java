@@ -1,0 +1,97 @@
+package tornado;
+
+import java.util.List;
+import java.util.Locale;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+
+/** Every kernel there is, and how it becomes a task of a graph. */
+enum Kernel {
+    TOUCH((g, id, c, s, slot, a) -> g.task(id, Kernel::touch, c, s, a.act(), a.params())),
+    TOUCH_VECTORS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchVectors, c, s, a.first())),
+    UPLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::upload, c, s, slot, a.act(), a.input())),
+    DOWNLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::download, c, s, slot, a.act(), a.output())),
+    LINEAR_VECTOR((g, id, c, s, slot, a) ->
+            g.task(id, LinearKernels::linearVector, c, s, slot, a.act(), a.params(), a.first())),
+    LINEAR_SHARED((g, id, c, s, slot, a) ->
+            g.task(id, LinearKernels::linearShared, c, s, slot, a.act(), a.params(), a.first())),
+    SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
+    RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
+    LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
+    LAYER_NORM_MODULATE(
+            (g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNormModulate, c, s, slot, a.act(), a.params())),
+    MODULATION((g, id, c, s, slot, a) -> g.task(id, ElementKernels::modulation, c, s, slot, a.act(), a.params())),
+    ROPE((g, id, c, s, slot, a) -> g.task(id, ElementKernels::rope, c, s, slot, a.act(), a.params())),
+    PATCHIFY((g, id, c, s, slot, a) -> g.task(id, ElementKernels::patchify, c, s, slot, a.act())),
+    UNPATCHIFY((g, id, c, s, slot, a) -> g.task(id, ElementKernels::unpatchify, c, s, slot, a.act())),
+    APPEND_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::appendKeys, c, s, slot, a.act(), a.first())),
+    APPEND_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::appendValues, c, s, slot, a.act(), a.first())),
+    READ_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readKeys, c, s, slot, a.act(), a.first())),
+    READ_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readValues, c, s, slot, a.act(), a.first())),
+    ATTENTION_VECTOR((g, id, c, s, slot, a) ->
+            g.task(id, AttentionKernels::attentionVector, c, s, slot, a.act(), a.params(), a.first(), a.second())),
+    ATTENTION_SHARED((g, id, c, s, slot, a) ->
+            g.task(id, AttentionKernels::attentionShared, c, s, slot, a.act(), a.params(), a.first(), a.second())),
+    MEAN_QUERIES((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanQueries, c, s, slot, a.act())),
+    MEAN_KEYS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanKeys, c, s, slot, a.act(), a.first())),
+    PRODUCTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::products, c, s, slot, a.act(), a.params())),
+    KEY_LOGITS((g, id, c, s, slot, a) ->
+            g.task(id, CaptureKernels::keyLogits, c, s, slot, a.act(), a.params(), a.first())),
+    GROUP_WEIGHTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::groupWeights, c, s, slot, a.act())),
+    MEAN_ROWS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanRows, c, s, slot, a.act()));
+
+    /** The arrays that a task may be bound to; it takes those it needs. */
+    record Arrays(
+            FloatArray act,
+            FloatArray params,
+            FloatArray input,
+            FloatArray output,
+            List<VectorFloat16> vectors) {
+        VectorFloat16 first() {
+            return vectors.get(0);
+        }
+
+        VectorFloat16 second() {
+            return vectors.get(1);
+        }
+    }
+
+    /** Adds one task. A method reference at the place of the call is what TornadoVM can compile. */
+    @FunctionalInterface
+    interface Binding {
+        TaskGraph add(TaskGraph graph, String id, KernelContext context, IntArray step, Integer slot, Arrays arrays);
+    }
+
+    private final Binding binding;
+
+    Kernel(Binding binding) {
+        this.binding = binding;
+    }
+
+    /** Adds this kernel to a graph. */
+    void addTo(TaskGraph graph, String id, KernelContext context, IntArray step, int slot, Arrays arrays) {
+        binding.add(graph, id, context, step, slot, arrays);
+    }
+
+    /** As task names show it. */
+    String taskName() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** Reads and writes one element of each array: TornadoVM drops the transfer of what a graph's first task only writes. */
+    static void touch(KernelContext context, IntArray step, FloatArray act, FloatArray params) {
+        if (context.globalIdx < 1) {
+            act.set(0, act.get(0) + params.get(0) * step.get(0));
+        }
+    }
+
+    /** As {@link #touch}. */
+    static void touchVectors(KernelContext context, IntArray step, VectorFloat16 vectors) {
+        if (context.globalIdx < 1) {
+            vectors.getArray().set(0, vectors.getArray().get(0) + step.get(0));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+package tornado;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import uk.ac.manchester.tornado.api.types.vectors.Float16;
+
+/**
+ * y = x W^T with what follows it fused in, over weights in panels: [out / 32][in][32], the last panel filled with zeros.
+ *
+ * <p>A key page is in the same form for one head ([tokens / 32][headDim][32]), so these kernels also make token logits.
+ *
+ * <p>Slot: rows, in, out, x, xStride, y, yStride, weight / 16, mode, scale, bias, gate, gateStride, rowsPerEntry. The two kernels take
+ * the same slot; which one runs is the device's choice.
+ */
+final class LinearKernels {
+    /** Output features of a panel. */
+    static final int PANEL = 32;
+    /** y = scale * sum. */
+    static final int SCALE = 0;
+    /** y = sum + bias. */
+    static final int BIAS = 1;
+    /** y = gelu(sum + bias). */
+    static final int GELU = 2;
+    /** y += sum + bias. */
+    static final int ADD = 3;
+    /** y += (sum + bias) * gate of the row's entry. */
+    static final int ADD_GATED = 4;
+
+    /** Rows of an item's tile in {@link #linearVector}. */
+    static final int ROWS = 6;
+    /** Rows and columns of a group's tile in {@link #linearShared}. */
+    static final int SHARED_TILE = 64;
+    /** Items of a group of {@link #linearShared}. */
+    static final int SHARED_ITEMS = 256;
+
+    private static final float SQRT_2_OVER_PI = 0.7978845608028654f;
+
+    private LinearKernels() {}
+
+    /**
+     * For processors: each item holds a tile of 6 rows by two vectors of 16 in registers. No local memory, no barrier.
+     *
+     * <p>Written out because vectors can be neither in arrays nor made in loops on a device.
+     */
+    static void linearVector(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, VectorFloat16 weights) {
+        int rows = step.get(slot);
+        int in = step.get(slot + 1);
+        int out = step.get(slot + 2);
+        int x = step.get(slot + 3);
+        int xStride = step.get(slot + 4);
+        int rowTiles = (rows + 5) / 6;
+        int panel = context.globalIdx / rowTiles;
+        int row = context.globalIdx % rowTiles * 6;
+        if (panel * 32 < out) {
+            int last = x + (rows - 1) * xStride;
+            int x0 = x + row * xStride;
+            int x1 = TornadoMath.min(x0 + xStride, last);
+            int x2 = TornadoMath.min(x1 + xStride, last);
+            int x3 = TornadoMath.min(x2 + xStride, last);
+            int x4 = TornadoMath.min(x3 + xStride, last);
+            int x5 = TornadoMath.min(x4 + xStride, last);
+            int w = step.get(slot + 7) + panel * in * 2;
+            float[] tile = new float[192];
+            Float16 left0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 left1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right1 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 left2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right2 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 left3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right3 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 left4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right4 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 left5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            Float16 right5 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
+            for (int k = 0; k < in; k++) {
+                Float16 w0 = weights.get(w + 2 * k);
+                Float16 w1 = weights.get(w + 2 * k + 1);
+                float v0 = act.get(x0 + k);
+                float v1 = act.get(x1 + k);
+                float v2 = act.get(x2 + k);
+                float v3 = act.get(x3 + k);
+                float v4 = act.get(x4 + k);
+                float v5 = act.get(x5 + k);
+                left0 = Float16.add(left0, Float16.mult(w0, v0));
+                right0 = Float16.add(right0, Float16.mult(w1, v0));
+                left1 = Float16.add(left1, Float16.mult(w0, v1));
+                right1 = Float16.add(right1, Float16.mult(w1, v1));
+                left2 = Float16.add(left2, Float16.mult(w0, v2));
+                right2 = Float16.add(right2, Float16.mult(w1, v2));
+                left3 = Float16.add(left3, Float16.mult(w0, v3));
+                right3 = Float16.add(right3, Float16.mult(w1, v3));
+                left4 = Float16.add(left4, Float16.mult(w0, v4));
+                right4 = Float16.add(right4, Float16.mult(w1, v4));
+                left5 = Float16.add(left5, Float16.mult(w0, v5));
+                right5 = Float16.add(right5, Float16.mult(w1, v5));
+            }
+            spread(tile, 0, left0);
+            spread(tile, 16, right0);
+            spread(tile, 32, left1);
+            spread(tile, 48, right1);
+            spread(tile, 64, left2);
+            spread(tile, 80, right2);
+            spread(tile, 96, left3);
+            spread(tile, 112, right3);
+            spread(tile, 128, left4);
+            spread(tile, 144, right4);
+            spread(tile, 160, left5);
+            spread(tile, 176, right5);
+            for (int i = 0; i < 6; i++) {
+                for (int j = 0; j < 32; j++) {
+                    if (row + i < rows && panel * 32 + j < out) {
+                        finish(step, slot, act, params, row + i, panel * 32 + j, tile[i * 32 + j]);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Writes the lanes of a vector side by side; a device wants lane numbers that are constants. */
+    static void spread(float[] to, int at, Float16 vector) {
+        to[at + 0] = vector.get(0);
+        to[at + 1] = vector.get(1);
+        to[at + 2] = vector.get(2);
+        to[at + 3] = vector.get(3);
+        to[at + 4] = vector.get(4);
+        to[at + 5] = vector.get(5);
+        to[at + 6] = vector.get(6);
+        to[at + 7] = vector.get(7);
+        to[at + 8] = vector.get(8);
+        to[at + 9] = vector.get(9);
+        to[at + 10] = vector.get(10);
+        to[at + 11] = vector.get(11);
+        to[at + 12] = vector.get(12);
+        to[at + 13] = vector.get(13);
+        to[at + 14] = vector.get(14);
+        to[at + 15] = vector.get(15);
+    }
+
+    /**
+     * For graphics processors: a group of 256 items makes a tile of 64 x 64 from slices of x and W in local memory; each
+     * item holds 4 x 4 sums in registers.
+     */
+    static void linearShared(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, VectorFloat16 weights) {
+        int rows = step.get(slot);
+        int in = step.get(slot + 1);
+        int out = step.get(slot + 2);
+        int x = step.get(slot + 3);
+        int xStride = step.get(slot + 4);
+        int w = step.get(slot + 7) * 16;
+        float[] xs = context.allocateFloatLocalArray(1024); // [k][row]
+        float[] ws = context.allocateFloatLocalArray(1024); // [k][column]
+        float[] sums = new float[16];
+        for (int i = 0; i < 16; i++) {
+            sums[i] = 0f;
+        }
+        int item = context.localIdx;
+        int columnTiles = (out + 63) / 64;
+        int row = context.groupIdx / columnTiles * 64;
+        int column = context.groupIdx % columnTiles * 64;
+        int myColumn = item % 16;
+        int myRow = item / 16 * 4;
+        for (int k0 = 0; k0 < in; k0 += 16) {
+            for (int i = 0; i < 4; i++) {
+                int e = item + i * 256;
+                int k = k0 + e % 16;
+                float value = 0f;
+                if (k < in && row + e / 16 < rows) {
+                    value = act.get(x + (row + e / 16) * xStride + k);
+                }
+                xs[e % 16 * 64 + e / 16] = value;
+                int n = column + e % 64;
+                int kw = k0 + e / 64;
+                float weight = 0f;
+                if (kw < in && n < out) {
+                    weight = weights.getArray().get(w + (n / 32 * in + kw) * 32 + n % 32);
+                }
+                ws[e] = weight;
+            }
+            context.localBarrier();
+            for (int k = 0; k < 16; k++) {
+                for (int i = 0; i < 4; i++) {
+                    float value = xs[k * 64 + myRow + i];
+                    for (int j = 0; j < 4; j++) {
+                        sums[i * 4 + j] += value * ws[k * 64 + j * 16 + myColumn];
+                    }
+                }
+            }
+            context.localBarrier();
+        }
+        for (int i = 0; i < 4; i++) {
+            for (int j = 0; j < 4; j++) {
+                int r = row + myRow + i;
+                int c = column + j * 16 + myColumn;
+                if (r < rows && c < out) {
+                    finish(step, slot, act, params, r, c, sums[i * 4 + j]);
+                }
+            }
+        }
+    }
+
+    /** What happens to one finished sum. */
+    private static void finish(
+            IntArray step, int slot, FloatArray act, FloatArray params, int row, int column, float sum) {
+        int y = step.get(slot + 5) + row * step.get(slot + 6) + column;
+        int mode = step.get(slot + 8);
+        if (mode == 0) {
+            act.set(y, sum * params.get(step.get(slot + 9)));
+        } else {
+            float value = sum + params.get(step.get(slot + 10) + column);
+            if (mode == 1) {
+                act.set(y, value);
+            } else if (mode == 2) {
+                // 0.5 v (1 + tanh u) = v - v / (e^2u + 1)
+                float u = SQRT_2_OVER_PI * (value + 0.044715f * value * value * value);
+                act.set(y, value - value / (TornadoMath.exp(2f * u) + 1f));
+            } else if (mode == 3) {
+                act.set(y, act.get(y) + value);
+            } else {
+                int gate = step.get(slot + 11) + row / step.get(slot + 13) * step.get(slot + 12) + column;
+                act.set(y, act.get(y) + value * act.get(gate));
+            }
+        }
+    }
+}

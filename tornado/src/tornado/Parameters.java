@@ -1,0 +1,53 @@
+package tornado;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+
+/** The small parameters (biases, norm weights, tables, constants) in one array. Position 0 is 0. */
+final class Parameters {
+    private float[] values = new float[1024];
+    private int count = 1;
+    private final Map<Float, Integer> constants = new HashMap<>();
+    private final Map<Integer, Integer> ropeTables = new HashMap<>();
+
+    /** Adds values and says where. */
+    int add(float... more) {
+        int at = count;
+        if (count + more.length > values.length) {
+            values = Arrays.copyOf(values, Math.max(2 * values.length, count + more.length));
+        }
+        System.arraycopy(more, 0, values, at, more.length);
+        count += more.length;
+        return at;
+    }
+
+    /** Where this number stands: kernels take only integers. */
+    int constant(float value) {
+        return constants.computeIfAbsent(value, v -> add(v));
+    }
+
+    /** Cosine and sine of position * 10000^(-j/pairs), [positions][pairs][2], computed in double. */
+    int ropeTable(int pairs, int positions) {
+        return ropeTables.computeIfAbsent(pairs, p -> {
+            float[] table = new float[2 * positions * p];
+            for (int position = 0; position < positions; position++) {
+                for (int j = 0; j < p; j++) {
+                    double angle = position * Math.pow(10_000, -(double) j / p);
+                    table[2 * (position * p + j)] = (float) Math.cos(angle);
+                    table[2 * (position * p + j) + 1] = (float) Math.sin(angle);
+                }
+            }
+            return add(table);
+        });
+    }
+
+    int count() {
+        return count;
+    }
+
+    /** All values. */
+    float[] values() {
+        return Arrays.copyOf(values, count);
+    }
+}

@@ -1,0 +1,262 @@
+package tornado;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.GridScheduler;
+import uk.ac.manchester.tornado.api.ImmutableTaskGraph;
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
+import uk.ac.manchester.tornado.api.WorkerGrid1D;
+import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.DataTransferMode;
+import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+
+/**
+ * One execution plan with a task graph for every kind of segment. The only class that says what stays on the device.
+ *
+ * <p>Graph 0 puts every shared array there, graph 1 fetches those that kernels write, the others follow the keys. Every graph consumes
+ * all shared arrays, used there or not: a graph that consumes only some breaks the next one (TornadoVM 5.2.0). Slots, tables and
+ * inputs are transferred with each execution, so nothing is ever compiled twice.
+ */
+final class Program implements AutoCloseable {
+    private static final int TABLE_INTS = 8192;
+    private static final int INIT = 0;
+    private static final int PULL = 1;
+
+    /**
+     * Sizes of the arrays that are not vector stores.
+     *
+     * @param act floats of activations
+     * @param params the small parameters
+     * @param input floats that go up with one segment
+     * @param output floats that come down with one segment
+     */
+    record Sizes(int act, float[] params, int input, int output) {}
+
+    private final KernelContext context = new KernelContext();
+    private final IntArray step = new IntArray(Segment.MAX_CALLS * Call.SLOT + TABLE_INTS);
+    private final FloatArray act;
+    private final FloatArray params;
+    private final FloatArray input;
+    private final FloatArray output;
+    private final Set<VectorStore> stores = new LinkedHashSet<>();
+    private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
+    private final Map<String, WorkerGrid1D> grids = new HashMap<>();
+    private final GridScheduler scheduler = new GridScheduler();
+    private final Set<Integer> compiled = new LinkedHashSet<>();
+    private final TornadoExecutionPlan plan;
+    private final Counters counters;
+
+    /**
+     * Records all graphs and puts the shared arrays on the device.
+     *
+     * @param kept activations of the program before this one, if any
+     */
+    Program(
+            TornadoDevice device,
+            Sizes sizes,
+            Collection<Segment.Key> keys,
+            @Nullable MemorySegment kept,
+            Counters counters) {
+        this.counters = counters;
+        long start = System.nanoTime();
+        act = new FloatArray(sizes.act());
+        if (kept != null) {
+            act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
+        }
+        params = new FloatArray(sizes.params().length);
+        MemorySegment.copy(sizes.params(), 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, sizes.params().length);
+        input = new FloatArray(Math.max(1, sizes.input()));
+        output = new FloatArray(Math.max(1, sizes.output()));
+        for (Segment.Key key : keys) {
+            for (Call.Shape call : key.calls()) {
+                addStore(call.first());
+                addStore(call.second());
+            }
+        }
+        List<ImmutableTaskGraph> recorded = new ArrayList<>();
+        recorded.add(initGraph());
+        recorded.add(pullGraph());
+        for (Segment.Key key : keys) {
+            graphs.put(key, recorded.size());
+            recorded.add(graph("g" + recorded.size(), key));
+        }
+        plan = new TornadoExecutionPlan(recorded.toArray(new ImmutableTaskGraph[0]));
+        TornadoExecutionPlan _ = plan.withDevice(device);
+        TornadoExecutionPlan _ = plan.withGridScheduler(scheduler);
+        counters.recorded(graphs.size(), System.nanoTime() - start);
+        execute(INIT);
+    }
+
+    private void addStore(@Nullable VectorStore store) {
+        if (store != null) {
+            stores.add(store);
+        }
+    }
+
+    private Object[] shared() {
+        List<Object> all = new ArrayList<>(List.of(act, params));
+        stores.forEach(store -> all.add(store.array()));
+        return all.toArray();
+    }
+
+    private TaskGraph touching(TaskGraph graph) {
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
+        Kernel.TOUCH.addTo(graph, task(graph, "touch", 1), context, step, 0, arrays(null, null));
+        int i = 0;
+        for (VectorStore store : stores) {
+            String id = task(graph, "touch" + i++, 1);
+            Kernel.TOUCH_VECTORS.addTo(graph, id, context, step, 0, arrays(store, null));
+        }
+        return graph;
+    }
+
+    private ImmutableTaskGraph initGraph() {
+        TaskGraph graph = new TaskGraph("init").transferToDevice(DataTransferMode.FIRST_EXECUTION, shared());
+        return touching(graph).persistOnDevice(shared()).snapshot();
+    }
+
+    private ImmutableTaskGraph pullGraph() {
+        List<Object> mutable = new ArrayList<>(List.of(act));
+        stores.stream().filter(VectorStore::mutable).forEach(store -> mutable.add(store.array()));
+        TaskGraph graph = new TaskGraph("pull").consumeFromDevice("init", shared());
+        return touching(graph)
+                .transferToHost(DataTransferMode.EVERY_EXECUTION, mutable.toArray())
+                .snapshot();
+    }
+
+    private ImmutableTaskGraph graph(String name, Segment.Key key) {
+        TaskGraph graph = new TaskGraph(name).consumeFromDevice("init", shared());
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
+        boolean uploads = key.calls().stream().anyMatch(call -> call.kernel() == Kernel.UPLOAD);
+        if (uploads) {
+            graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, input);
+        }
+        boolean downloads = false;
+        for (int i = 0; i < key.calls().size(); i++) {
+            Call.Shape call = key.calls().get(i);
+            downloads |= call.kernel() == Kernel.DOWNLOAD;
+            String id = task(graph, "t" + i + "_" + call.kernel().taskName(), 1);
+            call.kernel().addTo(graph, id, context, step, i * Call.SLOT, arrays(call.first(), call.second()));
+        }
+        if (downloads) {
+            graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output);
+        }
+        return graph.snapshot();
+    }
+
+    /** Registers a grid of one group for a task; {@link #run} sets its size. */
+    private String task(TaskGraph graph, String id, int items) {
+        WorkerGrid1D grid = new WorkerGrid1D(items);
+        grid.setLocalWork(items, 1, 1);
+        String name = graph.getTaskGraphName() + "." + id;
+        grids.put(name, grid);
+        scheduler.addWorkerGrid(name, grid);
+        return id;
+    }
+
+    private Kernel.Arrays arrays(@Nullable VectorStore first, @Nullable VectorStore second) {
+        List<VectorFloat16> bound = new ArrayList<>();
+        if (first != null) {
+            bound.add(first.array());
+        }
+        if (second != null) {
+            bound.add(second.array());
+        }
+        return new Kernel.Arrays(act, params, input, output, bound);
+    }
+
+    boolean knows(Segment.Key key) {
+        return graphs.containsKey(key);
+    }
+
+    /** Whether everything a segment needs is as large here as it has to be by now. */
+    boolean fits(Sizes sizes) {
+        return sizes.act() <= act.getSize()
+                && sizes.params().length <= params.getSize()
+                && sizes.input() <= input.getSize()
+                && sizes.output() <= output.getSize()
+                && stores.stream().noneMatch(VectorStore::changed);
+    }
+
+    Set<Segment.Key> keys() {
+        return graphs.keySet();
+    }
+
+    /** Runs a segment and hands over what it delivers. */
+    void run(Segment segment) {
+        Integer graph = graphs.get(segment.key());
+        if (graph == null) {
+            throw new IllegalStateException("no graph for " + segment.key());
+        }
+        int table = Segment.MAX_CALLS * Call.SLOT;
+        for (int i = 0; i < segment.calls().size(); i++) {
+            Call call = segment.calls().get(i);
+            int slot = i * Call.SLOT;
+            for (int j = 0; j < call.arguments().length; j++) {
+                step.set(slot + j, call.arguments()[j]);
+            }
+            for (Call.Table values : call.tables()) {
+                step.set(slot + values.argument(), table);
+                for (int value : values.values()) {
+                    step.set(table++, value);
+                }
+            }
+            WorkerGrid1D grid = grids.get("g" + graph + ".t" + i + "_" + call.kernel().taskName());
+            if (grid == null) {
+                throw new IllegalStateException("no grid for call " + i + " of graph " + graph);
+            }
+            grid.setGlobalWork((long) call.groups() * call.groupItems(), 1, 1);
+            grid.setLocalWork(call.groupItems(), 1, 1);
+        }
+        int to = 0;
+        for (float[] values : segment.uploads()) {
+            MemorySegment.copy(values, 0, input.getSegment(), ValueLayout.JAVA_FLOAT, 4L * to, values.length);
+            to += values.length;
+        }
+        execute(graph);
+        if (segment.downloadFloats() > 0) {
+            float[] values = new float[segment.downloadFloats()];
+            MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
+            segment.receiver().accept(values);
+        }
+    }
+
+    private void execute(int graph) {
+        long start = System.nanoTime();
+        var _ = plan.withGraph(graph).execute();
+        counters.executed(compiled.add(graph), System.nanoTime() - start);
+    }
+
+    /** Fetches what kernels have written, for the program that follows. Returns the activations. */
+    MemorySegment pull() {
+        step.set(0, 0);
+        execute(PULL);
+        return act.getSegment();
+    }
+
+    @Override
+    public void close() {
+        for (int graph = 0; graph < graphs.size() + 2; graph++) {
+            TornadoExecutionPlan _ = plan.withGraph(graph).freeDeviceMemory();
+        }
+        try {
+            plan.close();
+        } catch (TornadoExecutionPlanException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}

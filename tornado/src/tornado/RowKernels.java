@@ -1,0 +1,112 @@
+package tornado;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+
+/**
+ * Norms of whole rows: one group of items per row, which may be a single item.
+ *
+ * <p>Sums are of sums of 16: in float32 that keeps the error of a row of thousands at that of a few dozen.
+ */
+final class RowKernels {
+    private RowKernels() {}
+
+    /** y = x / sqrt(mean(x^2) + eps) * weight. Slot: rows, dim, x, y, eps, weight. */
+    static void rmsNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        float[] shared = context.allocateFloatLocalArray(256);
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int weight = step.get(slot + 5);
+        float squares = sumOfSquares(context, shared, act, x, dim, 0f);
+        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            act.set(y + i, act.get(x + i) * factor * params.get(weight + i));
+        }
+    }
+
+    /** LN(x) * weight + bias. Slot: rows, dim, x, y, eps, weight, bias. */
+    static void layerNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        float[] shared = context.allocateFloatLocalArray(256);
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int weight = step.get(slot + 5);
+        int bias = step.get(slot + 6);
+        float mean = sum(context, shared, act, x, dim) / dim;
+        float squares = sumOfSquares(context, shared, act, x, dim, mean);
+        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            act.set(y + i, (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i));
+        }
+    }
+
+    /**
+     * LN(x) * (1 + scale of the row's entry) + shift. Slot: rows, dim, x, y, eps, modulation + scale row, modulation + shift row,
+     * values of an entry, rows of an entry.
+     */
+    static void layerNormModulate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        float[] shared = context.allocateFloatLocalArray(256);
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int entry = row / step.get(slot + 8) * step.get(slot + 7);
+        int scale = step.get(slot + 5) + entry;
+        int shift = step.get(slot + 6) + entry;
+        float mean = sum(context, shared, act, x, dim) / dim;
+        float squares = sumOfSquares(context, shared, act, x, dim, mean);
+        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            act.set(y + i, (act.get(x + i) - mean) * factor * (1f + act.get(scale + i)) + act.get(shift + i));
+        }
+    }
+
+    private static float sum(KernelContext context, float[] shared, FloatArray act, int x, int dim) {
+        int stride = context.localGroupSizeX;
+        float total = 0f;
+        for (int from = context.localIdx; from < dim; from += 16 * stride) {
+            float part = 0f;
+            for (int i = from; i < TornadoMath.min(from + 16 * stride, dim); i += stride) {
+                part += act.get(x + i);
+            }
+            total += part;
+        }
+        return overGroup(context, shared, total);
+    }
+
+    private static float sumOfSquares(
+            KernelContext context, float[] shared, FloatArray act, int x, int dim, float mean) {
+        int stride = context.localGroupSizeX;
+        float total = 0f;
+        for (int from = context.localIdx; from < dim; from += 16 * stride) {
+            float part = 0f;
+            for (int i = from; i < TornadoMath.min(from + 16 * stride, dim); i += stride) {
+                float value = act.get(x + i) - mean;
+                part += value * value;
+            }
+            total += part;
+        }
+        return overGroup(context, shared, total);
+    }
+
+    /** The sum of every item's value, for every item. The group's size is a power of two. */
+    private static float overGroup(KernelContext context, float[] shared, float value) {
+        int item = context.localIdx;
+        shared[item] = value;
+        context.localBarrier();
+        for (int half = context.localGroupSizeX / 2; half > 0; half = half / 2) {
+            if (item < half) {
+                shared[item] = shared[item] + shared[item + half];
+            }
+            context.localBarrier();
+        }
+        float total = shared[0];
+        context.localBarrier();
+        return total;
+    }
+}

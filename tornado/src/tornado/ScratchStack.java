@@ -1,0 +1,81 @@
+package tornado;
+
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.WanException;
+
+/** Addresses of scratch: a stack, as scopes nest. Only numbers; the memory is the program's. */
+final class ScratchStack {
+    private static final int ALIGNMENT = 16;
+
+    /** What was allocated since a scope was opened. */
+    final class Level implements Scope {
+        private final int start;
+        private final Level parent;
+        private final Runnable whenOutermostCloses;
+        private boolean closed;
+
+        private Level(int start, Level parent, Runnable whenOutermostCloses) {
+            this.start = start;
+            this.parent = parent;
+            this.whenOutermostCloses = whenOutermostCloses;
+        }
+
+        private Level() {
+            this.start = 0;
+            this.parent = this;
+            this.whenOutermostCloses = () -> {};
+        }
+
+        boolean closed() {
+            return closed;
+        }
+
+        @Override
+        public void close() {
+            if (closed || this == root) {
+                return;
+            }
+            if (innermost != this) {
+                throw new WanException("scope: closed before one that was opened inside it");
+            }
+            closed = true;
+            top = start;
+            innermost = parent;
+            if (parent == root) {
+                whenOutermostCloses.run();
+            }
+        }
+    }
+
+    private final Level root = new Level();
+    private Level innermost = root;
+    private int top;
+    private int peak;
+
+    Level root() {
+        return root;
+    }
+
+    Scope open(Runnable whenOutermostCloses) {
+        innermost = new Level(top, innermost, whenOutermostCloses);
+        return innermost;
+    }
+
+    DeviceTensor take(Shape shape) {
+        int offset = top;
+        long next = offset + (shape.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        if (next > Integer.MAX_VALUE) {
+            throw WanException.mismatch(
+                    "scratch " + shape, "less than 2^31 activations at once", next, "fewer frames at once or a smaller video");
+        }
+        top = (int) next;
+        peak = Math.max(peak, top);
+        return new DeviceTensor(shape, innermost, false, offset);
+    }
+
+    /** The most floats that were ever taken at once. */
+    int peak() {
+        return peak;
+    }
+}

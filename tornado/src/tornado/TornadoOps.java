@@ -1,0 +1,529 @@
+package tornado;
+
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import wan.op.AttentionTap;
+import wan.op.Dyn;
+import wan.op.Grid;
+import wan.op.KvTensor;
+import wan.op.Linear;
+import wan.op.Ops;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.TensorView;
+import wan.op.WanException;
+
+/**
+ * The TornadoVM backend: each operation becomes calls of kernels, which are recorded into task graphs once and replayed from then on.
+ *
+ * <p>The host runs the model's code in every pass, which costs microseconds: it fills the slots. What runs on the device is decided by
+ * the kernels and their arrays alone, so layers, passes, frame blocks and sessions share graphs. Results of taps arrive when the graph
+ * before the attention has run: at once, or, in a pass that is being recorded, when its outermost scope closes.
+ *
+ * <p>For one calling thread at a time; an interrupt is seen before the next operation.
+ */
+public final class TornadoOps implements Ops {
+    /** The reference's rotary table is as long. */
+    private static final int ROPE_POSITIONS = 1024;
+
+    private final DeviceTarget target;
+    private final Parameters parameters = new Parameters();
+    private final ScratchStack scratch = new ScratchStack();
+    private final Recorder recorder;
+
+    TornadoOps(DeviceTarget target) {
+        this.target = target;
+        this.recorder = new Recorder(target, parameters, scratch);
+    }
+
+    @Override
+    public String backend() {
+        return target.name();
+    }
+
+    /** What recording and running has cost so far. */
+    public Counters counters() {
+        return recorder.counters();
+    }
+
+    @Override
+    public Scope scope() {
+        return scratch.open(recorder::drain);
+    }
+
+    @Override
+    public Tensor scratch(Shape shape) {
+        return scratch.take(shape);
+    }
+
+    @Override
+    public void write(Tensor target, float[] values) {
+        DeviceTensor to = activation("write", target);
+        if (values.length != to.shape().size()) {
+            throw WanException.mismatch("write", to.shape().size() + " values for " + to.shape(), values.length, "");
+        }
+        begin("write");
+        recorder.upload(to, values);
+    }
+
+    @Override
+    public float[] read(Tensor source) {
+        DeviceTensor from = activation("read", source);
+        begin("read");
+        float[][] result = new float[1][];
+        recorder.fetch(from, values -> result[0] = values);
+        recorder.drain();
+        return result[0];
+    }
+
+    @Override
+    public Tensor parameter(TensorView view) {
+        return new DeviceTensor(view.shape(), scratch.root(), true, parameters.add(view.toFloats()));
+    }
+
+    @Override
+    public Linear linearWeights(TensorView weight, TensorView bias) {
+        int out = bias.shape().rank() == 1 ? bias.shape().dim(0) : -1;
+        DeviceLinear linear = new DeviceLinear(weight, out, parameters.add(bias.toFloats()));
+        recorder.register(linear);
+        return linear;
+    }
+
+    @Override
+    public Tensor linear(Tensor x, Linear weights) {
+        return linear("linear", x, weights, LinearKernels.BIAS);
+    }
+
+    @Override
+    public Tensor linearGelu(Tensor x, Linear weights) {
+        return linear("linearGelu", x, weights, LinearKernels.GELU);
+    }
+
+    private Tensor linear(String op, Tensor x, Linear weights, int mode) {
+        DeviceLinear w = own(op, x, weights);
+        DeviceTensor y = scratch.take(Shape.of(x.shape().dim(0), w.outFeatures()));
+        linearInto(op, x, w, y, mode, 0, 0, 1);
+        return y;
+    }
+
+    @Override
+    public void linearResidual(Tensor residual, Tensor x, Linear weights) {
+        linearInto("linearResidual", x, own("linearResidual", x, weights), residual, LinearKernels.ADD, 0, 0, 1);
+    }
+
+    @Override
+    public void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow) {
+        String op = "linearGatedResidual";
+        DeviceLinear w = own(op, x, weights);
+        int rows = x.shape().dim(0);
+        int entries = Checks.entries(op, modulation, rows, w.outFeatures(), gateRow);
+        int gate = activation(op, modulation).offset() + gateRow * w.outFeatures();
+        int stride = modulation.shape().dim(1) * w.outFeatures();
+        linearInto(op, x, w, residual, LinearKernels.ADD_GATED, gate, stride, Math.max(1, rows / entries));
+    }
+
+    private static DeviceLinear own(String op, Tensor x, Linear weights) {
+        if (!(weights instanceof DeviceLinear own)) {
+            throw WanException.mismatch(op, "parameters of the tornado backend", weights, "");
+        }
+        if (x.shape().rank() != 2 || x.shape().dim(1) != own.inFeatures()) {
+            throw WanException.mismatch(op + " " + own.name(), "x [R, " + own.inFeatures() + "]", x.shape(), "");
+        }
+        return own;
+    }
+
+    private void linearInto(
+            String op, Tensor x, DeviceLinear w, Tensor y, int mode, int gate, int gateStride, int rowsPerEntry) {
+        int rows = x.shape().dim(0);
+        Checks.expect(op + " " + w.name(), y, rows, w.outFeatures());
+        DeviceTensor from = activation(op, x);
+        DeviceTensor to = activation(op, y);
+        if (from.equals(to)) {
+            throw new WanException(op + " " + w.name() + ": x and the residual are the same tensor");
+        }
+        begin(op);
+        recorder.place(w);
+        if (rows > 0) {
+            recorder.add(Linears.call(
+                    target,
+                    w.shard(),
+                    rows,
+                    w.inFeatures(),
+                    w.outFeatures(),
+                    from.offset(),
+                    w.inFeatures(),
+                    to.offset(),
+                    w.outFeatures(),
+                    w.vector(),
+                    mode,
+                    0,
+                    w.bias(),
+                    gate,
+                    gateStride,
+                    rowsPerEntry));
+        }
+    }
+
+    @Override
+    public Tensor silu(Tensor x) {
+        DeviceTensor from = activation("silu", x);
+        DeviceTensor y = scratch.take(x.shape());
+        begin("silu");
+        elements(Kernel.SILU, y.shape().intSize(), from.offset(), y.offset());
+        return y;
+    }
+
+    @Override
+    public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
+        String op = "rmsNorm";
+        int dim = Checks.rowLength(op, x);
+        Checks.expect(op + " weight", weight, dim);
+        return rows(op, Kernel.RMS_NORM, x, eps, parameter(op, weight).offset());
+    }
+
+    @Override
+    public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
+        String op = "layerNorm";
+        int dim = Checks.rowLength(op, x);
+        Checks.expect(op + " weight", weight, dim);
+        Checks.expect(op + " bias", bias, dim);
+        return rows(op, Kernel.LAYER_NORM, x, eps, parameter(op, weight).offset(), parameter(op, bias).offset());
+    }
+
+    @Override
+    public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
+        String op = "layerNormModulate";
+        int dim = Checks.rowLength(op, x);
+        int rows = x.shape().dim(0);
+        int entries = Checks.entries(op, modulation, rows, dim, shiftRow);
+        entries = Checks.entries(op, modulation, rows, dim, scaleRow) + 0 * entries;
+        int m = activation(op, modulation).offset();
+        int entryValues = modulation.shape().dim(1) * dim;
+        return rows(
+                op,
+                Kernel.LAYER_NORM_MODULATE,
+                x,
+                eps,
+                m + scaleRow * dim,
+                m + shiftRow * dim,
+                entryValues,
+                Math.max(1, rows / entries));
+    }
+
+    /** A kernel with one group per row. */
+    private Tensor rows(String op, Kernel kernel, Tensor x, float eps, int... more) {
+        DeviceTensor from = activation(op, x);
+        DeviceTensor y = scratch.take(x.shape());
+        begin(op);
+        int rows = x.shape().dim(0);
+        int[] slot = new int[5 + more.length];
+        slot[0] = rows;
+        slot[1] = x.shape().dim(1);
+        slot[2] = from.offset();
+        slot[3] = y.offset();
+        slot[4] = parameters.constant(eps);
+        System.arraycopy(more, 0, slot, 5, more.length);
+        if (rows > 0) {
+            recorder.add(new Call(kernel, null, null, slot, List.of(), rows, target.rowItems()));
+        }
+        return y;
+    }
+
+    @Override
+    public Tensor modulation(Tensor table, Tensor embedding) {
+        String op = "modulation";
+        int width = Checks.rowLength(op, embedding);
+        if (table.shape().rank() != 3 || table.shape().dim(0) != 1) {
+            throw WanException.mismatch(op + " table", "[1, rows, dim]", table.shape(), "");
+        }
+        int rows = table.shape().dim(1);
+        int dim = table.shape().dim(2);
+        if (width != rows * dim && width != dim) {
+            throw WanException.mismatch(
+                    op, "embedding [E, " + rows * dim + "] or [E, " + dim + "]", embedding.shape(), "");
+        }
+        DeviceTensor base = parameter(op, table);
+        DeviceTensor added = activation(op, embedding);
+        DeviceTensor y = scratch.take(Shape.of(embedding.shape().dim(0), rows, dim));
+        begin(op);
+        elements(
+                Kernel.MODULATION, y.shape().intSize(), y.offset(), base.offset(), rows * dim, added.offset(), width);
+        return y;
+    }
+
+    @Override
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+        String op = "rope";
+        int dim = Checks.rowLength(op, x);
+        int rows = x.shape().dim(0);
+        if (numHeads < 1 || dim % (2 * numHeads) != 0) {
+            throw WanException.mismatch(op, "rows of " + numHeads + " heads of even size", x.shape(), "");
+        }
+        if (grid.tokens() < 1 || rows % grid.tokens() != 0) {
+            throw WanException.mismatch(op, "a multiple of " + grid.tokens() + " rows for " + grid, x.shape(), "");
+        }
+        int start = startFrame.get(0);
+        int furthest = Math.max(start + grid.frames(), Math.max(grid.rows(), grid.columns()));
+        if (start < 0 || furthest > ROPE_POSITIONS) {
+            throw WanException.mismatch(op, "positions below " + ROPE_POSITIONS, start + " + " + grid, "");
+        }
+        DeviceTensor at = activation(op, x);
+        begin(op);
+        recorder.expectFrames(grid.frames());
+        int pairs = dim / numHeads / 2;
+        int third = pairs / 3;
+        elements(
+                Kernel.ROPE,
+                rows * numHeads * pairs,
+                at.offset(),
+                numHeads,
+                pairs,
+                grid.tokens(),
+                grid.rows(),
+                grid.columns(),
+                start,
+                parameters.ropeTable(pairs - 2 * third, ROPE_POSITIONS),
+                parameters.ropeTable(third, ROPE_POSITIONS));
+    }
+
+    @Override
+    public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+        if (target.kernels() == DeviceTarget.Kernels.SHARED && headDim > AttentionKernels.SHARED_HEAD_DIM) {
+            throw WanException.mismatch(
+                    "attention", "heads of at most " + AttentionKernels.SHARED_HEAD_DIM + " channels", headDim, "");
+        }
+        return recorder.cache(new PagePool.Geometry(pageTokens, numHeads, headDim), batch, pages);
+    }
+
+    @Override
+    public void release(KvTensor cache) {
+        recorder.drain();
+        own("release", cache).release();
+    }
+
+    @Override
+    public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
+        String op = "append";
+        DeviceCache kv = own(op, cache);
+        int dim = kv.numHeads() * kv.headDim();
+        int[] numbers = Checks.values(pages);
+        int entries = kv.batch() * numbers.length;
+        Checks.expect(op + " k", k, (long) entries * kv.pageTokens(), dim);
+        Checks.expect(op + " v", v, (long) entries * kv.pageTokens(), dim);
+        for (int page : numbers) {
+            kv.write(op, page);
+        }
+        DeviceTensor keys = activation(op, k);
+        DeviceTensor values = activation(op, v);
+        begin(op);
+        if (entries > 0) {
+            PagePool pool = kv.pool();
+            int keyItems = entries * pool.geometry().keyFloats();
+            int valueItems = entries * pool.geometry().valueFloats();
+            recorder.add(cacheCall(Kernel.APPEND_KEYS, pool.keys(), keyItems, keys.offset(), kv, numbers));
+            recorder.add(cacheCall(Kernel.APPEND_VALUES, pool.values(), valueItems, values.offset(), kv, numbers));
+        }
+        recorder.cut();
+    }
+
+    private Call cacheCall(Kernel kernel, VectorStore store, int items, int at, DeviceCache kv, int[] pages) {
+        return recorder.elements(
+                kernel,
+                store,
+                items,
+                List.of(new Call.Table(4, pages)),
+                at,
+                kv.batch(),
+                pages.length,
+                0,
+                kv.first(),
+                kv.pages(),
+                kv.pageTokens(),
+                kv.numHeads(),
+                kv.headDim());
+    }
+
+    @Override
+    public float[] read(KvTensor cache, int which, int[] pages) {
+        String op = "read";
+        DeviceCache kv = own(op, cache);
+        if (which != 0 && which != 1) {
+            throw WanException.mismatch(op, "0 for keys or 1 for values", which, "");
+        }
+        for (int page : pages) {
+            kv.require(op, page);
+        }
+        Shape shape = Shape.of(kv.batch(), (long) pages.length * kv.pageTokens(), kv.numHeads(), kv.headDim());
+        if (shape.size() == 0) {
+            return new float[0];
+        }
+        try (Scope _ = scope()) {
+            DeviceTensor out = scratch.take(shape);
+            Kernel kernel = which == 0 ? Kernel.READ_KEYS : Kernel.READ_VALUES;
+            VectorStore store = which == 0 ? kv.pool().keys() : kv.pool().values();
+            recorder.cut();
+            recorder.add(cacheCall(kernel, store, shape.intSize(), out.offset(), kv, pages));
+            return read(out);
+        }
+    }
+
+    @Override
+    public Tensor attention(
+            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        String op = "attention";
+        DeviceCache kv = own(op, cache);
+        int dim = kv.numHeads() * kv.headDim();
+        if (q.shape().rank() != 2 || q.shape().dim(1) != dim || q.shape().dim(0) % kv.batch() != 0) {
+            throw WanException.mismatch(op, "q [" + kv.batch() + " * Lq, " + dim + "]", q.shape(), "");
+        }
+        int queries = q.shape().dim(0) / kv.batch();
+        if (queryGroupTokens < 1 || queries % queryGroupTokens != 0) {
+            throw WanException.mismatch(op, "Lq a multiple of " + queryGroupTokens, queries, "");
+        }
+        if (keyGroupTokens < 1 || kv.pageTokens() % keyGroupTokens != 0) {
+            throw WanException.mismatch(op, "a key group that divides " + kv.pageTokens(), keyGroupTokens, "");
+        }
+        int[] attended = Checks.values(pages);
+        if (attended.length == 0) {
+            throw WanException.mismatch(op, "at least one page", pages, "");
+        }
+        for (int page : attended) {
+            kv.require(op, page);
+        }
+        DeviceTensor from = activation(op, q);
+        DeviceTensor out = scratch.take(q.shape());
+        begin(op);
+        recorder.cut();
+        if (!tap.wanted().isEmpty()) {
+            new CaptureCalls(
+                            this,
+                            recorder,
+                            parameters,
+                            target,
+                            from,
+                            kv,
+                            attended,
+                            queries,
+                            queryGroupTokens,
+                            keyGroupTokens,
+                            tap)
+                    .record();
+        }
+        boolean vector = target.kernels() == DeviceTarget.Kernels.VECTOR;
+        int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
+        recorder.add(new Call(
+                vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED,
+                kv.pool().keys(),
+                kv.pool().values(),
+                new int[] {
+                    queries,
+                    kv.batch(),
+                    kv.numHeads(),
+                    kv.headDim(),
+                    from.offset(),
+                    out.offset(),
+                    kv.pageTokens(),
+                    attended.length,
+                    0,
+                    kv.first(),
+                    kv.pages(),
+                    parameters.constant(scale(kv))
+                },
+                List.of(new Call.Table(8, attended)),
+                kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows),
+                vector ? 1 : AttentionKernels.SHARED_ITEMS));
+        return out;
+    }
+
+    static float scale(KvTensor cache) {
+        return (float) (1 / Math.sqrt(cache.headDim()));
+    }
+
+    @Override
+    public Tensor patchify(Tensor latents) {
+        Shape shape = latents.shape();
+        if (shape.rank() != 5 || shape.dim(3) % 2 != 0 || shape.dim(4) % 2 != 0) {
+            throw WanException.mismatch("patchify", "[batch, frames, channels, even, even]", shape, "");
+        }
+        int rows = shape.dim(3) / 2;
+        int columns = shape.dim(4) / 2;
+        DeviceTensor from = activation("patchify", latents);
+        DeviceTensor y = scratch.take(
+                Shape.of((long) shape.dim(0) * shape.dim(1) * rows * columns, 4L * shape.dim(2)));
+        begin("patchify");
+        elements(Kernel.PATCHIFY, y.shape().intSize(), from.offset(), y.offset(), shape.dim(2), rows, columns);
+        return y;
+    }
+
+    @Override
+    public Tensor unpatchify(Tensor patches, Grid grid) {
+        int width = Checks.rowLength("unpatchify", patches);
+        int count = patches.shape().dim(0);
+        if (width % 4 != 0 || grid.tokens() < 1 || count % grid.tokens() != 0) {
+            throw WanException.mismatch(
+                    "unpatchify", "[batch * " + grid.tokens() + ", 4 channels]", patches.shape(), "");
+        }
+        DeviceTensor from = activation("unpatchify", patches);
+        DeviceTensor y = scratch.take(Shape.of(
+                count / grid.tokens(), grid.frames(), width / 4, 2L * grid.rows(), 2L * grid.columns()));
+        begin("unpatchify");
+        elements(
+                Kernel.UNPATCHIFY,
+                y.shape().intSize(),
+                from.offset(),
+                y.offset(),
+                width / 4,
+                grid.rows(),
+                grid.columns());
+        return y;
+    }
+
+    private void elements(Kernel kernel, int items, int... arguments) {
+        if (items > 0) {
+            recorder.add(recorder.elements(kernel, null, items, arguments));
+        }
+    }
+
+    @Override
+    public void close() {
+        recorder.close();
+    }
+
+    /** The one place where a pass can be stopped. */
+    private static void begin(String op) {
+        if (Thread.interrupted()) {
+            throw new CancellationException(op + ": stopped by an interrupt");
+        }
+    }
+
+    private static DeviceTensor own(String op, Tensor tensor) {
+        if (tensor instanceof DeviceTensor own) {
+            return own.alive(op);
+        }
+        throw WanException.mismatch(op, "a tensor of the tornado backend", tensor, "");
+    }
+
+    private static DeviceTensor activation(String op, Tensor tensor) {
+        DeviceTensor own = own(op, tensor);
+        if (own.parameter()) {
+            throw WanException.mismatch(op, "an activation " + own.shape(), "a parameter", "write it to scratch first");
+        }
+        return own;
+    }
+
+    private static DeviceTensor parameter(String op, Tensor tensor) {
+        DeviceTensor own = own(op, tensor);
+        if (!own.parameter()) {
+            throw WanException.mismatch(op, "a parameter " + own.shape(), "an activation", "make it with parameter()");
+        }
+        return own;
+    }
+
+    private static DeviceCache own(String op, KvTensor cache) {
+        if (cache instanceof DeviceCache own) {
+            return own;
+        }
+        throw WanException.mismatch(op, "a cache of the tornado backend", cache, "");
+    }
+}
