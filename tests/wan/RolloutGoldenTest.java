@@ -26,6 +26,7 @@ import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.op.AttentionKind;
 import wan.op.HostTensor;
+import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
@@ -37,7 +38,12 @@ import wan.session.PassId;
 import wan.session.Session;
 
 /** Whole rollouts of the reference, tensor by tensor: inputs, flows, x0, logits, captures, caches, and the script's matrices. */
-class RolloutGoldenTest {
+public class RolloutGoldenTest {
+    /** The backend that is tested. */
+    protected Ops open(int threads) {
+        return new JvmOps(new JvmOptions(threads, JvmOptions.Kind.AUTO));
+    }
+
     static Stream<String> rollouts() {
         return Stream.of("a", "b", "c", "c2", "d", "d2", "e", "h128").map(x -> "rollout-" + x);
     }
@@ -49,7 +55,7 @@ class RolloutGoldenTest {
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =
                         Goldens.open("model-" + golden.config().get("model").asString());
-                JvmOps ops = new JvmOps(new JvmOptions(2, JvmOptions.Kind.AUTO))) {
+                Ops ops = open(2)) {
             JsonNode config = golden.config();
             WanConfig sizes = Goldens.modelConfig(config.get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
@@ -98,7 +104,7 @@ class RolloutGoldenTest {
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =
                         Goldens.open("model-" + golden.config().get("model").asString());
-                JvmOps ops = new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO))) {
+                Ops ops = open(1)) {
             WanConfig sizes = Goldens.modelConfig(golden.config().get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
             RunPlan whole = RunPlan.of(replay.settings(), sizes.numLayers());

@@ -73,7 +73,9 @@ final class AttentionKernels {
             }
             int pages = step.get(slot + 7);
             for (int p = 0; p < pages * pageTiles; p++) {
-                int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + p / pageTiles);
+                int page = step.get(slot + 9)
+                        + sample * step.get(slot + 10)
+                        + step.get(step.get(slot + 8) + p / pageTiles);
                 int token = p % pageTiles * 32;
                 int here = TornadoMath.min(32, pageTokens - token);
                 int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 2;

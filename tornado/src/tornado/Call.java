@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param groups work groups
  * @param groupItems items of a group
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared: only its shape is
 record Call(
         Kernel kernel,
         @Nullable VectorStore first,
@@ -25,10 +26,14 @@ record Call(
     static final int SLOT = 16;
 
     /** A list of integers and the argument that says where it is. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     record Table(int argument, int[] values) {}
 
     /** What decides which compiled code runs: everything else is in the slot. */
-    record Shape(Kernel kernel, @Nullable VectorStore first, @Nullable VectorStore second) {}
+    record Shape(
+            Kernel kernel,
+            @Nullable VectorStore first,
+            @Nullable VectorStore second) {}
 
     Shape shape() {
         return new Shape(kernel, first, second);

@@ -19,7 +19,6 @@ final class CaptureCalls {
 
     private final TornadoOps ops;
     private final Recorder recorder;
-    private final Parameters parameters;
     private final DeviceTarget target;
     private final DeviceTensor q;
     private final DeviceCache kv;
@@ -46,7 +45,6 @@ final class CaptureCalls {
             AttentionTap tap) {
         this.ops = ops;
         this.recorder = recorder;
-        this.parameters = parameters;
         this.target = target;
         this.q = q;
         this.kv = kv;
@@ -161,8 +159,7 @@ final class CaptureCalls {
         deliver(Quantity.QUERY_LOGITS, products(q.offset(), queries, queries * dim, kv.headDim(), dim, true));
     }
 
-    private DeviceTensor products(
-            int a, int rows, int sampleStride, int headStride, int rowStride, boolean allHeads) {
+    private DeviceTensor products(int a, int rows, int sampleStride, int headStride, int rowStride, boolean allHeads) {
         DeviceTensor b = meanKeys();
         DeviceTensor y = take(kv.batch(), heads.length, rows, keyGroups());
         recorder.add(recorder.elements(
@@ -216,8 +213,7 @@ final class CaptureCalls {
         DeviceTensor perQuery = take(planes(), queries, keyGroups());
         forTiles((plane, first, rows, logits) -> {
             int to = perQuery.offset() + (plane * queries + first) * keyGroups();
-            recorder.add(recorder.elements(
-                    Kernel.GROUP_WEIGHTS, null, rows, logits.offset(), to, keys, keyGroups()));
+            recorder.add(recorder.elements(Kernel.GROUP_WEIGHTS, null, rows, logits.offset(), to, keys, keyGroups()));
             recorder.cut();
         });
         DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), keyGroups());

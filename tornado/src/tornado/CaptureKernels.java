@@ -64,7 +64,9 @@ final class CaptureKernels {
             int head = step.get(step.get(slot + 7) + i / (headDim * groups) % captured);
             int sample = i / (headDim * groups * captured);
             int key = group * groupTokens;
-            int page = step.get(slot + 10) + sample * step.get(slot + 11) + step.get(step.get(slot + 9) + key / pageTokens);
+            int page = step.get(slot + 10)
+                    + sample * step.get(slot + 11)
+                    + step.get(step.get(slot + 9) + key / pageTokens);
             int from = (page * heads + head) * tiles * headDim * 32 + channel * 32;
             int token = key % pageTokens;
             float total = 0f;

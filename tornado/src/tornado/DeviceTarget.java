@@ -75,7 +75,7 @@ final class DeviceTarget {
 
     /** Floats of the largest array. */
     int arrayFloats() {
-        return (int) Math.clamp(device.getMaxAllocMemory() / 4 - 16, 1 << 16, MAX_FLOATS);
+        return Math.clamp(device.getMaxAllocMemory() / 4 - 16, 1 << 16, MAX_FLOATS);
     }
 
     /** Checks that a program fits, before anything is allocated. */

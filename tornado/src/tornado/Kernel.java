@@ -44,12 +44,7 @@ enum Kernel {
     MEAN_ROWS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanRows, c, s, slot, a.act()));
 
     /** The arrays that a task may be bound to; it takes those it needs. */
-    record Arrays(
-            FloatArray act,
-            FloatArray params,
-            FloatArray input,
-            FloatArray output,
-            List<VectorFloat16> vectors) {
+    record Arrays(FloatArray act, FloatArray params, FloatArray input, FloatArray output, List<VectorFloat16> vectors) {
         VectorFloat16 first() {
             return vectors.get(0);
         }
@@ -65,6 +60,7 @@ enum Kernel {
         TaskGraph add(TaskGraph graph, String id, KernelContext context, IntArray step, Integer slot, Arrays arrays);
     }
 
+    @SuppressWarnings("ImmutableEnumChecker") // a method reference
     private final Binding binding;
 
     Kernel(Binding binding) {

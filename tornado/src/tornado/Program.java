@@ -215,7 +215,8 @@ final class Program implements AutoCloseable {
                     step.set(table++, value);
                 }
             }
-            WorkerGrid1D grid = grids.get("g" + graph + ".t" + i + "_" + call.kernel().taskName());
+            WorkerGrid1D grid =
+                    grids.get("g" + graph + ".t" + i + "_" + call.kernel().taskName());
             if (grid == null) {
                 throw new IllegalStateException("no grid for call " + i + " of graph " + graph);
             }

@@ -96,7 +96,6 @@ final class Recorder implements AutoCloseable {
         if (kind == null) {
             throw new IllegalStateException(linear.name() + " was not registered");
         }
-        long all = kind.stream().mapToLong(DeviceLinear::packedFloats).sum();
         long limit = target.arrayFloats();
         for (DeviceLinear member : kind) {
             if (member.packedFloats() > limit) {
@@ -107,12 +106,12 @@ final class Recorder implements AutoCloseable {
                         "");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
-            if (last == null || !last.hasRoom(Math.min(all, limit), limit) && !last.hasRoom(member.packedFloats(), limit)) {
+            if (last == null
+                    || !last.hasRoom(Math.min(all, limit), limit) && !last.hasRoom(member.packedFloats(), limit)) {
                 last = new WeightShard();
                 shards.add(last);
             }
             member.place(last);
-            all -= member.packedFloats();
         }
     }
 
@@ -152,7 +151,10 @@ final class Recorder implements AutoCloseable {
         }
         pending.add(current);
         current = new Segment();
-        if (pending.size() == 1 && program != null && program.knows(pending.getFirst().key()) && program.fits(sizes())) {
+        if (pending.size() == 1
+                && program != null
+                && program.knows(pending.getFirst().key())
+                && program.fits(sizes())) {
             runPending(program);
         }
     }

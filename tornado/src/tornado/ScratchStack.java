@@ -67,7 +67,10 @@ final class ScratchStack {
         long next = offset + (shape.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         if (next > Integer.MAX_VALUE) {
             throw WanException.mismatch(
-                    "scratch " + shape, "less than 2^31 activations at once", next, "fewer frames at once or a smaller video");
+                    "scratch " + shape,
+                    "less than 2^31 activations at once",
+                    next,
+                    "fewer frames at once or a smaller video");
         }
         top = (int) next;
         peak = Math.max(peak, top);

@@ -188,7 +188,13 @@ public final class TornadoOps implements Ops {
         int dim = Checks.rowLength(op, x);
         Checks.expect(op + " weight", weight, dim);
         Checks.expect(op + " bias", bias, dim);
-        return rows(op, Kernel.LAYER_NORM, x, eps, parameter(op, weight).offset(), parameter(op, bias).offset());
+        return rows(
+                op,
+                Kernel.LAYER_NORM,
+                x,
+                eps,
+                parameter(op, weight).offset(),
+                parameter(op, bias).offset());
     }
 
     @Override
@@ -247,8 +253,7 @@ public final class TornadoOps implements Ops {
         DeviceTensor added = activation(op, embedding);
         DeviceTensor y = scratch.take(Shape.of(embedding.shape().dim(0), rows, dim));
         begin(op);
-        elements(
-                Kernel.MODULATION, y.shape().intSize(), y.offset(), base.offset(), rows * dim, added.offset(), width);
+        elements(Kernel.MODULATION, y.shape().intSize(), y.offset(), base.offset(), rows * dim, added.offset(), width);
         return y;
     }
 
@@ -449,8 +454,7 @@ public final class TornadoOps implements Ops {
         int rows = shape.dim(3) / 2;
         int columns = shape.dim(4) / 2;
         DeviceTensor from = activation("patchify", latents);
-        DeviceTensor y = scratch.take(
-                Shape.of((long) shape.dim(0) * shape.dim(1) * rows * columns, 4L * shape.dim(2)));
+        DeviceTensor y = scratch.take(Shape.of((long) shape.dim(0) * shape.dim(1) * rows * columns, 4L * shape.dim(2)));
         begin("patchify");
         elements(Kernel.PATCHIFY, y.shape().intSize(), from.offset(), y.offset(), shape.dim(2), rows, columns);
         return y;
@@ -465,8 +469,8 @@ public final class TornadoOps implements Ops {
                     "unpatchify", "[batch * " + grid.tokens() + ", 4 channels]", patches.shape(), "");
         }
         DeviceTensor from = activation("unpatchify", patches);
-        DeviceTensor y = scratch.take(Shape.of(
-                count / grid.tokens(), grid.frames(), width / 4, 2L * grid.rows(), 2L * grid.columns()));
+        DeviceTensor y = scratch.take(
+                Shape.of(count / grid.tokens(), grid.frames(), width / 4, 2L * grid.rows(), 2L * grid.columns()));
         begin("unpatchify");
         elements(
                 Kernel.UNPATCHIFY,

@@ -90,8 +90,7 @@ final class Emulator {
     private static void runInTurn(Consumer<KernelContext> kernel, int group, int globalSize, int localSize) {
         for (int local = 0; local < localSize; local++) {
             Group alone = new Group(localSize, false);
-            kernel.accept(new KernelContext(
-                    group * localSize + local, group, local, globalSize, localSize, alone));
+            kernel.accept(new KernelContext(group * localSize + local, group, local, globalSize, localSize, alone));
         }
     }
 
@@ -101,8 +100,8 @@ final class Emulator {
         List<Throwable> failures = new ArrayList<>();
         List<Thread> threads = new ArrayList<>();
         for (int local = 0; local < localSize; local++) {
-            KernelContext item = new KernelContext(
-                    group * localSize + local, group, local, globalSize, localSize, shared);
+            KernelContext item =
+                    new KernelContext(group * localSize + local, group, local, globalSize, localSize, shared);
             items.add(item);
             threads.add(Thread.ofVirtual().start(() -> {
                 try {

@@ -33,7 +33,9 @@ public class TornadoExecutionPlan implements AutoCloseable {
 
     /** A device by its numbers. */
     public static TornadoDevice getDevice(int driverIndex, int deviceIndex) {
-        return TornadoRuntimeProvider.getTornadoRuntime().getBackend(driverIndex).getDevice(deviceIndex);
+        return TornadoRuntimeProvider.getTornadoRuntime()
+                .getBackend(driverIndex)
+                .getDevice(deviceIndex);
     }
 
     /** Selects one graph. */
@@ -65,7 +67,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
         for (Object array : graph.consumed) {
             Object there = shared.get(array);
             if (there == null) {
-                throw new TornadoRuntimeException("graph " + graph.name + " consumes what no graph has left on the device");
+                throw new TornadoRuntimeException(
+                        "graph " + graph.name + " consumes what no graph has left on the device");
             }
             device.put(array, there);
         }

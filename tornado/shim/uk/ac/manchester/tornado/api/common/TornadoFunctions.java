@@ -4,6 +4,13 @@ package uk.ac.manchester.tornado.api.common;
 public final class TornadoFunctions {
     private TornadoFunctions() {}
 
+    /** A kernel of 3 parameters. */
+    @FunctionalInterface
+    public interface Task3<T1, T2, T3> {
+        /** The kernel. */
+        void apply(T1 arg1, T2 arg2, T3 arg3);
+    }
+
     /** A kernel of 4 parameters. */
     @FunctionalInterface
     public interface Task4<T1, T2, T3, T4> {
@@ -30,19 +37,5 @@ public final class TornadoFunctions {
     public interface Task7<T1, T2, T3, T4, T5, T6, T7> {
         /** The kernel. */
         void apply(T1 arg1, T2 arg2, T3 arg3, T4 arg4, T5 arg5, T6 arg6, T7 arg7);
-    }
-
-    /** A kernel of 8 parameters. */
-    @FunctionalInterface
-    public interface Task8<T1, T2, T3, T4, T5, T6, T7, T8> {
-        /** The kernel. */
-        void apply(T1 arg1, T2 arg2, T3 arg3, T4 arg4, T5 arg5, T6 arg6, T7 arg7, T8 arg8);
-    }
-
-    /** A kernel of 9 parameters. */
-    @FunctionalInterface
-    public interface Task9<T1, T2, T3, T4, T5, T6, T7, T8, T9> {
-        /** The kernel. */
-        void apply(T1 arg1, T2 arg2, T3 arg3, T4 arg4, T5 arg5, T6 arg6, T7 arg7, T8 arg8, T9 arg9);
     }
 }

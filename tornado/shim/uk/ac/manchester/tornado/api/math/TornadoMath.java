@@ -12,6 +12,11 @@ public class TornadoMath {
         return Math.min(a, b);
     }
 
+    /** The smaller. */
+    public static int min(int a, int b) {
+        return Math.min(a, b);
+    }
+
     /** e to a power. */
     public static float exp(float value) {
         return (float) Math.exp(value);

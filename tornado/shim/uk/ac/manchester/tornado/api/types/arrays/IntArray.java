@@ -2,7 +2,6 @@ package uk.ac.manchester.tornado.api.types.arrays;
 
 import java.lang.foreign.MemorySegment;
 
-
 /** An array that kernels can use. The real one lies outside the heap. */
 public final class IntArray {
     private final int[] values;

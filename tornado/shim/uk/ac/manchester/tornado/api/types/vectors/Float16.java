@@ -5,7 +5,23 @@ public final class Float16 {
     private final float[] lanes;
 
     /** These. */
-    public Float16(float s0, float s1, float s2, float s3, float s4, float s5, float s6, float s7, float s8, float s9, float s10, float s11, float s12, float s13, float s14, float s15) {
+    public Float16(
+            float s0,
+            float s1,
+            float s2,
+            float s3,
+            float s4,
+            float s5,
+            float s6,
+            float s7,
+            float s8,
+            float s9,
+            float s10,
+            float s11,
+            float s12,
+            float s13,
+            float s14,
+            float s15) {
         this(new float[] {s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15});
     }
 
