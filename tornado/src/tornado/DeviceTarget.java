@@ -23,7 +23,7 @@ final class DeviceTarget {
     /**
      * Bytes that a program needs on the device, and once more on the host.
      *
-     * @param rest activations, small parameters, transfers
+     * @param restBytes activations, small parameters, transfers
      */
     record Needs(long weightBytes, long cacheBytes, long restBytes) {
         long bytes() {

@@ -106,8 +106,7 @@ final class Recorder implements AutoCloseable {
                         "");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
-            if (last == null
-                    || !last.hasRoom(Math.min(all, limit), limit) && !last.hasRoom(member.packedFloats(), limit)) {
+            if (last == null || !last.hasRoom(member.packedFloats(), limit)) {
                 last = new WeightShard();
                 shards.add(last);
             }
