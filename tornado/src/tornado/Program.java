@@ -251,9 +251,13 @@ final class Program implements AutoCloseable {
 
     @Override
     public void close() {
-        for (int graph = 0; graph < graphs.size() + 2; graph++) {
-            TornadoExecutionPlan _ = plan.withGraph(graph).freeDeviceMemory();
+        for (int graph : compiled) {
+            if (graph != INIT && graph != PULL) {
+                TornadoExecutionPlan _ = plan.withGraph(graph).freeDeviceMemory();
+            }
         }
+        // Freeing graph 1 would free the shared arrays a second time; close() frees the selected graph only.
+        TornadoExecutionPlan _ = plan.withGraph(INIT);
         try {
             plan.close();
         } catch (TornadoExecutionPlanException e) {

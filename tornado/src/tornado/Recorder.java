@@ -193,8 +193,8 @@ final class Recorder implements AutoCloseable {
             if (before != null) {
                 all.addAll(before.keys());
                 kept = before.pull();
+                program = null; // whatever happens now, it must not be used again
                 before.close();
-                program = null;
             }
             all.addAll(keys);
             target.plan(needs(sizes, all));
