@@ -40,11 +40,11 @@ final class Program implements AutoCloseable {
      * Sizes of the arrays that are not vector stores.
      *
      * @param act floats of activations
-     * @param params the small parameters
+     * @param params how many small parameters
      * @param input floats that go up with one segment
      * @param output floats that come down with one segment
      */
-    record Sizes(int act, float[] params, int input, int output) {}
+    record Sizes(int act, int params, int input, int output) {}
 
     private final KernelContext context = new KernelContext();
     private final IntArray step = new IntArray(Segment.MAX_CALLS * Call.SLOT + TABLE_INTS);
@@ -63,11 +63,13 @@ final class Program implements AutoCloseable {
     /**
      * Records all graphs and puts the shared arrays on the device.
      *
+     * @param parameters all small parameters
      * @param kept activations of the program before this one, if any
      */
     Program(
             TornadoDevice device,
             Sizes sizes,
+            float[] parameters,
             Collection<Segment.Key> keys,
             @Nullable MemorySegment kept,
             Counters counters) {
@@ -77,8 +79,8 @@ final class Program implements AutoCloseable {
         if (kept != null) {
             act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
         }
-        params = new FloatArray(sizes.params().length);
-        MemorySegment.copy(sizes.params(), 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, sizes.params().length);
+        params = new FloatArray(parameters.length);
+        MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
         input = new FloatArray(Math.max(1, sizes.input()));
         output = new FloatArray(Math.max(1, sizes.output()));
         for (Segment.Key key : keys) {
@@ -186,7 +188,7 @@ final class Program implements AutoCloseable {
     /** Whether everything a segment needs is as large here as it has to be by now. */
     boolean fits(Sizes sizes) {
         return sizes.act() <= act.getSize()
-                && sizes.params().length <= params.getSize()
+                && sizes.params() <= params.getSize()
                 && sizes.input() <= input.getSize()
                 && sizes.output() <= output.getSize()
                 && stores.stream().noneMatch(VectorStore::changed);

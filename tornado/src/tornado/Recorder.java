@@ -198,7 +198,7 @@ final class Recorder implements AutoCloseable {
             }
             all.addAll(keys);
             target.plan(needs(sizes, all));
-            Program fresh = new Program(target.device(), sizes, all, kept, counters);
+            Program fresh = new Program(target.device(), sizes, parameters.values(), all, kept, counters);
             program = fresh;
             return fresh;
         } catch (TornadoRuntimeException e) {
@@ -207,7 +207,7 @@ final class Recorder implements AutoCloseable {
     }
 
     private Program.Sizes sizes() {
-        return new Program.Sizes(Math.max(16, scratch.peak()), parameters.values(), inputFloats, outputFloats);
+        return new Program.Sizes(Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats);
     }
 
     private DeviceTarget.Needs needs(Program.Sizes sizes, Collection<Segment.Key> keys) {
@@ -231,7 +231,7 @@ final class Recorder implements AutoCloseable {
                 weights += store.bytes();
             }
         }
-        long rest = 4L * (sizes.act() + (long) sizes.params().length + sizes.input() + sizes.output());
+        long rest = 4L * (sizes.act() + (long) sizes.params() + sizes.input() + sizes.output());
         return new DeviceTarget.Needs(weights, pages, rest);
     }
 

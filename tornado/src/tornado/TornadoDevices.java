@@ -104,7 +104,8 @@ public final class TornadoDevices {
                     + (all.isEmpty()
                             ? "a device, and TornadoVM finds none; install an OpenCL or CUDA driver"
                             : "tornado or one of "
-                                    + String.join(", ", all.stream().map(Info::option).toList()))
+                                    + String.join(
+                                            ", ", all.stream().map(Info::option).toList()))
                     + "; wan-attn devices lists them");
         }
         String[] numbers = all.get(index).option().split(":", -1);

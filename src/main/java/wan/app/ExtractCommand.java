@@ -19,7 +19,6 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
 import wan.model.WanModel;
@@ -78,6 +77,9 @@ final class ExtractCommand implements Callable<Integer> {
 
     @Mixin
     private CaptureOptions captureOptions = new CaptureOptions();
+
+    @Mixin
+    private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Option(
             names = {"--output", "--output_path", "-o"},
@@ -228,7 +230,7 @@ final class ExtractCommand implements Callable<Integer> {
             plannedTensors += job.capture().items(pass, job.geometry()).size();
         }
         try (Cancellation cancellation = new Cancellation();
-                Ops ops = profile ? new Profile(new JvmOps(options)) : new JvmOps(options);
+                Ops ops = profile ? new Profile(deviceOptions.open(options)) : deviceOptions.open(options);
                 ResultOutput file = ResultOutput.open(
                         target, job.capture(), plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
                 LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {

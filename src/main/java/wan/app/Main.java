@@ -36,6 +36,8 @@ import picocli.CommandLine.Spec;
             AnalyzeCommand.class,
             PlotCommand.class,
             ReportCommand.class,
+            DevicesCommand.class,
+            SelftestCommand.class,
         },
         footer = {
             "",

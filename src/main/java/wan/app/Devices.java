@@ -1,0 +1,99 @@
+package wan.app;
+
+import java.util.List;
+import tornado.TornadoDevices;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.op.Ops;
+import wan.op.UsageException;
+import wan.op.WanException;
+
+/** Chooses what computes. The only class that knows of TornadoVM, which may be missing at run time. */
+final class Devices {
+    static final String JVM = "jvm";
+    static final String TORNADO = "tornado";
+    static final String AUTO = "auto";
+
+    private static final String HOW_TO =
+            "install a TornadoVM SDK (5.2.0 or newer for JDK 25), set TORNADOVM_HOME to its folder,"
+                    + " and start wan-attn with java -jar; tornado/README.md has the steps";
+
+    private Devices() {}
+
+    /** What TornadoVM finds, or why it finds nothing. */
+    record Found(List<TornadoDevices.Info> devices, String problem) {}
+
+    /** Asks TornadoVM for its devices; never throws because it is not there. */
+    static Found tornado() {
+        try {
+            List<TornadoDevices.Info> devices = TornadoDevices.list();
+            return new Found(
+                    devices,
+                    devices.isEmpty() ? "TornadoVM finds no OpenCL or CUDA device: is a driver installed?" : "");
+        } catch (LinkageError e) {
+            String home = System.getenv("TORNADOVM_HOME");
+            return new Found(
+                    List.of(),
+                    home == null || home.isBlank()
+                            ? "TornadoVM is not there: TORNADOVM_HOME is not set"
+                            : "TornadoVM of TORNADOVM_HOME=" + home + " did not load: " + e);
+        } catch (RuntimeException e) {
+            return new Found(List.of(), "TornadoVM failed: " + e);
+        }
+    }
+
+    /**
+     * Opens the backend that an option names, and checks a device against the oracle before it is used.
+     *
+     * @param option {@code jvm}, {@code tornado}, {@code tornado:DRIVER:DEVICE} or {@code auto}
+     * @param memoryBytes for a device; 0 for all it has
+     * @throws UsageException if the option names nothing
+     * @throws WanException if it names what is not there, or what computes wrongly
+     */
+    static Ops open(String option, JvmOptions jvm, long memoryBytes) {
+        if (option.equals(JVM)) {
+            return new JvmOps(jvm);
+        }
+        if (option.equals(AUTO)) {
+            String chosen = tornado().devices().stream()
+                    .filter(device -> device.type().contains("gpu"))
+                    .map(TornadoDevices.Info::option)
+                    .findFirst()
+                    .orElse(JVM);
+            return open(chosen, jvm, memoryBytes);
+        }
+        Ops ops = openUnchecked(option, "", memoryBytes);
+        try {
+            List<SelfTest.Result> wrong = SelfTest.quick(ops);
+            if (!wrong.isEmpty()) {
+                throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong.getFirst()
+                        + "; wan-attn selftest --device " + option + " shows all; use --device jvm");
+            }
+        } catch (RuntimeException e) {
+            ops.close();
+            throw e;
+        }
+        return ops;
+    }
+
+    /**
+     * Opens a TornadoVM device as it is.
+     *
+     * @param kernels {@code vector}, {@code shared}, or empty for what suits the device
+     */
+    static Ops openUnchecked(String option, String kernels, long memoryBytes) {
+        if (!option.equals(TORNADO) && !option.startsWith(TORNADO + ":")) {
+            throw new UsageException(
+                    "--device: expected jvm, tornado, tornado:DRIVER:DEVICE or auto, got '" + option + "'");
+        }
+        try {
+            return TornadoDevices.open(option, kernels, memoryBytes);
+        } catch (LinkageError e) {
+            throw new WanException("--device " + option + ": " + tornado().problem() + "; " + HOW_TO, e);
+        }
+    }
+
+    static String howToInstall() {
+        return HOW_TO;
+    }
+}

@@ -1,0 +1,37 @@
+package wan.app;
+
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import tornado.TornadoDevices;
+
+/** {@code wan-attn devices}: what can compute here, and why something cannot. */
+@Command(
+        name = "devices",
+        description = "Lists what can compute here, as --device takes it, and says why something is not there.")
+final class DevicesCommand implements Callable<Integer> {
+    @Override
+    public Integer call() {
+        System.out.printf(
+                "%-14s Java %s, %d threads, %s of heap%n",
+                Devices.JVM,
+                Runtime.version().feature(),
+                Runtime.getRuntime().availableProcessors(),
+                MemoryCheck.bytes(Runtime.getRuntime().maxMemory()));
+        Devices.Found found = Devices.tornado();
+        for (TornadoDevices.Info device : found.devices()) {
+            System.out.printf(
+                    "%-14s %s %s, %s, %s of memory, arrays up to %s%n",
+                    device.option(),
+                    device.driver(),
+                    device.type(),
+                    device.name(),
+                    MemoryCheck.bytes(device.memoryBytes()),
+                    MemoryCheck.bytes(device.largestArrayBytes()));
+        }
+        if (!found.problem().isEmpty()) {
+            System.out.printf("%-14s %s%n", Devices.TORNADO, found.problem());
+            System.out.printf("%-14s %s%n", "", Devices.howToInstall());
+        }
+        return 0;
+    }
+}

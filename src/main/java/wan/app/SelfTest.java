@@ -1,0 +1,137 @@
+package wan.app;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.op.Ops;
+import wan.op.Scope;
+
+/**
+ * Every operation of a backend against the scalar kernels, and its speed: test and perf modes as in ggml's {@code test-backend-ops}.
+ */
+public final class SelfTest {
+    /** Float32 kernels stay well below; a wrong index, a lost transfer or half precision does not. */
+    private static final double LIMIT = 2e-5;
+
+    private static final long MEASURE_NANOS = 1_000_000_000;
+
+    /**
+     * One operation at one size.
+     *
+     * @param error largest difference over the root mean square of what was expected
+     */
+    public record Result(String op, String size, double error) {
+        /** Whether it is as near as float32 should be. */
+        public boolean passed() {
+            return error <= LIMIT;
+        }
+
+        @Override
+        public String toString() {
+            return String.format(
+                    Locale.ROOT, "%-22s %-34s %10.1e %10.0e %s", op, size, error, LIMIT, passed() ? "ok" : "WRONG");
+        }
+    }
+
+    private SelfTest() {}
+
+    /** One small case of every operation; returns those that are wrong. */
+    static List<Result> quick(Ops ops) {
+        List<Result> wrong = new ArrayList<>();
+        try (Ops oracle = oracle()) {
+            for (SelfTestCases.Case one : SelfTestCases.quick()) {
+                Result result = compare(ops, oracle, one);
+                if (!result.passed()) {
+                    wrong.add(result);
+                }
+            }
+        }
+        return wrong;
+    }
+
+    /**
+     * All cases.
+     *
+     * @param filter part of an operation's name
+     * @param each called after each case
+     */
+    public static List<Result> run(Ops ops, String filter, Consumer<Result> each) {
+        List<Result> results = new ArrayList<>();
+        try (Ops oracle = oracle()) {
+            for (SelfTestCases.Case one : SelfTestCases.odd()) {
+                if (one.op().contains(filter)) {
+                    Result result = compare(ops, oracle, one);
+                    results.add(result);
+                    each.accept(result);
+                }
+            }
+        }
+        return results;
+    }
+
+    private static Ops oracle() {
+        return new JvmOps(new JvmOptions(Runtime.getRuntime().availableProcessors(), JvmOptions.Kind.SCALAR));
+    }
+
+    private static Result compare(Ops ops, Ops oracle, SelfTestCases.Case one) {
+        return new Result(one.op(), one.size(), error(results(ops, one), results(oracle, one)));
+    }
+
+    private static float[] results(Ops ops, SelfTestCases.Case one) {
+        try (Scope _ = ops.scope()) {
+            Supplier<SelfTestCases.Output> body = one.body().prepare(ops);
+            return body.get().values();
+        }
+    }
+
+    private static double error(float[] actual, float[] expected) {
+        if (actual.length != expected.length) {
+            return Double.POSITIVE_INFINITY;
+        }
+        double squares = 0;
+        double worst = 0;
+        for (int i = 0; i < expected.length; i++) {
+            squares += (double) expected[i] * expected[i];
+            double difference = Math.abs((double) actual[i] - expected[i]);
+            worst = difference <= worst ? worst : difference; // NaN stays
+        }
+        return worst / Math.sqrt(squares / Math.max(1, expected.length));
+    }
+
+    /** Measures the cases at the model's sizes and hands over a line for each. */
+    static void measure(Ops ops, String filter, Consumer<String> each) {
+        for (SelfTestCases.Case one : SelfTestCases.large()) {
+            if (one.op().contains(filter)) {
+                each.accept(measure(ops, one));
+            }
+        }
+    }
+
+    private static String measure(Ops ops, SelfTestCases.Case one) {
+        try (Scope _ = ops.scope()) {
+            Supplier<SelfTestCases.Output> body = one.body().prepare(ops);
+            double best = Double.MAX_VALUE;
+            long start = System.nanoTime();
+            for (int round = 0; round < 4 || System.nanoTime() - start < MEASURE_NANOS; round++) {
+                long from = System.nanoTime();
+                try (Scope _ = ops.scope()) {
+                    SelfTestCases.Output output = body.get();
+                    output.finish();
+                }
+                best = Math.min(best, (System.nanoTime() - from) * 1e-9);
+            }
+            return String.format(
+                    Locale.ROOT,
+                    "%-22s %-34s %10.3f %7.1f %s",
+                    one.op(),
+                    one.size(),
+                    best * 1e3,
+                    one.work() / best * 1e-9,
+                    one.unit());
+        }
+    }
+}
