@@ -36,7 +36,7 @@ final class LinearKernels {
     /** Items of a group of {@link #linearShared}. */
     static final int SHARED_ITEMS = 256;
 
-    private static final float SQRT_2_OVER_PI = 0.7978845608028654f;
+    private static final float SQRT_2_OVER_PI = 0.7978846f;
 
     private LinearKernels() {}
 

@@ -168,7 +168,12 @@ final class Recorder implements AutoCloseable {
         Set<Segment.Key> keys = new LinkedHashSet<>();
         pending.forEach(segment -> keys.add(segment.key()));
         if (present == null || !present.keys().containsAll(keys) || !present.fits(sizes())) {
-            present = record(present, keys);
+            try {
+                present = record(present, keys);
+            } catch (RuntimeException e) {
+                pending.clear(); // closing the scopes must not try again
+                throw e;
+            }
         }
         runPending(present);
     }
@@ -186,8 +191,8 @@ final class Recorder implements AutoCloseable {
     private Program record(@Nullable Program before, Set<Segment.Key> keys) {
         Set<Segment.Key> all = new LinkedHashSet<>();
         Program.Sizes sizes = sizes();
-        int act = Math.min(DeviceTarget.MAX_FLOATS, Math.multiplyExact(sizes.act(), framesToCome));
-        sizes = new Program.Sizes(act, sizes.params(), sizes.input(), sizes.output());
+        sizes = new Program.Sizes(
+                roomFor(sizes.act()), sizes.params(), roomFor(sizes.input()), roomFor(sizes.output()));
         MemorySegment kept = null;
         try {
             if (before != null) {
@@ -204,6 +209,10 @@ final class Recorder implements AutoCloseable {
         } catch (TornadoRuntimeException e) {
             throw target.failure(e);
         }
+    }
+
+    private int roomFor(int floats) {
+        return (int) Math.min(DeviceTarget.MAX_FLOATS, (long) floats * framesToCome);
     }
 
     private Program.Sizes sizes() {

@@ -1,5 +1,6 @@
 package tornado;
 
+import java.util.function.Consumer;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -12,19 +13,19 @@ final class ScratchStack {
     final class Level implements Scope {
         private final int start;
         private final Level parent;
-        private final Runnable whenOutermostCloses;
+        private final Consumer<Boolean> whenClosed;
         private boolean closed;
 
-        private Level(int start, Level parent, Runnable whenOutermostCloses) {
+        private Level(int start, Level parent, Consumer<Boolean> whenClosed) {
             this.start = start;
             this.parent = parent;
-            this.whenOutermostCloses = whenOutermostCloses;
+            this.whenClosed = whenClosed;
         }
 
         private Level() {
             this.start = 0;
             this.parent = this;
-            this.whenOutermostCloses = () -> {};
+            this.whenClosed = outermost -> {};
         }
 
         boolean closed() {
@@ -42,9 +43,7 @@ final class ScratchStack {
             closed = true;
             top = start;
             innermost = parent;
-            if (parent == root) {
-                whenOutermostCloses.run();
-            }
+            whenClosed.accept(parent == root);
         }
     }
 
@@ -57,8 +56,13 @@ final class ScratchStack {
         return root;
     }
 
-    Scope open(Runnable whenOutermostCloses) {
-        innermost = new Level(top, innermost, whenOutermostCloses);
+    /**
+     * Opens a scope.
+     *
+     * @param whenClosed called when it has been closed, with whether it was the outermost
+     */
+    Scope open(Consumer<Boolean> whenClosed) {
+        innermost = new Level(top, innermost, whenClosed);
         return innermost;
     }
 

@@ -49,7 +49,15 @@ public final class TornadoOps implements Ops {
 
     @Override
     public Scope scope() {
-        return scratch.open(recorder::drain);
+        // The model opens one for each layer: where its graphs begin and end.
+        recorder.cut();
+        return scratch.open(outermost -> {
+            if (outermost) {
+                recorder.drain();
+            } else {
+                recorder.cut();
+            }
+        });
     }
 
     @Override

@@ -41,50 +41,49 @@ public final class SelfTest {
 
     /** One small case of every operation; returns those that are wrong. */
     static List<Result> quick(Ops ops) {
-        List<Result> wrong = new ArrayList<>();
-        try (Ops oracle = oracle()) {
-            for (SelfTestCases.Case one : SelfTestCases.quick()) {
-                Result result = compare(ops, oracle, one);
-                if (!result.passed()) {
-                    wrong.add(result);
-                }
-            }
-        }
-        return wrong;
+        return compare(ops, SelfTestCases.quick()).stream()
+                .filter(result -> !result.passed())
+                .toList();
     }
 
     /**
      * All cases.
      *
      * @param filter part of an operation's name
-     * @param each called after each case
      */
-    public static List<Result> run(Ops ops, String filter, Consumer<Result> each) {
-        List<Result> results = new ArrayList<>();
-        try (Ops oracle = oracle()) {
-            for (SelfTestCases.Case one : SelfTestCases.odd()) {
-                if (one.op().contains(filter)) {
-                    Result result = compare(ops, oracle, one);
-                    results.add(result);
-                    each.accept(result);
-                }
-            }
-        }
-        return results;
+    public static List<Result> run(Ops ops, String filter) {
+        return compare(
+                ops,
+                SelfTestCases.odd().stream()
+                        .filter(one -> one.op().contains(filter))
+                        .toList());
     }
 
     private static Ops oracle() {
         return new JvmOps(new JvmOptions(Runtime.getRuntime().availableProcessors(), JvmOptions.Kind.SCALAR));
     }
 
-    private static Result compare(Ops ops, Ops oracle, SelfTestCases.Case one) {
-        return new Result(one.op(), one.size(), error(results(ops, one), results(oracle, one)));
+    private static List<Result> compare(Ops ops, List<SelfTestCases.Case> cases) {
+        List<float[]> actual = results(ops, cases);
+        List<Result> results = new ArrayList<>();
+        try (Ops oracle = oracle()) {
+            List<float[]> expected = results(oracle, cases);
+            for (int i = 0; i < cases.size(); i++) {
+                SelfTestCases.Case one = cases.get(i);
+                results.add(new Result(one.op(), one.size(), error(actual.get(i), expected.get(i))));
+            }
+        }
+        return results;
     }
 
-    private static float[] results(Ops ops, SelfTestCases.Case one) {
+    /** Calls all operations before it reads a result: a backend that records then records once. */
+    private static List<float[]> results(Ops ops, List<SelfTestCases.Case> cases) {
         try (Scope _ = ops.scope()) {
-            Supplier<SelfTestCases.Output> body = one.body().prepare(ops);
-            return body.get().values();
+            List<SelfTestCases.Output> outputs = new ArrayList<>();
+            for (SelfTestCases.Case one : cases) {
+                outputs.add(one.body().prepare(ops).get());
+            }
+            return outputs.stream().map(SelfTestCases.Output::values).toList();
         }
     }
 
@@ -102,11 +101,17 @@ public final class SelfTest {
         return worst / Math.sqrt(squares / Math.max(1, expected.length));
     }
 
-    /** Measures the cases at the model's sizes and hands over a line for each. */
-    static void measure(Ops ops, String filter, Consumer<String> each) {
+    /**
+     * Measures the cases at the model's sizes and hands over a line for each.
+     *
+     * @param open a backend for each case, so that none stands in the way of the next
+     */
+    static void measure(Supplier<Ops> open, String filter, Consumer<String> each) {
         for (SelfTestCases.Case one : SelfTestCases.large()) {
             if (one.op().contains(filter)) {
-                each.accept(measure(ops, one));
+                try (Ops ops = open.get()) {
+                    each.accept(measure(ops, one));
+                }
             }
         }
     }

@@ -62,16 +62,20 @@ final class SelfTestCases {
     /** One small size of each. */
     static List<Case> quick() {
         List<Case> cases = new ArrayList<>();
+        elements(cases, 1, new Grid(2, 2, 3), 2, 12);
         linears(cases, 13, 24, 40, 1);
         rows(cases, 6, 24, 2);
         attentions(cases, 1, 2, 7, 3, 24, 2);
-        elements(cases, 1, new Grid(2, 2, 3), 2, 12);
         return cases;
     }
 
     /** Sizes that no tile divides. */
     static List<Case> odd() {
         List<Case> cases = new ArrayList<>();
+        // First: these read in between, which makes a backend that records do so with what it has.
+        elements(cases, 1, new Grid(1, 1, 1), 1, 2);
+        elements(cases, 2, new Grid(3, 2, 3), 2, 24);
+        elements(cases, 1, new Grid(2, 5, 7), 3, 128);
         int[][] linears = {{1, 7, 5, 1}, {12, 48, 33, 2}, {67, 96, 160, 1}, {130, 65, 97, 2}, {6, 33, 32, 3}};
         for (int[] size : linears) {
             linears(cases, size[0], size[1], size[2], size[3]);
@@ -86,9 +90,6 @@ final class SelfTestCases {
         for (int[] a : attentions) {
             attentions(cases, a[0], a[1], a[2], a[3], a[4], a[5]);
         }
-        elements(cases, 1, new Grid(1, 1, 1), 1, 2);
-        elements(cases, 2, new Grid(3, 2, 3), 2, 24);
-        elements(cases, 1, new Grid(2, 5, 7), 3, 128);
         return cases;
     }
 
@@ -181,7 +182,7 @@ final class SelfTestCases {
         double flops = 4.0 * batch * heads * queries * pages * pageTokens * headDim;
         cases.add(new Case(op, size, flops, "GFLOP/s", ops -> {
             Inputs inputs = new Inputs(ops, op + size);
-            Tensor q = inputs.tensor(batch * queries, heads * headDim);
+            Tensor q = inputs.tensor((long) batch * queries, (long) heads * headDim);
             KvTensor cache = ops.kvCache(batch, pages + 2, pageTokens, heads, headDim);
             int[] used = new int[pages];
             for (int i = 0; i < pages; i++) {
@@ -191,8 +192,8 @@ final class SelfTestCases {
             dyn.set(used);
             ops.append(
                     cache,
-                    inputs.tensor(batch * pages * pageTokens, heads * headDim),
-                    inputs.tensor(batch * pages * pageTokens, heads * headDim),
+                    inputs.tensor((long) batch * pages * pageTokens, (long) heads * headDim),
+                    inputs.tensor((long) batch * pages * pageTokens, (long) heads * headDim),
                     dyn);
             return () -> {
                 Collector tap = new Collector(wanted, heads > 2 ? new int[] {0, 2} : new int[] {heads - 1});
@@ -209,7 +210,7 @@ final class SelfTestCases {
         double bytes = 8.0 * batch * grid.tokens() * heads * headDim;
         cases.add(new Case("rope", size, bytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
-            Tensor x = inputs.tensor(batch * grid.tokens(), heads * headDim);
+            Tensor x = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
             Dyn start = new Dyn("start", 1);
             start.set(5);
             return () -> {
@@ -220,8 +221,8 @@ final class SelfTestCases {
         cases.add(new Case("append and read", size, bytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
             KvTensor cache = ops.kvCache(batch, grid.frames() + 1, grid.frameSeqLen(), heads, headDim);
-            Tensor k = inputs.tensor(batch * grid.tokens(), heads * headDim);
-            Tensor v = inputs.tensor(batch * grid.tokens(), heads * headDim);
+            Tensor k = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
+            Tensor v = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
             Dyn pages = new Dyn("pages", grid.frames());
             int[] used = new int[grid.frames()];
             for (int i = 0; i < used.length; i++) {
@@ -239,12 +240,12 @@ final class SelfTestCases {
         double latentBytes = 8.0 * batch * grid.tokens() * 64;
         cases.add(new Case("patchify", size, latentBytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
-            Tensor x = inputs.tensor(batch, grid.frames(), 16, 2 * grid.rows(), 2 * grid.columns());
+            Tensor x = inputs.tensor(batch, grid.frames(), 16, 2L * grid.rows(), 2L * grid.columns());
             return () -> inputs.output(ops.patchify(x));
         }));
         cases.add(new Case("unpatchify", size, latentBytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
-            Tensor x = inputs.tensor(batch * grid.tokens(), 64);
+            Tensor x = inputs.tensor((long) batch * grid.tokens(), 64);
             return () -> inputs.output(ops.unpatchify(x, grid));
         }));
     }

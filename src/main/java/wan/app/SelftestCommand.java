@@ -33,15 +33,15 @@ final class SelftestCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (perf) {
+            System.out.printf("%-22s %-34s %10s %15s%n", "op", "size", "ms", "rate");
+            SelfTest.measure(this::open, op, line -> System.out.println(line));
+            return 0;
+        }
         try (Ops ops = open()) {
-            if (perf) {
-                System.out.printf("%-22s %-34s %10s %12s%n", "op", "size", "ms", "rate");
-                SelfTest.measure(ops, op, line -> System.out.println(line));
-                System.out.println(ops);
-                return 0;
-            }
+            List<SelfTest.Result> results = SelfTest.run(ops, op);
             System.out.printf("%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
-            List<SelfTest.Result> results = SelfTest.run(ops, op, result -> System.out.println(result));
+            results.forEach(result -> System.out.println(result));
             long wrong = results.stream().filter(result -> !result.passed()).count();
             System.out.printf(
                     Locale.ROOT, "%s: %d of %d passed%n", ops.backend(), results.size() - wrong, results.size());

@@ -1,0 +1,201 @@
+package tornado;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import wan.Goldens;
+import wan.app.Replay;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.model.WanModel;
+import wan.op.AttentionTap;
+import wan.op.Dyn;
+import wan.op.HostTensor;
+import wan.op.KvTensor;
+import wan.op.Ops;
+import wan.op.Quantity;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.TracingOps;
+import wan.op.WanException;
+import wan.sampling.CausalSampler;
+import wan.sampling.FlowMatchScheduler;
+import wan.sampling.RunListener;
+import wan.sampling.RunPlan;
+import wan.session.Pass;
+import wan.session.Session;
+
+/** What is recorded, when, and what capturing adds to it. */
+class TornadoRecordingTest {
+    private static TornadoOps tornado() {
+        return TornadoDevices.open("tornado", 0);
+    }
+
+    /** Runs a rollout of the reference. */
+    private static void rollOut(String name, Ops ops, Runnable afterEachPass) {
+        try (Goldens golden = Goldens.open(name);
+                Replay replay = Replay.open(Goldens.path(name));
+                Goldens parameters =
+                        Goldens.open("model-" + golden.config().get("model").asString())) {
+            WanModel model = new WanModel(
+                    Goldens.modelConfig(golden.config().get("model_config")), parameters.weights(), ops);
+            FlowMatchScheduler scheduler =
+                    new FlowMatchScheduler(replay.settings().shift());
+            RunPlan plan =
+                    RunPlan.of(replay.settings(), scheduler, model.config().numLayers());
+            CausalSampler sampler = new CausalSampler(plan, scheduler, replay, replay.initialLatent());
+            try (Session session = sampler.open(model, replay.promptEmbeds())) {
+                HostTensor _ = sampler.run(session, new RunListener() {
+                    @Override
+                    public wan.op.PassObserver passStarted(Pass pass) {
+                        return wan.op.PassObserver.NONE;
+                    }
+
+                    @Override
+                    public void passDone(
+                            Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+                        afterEachPass.run();
+                    }
+                });
+            }
+        }
+    }
+
+    @Test
+    void trace_isTheSame_eagerAndRecorded() {
+        List<List<String>> traces = new ArrayList<>();
+        for (Ops backend : List.of(new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO)), tornado())) {
+            try (TracingOps ops = new TracingOps(backend)) {
+                rollOut("rollout-d2", ops, () -> {});
+                traces.add(List.copyOf(ops.trace()));
+            }
+        }
+        assertThat(traces.get(0)).isNotEmpty().isEqualTo(traces.get(1));
+    }
+
+    @Test
+    void passes_compileNothing_afterTheFirstOfEachKind() {
+        try (TornadoOps ops = tornado()) {
+            List<Integer> compiled = new ArrayList<>();
+            List<Integer> programs = new ArrayList<>();
+            rollOut("rollout-a", ops, () -> {
+                compiled.add(ops.counters().compiledGraphs());
+                programs.add(ops.counters().programs());
+            });
+            // [1,3,3] frames, four steps and a context pass each: one recording serves all of them.
+            assertThat(compiled).hasSize(15);
+            assertThat(compiled.subList(1, 15)).containsOnly(compiled.getFirst());
+            assertThat(programs).containsOnly(2); // one for the text, one with the model
+    
+        }
+    }
+
+    /** One attention with or without a tap; what it has executed and recorded, and its result. */
+    private record Attention(long executions, int graphs, float[] result) {
+        static Attention of(AttentionTap tap) {
+            try (TornadoOps ops = tornado();
+                    Scope _ = ops.scope()) {
+                Tensor q = ops.scratch(Shape.of(6, 8));
+                ops.write(q, random(48));
+                Dyn page = new Dyn("page", 1);
+                page.set(0);
+                KvTensor cache = ops.kvCache(1, 1, 6, 2, 4);
+                ops.append(cache, q, q, page);
+                Tensor y = ops.attention(q, cache, page, 6, 6, tap);
+                float[] result = ops.read(y);
+                return new Attention(ops.counters().executions(), ops.counters().graphs(), result);
+            }
+        }
+    }
+
+    private static float[] random(int count) {
+        java.util.Random random = new java.util.Random(1);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    private static AttentionTap tap(Set<Quantity> wanted, List<Quantity> seen) {
+        return new AttentionTap() {
+            @Override
+            public Set<Quantity> wanted() {
+                return wanted;
+            }
+
+            @Override
+            public int[] heads() {
+                return new int[] {0, 1};
+            }
+
+            @Override
+            public void accept(Quantity quantity, Shape shape, float[] values) {
+                seen.add(quantity);
+            }
+
+            @Override
+            public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+                seen.add(Quantity.TOKEN_LOGITS);
+            }
+        };
+    }
+
+    @Test
+    void capture_addsExactlyItsGraphs_andChangesNoBit() {
+        Attention off = Attention.of(AttentionTap.NONE);
+        List<Quantity> seen = new ArrayList<>();
+        Attention nothing = Attention.of(tap(Set.of(), seen));
+        Attention one = Attention.of(tap(Set.of(Quantity.FRAME_LOGITS), seen));
+        Attention two = Attention.of(tap(Set.of(Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS), seen));
+        assertThat(nothing.graphs()).isEqualTo(off.graphs());
+        assertThat(nothing.executions()).isEqualTo(off.executions());
+        assertThat(one.graphs()).isEqualTo(off.graphs() + 1);
+        assertThat(one.executions()).isEqualTo(off.executions() + 1);
+        assertThat(two.graphs()).isEqualTo(off.graphs() + 2);
+        assertThat(two.executions()).isEqualTo(off.executions() + 2);
+        assertThat(seen).containsExactly(Quantity.FRAME_LOGITS, Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS);
+        assertThat(one.result()).containsExactly(off.result());
+        assertThat(two.result()).containsExactly(off.result());
+    }
+
+    @Test
+    void open_refuses_aDeviceThatIsNotThere() {
+        assertThatThrownBy(() -> TornadoDevices.open("tornado:7:0", 0))
+                .isInstanceOf(WanException.class)
+                .hasMessageContaining("--device tornado:7:0: expected tornado or one of tornado:0:0");
+    }
+
+    @Test
+    void recording_isRefused_beforeItAllocatesMoreThanThereIs() {
+        try (TornadoOps ops = TornadoDevices.open("tornado", 1 << 20);
+                Scope _ = ops.scope()) {
+            Tensor x = ops.scratch(Shape.of(1024, 1024));
+            assertThatThrownBy(() -> ops.read(ops.silu(x)))
+                    .isInstanceOf(WanException.class)
+                    .hasMessageContaining("needs 12.")
+                    .hasMessageContaining("has 1.0 MiB")
+                    .hasMessageContaining("--device-memory");
+        }
+    }
+
+    @Test
+    void attention_refuses_aPageThatWasNeverWritten() {
+        try (TornadoOps ops = tornado();
+                Scope _ = ops.scope()) {
+            Dyn page = new Dyn("page", 1);
+            page.set(1);
+            Tensor q = ops.scratch(Shape.of(6, 8));
+            KvTensor cache = ops.kvCache(1, 2, 6, 2, 4);
+            assertThatThrownBy(() -> ops.attention(q, cache, page, 6, 6, AttentionTap.NONE))
+                    .isInstanceOf(WanException.class)
+                    .hasMessageContaining("a page that was written");
+        }
+    }
+}
