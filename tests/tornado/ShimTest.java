@@ -53,7 +53,8 @@ class ShimTest {
         List<String> missing = new ArrayList<>();
         try (URLClassLoader shim = new URLClassLoader(new URL[] {folder.toUri().toURL()}, null);
                 Stream<Path> classes = Files.walk(folder)) {
-            for (Path file : classes.filter(p -> p.toString().endsWith(".class")).toList()) {
+            for (Path file :
+                    classes.filter(p -> p.toString().endsWith(".class")).toList()) {
                 String name = folder.relativize(file)
                         .toString()
                         .replace(java.io.File.separatorChar, '.')

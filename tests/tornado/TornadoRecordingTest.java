@@ -18,6 +18,7 @@ import wan.op.Dyn;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
 import wan.op.Ops;
+import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Scope;
 import wan.op.Shape;
@@ -25,7 +26,6 @@ import wan.op.Tensor;
 import wan.op.TracingOps;
 import wan.op.WanException;
 import wan.sampling.CausalSampler;
-import wan.sampling.FlowMatchScheduler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
 import wan.session.Pass;
@@ -43,18 +43,15 @@ class TornadoRecordingTest {
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =
                         Goldens.open("model-" + golden.config().get("model").asString())) {
-            WanModel model = new WanModel(
-                    Goldens.modelConfig(golden.config().get("model_config")), parameters.weights(), ops);
-            FlowMatchScheduler scheduler =
-                    new FlowMatchScheduler(replay.settings().shift());
-            RunPlan plan =
-                    RunPlan.of(replay.settings(), scheduler, model.config().numLayers());
-            CausalSampler sampler = new CausalSampler(plan, scheduler, replay, replay.initialLatent());
+            WanModel model =
+                    new WanModel(Goldens.modelConfig(golden.config().get("model_config")), parameters.weights(), ops);
+            RunPlan plan = RunPlan.of(replay.settings(), model.config().numLayers());
+            CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
             try (Session session = sampler.open(model, replay.promptEmbeds())) {
                 HostTensor _ = sampler.run(session, new RunListener() {
                     @Override
-                    public wan.op.PassObserver passStarted(Pass pass) {
-                        return wan.op.PassObserver.NONE;
+                    public PassObserver passStarted(Pass pass) {
+                        return PassObserver.NONE;
                     }
 
                     @Override
@@ -92,7 +89,6 @@ class TornadoRecordingTest {
             assertThat(compiled).hasSize(15);
             assertThat(compiled.subList(1, 15)).containsOnly(compiled.getFirst());
             assertThat(programs).containsOnly(2); // one for the text, one with the model
-    
         }
     }
 
