@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import javax.tools.JavaCompiler;
@@ -77,7 +78,7 @@ class ShimTest {
     }
 
     private static void compare(Class<?> ours, Class<?> real, List<String> missing) {
-        TreeSet<String> theirs = signatures(real);
+        Set<String> theirs = signatures(real);
         for (String signature : signatures(ours)) {
             if (!theirs.contains(signature)) {
                 missing.add(ours.getSimpleName() + ": " + signature);
@@ -86,8 +87,8 @@ class ShimTest {
     }
 
     /** What a caller can link against: erased signatures of public members. */
-    private static TreeSet<String> signatures(Class<?> type) {
-        TreeSet<String> signatures = new TreeSet<>();
+    private static Set<String> signatures(Class<?> type) {
+        Set<String> signatures = new TreeSet<>();
         for (var method : type.getMethods()) {
             if (method.getDeclaringClass() != Object.class) {
                 signatures.add((Modifier.isStatic(method.getModifiers()) ? "static " : "")
