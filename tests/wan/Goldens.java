@@ -85,7 +85,11 @@ public final class Goldens implements AutoCloseable {
         int at = -1;
         for (int i = 0; i < actual.length; i++) {
             double difference = Math.abs(actual[i] - expected[i]);
-            if (!(difference <= worst) && !(Float.isNaN(actual[i]) && Double.isNaN(expected[i]))) {
+            if (Double.isNaN(difference)) {
+                boolean both = Float.isNaN(actual[i]) && Double.isNaN(expected[i]);
+                difference = both ? 0 : Double.POSITIVE_INFINITY;
+            }
+            if (difference > worst) {
                 worst = difference;
                 at = i;
             }

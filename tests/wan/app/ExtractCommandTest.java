@@ -219,6 +219,14 @@ class ExtractCommandTest {
                         + " run's settings in the metadata entry config, got none",
                 "--replay tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: metadata entry config:"
                         + " expected denoising_step_list, got none",
+                "--replay tests/goldens/rollout-a.safetensors --seed 1 | 2 | --replay: expected no prompt, initial latent,"
+                        + " seed or generator beside it, since the recording has its own",
+                "--initial-latent tests/goldens/rollout-d.safetensors --latent-size 8x8 | 1 | initial latent: expected",
+                "--initial-latent tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: no tensor initial_latent",
+                "--latent-size 60000x60000 | 2 | latent size: expected at most 1048576 cells a frame, got 60000x60000",
+                "--num-frames 1000000 | 2 | --num-frames: expected at most 4096 frames, got 1000000",
+                "-o same.safetensors --save-latents ./same.safetensors | 2 | --save-latents: expected another file than",
+                "-o /dev/null | 1 | /dev/null: cannot write: is not a regular file",
                 "--model nowhere | 1 | nowhere: no such file",
                 "--output /proc/x.safetensors | 1 | /proc/x.safetensors: cannot write",
             })

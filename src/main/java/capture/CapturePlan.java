@@ -14,10 +14,10 @@ import wan.session.PassId;
 /**
  * What is captured of a run: which layers, attentions, passes, heads and quantities. All of it comes from one run.
  *
- * @param layers 0-based, ascending
+ * @param layers 0-based; kept in ascending order
  * @param kinds self- or cross-attention or both
  * @param passes which passes of each frame block
- * @param heads 0-based, ascending
+ * @param heads 0-based; kept in ascending order
  * @param quantities what of each attention
  */
 public record CapturePlan(
@@ -35,11 +35,11 @@ public record CapturePlan(
      */
     public record Item(String name, Quantity quantity, Shape shape) {}
 
-    /** Copies the collections and refuses empty ones. */
+    /** Copies and sorts the collections, and refuses empty ones and negative indices. */
     public CapturePlan {
-        layers = List.copyOf(layers);
+        layers = ascending(layers);
         kinds = Set.copyOf(kinds);
-        heads = List.copyOf(heads);
+        heads = ascending(heads);
         quantities = Set.copyOf(quantities);
         if (layers.isEmpty() || kinds.isEmpty() || heads.isEmpty() || quantities.isEmpty()) {
             throw new UsageException("capture: expected at least one layer, attention, head and quantity");
@@ -59,6 +59,14 @@ public record CapturePlan(
                 PassChoice.FIRST,
                 IndexList.parse("heads", "all", numHeads, ""),
                 EnumSet.of(Quantity.FRAME_LOGITS));
+    }
+
+    private static List<Integer> ascending(List<Integer> indices) {
+        List<Integer> sorted = indices.stream().distinct().sorted().toList();
+        if (!sorted.isEmpty() && sorted.getFirst() < 0) {
+            throw new UsageException("capture: expected indices from 0, got " + sorted.getFirst());
+        }
+        return sorted;
     }
 
     /** Passes that are captured, in order. */

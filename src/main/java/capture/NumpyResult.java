@@ -46,6 +46,11 @@ final class NumpyResult implements ResultOutput {
     }
 
     @Override
+    public Path target() {
+        return target;
+    }
+
+    @Override
     public long tensors() {
         return file.tensors();
     }

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.concurrent.atomic.AtomicLong;
 import tools.jackson.databind.json.JsonMapper;
 import wan.op.DType;
 import wan.op.HostTensor;
@@ -26,8 +27,9 @@ public final class ResultFile implements ResultOutput {
     /** A tensor's entry in the header: name, dtype, shape, two offsets. */
     private static final int HEADER_BYTES_PER_TENSOR = 160;
 
+    private final Path target;
     private final SafetensorsWriter writer;
-    private long tensors;
+    private final AtomicLong tensors = new AtomicLong();
 
     /**
      * Begins a file.
@@ -37,26 +39,32 @@ public final class ResultFile implements ResultOutput {
      * @param metadataBytes how long the metadata will be
      */
     public ResultFile(Path target, int plannedTensors, int metadataBytes) {
-        writer = SafetensorsWriter.create(target, (long) plannedTensors * HEADER_BYTES_PER_TENSOR + metadataBytes);
+        this.target = target;
+        this.writer = SafetensorsWriter.create(target, (long) plannedTensors * HEADER_BYTES_PER_TENSOR + metadataBytes);
     }
 
     @Override
     public void write(String name, Shape shape, float[] values) {
-        tensors++;
+        tensors.incrementAndGet();
         writer.add(name, DType.F32, shape).write(values);
     }
 
     @Override
     public Pieces open(String name, Shape shape) {
-        tensors++;
+        tensors.incrementAndGet();
         SafetensorsWriter.Region region = writer.add(name, DType.F32, shape);
         return (first, values, count) ->
                 region.write(first, count == values.length ? values : Arrays.copyOf(values, count));
     }
 
     @Override
+    public Path target() {
+        return target;
+    }
+
+    @Override
     public long tensors() {
-        return tensors;
+        return tensors.get();
     }
 
     /** Adds the assembled matrices and moves the file into place. */

@@ -2,6 +2,7 @@ package capture;
 
 import java.nio.file.Path;
 import java.util.SequencedMap;
+import java.util.Set;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.UsageException;
@@ -10,6 +11,9 @@ import wan.op.UsageException;
 public interface ResultOutput extends CaptureSink, AutoCloseable {
     /** Tensors taken so far. */
     long tensors();
+
+    /** The file, or the folder of files, that the result ends in. */
+    Path target();
 
     /**
      * Writes what is left and puts the files into place.
@@ -34,12 +38,13 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
     static ResultOutput open(Path target, CapturePlan plan, int plannedTensors, int metadataBytes) {
         String name = String.valueOf(target.getFileName());
         if (name.endsWith(".pt")) {
-            if (!plan.kinds().contains(AttentionKind.SELF) || !plan.quantities().contains(Quantity.FRAME_LOGITS)) {
+            if (!plan.kinds().equals(Set.of(AttentionKind.SELF))
+                    || !plan.quantities().equals(Set.of(Quantity.FRAME_LOGITS))) {
                 throw new UsageException(
-                        "--output " + name + ": expected frame-logits of self-attention, which is what the"
-                                + " reference's .pt holds; use .safetensors for the rest");
+                        "--output " + name + ": expected frame-logits of self-attention alone, which is what the"
+                                + " reference's .pt holds; use .safetensors for more");
             }
-            return new ScriptResult(target);
+            return new ScriptResult(target, plan.layers().size() > 1);
         }
         if (name.endsWith(".npz")) {
             return new NumpyResult(target, plannedTensors, metadataBytes);

@@ -24,10 +24,14 @@ import wan.weights.TorchWriter;
  */
 final class ScriptResult implements ResultOutput {
     private final Path target;
+    private final boolean oneFilePerLayer;
     private final AtomicLong tensors = new AtomicLong();
 
-    ScriptResult(Path target) {
-        this.target = target;
+    ScriptResult(Path file, boolean oneFilePerLayer) {
+        this.oneFilePerLayer = oneFilePerLayer;
+        this.target = oneFilePerLayer
+                ? file.resolveSibling(String.valueOf(file.getFileName()).replaceFirst("\\.pt$", ""))
+                : file;
         Path folder = target.toAbsolutePath().getParent();
         if (folder == null || !Files.isWritable(folder)) {
             throw new WanException(target + ": cannot write: expected a folder that exists and can be written");
@@ -46,6 +50,11 @@ final class ScriptResult implements ResultOutput {
     }
 
     @Override
+    public Path target() {
+        return target;
+    }
+
+    @Override
     public long tensors() {
         return tensors.get();
     }
@@ -53,18 +62,17 @@ final class ScriptResult implements ResultOutput {
     @Override
     public void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields) {
         Map<Integer, FrameMatrix> matrices = capture.matrices(Quantity.FRAME_LOGITS);
-        if (matrices.size() == 1) {
+        if (!oneFilePerLayer) {
             matrices.forEach((layer, matrix) -> TorchWriter.write(target, dict(layer, matrix, lastStart, fields)));
             return;
         }
-        Path folder = target.resolveSibling(String.valueOf(target.getFileName()).replaceFirst("\\.pt$", ""));
         try {
-            Files.createDirectories(folder);
+            Files.createDirectories(target);
         } catch (IOException e) {
-            throw new WanException(folder + ": cannot write: expected a folder, or none of that name", e);
+            throw new WanException(target + ": cannot write: expected a folder, or none of that name", e);
         }
         matrices.forEach((layer, matrix) ->
-                TorchWriter.write(folder.resolve("layer" + layer + ".pt"), dict(layer, matrix, lastStart, fields)));
+                TorchWriter.write(target.resolve("layer" + layer + ".pt"), dict(layer, matrix, lastStart, fields)));
     }
 
     private static SequencedMap<String, Object> dict(

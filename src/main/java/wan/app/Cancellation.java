@@ -2,7 +2,6 @@ package wan.app;
 
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Lets Ctrl-C or SIGTERM end a long run at the next opportunity, and holds the JVM's exit until what was done so far is saved.
@@ -10,8 +9,6 @@ import java.util.concurrent.TimeUnit;
  * <p>A flag and not an interrupt: interrupting a thread would close the file that it writes to.
  */
 final class Cancellation implements AutoCloseable {
-    private static final int GRACE_SECONDS = 60;
-
     private final CountDownLatch finished = new CountDownLatch(1);
     private final Thread hook = new Thread(this::stop, "cancel");
     private volatile boolean requested;
@@ -23,15 +20,10 @@ final class Cancellation implements AutoCloseable {
     private void stop() {
         requested = true;
         try {
-            boolean _ = finished.await(GRACE_SECONDS, TimeUnit.SECONDS);
+            finished.await(); // writing what was captured may take minutes; SIGKILL remains
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-    }
-
-    /** Whether the user asked to stop. */
-    boolean requested() {
-        return requested;
     }
 
     /** Ends the run if the user asked to stop. */
@@ -45,8 +37,10 @@ final class Cancellation implements AutoCloseable {
     @Override
     public void close() {
         finished.countDown();
-        if (!requested) {
-            Runtime.getRuntime().removeShutdownHook(hook);
+        try {
+            boolean _ = Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            // The JVM is going down, and the hook with it.
         }
     }
 }

@@ -49,7 +49,7 @@ final class EncodePromptCommand implements Callable<Integer> {
         if (textLen < 1) {
             throw new UsageException("--text-len: expected 1 or more, got " + textLen);
         }
-        HostTensor embeddings = prompts.encode(model, textLen);
+        HostTensor embeddings = prompts.encode(model, textLen, PromptOptions.progress());
         PromptEmbeddingFile.write(out, prompts.prompts(), embeddings);
         System.out.println(out + ": prompt_embeds " + embeddings.shape());
         return 0;

@@ -7,6 +7,7 @@ import capture.ResultFile;
 import capture.ResultOutput;
 import capture.RunGeometry;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -14,7 +15,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -37,6 +38,7 @@ import wan.sampling.RunSettings;
 import wan.session.NoiseSource;
 import wan.session.Pass;
 import wan.session.Session;
+import wan.text.Umt5Encoder;
 
 /** {@code wan-attn extract}: runs the model and captures attention on the way. */
 @Command(
@@ -129,7 +131,7 @@ final class ExtractCommand implements Callable<Integer> {
             RunPlan plan,
             CapturePlan capture,
             RunGeometry geometry,
-            Supplier<HostTensor> promptEmbeds,
+            Function<Umt5Encoder.Progress, HostTensor> promptEmbeds,
             @Nullable HostTensor initialLatent,
             NoiseSource noise,
             String prompt) {}
@@ -149,6 +151,10 @@ final class ExtractCommand implements Callable<Integer> {
         }
     }
 
+    private Path target() {
+        return output != null ? output : Path.of("attention-layer" + captureOptions.layers() + ".safetensors");
+    }
+
     private Job plan(LoadedModel model, @Nullable Replay replay) {
         WanConfig config = model.config();
         CapturePlan capture = captureOptions.plan(config);
@@ -163,6 +169,19 @@ final class ExtractCommand implements Callable<Integer> {
         if (replay != null && !runOptions.given().isEmpty()) {
             throw new UsageException(String.join(", ", runOptions.given())
                     + ": expected no option that changes what is drawn beside --replay, which holds the noise");
+        }
+        if (replay != null && (promptInput.given() || noiseOptions.given())) {
+            throw new UsageException(
+                    "--replay: expected no prompt, initial latent, seed or generator beside it, since the"
+                            + " recording has its own");
+        }
+        if (saveLatents != null
+                && saveLatents
+                        .toAbsolutePath()
+                        .normalize()
+                        .equals(target().toAbsolutePath().normalize())) {
+            throw new UsageException(
+                    "--save-latents: expected another file than --output, got " + saveLatents + " for both");
         }
         RunSettings settings = runOptions.resolve(base);
         noticeOddities(settings);
@@ -179,9 +198,9 @@ final class ExtractCommand implements Callable<Integer> {
                     capture.captured(plan.passes(), plan.timesteps().size());
             plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
         }
-        Supplier<HostTensor> embeds = replay != null
-                ? replay::promptEmbeds
-                : () -> promptInput.embeds(model.path(), config, noiseOptions.seed(), this::notice);
+        Function<Umt5Encoder.Progress, HostTensor> embeds = replay != null
+                ? progress -> replay.promptEmbeds()
+                : progress -> promptInput.embeds(model.path(), config, noiseOptions.seed(), this::notice, progress);
         RunGeometry geometry = new RunGeometry(
                 replay != null ? replay.promptEmbeds().shape().dim(0) : promptInput.count(),
                 settings.totalFrames(),
@@ -237,11 +256,9 @@ final class ExtractCommand implements Callable<Integer> {
             Capture capture = new Capture(job.capture(), job.geometry(), file);
             Follower follower = new Follower(capture, progress, cancellation, latents);
             String state = "complete";
+            HostTensor clean = null;
             try {
-                HostTensor clean = rollOut(job, ops, follower);
-                if (latents != null) {
-                    latents.finish(clean, ResultFile.strings(metadata(job, ops.backend(), state)));
-                }
+                clean = rollOut(job, ops, encoding(cancellation), follower);
             } catch (CancellationException e) {
                 state = "interrupted in " + follower.position();
             }
@@ -256,10 +273,13 @@ final class ExtractCommand implements Callable<Integer> {
                     plan.settings().totalFrames() - plan.settings().blockSizes().getLast(),
                     metadata(job, ops.backend(), state));
             if (interrupted) {
-                System.err.println("wan-attn: " + state + "; what was captured is in " + target);
+                System.err.println("wan-attn: " + state + "; what was captured is in " + file.target());
                 return INTERRUPTED;
             }
-            report(System.out, capture, job, target, progress);
+            if (latents != null && clean != null) {
+                latents.finish(clean, ResultFile.strings(metadata(job, ops.backend(), state)));
+            }
+            report(System.out, capture, job, file.target(), progress);
             if (ops instanceof Profile times) {
                 times.print(System.err, progress.seconds());
             }
@@ -267,10 +287,19 @@ final class ExtractCommand implements Callable<Integer> {
         }
     }
 
-    private static HostTensor rollOut(Job job, Ops ops, RunListener listener) {
+    /** Shows how far the text encoder is, and ends it when the user asks for that. */
+    private Umt5Encoder.Progress encoding(Cancellation cancellation) {
+        Umt5Encoder.Progress shown = quiet ? (done, layers) -> {} : PromptOptions.progress();
+        return (done, layers) -> {
+            cancellation.check();
+            shown.layerDone(done, layers);
+        };
+    }
+
+    private static HostTensor rollOut(Job job, Ops ops, Umt5Encoder.Progress encoding, RunListener listener) {
         WanModel model = new WanModel(job.model().config(), job.model().weights(), ops);
         CausalSampler sampler = new CausalSampler(job.plan(), job.noise(), job.initialLatent());
-        try (Session session = sampler.open(model, job.promptEmbeds().get())) {
+        try (Session session = sampler.open(model, job.promptEmbeds().apply(encoding))) {
             return sampler.run(session, listener);
         }
     }
@@ -293,8 +322,8 @@ final class ExtractCommand implements Callable<Integer> {
         return 1024
                 + 2
                         * ResultFile.strings(fields).entrySet().stream()
-                                .mapToInt(
-                                        e -> e.getKey().length() + e.getValue().length() + 8)
+                                .mapToInt(e ->
+                                        e.getKey().length() + e.getValue().getBytes(StandardCharsets.UTF_8).length + 8)
                                 .sum();
     }
 

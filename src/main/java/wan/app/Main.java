@@ -27,17 +27,17 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             ExtractCommand.class,
-            InspectCommand.class,
-            ConvertCommand.class,
-            MakeModelCommand.class,
-            CompletionCommand.class,
-            EncodePromptCommand.class,
-            BenchCommand.class,
             AnalyzeCommand.class,
             PlotCommand.class,
             ReportCommand.class,
+            InspectCommand.class,
+            ConvertCommand.class,
+            EncodePromptCommand.class,
+            MakeModelCommand.class,
             DevicesCommand.class,
             SelftestCommand.class,
+            BenchCommand.class,
+            CompletionCommand.class,
         },
         footer = {
             "",
@@ -46,7 +46,7 @@ import picocli.CommandLine.Spec;
             "  WAN_ATTN_JAVA_OPTS  more flags for the JVM, separated by spaces",
             "  TORNADOVM_HOME      a TornadoVM SDK: its flags are added for the GPU",
             "",
-            "Exit codes: 0 done, 1 failed, 2 bad usage."
+            "Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted (what was captured is kept)."
         })
 public final class Main implements Callable<Integer> {
     static final String NAME = "wan-attn";

@@ -1,5 +1,6 @@
 package wan.app;
 
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.op.UsageException;
 import wan.session.CudaGeometry;
@@ -8,17 +9,18 @@ import wan.session.Rng;
 
 /** The options that say where noise comes from. */
 final class NoiseOptions {
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "42", description = "Seed of all noise (default: 42).")
-    private long seed = 42;
+    private static final long DEFAULT_SEED = 42;
+
+    @Option(names = "--seed", paramLabel = "N", description = "Seed of all noise (default: 42).")
+    private @Nullable Long seed;
 
     @Option(
             names = "--rng",
             paramLabel = "NAME",
-            defaultValue = "torch-cuda",
             description =
                     "Whose numbers a seed gives: torch-cuda, torch-cpu or java (default: torch-cuda, which the reference"
                             + " runs on).")
-    private String rng = "torch-cuda";
+    private @Nullable String rng;
 
     @Option(
             names = "--noise-dtype",
@@ -36,9 +38,14 @@ final class NoiseOptions {
                             + " threads such as 108x2048 (default: h100).")
     private String cudaDevice = "h100";
 
+    /** Whether a seed or generator was named. */
+    boolean given() {
+        return seed != null || rng != null;
+    }
+
     /** The seed, for whatever else is drawn. */
     long seed() {
-        return seed;
+        return seed == null ? DEFAULT_SEED : seed;
     }
 
     /**
@@ -51,8 +58,8 @@ final class NoiseOptions {
             throw new UsageException("--noise-dtype: expected bf16 or f32, got \"" + dtype + "\"");
         }
         for (Rng choice : Rng.values()) {
-            if (choice.toString().equals(rng)) {
-                return NoiseSource.of(choice, seed, dtype.equals("bf16"), CudaGeometry.of(cudaDevice));
+            if (choice.toString().equals(rng == null ? Rng.TORCH_CUDA.toString() : rng)) {
+                return NoiseSource.of(choice, seed(), dtype.equals("bf16"), CudaGeometry.of(cudaDevice));
             }
         }
         throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + rng + "\"");

@@ -11,6 +11,8 @@ import wan.model.WanConfig;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.TensorView;
+import wan.op.WanException;
+import wan.text.Umt5Encoder;
 import wan.weights.TensorStore;
 
 /** The options that say what the video is of: a prompt, and latent frames that are given. */
@@ -29,10 +31,12 @@ final class PromptInput {
      * The embeddings, [B, textLen, textDim]; drawn from the seed where there is no prompt.
      *
      * @param model the model's folder, or null for the demo model
+     * @param progress hears of every layer of the text encoder
      */
-    HostTensor embeds(@Nullable Path model, WanConfig config, long seed, Consumer<String> notice) {
+    HostTensor embeds(
+            @Nullable Path model, WanConfig config, long seed, Consumer<String> notice, Umt5Encoder.Progress progress) {
         if (prompts.given()) {
-            return prompts.embeddings(model, config.textLen(), config.textDim());
+            return prompts.embeddings(model, config.textLen(), config.textDim(), progress);
         }
         notice.accept("no prompt: random prompt embeddings drawn from the seed");
         Shape shape = Shape.of(1, config.textLen(), config.textDim());
@@ -42,6 +46,11 @@ final class PromptInput {
             values[i] = (float) random.nextGaussian();
         }
         return new HostTensor(shape, values);
+    }
+
+    /** Whether any of the options was given. */
+    boolean given() {
+        return prompts.given() || initialLatent != null;
     }
 
     /** How many prompts there are, without encoding them. */
@@ -57,6 +66,9 @@ final class PromptInput {
         }
         try (TensorStore file = TensorStore.open(initialLatent)) {
             TensorView view = file.tensor("initial_latent");
+            if (view.shape().rank() != 5) {
+                throw WanException.mismatch(initialLatent + ": initial_latent", "[B, F, C, H, W]", view.shape(), "");
+            }
             return new HostTensor(view.shape(), view.toFloats());
         }
     }

@@ -15,10 +15,12 @@ import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.FormatException;
 import wan.op.HostTensor;
+import wan.op.Shape;
 import wan.op.UsageException;
 import wan.text.PromptEmbeddingFile;
 import wan.text.PromptEncoder;
 import wan.text.Tokenizer;
+import wan.text.Umt5Encoder;
 import wan.weights.TensorStore;
 
 /** The options that say what the prompt is and what encodes it. */
@@ -31,7 +33,8 @@ final class PromptOptions {
     @Option(
             names = "--prompt-file",
             paramLabel = "FILE",
-            description = "Prompts from a UTF-8 text file, one per line; empty lines are passed over.")
+            description = "Prompts from a UTF-8 text file, one per line; empty lines are passed over. extract runs them"
+                    + " as one batch, whose noise is drawn together.")
     private @Nullable Path promptFile;
 
     @Option(
@@ -94,7 +97,8 @@ final class PromptOptions {
             return texts.size();
         }
         try (TensorStore file = TensorStore.open(promptEmbeds)) {
-            return file.tensor("prompt_embeds").shape().dim(0);
+            Shape shape = file.tensor("prompt_embeds").shape();
+            return shape.rank() == 3 ? shape.dim(0) : 1;
         }
     }
 
@@ -127,13 +131,14 @@ final class PromptOptions {
      * @param model the model's folder, for what has no option of its own, or null
      * @param textLen tokens that the model takes
      * @param textDim channels that the model takes
+     * @param progress hears of every layer of the encoder
      * @return [prompts, textLen, textDim]
      */
-    HostTensor embeddings(@Nullable Path model, int textLen, int textDim) {
+    HostTensor embeddings(@Nullable Path model, int textLen, int textDim, Umt5Encoder.Progress progress) {
         if (prompts().isEmpty() && promptEmbeds != null) {
             return PromptEmbeddingFile.read(promptEmbeds, textLen, textDim);
         }
-        HostTensor embeddings = encode(model, textLen);
+        HostTensor embeddings = encode(model, textLen, progress);
         if (embeddings.shape().dim(-1) != textDim) {
             throw new UsageException("--text-encoder: expected an encoder of " + textDim
                     + " channels, as the model takes, got one of "
@@ -145,9 +150,10 @@ final class PromptOptions {
     /**
      * The prompts' embeddings, as many channels as the encoder has.
      *
+     * @param progress hears of every layer of the encoder
      * @return [prompts, textLen, channels]
      */
-    HostTensor encode(@Nullable Path model, int textLen) {
+    HostTensor encode(@Nullable Path model, int textLen, Umt5Encoder.Progress progress) {
         if (promptEmbeds != null) {
             throw new UsageException(
                     "--prompt-embeds: these are embeddings already; expected --prompt or --prompt-file");
@@ -158,14 +164,19 @@ final class PromptOptions {
                 () -> new JvmOps(JvmOptions.defaults()),
                 textLen,
                 noCache ? Optional.empty() : Optional.of(PromptEncoder.defaultCacheFolder()));
+        return encoder.encode(prompts(), progress);
+    }
+
+    /** Shows on stderr how far the encoder is. */
+    static Umt5Encoder.Progress progress() {
         boolean terminal = Terminal.stderrIsTerminal();
-        return encoder.encode(prompts(), (done, layers) -> {
+        return (done, layers) -> {
             if (terminal) {
                 System.err.print("\r\u001b[K" + (done < layers ? "text encoder: layer " + done + "/" + layers : ""));
             } else if (done == layers) {
                 System.err.println(Main.NAME + ": text encoder: " + layers + " layers done");
             }
-        });
+        };
     }
 
     private static Path path(String option, @Nullable Path given, @Nullable Path model) {

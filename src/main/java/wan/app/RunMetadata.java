@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.stream.IntStream;
 import wan.model.WanConfig;
 import wan.op.Quantity;
@@ -45,7 +46,7 @@ final class RunMetadata {
         SequencedMap<String, Object> fields = new LinkedHashMap<>();
         fields.put(
                 "layer_index", capture.layers().size() == 1 ? capture.layers().getFirst() : capture.layers());
-        fields.put("is_logits", capture.quantities().stream().noneMatch(q -> q == Quantity.FRAME_MASS));
+        fields.put("is_logits", !capture.quantities().equals(Set.of(Quantity.FRAME_MASS)));
         fields.put("prompt", prompt);
         fields.put("num_frames", frames);
         fields.put("frame_seq_length", settings.frameSeqLen());

@@ -59,10 +59,10 @@ public final class JvmOps implements Ops {
 
     @Override
     public String backend() {
-        return "jvm";
+        return "jvm, " + kernels.name();
     }
 
-    /** Which kernels compute, as provenance shows it: {@code vector-512}, {@code scalar}. */
+    /** Which kernels compute: {@code vector-512}, {@code scalar}. */
     public String kernels() {
         return kernels.name();
     }

@@ -21,8 +21,6 @@ import java.util.concurrent.TimeUnit;
 public final class Launcher {
     private static final String MAIN = "wan.app.Main";
     /** What a program that was told to stop may still take to finish its files; more than it allows itself. */
-    private static final int STOP_SECONDS = 75;
-
     private Launcher() {}
 
     /**
@@ -143,12 +141,8 @@ public final class Launcher {
         Stop stop = new Stop();
         Runtime.getRuntime().addShutdownHook(stop);
         Process process = stop.start(builder);
-        Thread pump = new Thread(
-                new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err)), "stderr");
-        pump.setDaemon(true);
-        pump.start();
         int exitCode = process.waitFor();
-        pump.join(TimeUnit.SECONDS.toMillis(1)); // a grandchild may hold the pipe open for longer
+        stop.awaitStderr();
         return exitCode;
     }
 
@@ -158,6 +152,7 @@ public final class Launcher {
      */
     private static final class Stop extends Thread {
         private Process process;
+        private Thread pump;
         private boolean stopping;
 
         Stop() {
@@ -169,7 +164,16 @@ public final class Launcher {
                 throw new InterruptedException();
             }
             process = builder.start();
+            pump = new Thread(
+                    new StderrPump(process.getErrorStream(), new FileOutputStream(FileDescriptor.err)), "stderr");
+            pump.setDaemon(true);
+            pump.start();
             return process;
+        }
+
+        /** Waits for what the program said last; not for long, since a grandchild may hold the pipe open. */
+        void awaitStderr() throws InterruptedException {
+            pump.join(TimeUnit.SECONDS.toMillis(1));
         }
 
         private synchronized Process running() {
@@ -183,11 +187,11 @@ public final class Launcher {
             if (running == null) {
                 return;
             }
-            running.destroy();
+            // Not Process.destroy, which closes the pipe through which the program says what it saved.
+            running.toHandle().destroy();
             try {
-                if (!running.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
-                    running.destroyForcibly();
-                }
+                running.waitFor(); // it saves what it has, which may take minutes; SIGKILL remains
+                awaitStderr();
             } catch (InterruptedException e) {
                 running.destroyForcibly();
             }

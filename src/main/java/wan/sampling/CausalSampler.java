@@ -30,10 +30,6 @@ public final class CausalSampler {
         this.scheduler = new FlowMatchScheduler(plan.settings().shift());
         this.noise = noise;
         this.initialLatent = initialLatent;
-        int given = initialLatent == null ? 0 : initialLatent.shape().dim(1);
-        if (given != plan.settings().numInitialFrames()) {
-            throw WanException.mismatch("initial latent", plan.settings().numInitialFrames() + " frames", given, "");
-        }
     }
 
     /**
@@ -66,7 +62,12 @@ public final class CausalSampler {
         Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
         HostTensor start = new HostTensor(generated, noise.initial(generated));
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
-        if (initialLatent != null) {
+        if (settings.numInitialFrames() > 0) {
+            Shape expected = Shape.of(batch, settings.numInitialFrames(), channels, h, w);
+            if (initialLatent == null || !initialLatent.shape().equals(expected)) {
+                throw WanException.mismatch(
+                        "initial latent", expected, initialLatent == null ? "none" : initialLatent.shape(), "");
+            }
             output.setFrames(0, initialLatent);
         }
         @Nullable HostTensor renoised = null;

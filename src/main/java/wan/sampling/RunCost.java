@@ -37,10 +37,10 @@ public record RunCost(WanConfig config, int batch, int frameSeqLen) {
         return 2L * Float.BYTES * batch * tokens * config.dim() * plan.numLayers();
     }
 
-    /** Float32 activations of the largest pass: about seven rows of dim and one of ffnDim per token live at once. */
+    /** Float32 activations of the largest pass: thirteen rows of dim and one of ffnDim per token live until a layer ends. */
     public long activationBytes(RunPlan plan) {
         int frames = plan.passes().stream().mapToInt(Pass::frames).max().orElse(0);
-        return (long) Float.BYTES * batch * frames * frameSeqLen * (10L * config.dim() + config.ffnDim());
+        return (long) Float.BYTES * batch * frames * frameSeqLen * (13L * config.dim() + config.ffnDim());
     }
 
     /** Parameters of the layers and embeddings that run. */

@@ -33,11 +33,27 @@ public record RunSettings(
         int localAttnSize,
         int sinkSize,
         float contextNoise) {
+    /** Eight times a 4K video's; beyond it tokens times channels no longer fit an array. */
+    private static final int MAX_LATENT_CELLS = 1 << 20;
+
+    /** Seventeen minutes of video; the plan and the frame matrices grow with its square. */
+    private static final int MAX_FRAMES = 4096;
+
     /** Checks that the settings can be run. */
     public RunSettings {
         denoisingSteps = List.copyOf(denoisingSteps);
         require(latentHeight > 0 && latentHeight % 2 == 0, "latent height", "an even number above 0", latentHeight);
         require(latentWidth > 0 && latentWidth % 2 == 0, "latent width", "an even number above 0", latentWidth);
+        require(
+                (long) latentHeight * latentWidth <= MAX_LATENT_CELLS,
+                "latent size",
+                "at most " + MAX_LATENT_CELLS + " cells a frame",
+                latentHeight + "x" + latentWidth);
+        require(
+                numFrames <= MAX_FRAMES && numInitialFrames <= MAX_FRAMES,
+                "--num-frames",
+                "at most " + MAX_FRAMES + " frames",
+                Math.max(numFrames, numInitialFrames));
         require(numFrames > 0, "--num-frames", "at least 1", numFrames);
         require(numInitialFrames >= 0, "initial latent frames", "at least 0", numInitialFrames);
         require(numFramePerBlock > 0, "--num-frame-per-block", "at least 1", numFramePerBlock);

@@ -54,8 +54,13 @@ public final class Session implements AutoCloseable {
         this.attended = new Dyn("attended", capacityFrames);
         List<KvTensor> frames = new ArrayList<>();
         this.caches = new Caches(frames, model.encodeContext(promptEmbeds, numLayers));
-        for (int i = 0; i < numLayers; i++) {
-            frames.add(model.newFrameCache(batch, capacityFrames, rows * columns));
+        try {
+            for (int i = 0; i < numLayers; i++) {
+                frames.add(model.newFrameCache(batch, capacityFrames, rows * columns));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
         }
     }
 

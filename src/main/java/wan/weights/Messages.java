@@ -62,6 +62,23 @@ final class Messages {
         }
     }
 
+    /**
+     * Where a file is to be put: the target itself, or what it links to.
+     *
+     * @throws WanException if something is there that is not a regular file: a folder, a device
+     */
+    static Path destination(Path target) {
+        if (Files.exists(target) && !Files.isRegularFile(target)) {
+            throw new WanException(
+                    target + ": cannot write: is " + (Files.isDirectory(target) ? "a folder" : "not a regular file"));
+        }
+        try {
+            return Files.isSymbolicLink(target) && Files.exists(target) ? target.toRealPath() : target;
+        } catch (IOException e) {
+            throw io(target, "cannot write", e);
+        }
+    }
+
     /** {@code ; did you mean a, b?}, or nothing if no name is like the one asked for. */
     static String didYouMean(String name, Collection<String> names) {
         record Candidate(String name, int distance) {}

@@ -77,10 +77,20 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     public static ModelFolder open(Path path, @Nullable Path checkpoint, ModelLayout.Branch branch) {
         if (checkpoint != null) {
             WanConfig config = configOf(path);
-            return open(path, ModelLayout.of(TensorStore.open(checkpoint), branch), _ -> config);
+            return open(path, layout(checkpoint, branch), _ -> config);
         }
         Path file = Files.isDirectory(path) ? weightsFile(path) : path;
-        return open(path, ModelLayout.of(TensorStore.open(file), branch), ModelFolder::configOf);
+        return open(path, layout(file, branch), ModelFolder::configOf);
+    }
+
+    private static ModelLayout layout(Path file, ModelLayout.Branch branch) {
+        TensorStore store = TensorStore.open(file);
+        try {
+            return ModelLayout.of(store, branch);
+        } catch (RuntimeException e) {
+            store.close();
+            throw e;
+        }
     }
 
     private static ModelFolder open(Path path, ModelLayout layout, Function<TensorStore, WanConfig> config) {

@@ -26,10 +26,8 @@ public final class OutputFile {
      *
      * @throws WanException if it cannot be written
      */
-    public static void write(Path target, Content content) {
-        if (Files.isDirectory(target)) {
-            throw new WanException(target + ": cannot write: is a folder");
-        }
+    public static void write(Path file, Content content) {
+        Path target = Messages.destination(file);
         Path temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         temporary.toFile().deleteOnExit();
         try {

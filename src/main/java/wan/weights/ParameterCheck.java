@@ -88,10 +88,6 @@ public final class ParameterCheck {
         }
         if (has(present, "img_emb.", "blocks.0.cross_attn.k_img.")) {
             parts.add("an image-to-video model? Only text to video is supported");
-        } else if (has(present, "condition_embedder.", "blocks.0.attn1.")) {
-            parts.add("a model in diffusers' layout? The original names are expected");
-        } else if (has(present, "model.blocks.", "model.patch_embedding.")) {
-            parts.add("all names begin with model.: taken out of a training checkpoint?");
         }
     }
 

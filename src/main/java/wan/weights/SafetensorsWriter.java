@@ -47,15 +47,13 @@ public final class SafetensorsWriter implements AutoCloseable {
     /**
      * Begins a file.
      *
-     * @param target replaced when the file is finished, not before
+     * @param file replaced when it is finished, not before; a link keeps pointing to it
      * @param headerCapacityBytes room for the header's JSON. Too little costs one copy of the data in {@link #finish}; about
      *     100 bytes a tensor plus the metadata is right
      * @throws WanException if the folder cannot be written, or the target is a folder
      */
-    public static SafetensorsWriter create(Path target, long headerCapacityBytes) {
-        if (Files.isDirectory(target)) {
-            throw new WanException(target + ": cannot write: is a folder");
-        }
+    public static SafetensorsWriter create(Path file, long headerCapacityBytes) {
+        Path target = Messages.destination(file);
         if (headerCapacityBytes > StrictJson.MAX_BYTES) {
             throw new IllegalArgumentException("a header is at most " + StrictJson.MAX_BYTES + " bytes");
         }

@@ -107,7 +107,8 @@ public final class TorchFile {
     /**
      * One tensor: in place if it is contiguous, else a contiguous copy that is made once.
      *
-     * @throws FormatException if there is none of that path, or its bytes are damaged
+     * @throws FormatException if there is none of that path, or its bytes lie outside of the file. Checksums of
+     *     stored tensors are not read: that would read the whole file
      */
     public synchronized TensorView tensor(String name) {
         TorchTensor tensor = tensors.get(name);
