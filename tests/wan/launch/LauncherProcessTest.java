@@ -130,12 +130,13 @@ class LauncherProcessTest {
     void launcher_letsTheProgramFinish_whenToldToStop() throws Exception {
         Path cleaned = folder.resolve("cleaned");
         Map<String, String> env = scripted("trap 'sleep 0.3; echo done > \"" + cleaned
-                + "\"; exit 143' TERM; echo ready; " + "for i in $(seq 600); do sleep 0.1; done");
+                + "\"; echo saved >&2; exit 143' TERM; echo ready; " + "for i in $(seq 600); do sleep 0.1; done");
         Process process = launcher(env).redirectErrorStream(true).start();
         try (BufferedReader reader = new BufferedReader(new InputStreamReader(process.getInputStream(), UTF_8))) {
             assertThat(reader.readLine()).isEqualTo("ready");
-            process.destroy();
+            boolean _ = process.toHandle().destroy(); // Process.destroy would close the pipe that is read below
             assertThat(process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS)).isTrue();
+            assertThat(reader.readLine()).isEqualTo("saved");
         } finally {
             process.descendants().forEach(ProcessHandle::destroyForcibly);
             process.destroyForcibly();
