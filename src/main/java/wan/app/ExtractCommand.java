@@ -92,6 +92,12 @@ final class ExtractCommand implements Callable<Integer> {
     private @Nullable Path output;
 
     @Option(
+            names = "--report",
+            paramLabel = "FILE",
+            description = "Also write the interactive HTML report of the result, as the command report does.")
+    private @Nullable Path report;
+
+    @Option(
             names = "--save-latents",
             paramLabel = "FILE",
             description = "Also write the clean latents, tensor output [B,T,C,H,W]. Runs to the end.")
@@ -187,6 +193,10 @@ final class ExtractCommand implements Callable<Integer> {
         noticeOddities(settings);
         RunPlan plan = RunPlan.of(settings, config.numLayers());
         capture.passes().check(plan.timesteps().size());
+        if (report != null && !target().toString().endsWith(".safetensors")) {
+            throw new UsageException("--report: expected --output with a name ending in .safetensors, which it is made from, got "
+                    + target());
+        }
         if (savePasses && saveLatents == null) {
             throw new UsageException(
                     "--save-passes: expected --save-latents FILE with it, which the passes are added to");
@@ -279,7 +289,11 @@ final class ExtractCommand implements Callable<Integer> {
             if (latents != null && clean != null) {
                 latents.finish(clean, ResultFile.strings(metadata(job, ops.backend(), state)));
             }
-            report(System.out, capture, job, file.target(), progress);
+            summarize(System.out, capture, job, file.target(), progress);
+            if (report != null) {
+                ReportCommand.write(List.of(file.target()), report);
+                System.out.println("Report in " + report);
+            }
             if (ops instanceof Profile times) {
                 times.print(System.err, progress.seconds());
             }
@@ -327,7 +341,7 @@ final class ExtractCommand implements Callable<Integer> {
                                 .sum();
     }
 
-    private void report(PrintStream out, Capture capture, Job job, Path target, Progress progress) {
+    private void summarize(PrintStream out, Capture capture, Job job, Path target, Progress progress) {
         Map<Integer, FrameMatrix> matrices = capture.matrices(Quantity.FRAME_LOGITS);
         int lastStart = job.plan().settings().totalFrames()
                 - job.plan().settings().blockSizes().getLast();
