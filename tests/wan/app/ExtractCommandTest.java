@@ -173,6 +173,24 @@ class ExtractCommandTest {
     }
 
     @Test
+    void report_isWrittenBesideTheResult() {
+        Path report = folder.resolve("report.html");
+        CommandLineRun run = CommandLineRun.of(
+                "extract",
+                "-q",
+                "--num-frames",
+                "4",
+                "--latent-size",
+                "4x4",
+                "-o",
+                folder.resolve("r.safetensors"),
+                "--report",
+                report);
+        assertThat(run.exitCode()).isZero();
+        assertThat(report).content().contains("Content-Security-Policy", "demo (random weights)");
+    }
+
+    @Test
     void dryRun_printsThePlanAndWritesNothing() throws IOException {
         CommandLineRun run = CommandLineRun.of(
                 "extract",

@@ -194,8 +194,9 @@ final class ExtractCommand implements Callable<Integer> {
         RunPlan plan = RunPlan.of(settings, config.numLayers());
         capture.passes().check(plan.timesteps().size());
         if (report != null && !target().toString().endsWith(".safetensors")) {
-            throw new UsageException("--report: expected --output with a name ending in .safetensors, which it is made from, got "
-                    + target());
+            throw new UsageException(
+                    "--report: expected --output with a name ending in .safetensors, which it is made from, got "
+                            + target());
         }
         if (savePasses && saveLatents == null) {
             throw new UsageException(
