@@ -49,8 +49,8 @@ public final class PngFigure {
      */
     public static byte[] write(Figure figure, int dpi) {
         double scale = dpi / POINTS_PER_INCH;
-        double width = Math.ceil(figure.width() * scale);
-        double height = Math.ceil(figure.height() * scale);
+        double width = Math.rint(figure.width() * scale);
+        double height = Math.rint(figure.height() * scale);
         if (dpi < 20 || width * height > MOST_PIXELS) {
             throw new UsageException(String.format(
                     "--dpi: expected 20 or more, and a picture of at most %,d pixels, got %d dpi and %.0f x %.0f",

@@ -156,7 +156,9 @@ final class PlotCommand implements Callable<Integer> {
                 Style.parse(style),
                 widthMm * POINTS_PER_MM,
                 columns,
-                result.name() + (allPasses ? "" : ", " + slot.label()) + ", " + info.text("model"));
+                result.name()
+                        + (allPasses ? "" : ", " + slot.label())
+                        + (info.metadata().containsKey("model") ? ", " + info.text("model") : ""));
         HeadId id = new HeadId(theLayer, theHead);
         return switch (wanted) {
             case HEADS -> HeatMapFigures.heads(frame, quantity, theLayer, result.maps(quantity, theLayer, slot));

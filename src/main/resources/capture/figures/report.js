@@ -603,7 +603,7 @@
     const at = its.position(state.layer, state.head);
     const low = token.limits[at * 2], high = token.limits[at * 2 + 1], limit = limitOf([low, high]);
     const value = (frame, r, k) => low + (high - low) * token.values[((at * frames + frame) * rows + r) * cols + k] / 255;
-    const title = `Key tokens of frame ${pass.keys[state.key]}, ${pass.name}`, frame = state.key;
+    const title = `Tokens of frame ${pass.keys[state.key]}, ${pass.name}`, frame = state.key;
     $("tokens").replaceChildren();
     figure($("tokens"), title, `${file}-tokens-frame${pass.keys[frame]}`, theme => {
       const width = 300, height = Math.max(40, Math.min(300, width * rows / cols));
@@ -792,14 +792,14 @@
   try {
     runs = data.runs.map((info, i) => new Run(info, i));
     const first = runs[0];
-    $("subtitle").textContent = `${first.metadata.find(([k]) => k === "model")?.[1] ?? ""}${runs.length > 1 ? `, ${runs.length} runs` : ""}`
-      + `; wan-attn ${data.version}`;
+    const model = first.metadata.find(([k]) => k === "model")?.[1];
+    $("subtitle").textContent = [model, `${runs.length} run${runs.length > 1 ? "s" : ""}`, `wan-attn ${data.version}`].filter(Boolean).join(", ");
     state.block = first.blocks.length - 1;
     state.measure = first.has[0] ?? 0;
     connect();
     drawDefinitions();
     draw();
-    document.documentElement.dataset.ready = "true";
+    document.documentElement.dataset.ready = performance.now(); // milliseconds since the page was opened
   } catch (e) {
     $("failure").hidden = false;
     $("failure").textContent = "This report cannot be shown: " + e.message;

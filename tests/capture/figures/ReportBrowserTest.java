@@ -1,0 +1,305 @@
+package capture.figures;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import capture.analysis.MeasureOptions;
+import capture.analysis.ResultFiles;
+import capture.analysis.RoleOptions;
+import capture.analysis.RunResult;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.io.CleanupMode;
+import org.junit.jupiter.api.io.TempDir;
+import org.openqa.selenium.By;
+import org.openqa.selenium.Dimension;
+import org.openqa.selenium.Keys;
+import org.openqa.selenium.WebElement;
+import org.openqa.selenium.chrome.ChromeDriver;
+import org.openqa.selenium.chrome.ChromeDriverService;
+import org.openqa.selenium.chrome.ChromeOptions;
+import org.openqa.selenium.interactions.Actions;
+import org.openqa.selenium.logging.LogType;
+
+/** Clicks through the report in Debian's chromium, without a window; skipped where that or its driver is missing. */
+@TestMethodOrder(MethodOrderer.MethodName.class)
+class ReportBrowserTest {
+    private static final String EVIL = "</script><img src=x onerror=\"document.title='taken'\">";
+
+    @TempDir(cleanup = CleanupMode.NEVER)
+    static Path dir;
+
+    private static ChromeDriver browser;
+    private static Path page;
+
+    @BeforeAll
+    static void openReport() throws Exception {
+        Optional<Path> driver = onPath("chromedriver");
+        Optional<Path> chromium = onPath("chromium");
+        if (driver.isEmpty() || chromium.isEmpty()) {
+            System.err.println(
+                    "NOTICE: the report was not tried in a browser: no chromium and chromedriver on the PATH");
+        }
+        assumeTrue(driver.isPresent() && chromium.isPresent(), "no chromium and chromedriver on the PATH");
+        page = dir.resolve("report.html");
+        try (RunResult one = RunResult.open(ResultFiles.made(dir.resolve("one.safetensors"), 3, 4, 4, 2, 5, EVIL));
+                RunResult two =
+                        RunResult.open(ResultFiles.made(dir.resolve("two.safetensors"), 3, 4, 4, 2, 6, "other"))) {
+            Files.writeString(
+                    page,
+                    Report.write(List.of(one, two), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"),
+                    StandardCharsets.UTF_8);
+        }
+        ChromeOptions options = new ChromeOptions();
+        options.setBinary(chromium.get().toFile());
+        options.addArguments(
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--user-data-dir=" + dir.resolve("profile"),
+                "--window-size=1300,1000");
+        options.setExperimentalOption(
+                "prefs",
+                Map.of("download.default_directory", dir.resolve("downloads").toString()));
+        options.setCapability("goog:loggingPrefs", Map.of(LogType.BROWSER, "ALL"));
+        browser = new ChromeDriver(
+                new ChromeDriverService.Builder()
+                        .usingDriverExecutable(driver.get().toFile())
+                        .build(),
+                options);
+        browser.manage().timeouts().scriptTimeout(Duration.ofSeconds(30));
+        browser.get(page.toUri().toString());
+        until("the report is drawn", () -> !ready().isEmpty());
+    }
+
+    @AfterAll
+    static void closeBrowser() {
+        if (browser != null) {
+            browser.quit();
+        }
+    }
+
+    private static Optional<Path> onPath(String name) {
+        return Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1))
+                .map(folder -> Path.of(folder, name))
+                .filter(Files::isExecutable)
+                .findFirst();
+    }
+
+    private static String ready() {
+        Object value = browser.executeScript("return document.documentElement.dataset.ready || ''");
+        return String.valueOf(value);
+    }
+
+    private static void until(String what, BooleanSupplier condition) throws InterruptedException {
+        for (int i = 0; i < 300; i++) {
+            if (condition.getAsBoolean()) {
+                return;
+            }
+            Thread.sleep(50);
+        }
+        throw new AssertionError("waited in vain until " + what);
+    }
+
+    private static WebElement id(String id) {
+        return browser.findElement(By.id(id));
+    }
+
+    private static void press(CharSequence... keys) {
+        new Actions(browser).sendKeys(keys).perform();
+    }
+
+    /** Presses the middle of a cell of the overview; layers count from the bottom. */
+    private static void openHead(int layer, int head) {
+        WebElement grid = id("overview-grid");
+        @SuppressWarnings("unchecked")
+        List<Number> place = (List<Number>) browser.executeScript(
+                "const svg = arguments[0], box = svg.getBoundingClientRect(), view = svg.viewBox.baseVal;"
+                        + "const frame = svg.querySelector('rect'), a = k => +frame.getAttribute(k);"
+                        + "const x = a('x') + (arguments[2] + 0.5) * a('width') / 4;"
+                        + "const y = a('y') + (2 - arguments[1] + 0.5) * a('height') / 3;"
+                        + "return [x * box.width / view.width - box.width / 2, y * box.height / view.height - box.height / 2];",
+                grid,
+                layer,
+                head);
+        new Actions(browser)
+                .moveToElement(grid, place.get(0).intValue(), place.get(1).intValue())
+                .click()
+                .perform();
+    }
+
+    private static Path downloaded(String button, String ending) throws Exception {
+        WebElement it = browser.findElement(By.cssSelector(button));
+        browser.executeScript("arguments[0].scrollIntoView({block: 'center'})", it);
+        it.click();
+        Path folder = dir.resolve("downloads");
+        List<Path> found = new ArrayList<>();
+        until("a " + ending + " is downloaded", () -> {
+            try (Stream<Path> files = Files.exists(folder) ? Files.list(folder) : Stream.empty()) {
+                files.filter(file -> file.toString().endsWith(ending)).forEach(found::add);
+                return !found.isEmpty() && Files.size(found.getFirst()) > 0;
+            } catch (IOException e) {
+                return false;
+            }
+        });
+        Path moved = dir.resolve("got" + ending);
+        Files.move(found.getFirst(), moved, StandardCopyOption.REPLACE_EXISTING);
+        return moved;
+    }
+
+    @Test
+    void a_click_opensTheHead() {
+        openHead(1, 2);
+        assertThat(id("head-title").getText()).isEqualTo("Layer 1, head 2 (L2H3)");
+        assertThat(browser.findElements(By.cssSelector("#maps figure"))).hasSize(1);
+        assertThat(id("live").getDomProperty("textContent")).startsWith("Layer 1, head 2, L2H3: sink score");
+    }
+
+    @Test
+    void b_sliders_moveLayerPassAndFrameBlock() throws Exception {
+        id("slot").sendKeys(Keys.ARROW_RIGHT);
+        until("the pass is step1", () -> id("slot-name").getText().equals("step1"));
+        assertThat(browser.findElement(By.cssSelector("#maps b")).getText()).isEqualTo("frame logit, step1");
+        id("block").sendKeys(Keys.HOME);
+        until("the frame block is 0", () -> id("block-name").getText().equals("0 (frame 0)"));
+        id("block").sendKeys(Keys.END);
+        id("layer").sendKeys(Keys.END);
+        until("the layer is 2", () -> id("head-title").getText().startsWith("Layer 2, head 2"));
+        id("key").sendKeys(Keys.ARROW_RIGHT);
+        until("the key frame is 1", () -> id("key-name").getText().equals("1"));
+    }
+
+    @Test
+    void c_keys_moveTheHead() throws Exception {
+        id("overview-grid").sendKeys(Keys.ARROW_LEFT);
+        assertThat(id("head-title").getText()).startsWith("Layer 2, head 1");
+        id("overview-grid").sendKeys(Keys.ARROW_DOWN);
+        assertThat(id("head-title").getText()).startsWith("Layer 1, head 1");
+        press("l");
+        until("the head is 2", () -> id("head-title").getText().startsWith("Layer 1, head 2"));
+        press("[");
+        until("the pass is step0", () -> id("slot-name").getText().equals("step0"));
+        press("m");
+        until(
+                "the measure is recency",
+                () -> "recency"
+                        .equals(browser.executeScript(
+                                "return document.getElementById('measure').selectedOptions[0].textContent")));
+        press("?");
+        assertThat(id("help").getDomProperty("open")).isEqualTo("true");
+        press(Keys.ESCAPE);
+        WebElement map = browser.findElement(By.cssSelector("#maps svg"));
+        map.sendKeys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT);
+        assertThat(id("tip").getText()).startsWith("query frame 0, key frame 1\nmasked");
+    }
+
+    @Test
+    void d_hover_showsTheValue() {
+        WebElement map = browser.findElement(By.cssSelector("#maps svg"));
+        new Actions(browser).scrollToElement(map).moveToElement(map, -60, 60).perform();
+        assertThat(id("tip").isDisplayed()).isTrue();
+        assertThat(id("tip").getText()).matches("query frame \\d, key frame \\d\n(frame logit -?\\d.*|masked)");
+    }
+
+    @Test
+    void e_compare_showsBothRunsAndTheirDifference() {
+        id("other").findElement(By.xpath("option[.='two']")).click();
+        assertThat(browser.findElements(By.cssSelector("#maps b")))
+                .extracting(WebElement::getText)
+                .containsExactly("one", "two", "difference");
+        assertThat(browser.findElements(By.cssSelector("#overview figure"))).hasSize(3);
+        assertThat(id("provenance").getText()).contains("other");
+        id("other").findElement(By.xpath("option[.='nothing']")).click();
+        assertThat(browser.findElements(By.cssSelector("#maps figure"))).hasSize(1);
+    }
+
+    @Test
+    void f_table_sortsByAnyMeasure_andOpensAHead() {
+        WebElement title = browser.findElements(By.cssSelector("#heads th button")).stream()
+                .filter(button -> button.getText().startsWith("entropy"))
+                .findFirst()
+                .orElseThrow();
+        browser.executeScript("arguments[0].click()", title);
+        int column = 0;
+        List<WebElement> titles = browser.findElements(By.cssSelector("#heads th"));
+        while (!"descending".equals(titles.get(column).getDomAttribute("aria-sort"))) {
+            column++;
+        }
+        List<Double> values =
+                browser.findElements(By.cssSelector("#heads tbody td:nth-child(" + (column + 1) + ")")).stream()
+                        .map(cell -> Double.parseDouble(String.valueOf(cell.getDomProperty("textContent"))))
+                        .toList();
+        assertThat(values).hasSize(12).isSortedAccordingTo((a, b) -> Double.compare(b, a));
+        WebElement row = browser.findElement(By.cssSelector("#heads tbody tr"));
+        String name = row.findElement(By.tagName("td")).getText();
+        row.click();
+        assertThat(id("head-title").getText()).endsWith("(" + name + ")");
+    }
+
+    @Test
+    void g_downloads_areWholeFiles() throws Exception {
+        String svg = Files.readString(downloaded("#maps button[aria-label^=SVG]", ".svg"));
+        assertThat(svg)
+                .startsWith("<svg")
+                .contains("query frame", "fill=\"#ffffff\"")
+                .endsWith("</svg>");
+        var image =
+                ImageIO.read(downloaded("#maps button[aria-label^=PNG]", ".png").toFile());
+        assertThat(image.getWidth()).isGreaterThan(900);
+        List<String> csv = Files.readAllLines(downloaded("#maps button[aria-label^=CSV]", ".csv"));
+        assertThat(csv.getFirst()).isEqualTo("query_frame,key_frame,frame logit");
+        assertThat(csv).hasSize(1 + 1 + 3 * (4 + 7 + 10));
+        List<String> heads = Files.readAllLines(downloaded("#heads-csv", ".csv"));
+        assertThat(heads).hasSize(13);
+        assertThat(heads.getFirst()).startsWith("label,layer,head,sink_score,");
+    }
+
+    @Test
+    void h_page_fitsAPhone_inBothThemes() {
+        browser.manage().window().setSize(new Dimension(500, 900));
+        for (int i = 0; i < 2; i++) {
+            id("theme").click();
+            Object overflow = browser.executeScript(
+                    "return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assertThat(((Number) overflow).intValue()).isLessThanOrEqualTo(0);
+        }
+        browser.manage().window().setSize(new Dimension(1300, 1000));
+    }
+
+    @Test
+    void i_nothing_wasInjectedRequestedOrComplainedAbout() {
+        assertThat(browser.getTitle()).isEqualTo("Attention of one, two");
+        assertThat(id("provenance").getDomProperty("textContent")).contains(EVIL);
+        assertThat(browser.findElements(By.tagName("img"))).isEmpty();
+        Object requests = browser.executeScript("return performance.getEntriesByType('resource').map(e => e.name)"
+                + ".filter(name => !name.startsWith('blob:'))");
+        assertThat((List<?>) requests).isEmpty();
+        assertThat(browser.manage().logs().get(LogType.BROWSER).getAll()).isEmpty();
+        assertThat(Double.parseDouble(ready()))
+                .as("milliseconds until it was drawn")
+                .isLessThan(10_000);
+    }
+}

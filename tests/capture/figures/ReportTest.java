@@ -1,0 +1,121 @@
+package capture.figures;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import capture.analysis.Analysis;
+import capture.analysis.FrameMaps;
+import capture.analysis.Measure;
+import capture.analysis.MeasureOptions;
+import capture.analysis.ResultFiles;
+import capture.analysis.RoleOptions;
+import capture.analysis.RunResult;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.Base64;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import wan.op.Quantity;
+
+class ReportTest {
+    private static final String EVIL = "</script><script>alert(1)</script><!-- \u2028 & \"quoted\"";
+
+    @TempDir
+    Path dir;
+
+    private static String page(RunResult... results) {
+        return Report.write(List.of(results), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "1.0");
+    }
+
+    private static String between(String text, String from, String to) {
+        Matcher matcher = Pattern.compile(Pattern.quote(from) + "(.*?)" + Pattern.quote(to), Pattern.DOTALL)
+                .matcher(text);
+        assertThat(matcher.find()).as(from).isTrue();
+        return matcher.group(1);
+    }
+
+    @Test
+    void policy_allowsItsOwnScriptAndStyleOnly() throws Exception {
+        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 1, 2, 2, 1, 1, "x"))) {
+            String page = page(run);
+            String policy = between(page, "Content-Security-Policy\" content=\"", "\"");
+            assertThat(policy).startsWith("default-src 'none'; ");
+            for (String kind : List.of("script", "style")) {
+                String content = between(page, "<" + kind + ">", "</" + kind + ">");
+                byte[] digest = MessageDigest.getInstance("SHA-256").digest(content.getBytes(StandardCharsets.UTF_8));
+                assertThat(policy)
+                        .contains(kind + "-src 'sha256-" + Base64.getEncoder().encodeToString(digest) + "'");
+            }
+            assertThat(page.replace("http://www.w3.org/2000/svg", "")).doesNotContain("http:", "https:", "//cdn");
+            assertThat(page).doesNotContain("{{").doesNotContainPattern("<(link|img|iframe|object)\\b");
+        }
+    }
+
+    @Test
+    void names_cannotEndTheirElement() {
+        Path file = ResultFiles.made(dir.resolve("a<b>&.safetensors"), 1, 2, 2, 1, 1, EVIL);
+        try (RunResult run = RunResult.open(file)) {
+            String page = page(run);
+            assertThat(page).doesNotContain("alert(1)</script>", "<b>&.").contains("a&lt;b&gt;&amp;");
+            JsonNode data = JsonMapper.shared()
+                    .readTree(between(page, "<script type=\"application/json\" id=\"data\">", "</script>"));
+            assertThat(data.get("runs").get(0).get("metadata").toString())
+                    .contains(JsonMapper.shared().writeValueAsString(EVIL));
+        }
+    }
+
+    @Test
+    void numbers_areThoseOfTheResult() {
+        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
+            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, Report.TOKEN_BYTES);
+            ByteBuffer bytes = ByteBuffer.wrap(blob.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+            JsonNode at = blob.description().get("at");
+            // Measures: slot 1, frame block 2, entropy, layer 1, head 2.
+            Analysis analysis = Analysis.of(run, run.slot("1"), run.frameBlock("2"), MeasureOptions.DEFAULT);
+            int heads = 2 * 3;
+            int index = ((1 * 3 + 2) * Measure.values().length
+                                    + List.of(Measure.values()).indexOf(Measure.ENTROPY))
+                            * heads
+                    + 5;
+            assertThat(bytes.getFloat(at.get("measures").asInt() + 4 * index))
+                    .isEqualTo((float) analysis.measure(Measure.ENTROPY)[5]);
+            // Frame mass of layer 1, head 2, the last pass's first query.
+            int cells = 0;
+            for (JsonNode pass : blob.description().get("passes")) {
+                cells += pass.get("frames").asInt() * pass.get("keys").size();
+            }
+            FrameMaps maps = run.maps(Quantity.FRAME_MASS, 1, run.slot("context"));
+            int from = at.get("frame_mass").asInt() + 2 * (6 * cells - 3 * 7);
+            for (int k = 0; k < 7; k++) {
+                float value = Float.float16ToFloat(bytes.getShort(from + 2 * k));
+                assertThat(value).isEqualTo(Float.float16ToFloat(Float.floatToFloat16(maps.get(2, 4, k))));
+            }
+        }
+    }
+
+    @Test
+    void page_ofAFullSizeRun_staysUnderTenMegabytes() {
+        // 30 layers, 12 heads, 8 frame blocks of 22 frames, 5 passes each.
+        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 30, 12, 8, 4, 1, "x"))) {
+            assertThat(page(run).length()).isBetween(4_000_000, 10_000_000);
+        }
+    }
+
+    @Test
+    void tokens_arePooled_whenThereIsNoRoom() {
+        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
+            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, 2 * 3 * 7 * 2);
+            assertThat(blob.description().get("pooled").asInt()).isEqualTo(2);
+            assertThat(blob.description().get("tokenRows").asInt()).isEqualTo(1);
+            assertThat(blob.description().get("tokenCols").asInt()).isEqualTo(2);
+            assertThat(blob.description().get("tokens")).hasSize(1);
+        }
+    }
+}
