@@ -209,6 +209,20 @@ class RunResultTest {
     }
 
     @Test
+    void lastFrameBlock_isTheLastThatWasCaptured_whenTheRunWasInterrupted() {
+        Path whole = ResultFiles.made(dir.resolve("good.safetensors"), 1, 2, 3, 1, 1, "x");
+        Map<String, String> metadata;
+        try (TensorStore store = TensorStore.open(whole)) {
+            metadata = store.metadata();
+        }
+        try (RunResult result = RunResult.open(whole);
+                RunResult interrupted = RunResult.open(written(metadata))) {
+            assertThat(result.frameBlock("last").index()).isEqualTo(2);
+            assertThat(interrupted.frameBlock("last").index()).isZero();
+        }
+    }
+
+    @Test
     void passSlot_readsWhatItPrints() {
         for (PassSlot slot : List.of(new PassSlot(0), new PassSlot(12), PassSlot.CONTEXT)) {
             assertThat(PassSlot.parse(slot.label())).isEqualTo(slot);

@@ -26,7 +26,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
-import org.junit.jupiter.api.io.CleanupMode;
 import org.junit.jupiter.api.io.TempDir;
 import org.openqa.selenium.By;
 import org.openqa.selenium.Dimension;
@@ -43,7 +42,7 @@ import org.openqa.selenium.logging.LogType;
 class ReportBrowserTest {
     private static final String EVIL = "</script><img src=x onerror=\"document.title='taken'\">";
 
-    @TempDir(cleanup = CleanupMode.NEVER)
+    @TempDir
     static Path dir;
 
     private static ChromeDriver browser;
@@ -79,7 +78,6 @@ class ReportBrowserTest {
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
-                "--user-data-dir=" + dir.resolve("profile"),
                 "--window-size=1300,1000");
         options.setExperimentalOption(
                 "prefs",

@@ -3,6 +3,7 @@ package capture.analysis;
 import capture.CapturePlan;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import wan.op.AttentionKind;
@@ -122,13 +123,21 @@ public final class RunResult implements AutoCloseable {
     /**
      * A frame block by its number.
      *
-     * @param text a 0-based number or {@code last}
+     * @param text a 0-based number, or {@code last} for the last one that was captured
      * @throws UsageException if there is none
      */
     public FrameBlock frameBlock(String text) {
         List<FrameBlock> blocks = info.frameBlocks();
         if (text.equals("last")) {
-            return blocks.getLast();
+            // A run that was interrupted has not come to its last frame block.
+            Set<Integer> captured = new HashSet<>();
+            for (Quantity quantity : List.of(Quantity.FRAME_LOGITS, Quantity.FRAME_MASS)) {
+                passes(quantity).forEach(pass -> captured.add(pass.firstFrame()));
+            }
+            return blocks.stream()
+                    .filter(block -> captured.contains(block.first()))
+                    .reduce((a, b) -> b)
+                    .orElseGet(blocks::getLast);
         }
         if (!text.matches("\\d{1,6}") || Integer.parseInt(text) >= blocks.size()) {
             throw new UsageException("--frame-block: expected 0 to " + (blocks.size() - 1) + " or last, got " + text);

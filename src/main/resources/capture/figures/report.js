@@ -405,8 +405,9 @@
     svg.setAttribute("aria-label", title);
     const mark = element(svg, "rect", { fill: "none", stroke: THEMES[state.theme].mark, "stroke-width": 1.5, visibility: "hidden" });
     let cursor = null;
-    const show = (cell, x, y) => {
+    const show = (cell, x, y, by = "pointer") => {
       cursor = cell;
+      $("tip").dataset.by = by;
       $("tip").hidden = !cell;
       mark.setAttribute("visibility", cell ? "visible" : "hidden");
       if (!cell) return;
@@ -423,7 +424,7 @@
     };
     svg.addEventListener("pointermove", event => show(cellAt(event), event.clientX, event.clientY));
     svg.addEventListener("pointerdown", event => show(cellAt(event), event.clientX, event.clientY));
-    svg.addEventListener("pointerleave", () => show(null));
+    svg.addEventListener("pointerleave", () => { if ($("tip").dataset.by === "pointer") show(null); });
     svg.addEventListener("blur", () => show(null));
     if (pick) svg.addEventListener("click", event => { const cell = cellAt(event); if (cell) pick(...cell); });
     svg.addEventListener("keydown", event => {
@@ -433,7 +434,7 @@
       const [r, k] = cursor ?? [0, -1];
       const next = [Math.max(0, Math.min(grid.rows - 1, r + move[0])), Math.max(0, Math.min(grid.columns - 1, k + move[1]))];
       const area = svg.getBoundingClientRect(), view = svg.viewBox.baseVal, place = grid.cell(...next);
-      show(next, area.left + place.x * area.width / view.width, area.top + place.y * area.height / view.height);
+      show(next, area.left + place.x * area.width / view.width, area.top + place.y * area.height / view.height, "keys");
       say($("tip").textContent);
     });
     box.append(caption, svg);
@@ -781,7 +782,8 @@
       };
       if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
     });
-    document.addEventListener("scroll", () => { $("tip").hidden = true; }, { passive: true });
+    // A page that scrolls because a figure got the focus keeps what the keys point at.
+    document.addEventListener("scroll", () => { if ($("tip").dataset.by === "pointer") $("tip").hidden = true; }, { passive: true });
   }
 
   function nextOther() {
@@ -794,7 +796,7 @@
     const first = runs[0];
     const model = first.metadata.find(([k]) => k === "model")?.[1];
     $("subtitle").textContent = [model, `${runs.length} run${runs.length > 1 ? "s" : ""}`, `wan-attn ${data.version}`].filter(Boolean).join(", ");
-    state.block = first.blocks.length - 1;
+    state.block = Math.max(0, first.blocks.findLastIndex(block => first.passes.some(pass => pass.first === block.first)));
     state.measure = first.has[0] ?? 0;
     connect();
     drawDefinitions();
