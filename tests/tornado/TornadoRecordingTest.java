@@ -89,6 +89,7 @@ class TornadoRecordingTest {
             assertThat(compiled).hasSize(15);
             assertThat(compiled.subList(1, 15)).containsOnly(compiled.getFirst());
             assertThat(programs).containsOnly(2); // one for the text, one with the model
+            assertThat(ops.counters().graphs()).isEqualTo(7); // two of the text; embedding, three of a layer, head
         }
     }
 

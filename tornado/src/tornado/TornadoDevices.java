@@ -65,7 +65,7 @@ public final class TornadoDevices {
                 found.add(new Info(
                         "tornado:" + driver + ":" + number,
                         backend.getBackendType().name().toLowerCase(Locale.ROOT),
-                        device.getPlatformName() + ", " + device.getDeviceName(),
+                        device.getDescription(),
                         Objects.toString(device.getDeviceType()).toLowerCase(Locale.ROOT),
                         device.getMaxGlobalMemory(),
                         device.getMaxAllocMemory()));

@@ -24,6 +24,8 @@ import wan.op.WanException;
  * <p>For one calling thread at a time; an interrupt is seen before the next operation.
  */
 public final class TornadoOps implements Ops {
+    private static final System.Logger LOG = System.getLogger(TornadoOps.class.getName());
+
     /** The reference's rotary table is as long. */
     private static final int ROPE_POSITIONS = 1024;
 
@@ -499,6 +501,7 @@ public final class TornadoOps implements Ops {
 
     @Override
     public void close() {
+        LOG.log(System.Logger.Level.INFO, "device {0}: {1}", target.name(), counters());
         recorder.close();
     }
 
