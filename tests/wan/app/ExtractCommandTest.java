@@ -244,7 +244,8 @@ class ExtractCommandTest {
                 "--latent-size 60000x60000 | 2 | latent size: expected at most 1048576 cells a frame, got 60000x60000",
                 "--num-frames 1000000 | 2 | --num-frames: expected at most 4096 frames, got 1000000",
                 "-o same.safetensors --save-latents ./same.safetensors | 2 | --save-latents: expected another file than",
-                "-o /dev/null | 1 | /dev/null: cannot write: is not a regular file",
+                "-o x.png | 2 | --output: expected a name ending in .safetensors, .pt or .npz, got x.png",
+                "-o /dev/null | 2 | --output: expected a name ending in .safetensors, .pt or .npz, got /dev/null",
                 "--model nowhere | 1 | nowhere: no such file",
                 "--output /proc/x.safetensors | 1 | /proc/x.safetensors: cannot write",
             })

@@ -172,4 +172,26 @@ class SafetensorsWriterTest {
             return list.map(p -> p.getFileName().toString()).sorted().toList().stream();
         }
     }
+
+    @Test
+    void create_refuses_whatIsNoRegularFile() {
+        assertThatThrownBy(() -> SafetensorsWriter.create(Path.of("/dev/null"), 100))
+                .isInstanceOf(WanException.class)
+                .hasMessage("/dev/null: cannot write: is not a regular file");
+    }
+
+    @Test
+    void finish_followsALink(@TempDir Path links) throws IOException {
+        Path real = links.resolve("real.safetensors");
+        Files.createFile(real);
+        Path link = Files.createSymbolicLink(links.resolve("link.safetensors"), real);
+        try (SafetensorsWriter writer = SafetensorsWriter.create(link, 100)) {
+            writer.add("x", DType.F32, Shape.of(1)).write(new float[] {3});
+            writer.finish(Map.of());
+        }
+        assertThat(link).isSymbolicLink();
+        try (Safetensors file = Safetensors.open(real)) {
+            assertThat(file.tensor("x").toFloats()).containsExactly(3);
+        }
+    }
 }

@@ -28,7 +28,7 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
     void close();
 
     /**
-     * Begins a result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, else safetensors.
+     * Begins a result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, or {@code .safetensors}.
      *
      * @param target the file
      * @param plannedTensors how many are expected
@@ -48,6 +48,9 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
         }
         if (name.endsWith(".npz")) {
             return new NumpyResult(target, plannedTensors, metadataBytes);
+        }
+        if (!name.endsWith(".safetensors")) {
+            throw new UsageException("--output: expected a name ending in .safetensors, .pt or .npz, got " + target);
         }
         return new ResultFile(target, plannedTensors, metadataBytes);
     }

@@ -49,15 +49,22 @@ import wan.text.Umt5Encoder;
             "Examples:",
             "  wan-attn extract --layer 3",
             "      the built-in demo model: random weights, at once",
-            "  wan-attn extract --model weights/Wan2.1-T2V-1.3B --prompt \"a cat walks\" \\",
-            "      --layer all --what frame-logits,frame-mass --pass all --output run.safetensors",
+            "  wan-attn extract --model weights/Wan2.1-T2V-1.3B \\",
+            "      --prompt \"a cat walks\" --layer all --pass all \\",
+            "      --what frame-logits,frame-mass --output run.safetensors",
             "      every layer, pass and head of 19 frames from one run",
-            "  wan-attn extract --model DIR --layer 0-5,9 --no-independent-first-frame --num-frames 21",
+            "  wan-attn extract --model DIR --layer 0-5,9 --num-frames 21 \\",
+            "      --no-independent-first-frame",
             "      Self-Forcing's shipped layout, seven frame blocks of three",
-            "  wan-attn extract --model model.safetensors --replay pytorch-run.safetensors --complete",
+            "  wan-attn extract --model model.safetensors --complete \\",
+            "      --replay pytorch-run.safetensors",
             "      repeats a PyTorch run with its own noise",
             "  wan-attn extract --model DIR --layer 3 --what token-logits --dry-run",
-            "      what would be run and written, and how large it would be"
+            "      what would be run and written, and how large it would be",
+            "",
+            "The assembled matrices (full_frame_attention) are of the batch's first",
+            "sample and of the first captured pass of each frame block; the tensors",
+            "of the passes have every sample."
         })
 final class ExtractCommand implements Callable<Integer> {
     private static final int INTERRUPTED = 130;
@@ -197,6 +204,9 @@ final class ExtractCommand implements Callable<Integer> {
             throw new UsageException(
                     "--report: expected --output with a name ending in .safetensors, which it is made from, got "
                             + target());
+        }
+        if (saveLatents != null && !saveLatents.toString().endsWith(".safetensors")) {
+            throw new UsageException("--save-latents: expected a name ending in .safetensors, got " + saveLatents);
         }
         if (savePasses && saveLatents == null) {
             throw new UsageException(
@@ -353,8 +363,9 @@ final class ExtractCommand implements Callable<Integer> {
         if (!quiet) {
             System.err.printf(
                     Locale.ROOT,
-                    "%d passes in %.1f s, %s%n",
+                    "%d pass%s in %.1f s, %s%n",
                     job.plan().passes().size(),
+                    job.plan().passes().size() == 1 ? "" : "es",
                     progress.seconds(),
                     progress.rate());
         }

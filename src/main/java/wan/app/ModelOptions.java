@@ -22,7 +22,8 @@ final class ModelOptions {
             names = {"--model", "-m"},
             paramLabel = "PATH",
             description =
-                    "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it"
+                    "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it, a single"
+                            + " file, or a .safetensors.index.json"
                             + " (default: a small built-in demo model with random weights).")
     private @Nullable Path model;
 

@@ -60,7 +60,8 @@ final class Progress {
         boolean passDone = layer + 1 == current.numLayers();
         if (mode == Mode.TERMINAL && (passDone || now - drawnNanos > REDRAW_NANOS)) {
             drawnNanos = now;
-            err.print("\r\u001b[K" + line(current, layer));
+            // Without wrapping: a line cut at the edge of a narrow terminal can still be drawn over.
+            err.print("\u001b[?7l\r\u001b[K" + line(current, layer) + "\u001b[?7h");
             err.flush();
             dirty = true;
         } else if (mode == Mode.LINES && passDone) {
@@ -73,7 +74,7 @@ final class Progress {
         double left = doneFlops == 0 ? 0 : seconds * (totalFlops - doneFlops) / doneFlops;
         return String.format(
                 Locale.ROOT,
-                "pass %d/%d  %s  frames %d-%d  layer %d/%d  %s  %s left",
+                "%d/%d  %s  frames %d-%d  layer %d/%d  %s  %s left",
                 passNumber,
                 plan.passes().size(),
                 current.id(),

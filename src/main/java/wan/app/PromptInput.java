@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import wan.model.WanConfig;
+import wan.op.FormatException;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.TensorView;
@@ -69,7 +70,13 @@ final class PromptInput {
             if (view.shape().rank() != 5) {
                 throw WanException.mismatch(initialLatent + ": initial_latent", "[B, F, C, H, W]", view.shape(), "");
             }
-            return new HostTensor(view.shape(), view.toFloats());
+            float[] values = view.toFloats();
+            for (float value : values) {
+                if (!Float.isFinite(value)) {
+                    throw new FormatException(initialLatent, "initial_latent has values that are no finite numbers");
+                }
+            }
+            return new HostTensor(view.shape(), values);
         }
     }
 
