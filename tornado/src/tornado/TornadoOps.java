@@ -24,7 +24,7 @@ import wan.op.WanException;
  * <p>For one calling thread at a time; an interrupt is seen before the next operation.
  */
 public final class TornadoOps implements Ops {
-    private static final System.Logger LOG = System.getLogger(TornadoOps.class.getName());
+    private static final System.Logger LOG = System.getLogger("wan.tornado");
 
     /** The reference's rotary table is as long. */
     private static final int ROPE_POSITIONS = 1024;

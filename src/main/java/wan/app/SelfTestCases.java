@@ -25,6 +25,7 @@ import wan.op.TensorView;
 /** What the self-test runs: every operation, on random inputs that are the same for every backend. */
 final class SelfTestCases {
     private static final float EPS = 1e-6f;
+    private static final String APPEND = "append and read";
 
     /** Makes the inputs, and gives what runs the operation on them. */
     interface Body {
@@ -63,6 +64,7 @@ final class SelfTestCases {
     static List<Case> quick() {
         List<Case> cases = new ArrayList<>();
         elements(cases, 1, new Grid(2, 2, 3), 2, 12);
+        cases.removeIf(one -> one.op().equals(APPEND)); // reads in between; the attention needs what it writes
         linears(cases, 13, 24, 40, 1);
         rows(cases, 6, 24, 2);
         attentions(cases, 1, 2, 7, 3, 24, 2);
@@ -218,7 +220,7 @@ final class SelfTestCases {
                 return inputs.output(x);
             };
         }));
-        cases.add(new Case("append and read", size, bytes, "GB/s", ops -> {
+        cases.add(new Case(APPEND, size, bytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
             KvTensor cache = ops.kvCache(batch, grid.frames() + 1, grid.frameSeqLen(), heads, headDim);
             Tensor k = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
