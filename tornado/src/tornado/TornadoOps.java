@@ -2,6 +2,7 @@ package tornado;
 
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -388,17 +389,7 @@ public final class TornadoOps implements Ops {
             Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
         String op = "attention";
         DeviceCache kv = own(op, cache);
-        int dim = kv.numHeads() * kv.headDim();
-        if (q.shape().rank() != 2 || q.shape().dim(1) != dim || q.shape().dim(0) % kv.batch() != 0) {
-            throw WanException.mismatch(op, "q [" + kv.batch() + " * Lq, " + dim + "]", q.shape(), "");
-        }
-        int queries = q.shape().dim(0) / kv.batch();
-        if (queryGroupTokens < 1 || queries % queryGroupTokens != 0) {
-            throw WanException.mismatch(op, "Lq a multiple of " + queryGroupTokens, queries, "");
-        }
-        if (keyGroupTokens < 1 || kv.pageTokens() % keyGroupTokens != 0) {
-            throw WanException.mismatch(op, "a key group that divides " + kv.pageTokens(), keyGroupTokens, "");
-        }
+        int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
         int[] attended = Checks.values(pages);
         if (attended.length == 0) {
             throw WanException.mismatch(op, "at least one page", pages, "");

@@ -47,7 +47,6 @@ import wan.weights.TensorStore;
 final class ConvertCommand implements Callable<Integer> {
     private static final Pattern SIZE = Pattern.compile("(\\d{1,15})(|[KMGT]i?B?|B)", Pattern.CASE_INSENSITIVE);
     private static final String SUFFIX = ".safetensors";
-    private static final long REPORTED_BYTES = 256L << 20;
 
     @Parameters(index = "0", paramLabel = "IN", description = "The checkpoint.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
@@ -104,7 +103,7 @@ final class ConvertCommand implements Callable<Integer> {
             TensorStore source = layout == null ? file : layout;
             Converter converter = new Converter(source, out, stored, maxShardBytes(), metadata(file, source));
             refuseToReplace(converter.files());
-            converter.write(new Reporter());
+            converter.write(new WrittenBytes()::written);
             System.err.printf(
                     Locale.ROOT,
                     "%s: %d tensors, %.1f MB, %s, written in %.1f s%n",
@@ -176,19 +175,6 @@ final class ConvertCommand implements Callable<Integer> {
             }
             if (Files.exists(file) && !force) {
                 throw new WanException(file + ": exists already; --force replaces it");
-            }
-        }
-    }
-
-    /** A line for every tenth, when it takes long enough to wonder. */
-    private static final class Reporter implements Converter.Progress {
-        private long tenths;
-
-        @Override
-        public void written(long doneBytes, long totalBytes) {
-            if (totalBytes > REPORTED_BYTES && doneBytes * 10 / totalBytes > tenths) {
-                tenths = doneBytes * 10 / totalBytes;
-                System.err.printf(Locale.ROOT, "%d%% of %.1f GB%n", tenths * 10, totalBytes / 1e9);
             }
         }
     }

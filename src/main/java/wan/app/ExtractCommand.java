@@ -272,7 +272,10 @@ final class ExtractCommand implements Callable<Integer> {
         try (Cancellation cancellation = new Cancellation();
                 Ops ops = profile ? new Profile(deviceOptions.open(options)) : deviceOptions.open(options);
                 ResultOutput file = ResultOutput.open(
-                        target, job.capture(), plannedTensors, metadataBytes(metadata(job, "jvm", "complete")));
+                        target,
+                        job.capture(),
+                        plannedTensors,
+                        metadataBytes(metadata(job, ops.backend(), "complete")));
                 LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {
             Capture capture = new Capture(job.capture(), job.geometry(), file);
             Follower follower = new Follower(capture, progress, cancellation, latents);

@@ -30,7 +30,6 @@ import wan.weights.RandomModel;
             "  wan-attn make-model --config my/config.json --dtype f32 --out weights/mine"
         })
 final class MakeModelCommand implements Callable<Integer> {
-    private static final long REPORTED_BYTES = 256L << 20;
 
     @Option(
             names = "--config",
@@ -71,7 +70,7 @@ final class MakeModelCommand implements Callable<Integer> {
             }
         }
         long startNanos = System.nanoTime();
-        RandomModel.write(out, wanted, stored, seed, new Reporter());
+        RandomModel.write(out, wanted, stored, seed, new WrittenBytes()::written);
         System.err.printf(
                 Locale.ROOT,
                 "%s: %d layers, %d heads, dim %d, %s, seed %d, written in %.1f s%n",
@@ -105,18 +104,5 @@ final class MakeModelCommand implements Callable<Integer> {
             case "f32" -> DType.F32;
             default -> throw new UsageException("--dtype: expected bf16, f16 or f32, got " + dtype);
         };
-    }
-
-    /** A line for every tenth, when it takes long enough to wonder. */
-    private static final class Reporter implements RandomModel.Progress {
-        private long tenths;
-
-        @Override
-        public void written(long doneBytes, long totalBytes) {
-            if (totalBytes > REPORTED_BYTES && doneBytes * 10 / totalBytes > tenths) {
-                tenths = doneBytes * 10 / totalBytes;
-                System.err.printf(Locale.ROOT, "%d%% of %.1f GB%n", tenths * 10, totalBytes / 1e9);
-            }
-        }
     }
 }

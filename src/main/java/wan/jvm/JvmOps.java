@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -307,17 +308,7 @@ public final class JvmOps implements Ops {
             Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
         String op = "attention";
         PagedKv kv = own(op, cache);
-        int dim = kv.numHeads() * kv.headDim();
-        if (q.shape().rank() != 2 || q.shape().dim(1) != dim || q.shape().dim(0) % kv.batch() != 0) {
-            throw WanException.mismatch(op, "q [" + kv.batch() + " * Lq, " + dim + "]", q.shape(), "");
-        }
-        int queries = q.shape().dim(0) / kv.batch();
-        if (queryGroupTokens < 1 || queries % queryGroupTokens != 0) {
-            throw WanException.mismatch(op, "Lq a multiple of " + queryGroupTokens, queries, "");
-        }
-        if (keyGroupTokens < 1 || kv.pageTokens() % keyGroupTokens != 0) {
-            throw WanException.mismatch(op, "a key group that divides " + kv.pageTokens(), keyGroupTokens, "");
-        }
+        int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
         int[] attended = attended(kv, pages);
         float[] from = values(op, q);
         HeapTensor out = pool.take(q.shape(), op);

@@ -1,5 +1,7 @@
 package wan.session;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import wan.op.WanException;
 
 /**
@@ -10,6 +12,8 @@ import wan.op.WanException;
  * @param step the denoising step, 0-based; 0 for the others
  */
 public record PassId(Kind kind, int frameBlock, int step) {
+    private static final Pattern LABEL = Pattern.compile("(init|block)(\\d{1,9})\\.(?:ctx|step(\\d{1,9}))");
+
     /** What a pass is for. */
     public enum Kind {
         /** Puts given latent frames into the cache. */
@@ -35,8 +39,7 @@ public record PassId(Kind kind, int frameBlock, int step) {
      * @throws WanException if it is none
      */
     public static PassId parse(String label) {
-        var match = java.util.regex.Pattern.compile("(init|block)(\\d{1,9})\\.(?:ctx|step(\\d{1,9}))")
-                .matcher(label);
+        Matcher match = LABEL.matcher(label);
         if (!match.matches() || (match.group(1).equals("init") && match.group(3) != null)) {
             throw WanException.mismatch("pass", "a name such as block0.step0, block0.ctx or init0.ctx", label, "");
         }

@@ -1,8 +1,6 @@
 package wan.weights;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -120,7 +118,7 @@ public final class Converter {
      */
     public void write(Progress progress) {
         long totalBytes = totalBytes();
-        requireSpace(totalBytes + SPARE_DISK_BYTES);
+        OutputFile.requireSpace(target.toAbsolutePath().resolveSibling(""), totalBytes + SPARE_DISK_BYTES);
         List<Path> files = files();
         long doneBytes = 0;
         for (int i = 0; i < shards.size(); i++) {
@@ -181,18 +179,5 @@ public final class Converter {
             shards.get(i).forEach(name -> map.put(name, file));
         }
         return (root.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
-    }
-
-    private void requireSpace(long bytes) {
-        Path folder = target.toAbsolutePath().getParent();
-        try {
-            long free = Files.getFileStore(folder).getUsableSpace();
-            if (free < bytes) {
-                throw new WanException("%s: not enough space: needs %.1f GB, %.1f GB are free"
-                        .formatted(folder, bytes / 1e9, free / 1e9));
-            }
-        } catch (IOException e) {
-            throw Messages.io(target, "cannot write", e);
-        }
     }
 }

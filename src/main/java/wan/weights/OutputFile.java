@@ -42,4 +42,26 @@ public final class OutputFile {
             temporary.toFile().delete();
         }
     }
+
+    /**
+     * Checks that a disk has room before anything is written.
+     *
+     * @param folder where the files will be; need not exist yet
+     * @throws WanException with the numbers, if it has not
+     */
+    static void requireSpace(Path folder, long bytes) {
+        Path existing = folder.toAbsolutePath();
+        while (!Files.exists(existing) && existing.getParent() != null) {
+            existing = existing.getParent();
+        }
+        try {
+            long free = Files.getFileStore(existing).getUsableSpace();
+            if (free < bytes) {
+                throw new WanException("%s: not enough space: needs %.1f GB, %.1f GB are free"
+                        .formatted(folder, bytes / 1e9, free / 1e9));
+            }
+        } catch (IOException e) {
+            throw Messages.io(folder, "cannot write", e);
+        }
+    }
 }

@@ -7,7 +7,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.LongStream;
@@ -60,8 +59,8 @@ public final class RandomModel {
         long totalBytes = shapes.values().stream()
                 .mapToLong(shape -> dtype.bytes(shape.size()))
                 .sum();
+        OutputFile.requireSpace(folder, totalBytes + SPARE_DISK_BYTES);
         try {
-            requireSpace(folder, totalBytes + SPARE_DISK_BYTES);
             Files.createDirectories(folder);
         } catch (IOException e) {
             throw Messages.io(folder, "cannot write", e);
@@ -83,29 +82,8 @@ public final class RandomModel {
             });
             writer.finish(Map.of("format", "pt"));
         }
-        writeWhole(folder.resolve("config.json"), ConfigJson.write(config));
-    }
-
-    private static void requireSpace(Path folder, long bytes) throws IOException {
-        Path existing = folder.toAbsolutePath();
-        while (!Files.exists(existing) && existing.getParent() != null) {
-            existing = existing.getParent();
-        }
-        long free = Files.getFileStore(existing).getUsableSpace();
-        if (free < bytes) {
-            throw new WanException(
-                    "%s: not enough space: needs %.1f GB, %.1f GB are free".formatted(folder, bytes / 1e9, free / 1e9));
-        }
-    }
-
-    private static void writeWhole(Path file, byte[] bytes) {
-        Path temporary = file.resolveSibling("." + file.getFileName() + ".tmp");
-        try {
-            Files.write(temporary, bytes);
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException e) {
-            throw Messages.io(file, "cannot write", e);
-        }
+        byte[] json = ConfigJson.write(config);
+        OutputFile.write(folder.resolve("config.json"), out -> out.write(json));
     }
 
     /**
