@@ -160,7 +160,7 @@ final class VectorAttention {
             int headDim = scratch.headDim;
             long queriesAt = 4L * panel * headDim * PANEL;
             for (int key = 0; key < count; key += TILE) {
-                RegisterTile.float32(
+                RegisterTile.multiply(
                         keys,
                         call.cache().keyIndex(head, firstKey + key),
                         scratch.queries,
@@ -212,7 +212,7 @@ final class VectorAttention {
             int to = panel * outputFloats(scratch.headDim);
             for (int channel = 0; channel < scratch.headDim; channel += TILE) {
                 int from = call.cache().valueIndex(head, channel) + firstKey * TILE;
-                RegisterTile.float32(values, from, scratch.weights, 0, count, scratch.product, 0);
+                RegisterTile.multiply(values, from, scratch.weights, 0, count, scratch.product, 0);
                 accumulate(scratch.product, scratch.rescale, scratch.outputs, to + channel * PANEL);
             }
         }

@@ -25,7 +25,7 @@ final class VectorKernels implements Kernels {
 
     VectorKernels(Workers workers) {
         this.workers = workers;
-        linear = new VectorLinear(workers);
+        linear = new VectorLinear(workers, arena);
         attention = new VectorAttention(workers, arena);
     }
 

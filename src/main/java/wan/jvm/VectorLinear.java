@@ -5,6 +5,7 @@ import static wan.jvm.Lanes.PANEL;
 import static wan.jvm.Lanes.TILE;
 import static wan.jvm.Lanes.WIDTH;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
@@ -12,14 +13,12 @@ import jdk.incubator.vector.FloatVector;
  * y = x W^T + b and its epilogues, blocked for the caches.
  *
  * <p>Loops, outermost first: block of rows and part of the panels (the task), super-block of inputs (x is packed here, per
- * task), panel, inner block of inputs, tile of rows. Each element of y is the sum, in order, of one chain of multiply-adds per
- * inner block, so that how the rows and panels are shared out changes no bit.
+ * task), panel (widened here if it is bfloat16), tile of rows. Each element of y is the sum, in order, of one chain of
+ * multiply-adds per super-block, so that how the rows and panels are shared out changes no bit.
  */
 final class VectorLinear {
     /** Rows of a task, about: with {@link PackedWeights#SUPER} inputs they take 0.8 MB of the second-level cache. */
-    private static final int BLOCK_ROWS = 130;
-    /** Bytes of a panel that stay in the first-level cache over the row tiles of a block. */
-    private static final int INNER_BYTES = 48 << 10;
+    private static final int BLOCK_ROWS = 260;
     /** The fewest panels that pay for packing x once more. */
     private static final int FEWEST_PANELS = 4;
 
@@ -28,18 +27,25 @@ final class VectorLinear {
 
     /** One worker's memory. */
     private static final class Scratch {
+        /** A panel of bfloat16 weights, widened. */
+        final MemorySegment panel;
+
         float[] x = new float[0];
         final float[] product = new float[TILE * PANEL];
         final float[] bias = new float[PANEL];
         final float[] y = new float[TILE * PANEL];
         final float[] gate = new float[TILE * PANEL];
+
+        Scratch(Arena arena) {
+            panel = arena.allocate(4L * PackedWeights.SUPER * PANEL, 64);
+        }
     }
 
-    VectorLinear(Workers workers) {
+    VectorLinear(Workers workers, Arena arena) {
         this.workers = workers;
         scratch = new Scratch[workers.threads()];
         for (int i = 0; i < scratch.length; i++) {
-            scratch[i] = new Scratch();
+            scratch[i] = new Scratch(arena);
         }
     }
 
@@ -79,28 +85,22 @@ final class VectorLinear {
 
         void run(int firstRow, int endRow, int firstPanel, int endPanel) {
             int in = weights.inFeatures();
-            boolean bfloat16 = weights.isBfloat16();
-            int rowBytes = PackedWeights.rowBytes(bfloat16);
-            int inner = INNER_BYTES / rowBytes;
-            for (int super0 = 0; super0 < in; super0 += PackedWeights.SUPER) {
-                int depth = Math.min(PackedWeights.SUPER, in - super0);
-                packX(firstRow, endRow, super0, depth);
+            for (int first = 0; first < in; first += PackedWeights.SUPER) {
+                int depth = Math.min(PackedWeights.SUPER, in - first);
+                packX(firstRow, endRow, first, depth);
                 for (int panel = firstPanel; panel < endPanel; panel++) {
-                    long panelAt = PackedWeights.offset(weights, super0, panel);
-                    for (int k = 0; k < depth; k += inner) {
-                        int count = Math.min(inner, depth - k);
-                        boolean first = super0 + k == 0;
-                        boolean last = super0 + k + count == in;
-                        long at = panelAt + (long) k * rowBytes;
-                        for (int row = firstRow; row < endRow; row += TILE) {
-                            int xAt = (row - firstRow) * depth + k * TILE;
-                            if (bfloat16) {
-                                RegisterTile.bfloat16(scratch.x, xAt, packed, at, count, scratch.product, 0);
-                            } else {
-                                RegisterTile.float32(scratch.x, xAt, packed, at, count, scratch.product, 0);
-                            }
-                            finish(row, Math.min(TILE, endRow - row), panel, first, last);
-                        }
+                    MemorySegment floats = packed;
+                    long at = PackedWeights.offset(weights, first, panel);
+                    if (weights.isBfloat16()) {
+                        PackedWeights.widen(packed, at, depth, scratch.panel);
+                        floats = scratch.panel;
+                        at = 0;
+                    }
+                    for (int row = firstRow; row < endRow; row += TILE) {
+                        int xAt = (row - firstRow) * depth;
+                        int rows = Math.min(TILE, endRow - row);
+                        RegisterTile.multiply(scratch.x, xAt, floats, at, depth, scratch.product, 0);
+                        finish(row, rows, panel, first == 0, first + depth == in);
                     }
                 }
             }
