@@ -234,7 +234,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
 
     /**
      * Tells models apart by content: SHA-256 over the configuration, and of each parameter its name, type, shape and a sample of its
-     * bytes, so that it costs milliseconds whatever the size. The same parameters in other files give the same fingerprint.
+     * bytes, so that it costs little whatever the size. The same parameters in other files give the same fingerprint.
      *
      * @return 64 hexadecimal digits
      */
