@@ -16,10 +16,13 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.text.PromptEmbeddingFile;
 import wan.text.SmallTextEncoder;
+import wan.weights.TensorStore;
 
 class EncodePromptCommandTest {
     @TempDir
@@ -76,7 +79,7 @@ class EncodePromptCommandTest {
     @Test
     void encodePrompt_saysWhatIsWrong_whenThePromptIs() throws IOException {
         assertThat(run("--model", folder.toString())).isEqualTo(2);
-        assertThat(err).contains("--prompt, --prompt-file and --prompt-embeds, got none");
+        assertThat(err).contains("--prompt, --prompt-file and --token-ids, got none");
 
         Path latin = Files.write(folder.resolve("latin.txt"), new byte[] {'a', (byte) 0xE9});
         assertThat(run("--model", folder.toString(), "--prompt-file", latin.toString()))
@@ -93,6 +96,84 @@ class EncodePromptCommandTest {
         assertThat(err).contains("none.txt: no such file");
         assertThat(run("--model", folder.toString(), "--prompt-embeds", "x")).isEqualTo(2);
         assertThat(out()).doesNotExist();
+    }
+
+    @Test
+    void encodePrompt_givesTheSame_whenGivenTheTokensOfThePrompt() throws IOException {
+        Path prompts = Files.writeString(folder.resolve("prompts.txt"), "a cat\n une for\u00EAt &amp; \u732B\n");
+        assertThat(run("--model", folder.toString(), "--prompt-file", prompts.toString()))
+                .isZero();
+        float[] expected = PromptEmbeddingFile.read(out(), 512, 48).values();
+
+        CommandLineRun tokens = CommandLineRun.of("tokenize", "--model", folder, "--prompt-file", prompts, "--ids");
+        Path ids = Files.writeString(folder.resolve("ids.txt"), tokens.out());
+        assertThat(run("--model", folder.toString(), "--token-ids", ids.toString()))
+                .isZero();
+        assertThat(PromptEmbeddingFile.read(out(), 512, 48).values()).isEqualTo(expected);
+        try (TensorStore file = TensorStore.open(out())) {
+            assertThat(file.metadata()).containsOnlyKeys("token_ids");
+        }
+    }
+
+    @Test
+    void inspect_saysThatItIsATextEncoder() {
+        CommandLineRun inspect = CommandLineRun.of("inspect", folder.resolve(SmallTextEncoder.WEIGHTS));
+        assertThat(inspect.out())
+                .contains("model: UMT5 text encoder, Wan2.1's names; 3 layers, 4 heads, dim 48, vocabulary 2000");
+    }
+
+    @Test
+    void encodePrompt_writesTheNegativePromptBesideTheOthers() {
+        assertThat(run("--model", folder.toString(), "--prompt", "a cat", "--negative-prompt", "a dog"))
+                .isZero();
+        try (TensorStore file = TensorStore.open(out())) {
+            float[] negative = file.tensor("negative_prompt_embeds").toFloats();
+            assertThat(file.metadata()).containsEntry("negative_prompts", "[\"a dog\"]");
+            assertThat(run("--model", folder.toString(), "--prompt", "a dog")).isZero();
+            assertThat(negative)
+                    .containsExactly(PromptEmbeddingFile.read(out(), 512, 48).values(), within(2e-5f));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "'5 six 1', 'prompt 1: expected token ids separated by spaces or commas, got \"six\"'",
+        "'5 -6 1', 'got \"-6\"'",
+        "'5 1\n99999999999 1', 'prompt 2: expected token ids separated by spaces or commas, got \"99999999999\"'",
+        "'[]', 'expected token ids'",
+        "'0 0 0', 'expected token ids, got only padding'",
+        "'5 6 7 8 1 0 0', 'prompt 1: expected at most 4 ids, got 5; --text-len allows more'",
+        "'2000 1', 'expected more than 2000 rows'",
+        "'\n\n', 'got only empty lines'",
+    })
+    void encodePrompt_saysWhatIsWrong_whenTokenIdsAre(String text, String message) throws IOException {
+        Path ids = Files.writeString(folder.resolve("ids.txt"), text.replace("\\n", "\n"));
+        assertThat(run("--model", folder.toString(), "--token-ids", ids.toString(), "--text-len", "4"))
+                .isEqualTo(1);
+        assertThat(err).contains(message).hasLineCount(1);
+        assertThat(out()).doesNotExist();
+    }
+
+    @Test
+    void tokenize_takesThePromptAsItIs_whenItBeginsWithAnAtSign() throws IOException {
+        Path file = Files.writeString(folder.resolve("x"), "a cat");
+        String at = "@" + file;
+        Path prompts = Files.writeString(folder.resolve("prompts.txt"), at + "\n@" + at + "\n");
+        String expected = CommandLineRun.of("tokenize", "--model", folder, "--prompt-file", prompts, "--ids")
+                .out();
+        String typed = "";
+        for (String prompt : List.of(at, "@" + at)) {
+            typed += CommandLineRun.of("tokenize", "--model", folder, "--prompt", prompt, "--ids")
+                    .out();
+        }
+        assertThat(typed).isEqualTo(expected);
+    }
+
+    @Test
+    void encodePrompt_refuses_whenThereAreIdsAndPrompts() {
+        assertThat(run("--model", folder.toString(), "--token-ids", "x", "--prompt", "a"))
+                .isEqualTo(2);
+        assertThat(err).contains("got --token-ids and another");
     }
 
     private Path out() {

@@ -11,7 +11,9 @@ import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -62,7 +64,7 @@ class PromptEncoderTest {
         for (int i = 0; i < 3; i++) {
             String prompt = List.of("a cat", "", "a dog in the snow").get(i);
             float[] alone = encoder(Optional.empty())
-                    .encode(List.of(prompt), (done, _) -> layers.add(done))
+                    .encode(ids(prompt), (done, _) -> layers.add(done))
                     .values();
             assertThat(Arrays.copyOfRange(together.values(), i * TEXT_LEN * DIM, (i + 1) * TEXT_LEN * DIM))
                     .as(prompt)
@@ -118,7 +120,7 @@ class PromptEncoderTest {
     @Test
     void encode_works_whenTheCacheCannotBeWritten() throws IOException {
         Path file = Files.createFile(folder.resolve("file"));
-        HostTensor embeddings = encoder(Optional.of(file.resolve("cache"))).encode(List.of(PROMPT), (_, _) -> {});
+        HostTensor embeddings = encoder(Optional.of(file.resolve("cache"))).encode(ids(PROMPT), (_, _) -> {});
         assertThat(embeddings.values()).isEqualTo(encode(PROMPT).values());
     }
 
@@ -141,7 +143,10 @@ class PromptEncoderTest {
     void read_padsAndChecks_whenEmbeddingsComeFromAFile() {
         Path file = folder.resolve("embeds.safetensors");
         HostTensor embeddings = encode(PROMPT, "a cat");
-        PromptEmbeddingFile.write(file, List.of(PROMPT, "a cat"), embeddings);
+        PromptEmbeddingFile.write(
+                file,
+                new TreeMap<>(Map.of(PromptEmbeddingFile.TENSOR, embeddings)),
+                Map.of("prompts", List.of(PROMPT, "a cat")));
         assertThat(PromptEmbeddingFile.read(file, TEXT_LEN, DIM).values()).isEqualTo(embeddings.values());
         HostTensor longer = PromptEmbeddingFile.read(file, TEXT_LEN + 2, DIM);
         assertThat(longer.shape()).isEqualTo(Shape.of(2, TEXT_LEN + 2, DIM));
@@ -155,11 +160,17 @@ class PromptEncoderTest {
     }
 
     private HostTensor encode(String... prompts) {
-        return encoder(Optional.of(folder.resolve("cache"))).encode(List.of(prompts), (done, _) -> layers.add(done));
+        return encoder(Optional.of(folder.resolve("cache"))).encode(ids(prompts), (done, _) -> layers.add(done));
     }
 
     private PromptEncoder encoder(Optional<Path> cache) {
-        return new PromptEncoder(
-                Tokenizer.open(folder), folder, () -> new JvmOps(JvmOptions.defaults()), TEXT_LEN, cache);
+        return new PromptEncoder(folder, () -> new JvmOps(JvmOptions.defaults()), TEXT_LEN, cache);
+    }
+
+    private List<TokenIds> ids(String... prompts) {
+        Tokenizer tokenizer = Tokenizer.open(folder);
+        return Stream.of(prompts)
+                .map(prompt -> tokenizer.encodePrompt(prompt, TEXT_LEN))
+                .toList();
     }
 }

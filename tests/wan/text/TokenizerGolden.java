@@ -17,13 +17,13 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** The tokenizer part of {@code golden2}: two models, and what the reference made of 68 texts with each. */
-enum TokenizerGolden {
+public enum TokenizerGolden {
     /** Byte fallback and an NFKC map. */
     MAIN("tests/goldens/golden2/tokenizer"),
     /** Neither. */
     PLAIN("tests/goldens/golden2/tokenizer/plain");
 
-    final Path model;
+    public final Path model;
     private final Path answers;
 
     TokenizerGolden(String folder) {
@@ -32,20 +32,20 @@ enum TokenizerGolden {
     }
 
     /** One text and the reference's answers. */
-    record Entry(TokenizerGolden golden, JsonNode node) {
-        String text(String field) {
+    public record Entry(TokenizerGolden golden, JsonNode node) {
+        public String text(String field) {
             return node.get(field).asString();
         }
 
-        int[] ints(String field) {
+        public int[] ints(String field) {
             return node.get(field).valueStream().mapToInt(JsonNode::asInt).toArray();
         }
 
-        List<String> texts(String field) {
+        public List<String> texts(String field) {
             return node.get(field).valueStream().map(JsonNode::asString).toList();
         }
 
-        int @Nullable [] intsOrNull(String field) {
+        public int @Nullable [] intsOrNull(String field) {
             return node.has(field) ? ints(field) : null;
         }
 
@@ -55,7 +55,7 @@ enum TokenizerGolden {
         }
     }
 
-    static Stream<Entry> all() {
+    public static Stream<Entry> all() {
         return Stream.of(values()).flatMap(golden -> golden.entries().stream());
     }
 
@@ -77,7 +77,7 @@ enum TokenizerGolden {
     }
 
     /** A {@code tokenizer.json} made from the model the way transformers converts T5 tokenizers. */
-    ObjectNode fastTokenizer() {
+    public ObjectNode fastTokenizer() {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         ArrayNode added = root.putArray("added_tokens");
         ObjectNode normalizer = root.putObject("normalizer").put("type", "Sequence");

@@ -73,23 +73,8 @@ class Umt5EncoderTest {
         List<float[]> wan =
                 encoder(UnaryOperator.identity(), JvmOptions.Kind.AUTO).encode(texts, (_, _) -> {});
         List<float[]> huggingFace =
-                encoder(Umt5EncoderTest::huggingFaceName, JvmOptions.Kind.AUTO).encode(texts, (_, _) -> {});
+                encoder(Umt5Golden::huggingFaceName, JvmOptions.Kind.AUTO).encode(texts, (_, _) -> {});
         assertThat(huggingFace).usingRecursiveComparison().isEqualTo(wan);
-    }
-
-    /** As {@code UMT5EncoderModel.state_dict()} has them. */
-    private static String huggingFaceName(String name) {
-        return name.replaceAll("^blocks\\.(\\d+)\\.attn\\.", "encoder.block.$1.layer.0.SelfAttention.")
-                .replaceAll("^blocks\\.(\\d+)\\.norm1", "encoder.block.$1.layer.0.layer_norm")
-                .replaceAll("^blocks\\.(\\d+)\\.norm2", "encoder.block.$1.layer.1.layer_norm")
-                .replaceAll(
-                        "^blocks\\.(\\d+)\\.pos_embedding\\.embedding",
-                        "encoder.block.$1.layer.0.SelfAttention.relative_attention_bias")
-                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.gate\\.0", "encoder.block.$1.layer.1.DenseReluDense.wi_0")
-                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.fc1", "encoder.block.$1.layer.1.DenseReluDense.wi_1")
-                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.fc2", "encoder.block.$1.layer.1.DenseReluDense.wo")
-                .replace("token_embedding", "shared")
-                .replaceAll("^norm\\.", "encoder.final_layer_norm.");
     }
 
     @Test

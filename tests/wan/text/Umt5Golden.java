@@ -12,15 +12,15 @@ import wan.op.TensorView;
 import wan.weights.TensorStore;
 
 /** The encoder part of {@code golden2}: a small UMT5 encoder and what the reference computed with it. */
-final class Umt5Golden implements AutoCloseable {
+public final class Umt5Golden implements AutoCloseable {
     /** The golden README's. */
-    static final float TOLERANCE = 2e-5f;
+    public static final float TOLERANCE = 2e-5f;
 
     private static final String WEIGHTS = "weights/";
 
     private final TensorStore file = TensorStore.open(Path.of("tests/goldens/golden2/umt5.safetensors"));
 
-    float[] floats(String name) {
+    public float[] floats(String name) {
         return file.tensor(name).toFloats();
     }
 
@@ -31,7 +31,7 @@ final class Umt5Golden implements AutoCloseable {
     }
 
     /** The ids of a batch, padding included. */
-    List<TokenIds> texts(String batch) {
+    public List<TokenIds> texts(String batch) {
         int length = file.tensor(batch + "/ids").shape().dim(1);
         int[] ids = ints(batch + "/ids");
         int[] mask = ints(batch + "/mask");
@@ -44,7 +44,7 @@ final class Umt5Golden implements AutoCloseable {
     }
 
     /** The weights alone, each under the name that the function gives for Wan's. */
-    TensorStore weights(UnaryOperator<String> rename) {
+    public TensorStore weights(UnaryOperator<String> rename) {
         Map<String, String> stored = file.names().stream()
                 .filter(name -> name.startsWith(WEIGHTS))
                 .collect(Collectors.toMap(name -> rename.apply(name.substring(WEIGHTS.length())), name -> name));
@@ -73,6 +73,21 @@ final class Umt5Golden implements AutoCloseable {
             @Override
             public void close() {}
         };
+    }
+
+    /** As {@code UMT5EncoderModel.state_dict()} has them. */
+    public static String huggingFaceName(String name) {
+        return name.replaceAll("^blocks\\.(\\d+)\\.attn\\.", "encoder.block.$1.layer.0.SelfAttention.")
+                .replaceAll("^blocks\\.(\\d+)\\.norm1", "encoder.block.$1.layer.0.layer_norm")
+                .replaceAll("^blocks\\.(\\d+)\\.norm2", "encoder.block.$1.layer.1.layer_norm")
+                .replaceAll(
+                        "^blocks\\.(\\d+)\\.pos_embedding\\.embedding",
+                        "encoder.block.$1.layer.0.SelfAttention.relative_attention_bias")
+                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.gate\\.0", "encoder.block.$1.layer.1.DenseReluDense.wi_0")
+                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.fc1", "encoder.block.$1.layer.1.DenseReluDense.wi_1")
+                .replaceAll("^blocks\\.(\\d+)\\.ffn\\.fc2", "encoder.block.$1.layer.1.DenseReluDense.wo")
+                .replace("token_embedding", "shared")
+                .replaceAll("^norm\\.", "encoder.final_layer_norm.");
     }
 
     @Override

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -90,9 +91,12 @@ class ModelFolderTest {
         weightMap.forEach((name, file) ->
                 json.append('"').append(name).append("\":\"").append(file).append("\","));
         json.setCharAt(json.length() - 1, '}');
-        Files.writeString(dir.resolve(WEIGHTS + ".index.json"), json + "}");
-        try (ModelFolder model = ModelFolder.open(dir)) {
-            assertThat(model.fingerprint()).isEqualTo(whole).hasSize(64);
+        for (String name : List.of("mine.safetensors", WEIGHTS)) {
+            Path index = Files.writeString(dir.resolve(name + ".index.json"), json + "}");
+            try (ModelFolder model = ModelFolder.open(dir)) {
+                assertThat(model.fingerprint()).isEqualTo(whole).hasSize(64);
+            }
+            Files.delete(index);
         }
     }
 
@@ -213,6 +217,22 @@ class ModelFolderTest {
                 .contains("num_layers in the configuration says 2, the file has 1", "27 missing");
         assertThat(refusal(shapes -> shapes.put("img_emb.proj.0.weight", Shape.of(3))))
                 .contains("image-to-video");
+    }
+
+    @Test
+    void require_saysWhatItIs_whenItIsAnotherModel() {
+        assertThat(refusal(shapes -> {
+                    shapes.clear();
+                    shapes.put("token_embedding.weight", Shape.of(9, 4));
+                    shapes.put("norm.weight", Shape.of(4));
+                }))
+                .isEqualTo("here: has none of the model's 69 parameters; the text encoder? --text-encoder takes it;"
+                        + " 2 in it: token_embedding.weight, norm.weight");
+        assertThat(refusal(shapes -> {
+                    shapes.clear();
+                    shapes.put("decoder.conv1.weight", Shape.of(9, 4));
+                }))
+                .endsWith("; not a transformer of Wan2.1?; 1 in it: decoder.conv1.weight");
     }
 
     private static String refusal(Consumer<SequencedMap<String, Shape>> change) {

@@ -317,7 +317,7 @@ final class ExtractCommand implements Callable<Integer> {
 
     /** Shows how far the text encoder is, and ends it when the user asks for that. */
     private Umt5Encoder.Progress encoding(Cancellation cancellation) {
-        Umt5Encoder.Progress shown = quiet ? (done, layers) -> {} : PromptOptions.progress();
+        Umt5Encoder.Progress shown = quiet ? (done, layers) -> {} : EncoderOptions.progress();
         return (done, layers) -> {
             cancellation.check();
             shown.layerDone(done, layers);

@@ -23,6 +23,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.TensorView;
 import wan.op.WanException;
+import wan.text.Umt5Encoder;
 import wan.weights.ModelFolder;
 import wan.weights.ModelLayout;
 import wan.weights.TensorStore;
@@ -142,13 +143,13 @@ final class InspectCommand implements Callable<Integer> {
         });
     }
 
-    /** The layout that a model's parameters lie in; empty if these are no parameters of such a model. */
+    /** What model it is and the layout that it lies in; empty if these are no parameters of one. */
     private static Optional<String> layout(TensorStore store) {
         try {
             ModelLayout layout = ModelLayout.of(store);
             return layout.names().contains("patch_embedding.weight")
                     ? Optional.of(layout.description())
-                    : Optional.empty();
+                    : Umt5Encoder.describe(store);
         } catch (WanException _) {
             return Optional.empty();
         }

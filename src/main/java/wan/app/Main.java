@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             ReportCommand.class,
             InspectCommand.class,
             ConvertCommand.class,
+            TokenizeCommand.class,
             EncodePromptCommand.class,
             MakeModelCommand.class,
             DevicesCommand.class,
@@ -120,6 +121,7 @@ public final class Main implements Callable<Integer> {
             command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
         }
         root.getCommandSpec().mixinStandardHelpOptions(true);
+        root.setExpandAtFiles(false); // a prompt may begin with @
         root.setCaseInsensitiveEnumValuesAllowed(true);
         root.setUsageHelpAutoWidth(true);
         root.setParameterExceptionHandler((e, args) -> failures.reportUsage(e));

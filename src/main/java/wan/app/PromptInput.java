@@ -36,6 +36,9 @@ final class PromptInput {
      */
     HostTensor embeds(
             @Nullable Path model, WanConfig config, long seed, Consumer<String> notice, Umt5Encoder.Progress progress) {
+        if (prompts.negativeGiven()) {
+            notice.accept("--negative-prompt: not used, since this model runs without guidance");
+        }
         if (prompts.given()) {
             return prompts.embeddings(model, config.textLen(), config.textDim(), progress);
         }

@@ -3,6 +3,8 @@ package wan.text;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
 import wan.op.DType;
 import wan.op.FormatException;
@@ -15,8 +17,11 @@ import wan.weights.TensorStore;
 
 /** Embeddings of prompts in a safetensors file: {@code prompt_embeds}, named as in Self-Forcing's conditional dictionary. */
 public final class PromptEmbeddingFile {
-    /** Name of the tensor. */
-    static final String TENSOR = "prompt_embeds";
+    /** Name of the prompts' tensor. */
+    public static final String TENSOR = "prompt_embeds";
+
+    /** Name of the negative prompt's tensor. */
+    public static final String NEGATIVE = "negative_prompt_embeds";
 
     private static final int HEADER_BYTES = 4096;
 
@@ -26,13 +31,18 @@ public final class PromptEmbeddingFile {
      * Writes embeddings in float32.
      *
      * @param file replaced when all is written
-     * @param prompts one for each embedding, for whoever reads the file
-     * @param embeddings [prompts, textLen, dim]
+     * @param embeddings under {@link #TENSOR} and, of a negative prompt, {@link #NEGATIVE}; [prompts, textLen, dim]
+     * @param sources what was encoded, for whoever reads the file
      */
-    public static void write(Path file, List<String> prompts, HostTensor embeddings) {
+    public static void write(
+            Path file, SequencedMap<String, HostTensor> embeddings, Map<String, List<String>> sources) {
         try (SafetensorsWriter writer = SafetensorsWriter.create(file, HEADER_BYTES)) {
-            writer.add(TENSOR, DType.F32, embeddings.shape()).write(embeddings.values());
-            writer.finish(Map.of("prompts", JsonMapper.shared().writeValueAsString(prompts)));
+            embeddings.forEach((name, tensor) ->
+                    writer.add(name, DType.F32, tensor.shape()).write(tensor.values()));
+            Map<String, String> metadata = new TreeMap<>();
+            sources.forEach(
+                    (name, texts) -> metadata.put(name, JsonMapper.shared().writeValueAsString(texts)));
+            writer.finish(metadata);
         }
     }
 

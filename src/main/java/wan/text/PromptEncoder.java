@@ -1,6 +1,5 @@
 package wan.text;
 
-import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -15,15 +14,11 @@ import wan.op.Shape;
 import wan.op.WanException;
 import wan.weights.TensorStore;
 
-/**
- * Prompts to embeddings: cleaned, cut into ids, encoded, kept. The file of weights is opened only for what is not kept yet.
- */
+/** Prompts, as the tokenizer gives them, to embeddings, which are kept. The file of weights is opened only for what is not kept yet. */
 public final class PromptEncoder {
-    private static final System.Logger LOG = System.getLogger(PromptEncoder.class.getName());
     /** Bounds what the wide layer takes (10240 channels a row) when many prompts are encoded. */
     private static final int ROWS_AT_ONCE = 2048;
 
-    private final Tokenizer tokenizer;
     private final Path weights;
     private final Supplier<Ops> backends;
     private final int textLen;
@@ -38,9 +33,7 @@ public final class PromptEncoder {
      * @param cacheFolder where embeddings are kept, or empty for nowhere; see {@link #defaultCacheFolder}
      * @throws WanException if there are no weights
      */
-    public PromptEncoder(
-            Tokenizer tokenizer, Path weights, Supplier<Ops> backends, int textLen, Optional<Path> cacheFolder) {
-        this.tokenizer = tokenizer;
+    public PromptEncoder(Path weights, Supplier<Ops> backends, int textLen, Optional<Path> cacheFolder) {
         this.weights = TextEncoderFiles.find(weights);
         this.backends = backends;
         this.textLen = textLen;
@@ -55,12 +48,11 @@ public final class PromptEncoder {
     /**
      * Encodes prompts.
      *
-     * @param prompts at least one, as the user typed them; too long ones are cut, with a notice
+     * @param texts at least one, each of at most textLen tokens; see {@link Tokenizer#encodePrompt}
      * @param progress told after each layer; not at all if nothing has to be computed
-     * @return [prompts, textLen, dim]; rows behind a prompt's tokens are zero
+     * @return [texts, textLen, dim]; rows behind a text's tokens are zero
      */
-    public HostTensor encode(List<String> prompts, Umt5Encoder.Progress progress) {
-        List<TokenIds> texts = prompts.stream().map(this::ids).toList();
+    public HostTensor encode(List<TokenIds> texts, Umt5Encoder.Progress progress) {
         Map<List<Integer>, float[]> known = new LinkedHashMap<>();
         Map<List<Integer>, TokenIds> unknown = new LinkedHashMap<>();
         for (TokenIds text : texts) {
@@ -76,18 +68,6 @@ public final class PromptEncoder {
                         .map(text -> Objects.requireNonNull(known.get(key(text))))
                         .toList(),
                 texts.getFirst().count());
-    }
-
-    private TokenIds ids(String prompt) {
-        TokenIds ids = tokenizer.encode(PromptCleaner.clean(prompt), textLen);
-        if (ids.truncated()) {
-            String start = prompt.length() <= 40 ? prompt : prompt.substring(0, 40) + "...";
-            LOG.log(
-                    Level.WARNING,
-                    "prompt \"" + start.replaceAll("\\s", " ") + "\" is longer than " + textLen
-                            + " tokens; its end is left out, as in the reference");
-        }
-        return ids;
     }
 
     private void compute(List<TokenIds> texts, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {

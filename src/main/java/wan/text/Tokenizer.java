@@ -1,6 +1,7 @@
 package wan.text;
 
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -19,6 +20,7 @@ import wan.op.WanException;
  * texts with special tokens, byte pieces or U+2581 spelled out, and rare combining marks.
  */
 public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastTokenizer {
+    private static final System.Logger LOG = System.getLogger(Tokenizer.class.getName());
     /** The files that hold a tokenizer, best first: the reference prefers the fast tokenizer too. */
     private static final List<String> FILES = List.of("tokenizer.json", "spiece.model");
 
@@ -64,7 +66,7 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
     }
 
     private static Path locate(Path path) {
-        if (!Files.isDirectory(path)) {
+        if (Files.isRegularFile(path)) {
             return path;
         }
         for (String folder : FOLDERS) {
@@ -77,8 +79,8 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
         }
         throw WanException.mismatch(
                 path.toString(),
-                String.join(" or ", FILES) + " there or in google/umt5-xxl",
-                "neither",
+                String.join(" or ", FILES) + ", there or in google/umt5-xxl",
+                Files.isDirectory(path) ? "a folder without one" : "no such file or folder",
                 "--tokenizer names the file");
     }
 
@@ -110,6 +112,23 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
         ids[count - 1] = endOfText;
         Arrays.fill(ids, count, length, padding);
         return new TokenIds(ids, count, all.length > length);
+    }
+
+    /**
+     * The ids of a prompt as it was typed: cleaned, and cut with a notice if it is too long.
+     *
+     * @param length at least 1; 512 for Wan
+     */
+    public final TokenIds encodePrompt(String prompt, int length) {
+        TokenIds ids = encode(PromptCleaner.clean(prompt), length);
+        if (ids.truncated()) {
+            String start = prompt.length() <= 40 ? prompt : prompt.substring(0, 40) + "...";
+            LOG.log(
+                    Level.WARNING,
+                    "prompt \"" + start.replaceAll("\\s", " ") + "\" is longer than " + length
+                            + " tokens; its end is left out, as in the reference");
+        }
+        return ids;
     }
 
     /** The pieces of a text. */

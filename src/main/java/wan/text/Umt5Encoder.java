@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import wan.op.DType;
 import wan.op.Linear;
@@ -50,6 +51,15 @@ public final class Umt5Encoder {
     public Umt5Encoder(TensorStore store, Supplier<Ops> backends) {
         this.parameters = Umt5Parameters.of(store);
         this.backends = backends;
+    }
+
+    /** What a file is if it holds an encoder, for people; otherwise empty. */
+    public static Optional<String> describe(TensorStore store) {
+        try {
+            return Optional.of(Umt5Parameters.of(store).description());
+        } catch (WanException _) {
+            return Optional.empty();
+        }
     }
 
     /** Channels of an embedding: 4096 for UMT5-XXL. */

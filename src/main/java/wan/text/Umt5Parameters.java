@@ -104,6 +104,13 @@ record Umt5Parameters(
         return "encoder.block." + layer.group(1) + ".layer." + part;
     }
 
+    /** Scheme and sizes, for people. */
+    String description() {
+        String scheme = names.apply("norm.weight").equals("norm.weight") ? "Wan2.1's" : "Hugging Face's";
+        return "UMT5 text encoder, " + scheme + " names; " + layers + " layers, " + heads + " heads, dim " + dim
+                + ", vocabulary " + vocabulary;
+    }
+
     /**
      * One parameter.
      *

@@ -129,7 +129,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     }
 
     /**
-     * The file of weights in a folder: under one of the usual names, or the only safetensors file there.
+     * The file of weights in a folder: under one of the usual names, or the only index or safetensors file there.
      *
      * @throws WanException if there is none, or it cannot be told which
      */
@@ -148,11 +148,13 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         } catch (IOException e) {
             throw Messages.io(folder, "cannot read", e);
         }
-        List<Path> candidates = files.stream()
-                .filter(file -> file.toString().endsWith(".safetensors"))
-                .toList();
-        if (candidates.size() == 1) {
-            return candidates.getFirst();
+        for (String suffix : List.of(".safetensors.index.json", ".safetensors")) {
+            List<Path> candidates = files.stream()
+                    .filter(file -> file.toString().endsWith(suffix))
+                    .toList();
+            if (candidates.size() == 1) {
+                return candidates.getFirst();
+            }
         }
         String found = String.join(
                 ", ",
@@ -232,7 +234,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
 
     /**
      * Tells models apart by content: SHA-256 over the configuration, and of each parameter its name, type, shape and a sample of its
-     * bytes, so that it costs milliseconds whatever the size. The same parameters in other files give the same fingerprint.
+     * bytes, so that it costs little whatever the size. The same parameters in other files give the same fingerprint.
      *
      * @return 64 hexadecimal digits
      */

@@ -48,6 +48,15 @@ public final class ParameterCheck {
             return;
         }
         List<String> parts = new ArrayList<>();
+        if (missing.size() == expected.size() && !unexpected.isEmpty()) {
+            parts.add("has none of the model's " + missing.size() + " parameters");
+            parts.add(
+                    has(present, "token_embedding.", "encoder.block.0.")
+                            ? "the text encoder? --text-encoder takes it"
+                            : "not a transformer of Wan2.1?");
+            list(unexpected.stream().map(Messages::shown).toList(), "in it", parts);
+            throw new FormatException(where, String.join("; ", parts));
+        }
         parts.add("the tensors do not fit the model's configuration");
         hint(config, present, transposed, parts);
         list(missing, "missing", parts);

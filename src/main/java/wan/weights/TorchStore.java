@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +22,8 @@ import wan.weights.torch.TorchFile;
  * <p>Contiguous tensors are views of the mapped file; others are copied once, outside the heap.
  */
 public final class TorchStore implements TensorStore {
+    private static final int HEADER_BYTES = 256;
+
     private final Path path;
     private final Arena arena;
     private final TorchFile torch;
@@ -42,7 +45,15 @@ public final class TorchStore implements TensorStore {
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             MemorySegment bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-            return new TorchStore(file, arena, new TorchFile(file, bytes, arena));
+            TorchFile torch = new TorchFile(file, bytes, arena);
+            // The headers of the storages lie all over the file. A page that is missing when the mapping is touched is
+            // read with
+            // its whole neighbourhood, which takes seconds on a cold disk; read like this, it comes alone.
+            ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES);
+            for (long at : torch.headers()) {
+                channel.read(header.clear(), at);
+            }
+            return new TorchStore(file, arena, torch);
         } catch (IOException e) {
             arena.close();
             throw Messages.io(file, "cannot read", e);

@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.math.BigInteger;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
@@ -45,6 +46,7 @@ public final class TorchFile {
     private final SequencedMap<String, TorchTensor> tensors;
     private final Map<String, Storage> storages = new HashMap<>();
     private final Map<String, MemorySegment> copies = new HashMap<>();
+    private final List<Long> headers = new ArrayList<>();
     private long inflatedBytes;
 
     /** Hands out the bytes of one storage; may be slow the first time. */
@@ -80,6 +82,11 @@ public final class TorchFile {
         return text.equals("PK\u0003\u0004")
                 || text.equals("L119")
                 || text.matches("\u0080[\u0002\u0003]\u008a\n|\u0080[\u0004\u0005]\u0095.");
+    }
+
+    /** Where in the file the zip headers of the storages begin; each is read when its storage is first asked for. */
+    public List<Long> headers() {
+        return List.copyOf(headers);
     }
 
     /** The two formats' names, for people. */
@@ -165,6 +172,7 @@ public final class TorchFile {
                 throw broken(data.name() + " has " + data.sizeBytes() + " bytes, not the " + storage.totalBytes()
                         + " of " + storage.elements() + " elements of " + storage.dtype());
             }
+            headers.add(data.headerOffset());
             storages.put(key, data.stored() ? () -> zip.data(data) : new Inflated(zip, data));
         });
         return read;
