@@ -1,10 +1,16 @@
 package wan.app;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -15,9 +21,12 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.jvm.FmaCeiling;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
+import wan.model.WanConfig;
+import wan.op.DType;
+import wan.op.Ops;
 import wan.op.UsageException;
 
-/** {@code wan-attn bench}: how fast the JVM backend's operations are here, beside what the processor could do. */
+/** {@code wan-attn bench}: how fast the JVM backend's operations, layers and passes are here, beside what the processor could do. */
 @Command(
         name = "bench",
         description = {
@@ -30,11 +39,14 @@ import wan.op.UsageException;
             "",
             "Examples:",
             "  wan-attn bench",
+            "  wan-attn bench --op layer,pass --frames 3 --key-frames 3,21",
             "  wan-attn bench --op attention --frames 3 --key-frames 21 --json"
         })
 final class BenchCommand implements Callable<Integer> {
     /** Below this share of the ceiling a big product was not compiled as it is meant to be. */
     private static final double SUSPICIOUS_SHARE = 0.13;
+
+    private static final int LEAST_RUNS = 3;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
@@ -42,9 +54,13 @@ final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--op",
+            split = ",",
             paramLabel = "PREFIX",
-            description = "Only operations whose names start so: linear, attention.")
-    private String op = "";
+            description = {
+                "Only operations whose names start so: linear, attention.",
+                "layer, pass: a whole layer, plain and captured, or all layers and the head. Only when named; a pass takes minutes."
+            })
+    private String[] op = {""};
 
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
@@ -96,32 +112,62 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--num-heads", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "12")
     private int numHeads;
 
+    @Option(
+            names = "--text-len",
+            paramLabel = "N",
+            description = "Text tokens that a layer attends (default: ${DEFAULT-VALUE}).",
+            defaultValue = "512")
+    private int textLen;
+
+    @Option(
+            names = "--weights",
+            split = ",",
+            paramLabel = "DTYPE",
+            description = "Stored types of the weights of layer and pass: bf16, f32, f16 (default: ${DEFAULT-VALUE}).",
+            defaultValue = "bf16")
+    private DType[] weights = {};
+
+    @Option(
+            names = "--layers",
+            paramLabel = "N",
+            description = "Layers of a pass (default: ${DEFAULT-VALUE}).",
+            defaultValue = "30")
+    private int layers;
+
+    @Option(
+            names = "--measured-layers",
+            paramLabel = "N",
+            description = "So many of them are made and run, and the time of the others is that of these"
+                    + " (default: ${DEFAULT-VALUE}). Every layer takes memory for its keys, 20 MB a frame.",
+            defaultValue = "2")
+    private int measuredLayers;
+
+    @Option(
+            names = "--serve",
+            description = "Measure what is asked for on stdin, 'SECONDS OP SHAPE' a line, and answer each in JSON;"
+                    + " --seconds is the warm-up. For bench/compare.")
+    private boolean serve;
+
     @Option(names = "--json", description = "Print JSON instead of a table.")
     private boolean json;
-
-    /** What was measured of one operation. */
-    private record Row(BenchCase measured, double medianNanos, double ceilingGflops) {
-        double gflops() {
-            return measured.flops() / medianNanos;
-        }
-
-        double gigabytesPerSecond() {
-            return measured.bytes() / medianNanos;
-        }
-
-        double share() {
-            return gflops() / ceilingGflops;
-        }
-    }
 
     @Override
     public Integer call() {
         JvmOptions options = options();
         PrintWriter out = spec.commandLine().getOut();
-        List<Row> rows = new ArrayList<>();
         try (JvmOps ops = new JvmOps(options);
-                FmaCeiling ceiling = new FmaCeiling(options.threads())) {
+                FmaCeiling ceiling = new FmaCeiling(options.threads());
+                Arena arena = Arena.ofShared()) {
+            List<BenchCase> chosen = chosen(ops, arena);
             double atStart = warm(ceiling);
+            if (serve) {
+                out.println(json(ops, options, atStart, List.of()));
+                out.flush();
+                try (BenchServer server = new BenchServer(chosen, ceiling, seconds)) {
+                    server.serve(new BufferedReader(new InputStreamReader(System.in, UTF_8)), out);
+                }
+                return 0;
+            }
             if (!json) {
                 out.printf(
                         Locale.ROOT,
@@ -137,17 +183,16 @@ final class BenchCommand implements Callable<Integer> {
                         "ceiling");
                 out.flush();
             }
-            for (BenchCase candidate : cases(ops)) {
-                if (candidate.op().startsWith(op)) {
-                    Row row = measure(candidate, ceiling);
+            List<BenchRow> rows = new ArrayList<>();
+            for (BenchCase measured : chosen) {
+                try (BenchCase.Prepared body = measured.prepare().get()) {
+                    BenchRow.warm(body, seconds);
+                    BenchRow row = BenchRow.measure(measured, body, ceiling, seconds, LEAST_RUNS);
                     rows.add(row);
                     if (!json) {
                         print(row, out);
                     }
                 }
-            }
-            if (rows.isEmpty()) {
-                throw new UsageException("--op " + op + ": no operation is called so");
             }
             if (json) {
                 out.println(json(ops, options, atStart, rows).toPrettyString());
@@ -165,14 +210,51 @@ final class BenchCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new UsageException("--kernels: expected auto, vector or scalar, got " + kernels);
         }
-        if (dim < 1 || ffnDim < 1 || frameSeqLen < 1 || numHeads < 1 || dim % (2 * numHeads) != 0 || !(seconds > 0)) {
+        int smallest = IntStream.of(dim, ffnDim, frameSeqLen, numHeads, textLen, layers, measuredLayers)
+                .min()
+                .getAsInt();
+        if (smallest < 1 || dim % (2 * numHeads) != 0 || !(seconds > 0)) {
             throw new UsageException(
                     "bench: sizes and seconds must be positive, and --dim a multiple of 2 x --num-heads");
+        }
+        if (measuredLayers < 2 && measuredLayers < layers) {
+            throw new UsageException(
+                    "--measured-layers: expected 2 or more, to tell a layer from the rest of a pass, got "
+                            + measuredLayers);
+        }
+        for (DType dtype : weights) {
+            if (dtype != DType.BF16 && dtype != DType.F32 && dtype != DType.F16) {
+                throw new UsageException("--weights: expected bf16, f32 or f16, got " + dtype.option());
+            }
         }
         return new JvmOptions(threads == null ? JvmOptions.defaults().threads() : threads, kind);
     }
 
-    private List<BenchCase> cases(JvmOps ops) {
+    private List<BenchCase> chosen(Ops ops, Arena arena) {
+        List<BenchCase> chosen = new ArrayList<>();
+        for (String prefix : op) {
+            List<BenchCase> found = prefix.isEmpty() ? List.of() : named(prefix, ofModel(ops, arena));
+            if (found.isEmpty()) {
+                found = named(prefix, ofOps(ops));
+            }
+            if (found.isEmpty()) {
+                throw new UsageException("--op " + prefix + ": no operation is called so"
+                        + ("layer".equals(prefix) || "pass".equals(prefix)
+                                ? " where --key-frames is below --frames: a pass attends its own frames"
+                                : ""));
+            }
+            chosen.addAll(found);
+        }
+        return chosen;
+    }
+
+    private static List<BenchCase> named(String prefix, List<BenchCase> cases) {
+        return cases.stream()
+                .filter(candidate -> candidate.op().startsWith(prefix))
+                .toList();
+    }
+
+    private List<BenchCase> ofOps(Ops ops) {
         BenchCase.Sizes sizes = new BenchCase.Sizes(frameSeqLen, dim, ffnDim, numHeads);
         List<BenchCase> cases = new ArrayList<>();
         for (int count : frames) {
@@ -181,6 +263,34 @@ final class BenchCommand implements Callable<Integer> {
         for (int count : frames) {
             for (int keys : keyFrames) {
                 cases.addAll(BenchCase.attention(ops, sizes, count, keys));
+            }
+        }
+        return cases;
+    }
+
+    private List<BenchCase> ofModel(Ops ops, Arena arena) {
+        WanConfig wan = WanConfig.wan13b();
+        WanConfig config = new WanConfig(
+                dim,
+                ffnDim,
+                wan.freqDim(),
+                wan.inDim(),
+                wan.outDim(),
+                numHeads,
+                Math.min(measuredLayers, layers),
+                wan.textDim(),
+                textLen,
+                wan.eps());
+        List<BenchCase> cases = new ArrayList<>();
+        for (DType dtype : weights) {
+            BenchModel model = new BenchModel(ops, config, dtype, frameSeqLen, layers, arena);
+            for (int count : frames) {
+                for (int keys : keyFrames) {
+                    if (keys >= count) {
+                        cases.addAll(model.layer(count, keys));
+                        cases.add(model.pass(count, keys));
+                    }
+                }
             }
         }
         return cases;
@@ -196,33 +306,7 @@ final class BenchCommand implements Callable<Integer> {
         return best;
     }
 
-    private Row measure(BenchCase measured, FmaCeiling ceiling) {
-        long budgetNanos = (long) (seconds * 1e9);
-        try (BenchCase.Prepared body = measured.prepare().get()) {
-            long start = System.nanoTime();
-            do {
-                body.run();
-            } while (System.nanoTime() - start < budgetNanos);
-            List<Double> nanos = new ArrayList<>();
-            List<Double> ceilings = new ArrayList<>();
-            start = System.nanoTime();
-            do {
-                ceilings.add(ceiling.measure());
-                long before = System.nanoTime();
-                body.run();
-                nanos.add((double) (System.nanoTime() - before));
-            } while (nanos.size() < 3 || System.nanoTime() - start < budgetNanos);
-            ceilings.add(ceiling.measure());
-            return new Row(measured, median(nanos), median(ceilings));
-        }
-    }
-
-    private static double median(List<Double> values) {
-        List<Double> sorted = values.stream().sorted().toList();
-        return sorted.get(sorted.size() / 2);
-    }
-
-    private static void print(Row row, PrintWriter out) {
+    private static void print(BenchRow row, PrintWriter out) {
         out.printf(
                 Locale.ROOT,
                 "%-34s %-24s %10.3f %9.1f %8.1f %7.0f%%%n",
@@ -235,29 +319,21 @@ final class BenchCommand implements Callable<Integer> {
         out.flush();
     }
 
-    private static ObjectNode json(JvmOps ops, JvmOptions options, double ceiling, List<Row> rows) {
+    private static ObjectNode json(JvmOps ops, JvmOptions options, double ceiling, List<BenchRow> rows) {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         root.put("kernels", ops.kernels());
         root.put("threads", options.threads());
         root.put("java", Runtime.version().toString());
         root.put("ceiling_gflops", ceiling);
-        for (Row row : rows) {
-            root.withArray("ops")
-                    .addObject()
-                    .put("op", row.measured().op())
-                    .put("shape", row.measured().shape())
-                    .put("median_nanos", row.medianNanos())
-                    .put("gflops", row.gflops())
-                    .put("gigabytes_per_second", row.gigabytesPerSecond())
-                    .put("ceiling_gflops", row.ceilingGflops())
-                    .put("ceiling_share", row.share());
+        for (BenchRow row : rows) {
+            row.fill(root.withArray("ops").addObject());
         }
         return root;
     }
 
     /** A kernel that C2 gave up on runs a hundred times slower and says nothing; this says it. */
-    private static void warnOfSlowKernels(JvmOps ops, List<Row> rows) {
-        for (Row row : rows) {
+    private static void warnOfSlowKernels(JvmOps ops, List<BenchRow> rows) {
+        for (BenchRow row : rows) {
             if (row.measured().flops() > 1e9
                     && row.share() < SUSPICIOUS_SHARE
                     && !ops.kernels().equals("scalar")) {
