@@ -10,9 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -21,9 +21,6 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.jvm.FmaCeiling;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
-import wan.model.WanConfig;
-import wan.op.DType;
-import wan.op.Ops;
 import wan.op.UsageException;
 
 /** {@code wan-attn bench}: how fast the JVM backend's operations, layers and passes are here, beside what the processor could do. */
@@ -52,16 +49,6 @@ final class BenchCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private CommandSpec spec;
 
-    @Option(
-            names = "--op",
-            split = ",",
-            paramLabel = "PREFIX",
-            description = {
-                "Only operations whose names start so: linear, attention.",
-                "layer, pass: a whole layer, plain and captured, or all layers and the head. Only when named; a pass takes minutes."
-            })
-    private String[] op = {""};
-
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
 
@@ -80,67 +67,8 @@ final class BenchCommand implements Callable<Integer> {
             defaultValue = "2")
     private double seconds;
 
-    @Option(
-            names = "--frames",
-            split = ",",
-            paramLabel = "N",
-            description = "Frames per pass (default: ${DEFAULT-VALUE}).",
-            defaultValue = "1,3")
-    private int[] frames = {};
-
-    @Option(
-            names = "--key-frames",
-            split = ",",
-            paramLabel = "N",
-            description = "Frames attended (default: ${DEFAULT-VALUE}).",
-            defaultValue = "3,21")
-    private int[] keyFrames = {};
-
-    @Option(
-            names = "--frame-seq-len",
-            paramLabel = "N",
-            description = "Tokens of a frame (default: ${DEFAULT-VALUE}).",
-            defaultValue = "1560")
-    private int frameSeqLen;
-
-    @Option(names = "--dim", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "1536")
-    private int dim;
-
-    @Option(names = "--ffn-dim", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "8960")
-    private int ffnDim;
-
-    @Option(names = "--num-heads", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "12")
-    private int numHeads;
-
-    @Option(
-            names = "--text-len",
-            paramLabel = "N",
-            description = "Text tokens that a layer attends (default: ${DEFAULT-VALUE}).",
-            defaultValue = "512")
-    private int textLen;
-
-    @Option(
-            names = "--weights",
-            split = ",",
-            paramLabel = "DTYPE",
-            description = "Stored types of the weights of layer and pass: bf16, f32, f16 (default: ${DEFAULT-VALUE}).",
-            defaultValue = "bf16")
-    private DType[] weights = {};
-
-    @Option(
-            names = "--layers",
-            paramLabel = "N",
-            description = "Layers of a pass (default: ${DEFAULT-VALUE}).",
-            defaultValue = "30")
-    private int layers;
-
-    @Option(
-            names = "--measured-layers",
-            paramLabel = "N",
-            description = "So many of them are made and run, and the time of the others is that of these"
-                    + " (default: ${DEFAULT-VALUE}). Every layer takes memory for its keys, 20 MB a frame.",
-            defaultValue = "2")
-    private int measuredLayers;
+    @Mixin
+    private final BenchSizes sizes = new BenchSizes();
 
     @Option(
             names = "--serve",
@@ -158,7 +86,7 @@ final class BenchCommand implements Callable<Integer> {
         try (JvmOps ops = new JvmOps(options);
                 FmaCeiling ceiling = new FmaCeiling(options.threads());
                 Arena arena = Arena.ofShared()) {
-            List<BenchCase> chosen = chosen(ops, arena);
+            List<BenchCase> chosen = sizes.chosen(ops, arena);
             double atStart = warm(ceiling);
             if (serve) {
                 out.println(json(ops, options, atStart, List.of()));
@@ -210,90 +138,11 @@ final class BenchCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new UsageException("--kernels: expected auto, vector or scalar, got " + kernels);
         }
-        int smallest = IntStream.of(dim, ffnDim, frameSeqLen, numHeads, textLen, layers, measuredLayers)
-                .min()
-                .getAsInt();
-        if (smallest < 1 || dim % (2 * numHeads) != 0 || !(seconds > 0)) {
-            throw new UsageException(
-                    "bench: sizes and seconds must be positive, and --dim a multiple of 2 x --num-heads");
+        if (!(seconds > 0)) {
+            throw new UsageException("--seconds: expected more than 0, got " + seconds);
         }
-        if (measuredLayers < 2 && measuredLayers < layers) {
-            throw new UsageException(
-                    "--measured-layers: expected 2 or more, to tell a layer from the rest of a pass, got "
-                            + measuredLayers);
-        }
-        for (DType dtype : weights) {
-            if (dtype != DType.BF16 && dtype != DType.F32 && dtype != DType.F16) {
-                throw new UsageException("--weights: expected bf16, f32 or f16, got " + dtype.option());
-            }
-        }
+        sizes.check();
         return new JvmOptions(threads == null ? JvmOptions.defaults().threads() : threads, kind);
-    }
-
-    private List<BenchCase> chosen(Ops ops, Arena arena) {
-        List<BenchCase> chosen = new ArrayList<>();
-        for (String prefix : op) {
-            List<BenchCase> found = prefix.isEmpty() ? List.of() : named(prefix, ofModel(ops, arena));
-            if (found.isEmpty()) {
-                found = named(prefix, ofOps(ops));
-            }
-            if (found.isEmpty()) {
-                throw new UsageException("--op " + prefix + ": no operation is called so"
-                        + ("layer".equals(prefix) || "pass".equals(prefix)
-                                ? " where --key-frames is below --frames: a pass attends its own frames"
-                                : ""));
-            }
-            chosen.addAll(found);
-        }
-        return chosen;
-    }
-
-    private static List<BenchCase> named(String prefix, List<BenchCase> cases) {
-        return cases.stream()
-                .filter(candidate -> candidate.op().startsWith(prefix))
-                .toList();
-    }
-
-    private List<BenchCase> ofOps(Ops ops) {
-        BenchCase.Sizes sizes = new BenchCase.Sizes(frameSeqLen, dim, ffnDim, numHeads);
-        List<BenchCase> cases = new ArrayList<>();
-        for (int count : frames) {
-            cases.addAll(BenchCase.rows(ops, sizes, count));
-        }
-        for (int count : frames) {
-            for (int keys : keyFrames) {
-                cases.addAll(BenchCase.attention(ops, sizes, count, keys));
-            }
-        }
-        return cases;
-    }
-
-    private List<BenchCase> ofModel(Ops ops, Arena arena) {
-        WanConfig wan = WanConfig.wan13b();
-        WanConfig config = new WanConfig(
-                dim,
-                ffnDim,
-                wan.freqDim(),
-                wan.inDim(),
-                wan.outDim(),
-                numHeads,
-                Math.min(measuredLayers, layers),
-                wan.textDim(),
-                textLen,
-                wan.eps());
-        List<BenchCase> cases = new ArrayList<>();
-        for (DType dtype : weights) {
-            BenchModel model = new BenchModel(ops, config, dtype, frameSeqLen, layers, arena);
-            for (int count : frames) {
-                for (int keys : keyFrames) {
-                    if (keys >= count) {
-                        cases.addAll(model.layer(count, keys));
-                        cases.add(model.pass(count, keys));
-                    }
-                }
-            }
-        }
-        return cases;
     }
 
     /** Until C2 has compiled it and no sooner: the best of a second. */
