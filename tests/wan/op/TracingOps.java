@@ -24,7 +24,7 @@ public final class TracingOps extends ObservedOps {
     }
 
     @Override
-    protected Tensor observe(String op, Supplier<Tensor> call) {
+    protected Tensor observe(String op, double flops, Supplier<Tensor> call) {
         Tensor result = call.get();
         trace.add(op + result.shape());
         if (!op.endsWith("Residual")) {

@@ -50,9 +50,12 @@ class RandomModelTest {
         try (ModelFolder model = ModelFolder.open(dir.resolve("new/model"));
                 Arena arena = Arena.ofConfined()) {
             WeightSource memory = RandomModel.inMemory(CONFIG, 5, arena);
+            WeightSource same = RandomModel.inMemory(CONFIG, dtype, 5, arena);
             WanParameters.shapes(CONFIG).forEach((name, shape) -> {
                 float[] stored = model.get(name, shape).toFloats();
                 float[] drawn = memory.get(name, shape).toFloats();
+                assertThat(same.get(name, shape).dtype()).isEqualTo(dtype);
+                assertThat(same.get(name, shape).toFloats()).isEqualTo(stored);
                 for (int i = 0; i < drawn.length; i++) {
                     float rounded = switch (dtype) {
                         case BF16 -> Float.intBitsToFloat(FloatBytes.bfloat16(drawn[i]) << 16);

@@ -4,7 +4,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.LongUnaryOperator;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -33,29 +35,34 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
     /** Sizes of a model. */
     record Sizes(int frameSeqLen, int dim, int ffnDim, int numHeads) {}
 
-    /** An operation with its operands. */
-    interface Prepared extends AutoCloseable {
-        void run();
+    /**
+     * An operation with its operands.
+     *
+     * @param operands the scope that they lie in
+     * @param caches released in the end
+     * @param body runs in a scope of its own, again and again
+     * @param counted the nanoseconds that a run counts for, of those that it took
+     */
+    record Prepared(Ops ops, Scope operands, List<KvTensor> caches, Runnable body, LongUnaryOperator counted)
+            implements AutoCloseable {
+        Prepared(Ops ops, Scope operands, List<KvTensor> caches, Runnable body) {
+            this(ops, operands, caches, body, LongUnaryOperator.identity());
+        }
+
+        /** Runs once, and says how many nanoseconds that counts for. */
+        long run() {
+            long start = System.nanoTime();
+            try (Scope _ = ops.scope()) {
+                body.run();
+            }
+            return counted.applyAsLong(System.nanoTime() - start);
+        }
 
         @Override
-        void close();
-    }
-
-    /** What happens in a scope of its own, again and again. */
-    private static Prepared prepared(Ops ops, Scope operands, Runnable body) {
-        return new Prepared() {
-            @Override
-            public void run() {
-                try (Scope _ = ops.scope()) {
-                    body.run();
-                }
-            }
-
-            @Override
-            public void close() {
-                operands.close();
-            }
-        };
+        public void close() {
+            operands.close();
+            caches.forEach(ops::release);
+        }
     }
 
     /** Everything that works on rows: linear layers, norms, rotary embedding. */
@@ -76,19 +83,19 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
                     Scope operands = ops.scope();
                     Tensor x = random(ops, rows, dim);
                     Tensor weight = random(ops, dim);
-                    return prepared(ops, operands, () -> ops.rmsNorm(x, weight, EPS));
+                    return new Prepared(ops, operands, List.of(), () -> ops.rmsNorm(x, weight, EPS));
                 }),
                 new BenchCase("layerNormModulate", rows + " x " + dim, 0, 2 * floats, () -> {
                     Scope operands = ops.scope();
                     Tensor x = random(ops, rows, dim);
                     Tensor m = random(ops, frames, 6, dim);
-                    return prepared(ops, operands, () -> ops.layerNormModulate(x, m, 0, 1, EPS));
+                    return new Prepared(ops, operands, List.of(), () -> ops.layerNormModulate(x, m, 0, 1, EPS));
                 }),
                 new BenchCase("rope", rows + " x " + dim, 0, 2 * floats, () -> {
                     Scope operands = ops.scope();
                     Tensor x = random(ops, rows, dim);
                     Dyn start = dyn(1);
-                    return prepared(ops, operands, () -> ops.rope(x, sizes.numHeads(), grid, start));
+                    return new Prepared(ops, operands, List.of(), () -> ops.rope(x, sizes.numHeads(), grid, start));
                 }));
     }
 
@@ -99,7 +106,7 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
             Scope operands = ops.scope();
             Tensor x = random(ops, rows, in);
             Linear weights = ops.linearWeights(stored(dtype, out, in), stored(DType.F32, out));
-            return prepared(ops, operands, () -> {
+            return new Prepared(ops, operands, List.of(), () -> {
                 Tensor _ = gelu ? ops.linearGelu(x, weights) : ops.linear(x, weights);
             });
         });
@@ -122,36 +129,29 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
         double bytes = 4.0 * dim * s * (2.0 * frames + 2.0 * keyFrames);
         String shape = "%d x %d, %d heads".formatted(frames * s, keyFrames * s, heads);
         return new BenchCase(op, shape, 4 * pairs * dim, bytes, () -> {
-            KvTensor cache = ops.kvCache(1, keyFrames, s, heads, dim / heads);
+            KvTensor cache = filledCache(ops, keyFrames, s, heads, dim / heads);
             Scope operands = ops.scope();
-            int[] all = new int[keyFrames];
-            for (int page = 0; page < keyFrames; page++) {
-                all[page] = page;
-                try (Scope _ = ops.scope()) {
-                    ops.append(cache, random(ops, s, dim), random(ops, s, dim), dyn(page));
-                }
-            }
             Tensor q = random(ops, (long) frames * s, dim);
-            Dyn pages = dyn(all);
-            Prepared attention =
-                    prepared(ops, operands, () -> ops.attention(q, cache, pages, s, s, new Listener(wanted, heads)));
-            return new Prepared() {
-                @Override
-                public void run() {
-                    attention.run();
-                }
-
-                @Override
-                public void close() {
-                    attention.close();
-                    ops.release(cache);
-                }
-            };
+            Dyn pages = dyn(IntStream.range(0, keyFrames).toArray());
+            AttentionTap tap = new Listener(wanted, heads);
+            return new Prepared(ops, operands, List.of(cache), () -> ops.attention(q, cache, pages, s, s, tap));
         });
     }
 
+    /** A cache with random keys and values in every page. */
+    static KvTensor filledCache(Ops ops, int pages, int pageTokens, int heads, int headDim) {
+        KvTensor cache = ops.kvCache(1, pages, pageTokens, heads, headDim);
+        long dim = (long) heads * headDim;
+        for (int page = 0; page < pages; page++) {
+            try (Scope _ = ops.scope()) {
+                ops.append(cache, random(ops, pageTokens, dim), random(ops, pageTokens, dim), dyn(page));
+            }
+        }
+        return cache;
+    }
+
     /** Asks, and forgets the answer. */
-    private record Listener(Set<Quantity> wanted, int allHeads) implements AttentionTap {
+    record Listener(Set<Quantity> wanted, int allHeads) implements AttentionTap {
         @Override
         public int[] heads() {
             int[] heads = new int[allHeads];
@@ -168,13 +168,13 @@ record BenchCase(String op, String shape, double flops, double bytes, Supplier<P
         public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {}
     }
 
-    private static Dyn dyn(int... values) {
+    static Dyn dyn(int... values) {
         Dyn dyn = new Dyn("bench", values.length);
         dyn.set(values);
         return dyn;
     }
 
-    private static Tensor random(Ops ops, long... dims) {
+    static Tensor random(Ops ops, long... dims) {
         Tensor tensor = ops.scratch(Shape.of(dims));
         Random random = new Random(1);
         float[] values = new float[tensor.shape().intSize()];

@@ -1,12 +1,18 @@
 package wan.app;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.PrintWriter;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -17,7 +23,7 @@ import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.UsageException;
 
-/** {@code wan-attn bench}: how fast the JVM backend's operations are here, beside what the processor could do. */
+/** {@code wan-attn bench}: how fast the JVM backend's operations, layers and passes are here, beside what the processor could do. */
 @Command(
         name = "bench",
         description = {
@@ -30,21 +36,18 @@ import wan.op.UsageException;
             "",
             "Examples:",
             "  wan-attn bench",
+            "  wan-attn bench --op layer,pass --frames 3 --key-frames 3,21",
             "  wan-attn bench --op attention --frames 3 --key-frames 21 --json"
         })
 final class BenchCommand implements Callable<Integer> {
     /** Below this share of the ceiling a big product was not compiled as it is meant to be. */
     private static final double SUSPICIOUS_SHARE = 0.13;
 
+    private static final int LEAST_RUNS = 3;
+
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private CommandSpec spec;
-
-    @Option(
-            names = "--op",
-            paramLabel = "PREFIX",
-            description = "Only operations whose names start so: linear, attention.")
-    private String op = "";
 
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
@@ -64,64 +67,35 @@ final class BenchCommand implements Callable<Integer> {
             defaultValue = "2")
     private double seconds;
 
-    @Option(
-            names = "--frames",
-            split = ",",
-            paramLabel = "N",
-            description = "Frames per pass (default: ${DEFAULT-VALUE}).",
-            defaultValue = "1,3")
-    private int[] frames = {};
+    @Mixin
+    private final BenchSizes sizes = new BenchSizes();
 
     @Option(
-            names = "--key-frames",
-            split = ",",
-            paramLabel = "N",
-            description = "Frames attended (default: ${DEFAULT-VALUE}).",
-            defaultValue = "3,21")
-    private int[] keyFrames = {};
-
-    @Option(
-            names = "--frame-seq-len",
-            paramLabel = "N",
-            description = "Tokens of a frame (default: ${DEFAULT-VALUE}).",
-            defaultValue = "1560")
-    private int frameSeqLen;
-
-    @Option(names = "--dim", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "1536")
-    private int dim;
-
-    @Option(names = "--ffn-dim", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "8960")
-    private int ffnDim;
-
-    @Option(names = "--num-heads", paramLabel = "N", description = "(default: ${DEFAULT-VALUE})", defaultValue = "12")
-    private int numHeads;
+            names = "--serve",
+            description = "Measure what is asked for on stdin, 'SECONDS OP SHAPE' a line, and answer each in JSON;"
+                    + " --seconds is the warm-up. For bench/compare.")
+    private boolean serve;
 
     @Option(names = "--json", description = "Print JSON instead of a table.")
     private boolean json;
-
-    /** What was measured of one operation. */
-    private record Row(BenchCase measured, double medianNanos, double ceilingGflops) {
-        double gflops() {
-            return measured.flops() / medianNanos;
-        }
-
-        double gigabytesPerSecond() {
-            return measured.bytes() / medianNanos;
-        }
-
-        double share() {
-            return gflops() / ceilingGflops;
-        }
-    }
 
     @Override
     public Integer call() {
         JvmOptions options = options();
         PrintWriter out = spec.commandLine().getOut();
-        List<Row> rows = new ArrayList<>();
         try (JvmOps ops = new JvmOps(options);
-                FmaCeiling ceiling = new FmaCeiling(options.threads())) {
+                FmaCeiling ceiling = new FmaCeiling(options.threads());
+                Arena arena = Arena.ofShared()) {
+            List<BenchCase> chosen = sizes.chosen(ops, arena);
             double atStart = warm(ceiling);
+            if (serve) {
+                out.println(json(ops, options, atStart, List.of()));
+                out.flush();
+                try (BenchServer server = new BenchServer(chosen, ceiling, seconds)) {
+                    server.serve(new BufferedReader(new InputStreamReader(System.in, UTF_8)), out);
+                }
+                return 0;
+            }
             if (!json) {
                 out.printf(
                         Locale.ROOT,
@@ -137,17 +111,16 @@ final class BenchCommand implements Callable<Integer> {
                         "ceiling");
                 out.flush();
             }
-            for (BenchCase candidate : cases(ops)) {
-                if (candidate.op().startsWith(op)) {
-                    Row row = measure(candidate, ceiling);
+            List<BenchRow> rows = new ArrayList<>();
+            for (BenchCase measured : chosen) {
+                try (BenchCase.Prepared body = measured.prepare().get()) {
+                    BenchRow.warm(body, seconds);
+                    BenchRow row = BenchRow.measure(measured, body, ceiling, seconds, LEAST_RUNS);
                     rows.add(row);
                     if (!json) {
                         print(row, out);
                     }
                 }
-            }
-            if (rows.isEmpty()) {
-                throw new UsageException("--op " + op + ": no operation is called so");
             }
             if (json) {
                 out.println(json(ops, options, atStart, rows).toPrettyString());
@@ -165,25 +138,11 @@ final class BenchCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new UsageException("--kernels: expected auto, vector or scalar, got " + kernels);
         }
-        if (dim < 1 || ffnDim < 1 || frameSeqLen < 1 || numHeads < 1 || dim % (2 * numHeads) != 0 || !(seconds > 0)) {
-            throw new UsageException(
-                    "bench: sizes and seconds must be positive, and --dim a multiple of 2 x --num-heads");
+        if (!(seconds > 0)) {
+            throw new UsageException("--seconds: expected more than 0, got " + seconds);
         }
+        sizes.check();
         return new JvmOptions(threads == null ? JvmOptions.defaults().threads() : threads, kind);
-    }
-
-    private List<BenchCase> cases(JvmOps ops) {
-        BenchCase.Sizes sizes = new BenchCase.Sizes(frameSeqLen, dim, ffnDim, numHeads);
-        List<BenchCase> cases = new ArrayList<>();
-        for (int count : frames) {
-            cases.addAll(BenchCase.rows(ops, sizes, count));
-        }
-        for (int count : frames) {
-            for (int keys : keyFrames) {
-                cases.addAll(BenchCase.attention(ops, sizes, count, keys));
-            }
-        }
-        return cases;
     }
 
     /** Until C2 has compiled it and no sooner: the best of a second. */
@@ -196,33 +155,7 @@ final class BenchCommand implements Callable<Integer> {
         return best;
     }
 
-    private Row measure(BenchCase measured, FmaCeiling ceiling) {
-        long budgetNanos = (long) (seconds * 1e9);
-        try (BenchCase.Prepared body = measured.prepare().get()) {
-            long start = System.nanoTime();
-            do {
-                body.run();
-            } while (System.nanoTime() - start < budgetNanos);
-            List<Double> nanos = new ArrayList<>();
-            List<Double> ceilings = new ArrayList<>();
-            start = System.nanoTime();
-            do {
-                ceilings.add(ceiling.measure());
-                long before = System.nanoTime();
-                body.run();
-                nanos.add((double) (System.nanoTime() - before));
-            } while (nanos.size() < 3 || System.nanoTime() - start < budgetNanos);
-            ceilings.add(ceiling.measure());
-            return new Row(measured, median(nanos), median(ceilings));
-        }
-    }
-
-    private static double median(List<Double> values) {
-        List<Double> sorted = values.stream().sorted().toList();
-        return sorted.get(sorted.size() / 2);
-    }
-
-    private static void print(Row row, PrintWriter out) {
+    private static void print(BenchRow row, PrintWriter out) {
         out.printf(
                 Locale.ROOT,
                 "%-34s %-24s %10.3f %9.1f %8.1f %7.0f%%%n",
@@ -235,29 +168,21 @@ final class BenchCommand implements Callable<Integer> {
         out.flush();
     }
 
-    private static ObjectNode json(JvmOps ops, JvmOptions options, double ceiling, List<Row> rows) {
+    private static ObjectNode json(JvmOps ops, JvmOptions options, double ceiling, List<BenchRow> rows) {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         root.put("kernels", ops.kernels());
         root.put("threads", options.threads());
         root.put("java", Runtime.version().toString());
         root.put("ceiling_gflops", ceiling);
-        for (Row row : rows) {
-            root.withArray("ops")
-                    .addObject()
-                    .put("op", row.measured().op())
-                    .put("shape", row.measured().shape())
-                    .put("median_nanos", row.medianNanos())
-                    .put("gflops", row.gflops())
-                    .put("gigabytes_per_second", row.gigabytesPerSecond())
-                    .put("ceiling_gflops", row.ceilingGflops())
-                    .put("ceiling_share", row.share());
+        for (BenchRow row : rows) {
+            row.fill(root.withArray("ops").addObject());
         }
         return root;
     }
 
     /** A kernel that C2 gave up on runs a hundred times slower and says nothing; this says it. */
-    private static void warnOfSlowKernels(JvmOps ops, List<Row> rows) {
-        for (Row row : rows) {
+    private static void warnOfSlowKernels(JvmOps ops, List<BenchRow> rows) {
+        for (BenchRow row : rows) {
             if (row.measured().flops() > 1e9
                     && row.share() < SUSPICIOUS_SHARE
                     && !ops.kernels().equals("scalar")) {

@@ -127,7 +127,7 @@ final class ExtractCommand implements Callable<Integer> {
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
 
-    @Option(names = "--profile", description = "Print where the time went, per operation, on stderr.")
+    @Option(names = "--profile", description = "Print where the time went, per operation and layer, on stderr.")
     private boolean profile;
 
     @Option(names = "--dry-run", description = "Print what would be run and written, and stop.")
@@ -278,7 +278,8 @@ final class ExtractCommand implements Callable<Integer> {
                         metadataBytes(metadata(job, ops.backend(), "complete")));
                 LatentsFile latents = saveLatents == null ? null : new LatentsFile(saveLatents, plan, savePasses)) {
             Capture capture = new Capture(job.capture(), job.geometry(), file);
-            Follower follower = new Follower(capture, progress, cancellation, latents);
+            Profile times = ops instanceof Profile wrapped ? wrapped : null;
+            Follower follower = new Follower(capture, progress, cancellation, latents, times);
             String state = "complete";
             HostTensor clean = null;
             try {
@@ -308,7 +309,7 @@ final class ExtractCommand implements Callable<Integer> {
                 ReportCommand.write(List.of(file.target()), report);
                 System.out.println("Report in " + report);
             }
-            if (ops instanceof Profile times) {
+            if (times != null) {
                 times.print(System.err, progress.seconds());
             }
             return 0;
@@ -393,13 +394,20 @@ final class ExtractCommand implements Callable<Integer> {
         private final Progress progress;
         private final Cancellation cancellation;
         private final @Nullable LatentsFile latents;
+        private final @Nullable Profile times;
         private String position = "the first pass";
 
-        Follower(Capture capture, Progress progress, Cancellation cancellation, @Nullable LatentsFile latents) {
+        Follower(
+                Capture capture,
+                Progress progress,
+                Cancellation cancellation,
+                @Nullable LatentsFile latents,
+                @Nullable Profile times) {
             this.capture = capture;
             this.progress = progress;
             this.cancellation = cancellation;
             this.latents = latents;
+            this.times = times;
         }
 
         String position() {
@@ -411,6 +419,9 @@ final class ExtractCommand implements Callable<Integer> {
             cancellation.check();
             position = pass.id().label();
             progress.passStarted(pass);
+            if (times != null) {
+                times.passStarted();
+            }
             PassObserver captured = capture.observe(pass);
             return new PassObserver() {
                 @Override
@@ -422,6 +433,9 @@ final class ExtractCommand implements Callable<Integer> {
                 @Override
                 public void layerDone(int layer) {
                     progress.layerDone(layer);
+                    if (times != null) {
+                        times.layerDone(layer);
+                    }
                 }
             };
         }

@@ -9,8 +9,8 @@ import wan.op.Scope;
 import wan.op.Tensor;
 import wan.op.WeightSource;
 
-/** One transformer layer: {@code CausalWanAttentionBlock} in the reference's {@code causal_model.py}. */
-final class WanLayer {
+/** One transformer layer: {@code CausalWanAttentionBlock} in the reference's {@code causal_model.py}. Not thread-safe. */
+public final class WanLayer {
     private static final int SHIFT = 0;
     private static final int SCALE = 1;
     private static final int GATE = 2;
@@ -26,7 +26,13 @@ final class WanLayer {
     private final Ops ops;
     private final LayerWeights w;
 
-    WanLayer(int index, WanConfig config, WeightSource weights, Ops ops) {
+    /**
+     * Takes the layer's parameters from the source, as {@link WanModel} does for all layers.
+     *
+     * @param index of the layer, which names its parameters
+     * @param weights stays open as long as the layer is used
+     */
+    public WanLayer(int index, WanConfig config, WeightSource weights, Ops ops) {
         this.index = index;
         this.config = config;
         this.ops = ops;
@@ -42,7 +48,7 @@ final class WanLayer {
      * @param frames the cache that the pass's keys and values go to and that it attends
      * @param context keys and values of the text, from {@link #encodeContext}
      */
-    void forward(Tensor x, Tensor e0, Step step, KvTensor frames, KvTensor context, PassObserver observer) {
+    public void forward(Tensor x, Tensor e0, Step step, KvTensor frames, KvTensor context, PassObserver observer) {
         float eps = config.eps();
         int heads = config.numHeads();
         int s = step.grid().frameSeqLen();
@@ -75,8 +81,9 @@ final class WanLayer {
      * Keys and values of the text, the same for all passes of a run.
      *
      * @param context embedded text, [B * textLen, dim]
+     * @return a cache of one page; the caller releases it
      */
-    KvTensor encodeContext(Tensor context) {
+    public KvTensor encodeContext(Tensor context) {
         int batch = context.shape().dim(0) / config.textLen();
         KvTensor cache = ops.kvCache(batch, 1, config.textLen(), config.numHeads(), config.headDim());
         try (Scope _ = ops.scope()) {

@@ -20,9 +20,14 @@ public abstract class ObservedOps implements Ops {
      * Called for every operation on tensors; must run the call once.
      *
      * @param op the method's name
+     * @param flops floating-point operations of its matrix products, a multiply-add being two; 0 if it has none
      * @param call runs it; gives the result, or the tensor that was updated in place
      */
-    protected abstract Tensor observe(String op, Supplier<Tensor> call);
+    protected abstract Tensor observe(String op, double flops, Supplier<Tensor> call);
+
+    private static double flops(Tensor x, Linear weights) {
+        return 2.0 * x.shape().size() * weights.outFeatures();
+    }
 
     @Override
     public String backend() {
@@ -41,7 +46,7 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public void write(Tensor target, float[] values) {
-        Tensor _ = observe("write", () -> {
+        Tensor _ = observe("write", 0, () -> {
             ops.write(target, values);
             return target;
         });
@@ -64,17 +69,17 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public Tensor linear(Tensor x, Linear weights) {
-        return observe("linear", () -> ops.linear(x, weights));
+        return observe("linear", flops(x, weights), () -> ops.linear(x, weights));
     }
 
     @Override
     public Tensor linearGelu(Tensor x, Linear weights) {
-        return observe("linearGelu", () -> ops.linearGelu(x, weights));
+        return observe("linearGelu", flops(x, weights), () -> ops.linearGelu(x, weights));
     }
 
     @Override
     public void linearResidual(Tensor residual, Tensor x, Linear weights) {
-        Tensor _ = observe("linearResidual", () -> {
+        Tensor _ = observe("linearResidual", flops(x, weights), () -> {
             ops.linearResidual(residual, x, weights);
             return residual;
         });
@@ -82,7 +87,7 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow) {
-        Tensor _ = observe("linearGatedResidual", () -> {
+        Tensor _ = observe("linearGatedResidual", flops(x, weights), () -> {
             ops.linearGatedResidual(residual, x, weights, modulation, gateRow);
             return residual;
         });
@@ -90,32 +95,32 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public Tensor silu(Tensor x) {
-        return observe("silu", () -> ops.silu(x));
+        return observe("silu", 0, () -> ops.silu(x));
     }
 
     @Override
     public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
-        return observe("rmsNorm", () -> ops.rmsNorm(x, weight, eps));
+        return observe("rmsNorm", 0, () -> ops.rmsNorm(x, weight, eps));
     }
 
     @Override
     public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
-        return observe("layerNorm", () -> ops.layerNorm(x, weight, bias, eps));
+        return observe("layerNorm", 0, () -> ops.layerNorm(x, weight, bias, eps));
     }
 
     @Override
     public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
-        return observe("layerNormModulate", () -> ops.layerNormModulate(x, modulation, shiftRow, scaleRow, eps));
+        return observe("layerNormModulate", 0, () -> ops.layerNormModulate(x, modulation, shiftRow, scaleRow, eps));
     }
 
     @Override
     public Tensor modulation(Tensor table, Tensor embedding) {
-        return observe("modulation", () -> ops.modulation(table, embedding));
+        return observe("modulation", 0, () -> ops.modulation(table, embedding));
     }
 
     @Override
     public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
-        Tensor _ = observe("rope", () -> {
+        Tensor _ = observe("rope", 0, () -> {
             ops.rope(x, numHeads, grid, startFrame);
             return x;
         });
@@ -133,7 +138,7 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
-        Tensor _ = observe("append", () -> {
+        Tensor _ = observe("append", 0, () -> {
             ops.append(cache, k, v, pages);
             return k;
         });
@@ -147,17 +152,21 @@ public abstract class ObservedOps implements Ops {
     @Override
     public Tensor attention(
             Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
-        return observe("attention", () -> ops.attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap));
+        double keys = (double) pages.count() * cache.pageTokens();
+        return observe(
+                "attention",
+                4 * keys * q.shape().size(),
+                () -> ops.attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap));
     }
 
     @Override
     public Tensor patchify(Tensor latents) {
-        return observe("patchify", () -> ops.patchify(latents));
+        return observe("patchify", 0, () -> ops.patchify(latents));
     }
 
     @Override
     public Tensor unpatchify(Tensor patches, Grid grid) {
-        return observe("unpatchify", () -> ops.unpatchify(patches, grid));
+        return observe("unpatchify", 0, () -> ops.unpatchify(patches, grid));
     }
 
     @Override

@@ -3,8 +3,6 @@ package wan.weights;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -26,8 +24,6 @@ import wan.op.WeightSource;
  * logits' standard deviation a little above one: q and k are normalised, so that follows from the norms' weights.
  */
 public final class RandomModel {
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int CHUNK_ELEMENTS = 1 << 18;
     private static final int HEADER_BYTES_PER_TENSOR = 160;
     private static final long SPARE_DISK_BYTES = 64L << 20;
@@ -92,6 +88,16 @@ public final class RandomModel {
      * @param arena what is asked for lies there
      */
     public static WeightSource inMemory(WanConfig config, long seed, Arena arena) {
+        return inMemory(config, DType.F32, seed, arena);
+    }
+
+    /**
+     * The same parameters in memory, stored as another type.
+     *
+     * @param dtype F32, BF16 or F16
+     * @param arena what is asked for lies there
+     */
+    public static WeightSource inMemory(WanConfig config, DType dtype, long seed, Arena arena) {
         SequencedMap<String, Shape> shapes = WanParameters.shapes(config);
         return (name, expected) -> {
             Shape shape = shapes.get(name);
@@ -101,13 +107,14 @@ public final class RandomModel {
             if (!shape.equals(expected)) {
                 throw WanException.mismatch("random model, " + name, expected, shape, "");
             }
-            MemorySegment data = arena.allocate(Float.BYTES * expected.size(), Float.BYTES);
+            MemorySegment data = arena.allocate(dtype.bytes(expected.size()), Float.BYTES);
             Draw draw = Draw.of(config, seed, name, expected);
             for (long first = 0; first < expected.size(); first += CHUNK_ELEMENTS) {
                 float[] values = draw.values(first, (int) Math.min(CHUNK_ELEMENTS, expected.size() - first));
-                MemorySegment.copy(values, 0, data, FLOAT, Float.BYTES * first, values.length);
+                MemorySegment chunk = data.asSlice(dtype.bytes(first), dtype.bytes(values.length));
+                FloatBytes.put(dtype, values, 0, values.length, chunk.asByteBuffer());
             }
-            return new TensorView(name, DType.F32, expected, data);
+            return new TensorView(name, dtype, expected, data);
         };
     }
 
