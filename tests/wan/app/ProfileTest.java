@@ -101,14 +101,10 @@ class ProfileTest {
                 .containsExactlyInAnyOrder("linear 2", "attention 2", "write 1", "silu 1");
         assertThat(lines.get(5)).startsWith("all of them                 6 ");
         assertThat(lines.subList(8, lines.size()))
-                .extracting(line -> line.substring(0, 29))
-                .containsExactly(
-                        "0, with embeddings           1",
-                        "1                            1",
-                        "outside the layers           2");
+                .extracting(line -> line.replaceAll(" {2,}", " ").replaceAll("( \\d+) \\d+\\..*", "$1"))
+                .containsExactly("0, with embeddings 1", "1 1", "outside the layers 2");
         // Only what multiplies matrices has a rate.
-        assertThat(lines.stream().filter(line -> line.startsWith("silu")))
-                .allMatch(line -> line.endsWith("%          "));
+        assertThat(lines.stream().filter(line -> line.startsWith("silu"))).allMatch(line -> line.matches(".*% +"));
         assertThat(lines.stream().filter(line -> line.startsWith("linear")))
                 .allMatch(line -> line.matches(".*\\d\\.\\d{3}"));
     }
