@@ -4,16 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import wan.app.SelfTest;
+import wan.op.DType;
 
 /** Every operation at sizes that no tile divides, with the kernels of processors and those of graphics processors. */
 class TornadoOpsSelfTest {
     @ParameterizedTest
-    @EnumSource
-    void everyOperation_matchesTheOracle(DeviceTarget.Kernels kernels) {
-        try (TornadoOps ops = TornadoDevices.open("tornado", kernels.name(), 0)) {
-            List<SelfTest.Result> results = SelfTest.run(ops, "");
+    @CsvSource({"VECTOR, F32, F32", "SHARED, F32, F32", "VECTOR, F16, BF16", "SHARED, BF16, F16"})
+    void everyOperation_matchesTheOracle(DeviceTarget.Kernels kernels, DType weights, DType cache) {
+        Storage storage = new Storage(weights, cache);
+        try (TornadoOps ops = TornadoDevices.open("tornado", kernels.name(), storage, 0)) {
+            List<SelfTest.Result> results = SelfTest.run(ops, storage, "");
             assertThat(results).hasSizeGreaterThan(80).allMatch(SelfTest.Result::passed);
         }
     }

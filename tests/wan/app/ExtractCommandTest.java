@@ -228,6 +228,10 @@ class ExtractCommandTest {
                 "--local-attn-size 2 | 2 | --local-attn-size: expected at least the largest frame block, 3, got 2",
                 "--save-passes | 2 | --save-passes: expected --save-latents FILE with it, which the passes are added to",
                 "--rng numpy | 2 | --rng: expected torch-cuda, torch-cpu or java, got \"numpy\"",
+                "--dtype bf16 | 2 | --dtype bf16: expected a TornadoVM --device, got jvm; it has f32, and keeps a checkpoint's"
+                        + " bf16 as it is",
+                "--kv-cache-dtype f16 | 2 | --kv-cache-dtype f16: expected a TornadoVM --device, got jvm; it has f32",
+                "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16 or bf16, got 'f64'",
                 "--threads 0 | 2 | threads: expected 1 or more, got 0",
                 "--replay tests/goldens/rollout-a.safetensors --num-frames 7 | 2 | --num-frames: expected no option that"
                         + " changes what is drawn beside --replay, which holds the noise",

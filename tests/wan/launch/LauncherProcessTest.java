@@ -199,8 +199,12 @@ class LauncherProcessTest {
     }
 
     /** Our own classes, and the rest of the test's class path by reference. */
-    private static void writeJar(Path jar) throws IOException {
-        Path classes = Path.of("target", "classes");
+    private static void writeJar(Path jar) throws Exception {
+        Path classes = Path.of(Launcher.class
+                .getProtectionDomain()
+                .getCodeSource()
+                .getLocation()
+                .toURI());
         StringBuilder others = new StringBuilder();
         for (String entry : System.getProperty("java.class.path").split(File.pathSeparator, -1)) {
             if (entry.endsWith(".jar")) {

@@ -21,6 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
 import wan.op.DType;
+import wan.op.HalfFormat;
 import wan.op.Shape;
 import wan.op.WanException;
 import wan.op.WeightSource;
@@ -58,7 +59,7 @@ class RandomModelTest {
                 assertThat(same.get(name, shape).toFloats()).isEqualTo(stored);
                 for (int i = 0; i < drawn.length; i++) {
                     float rounded = switch (dtype) {
-                        case BF16 -> Float.intBitsToFloat(FloatBytes.bfloat16(drawn[i]) << 16);
+                        case BF16 -> Float.intBitsToFloat(HalfFormat.BF16.narrow(drawn[i]) << 16);
                         case F16 -> Float.float16ToFloat(Float.floatToFloat16(drawn[i]));
                         default -> drawn[i];
                     };

@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * One launch of a kernel.
  *
- * @param first the vector array it works on besides the activations, if any
+ * @param first the store it works on besides the activations, if any
  * @param second a second one
  * @param arguments its slot, as the kernel's Javadoc lists it
  * @param tables longer lists of integers; each one's place goes into the slot
@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("ArrayRecordComponent") // never compared: only its shape is
 record Call(
         Kernel kernel,
-        @Nullable VectorStore first,
-        @Nullable VectorStore second,
+        @Nullable Store first,
+        @Nullable Store second,
         int[] arguments,
         List<Table> tables,
         int groups,
@@ -31,9 +31,7 @@ record Call(
 
     /** What decides which compiled code runs: everything else is in the slot. */
     record Shape(
-            Kernel kernel,
-            @Nullable VectorStore first,
-            @Nullable VectorStore second) {}
+            Kernel kernel, @Nullable Store first, @Nullable Store second) {}
 
     Shape shape() {
         return new Shape(kernel, first, second);

@@ -22,7 +22,7 @@ final class CaptureCalls {
     private final DeviceTarget target;
     private final DeviceTensor q;
     private final DeviceCache kv;
-    private final int[] pages;
+    private final Pages pages;
     private final int queries;
     private final int queryGroupTokens;
     private final int keyGroupTokens;
@@ -38,7 +38,7 @@ final class CaptureCalls {
             DeviceTarget target,
             DeviceTensor q,
             DeviceCache kv,
-            int[] pages,
+            Pages pages,
             int queries,
             int queryGroupTokens,
             int keyGroupTokens,
@@ -54,7 +54,7 @@ final class CaptureCalls {
         this.keyGroupTokens = keyGroupTokens;
         this.tap = tap;
         this.heads = tap.heads();
-        this.keys = pages.length * kv.pageTokens();
+        this.keys = pages.numbers().length * kv.pageTokens();
         this.scale = parameters.constant(TornadoOps.scale(kv));
         for (int i = 0; i < heads.length; i++) {
             if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1) || heads[i] >= kv.numHeads()) {
@@ -110,6 +110,7 @@ final class CaptureCalls {
         recorder.add(recorder.elements(
                 Kernel.MEAN_QUERIES,
                 null,
+                null,
                 y.shape().intSize(),
                 List.of(new Call.Table(8, heads)),
                 q.offset(),
@@ -126,9 +127,10 @@ final class CaptureCalls {
         DeviceTensor y = take(kv.batch(), heads.length, keyGroups(), kv.headDim());
         recorder.add(recorder.elements(
                 Kernel.MEAN_KEYS,
-                kv.pool().keys(),
+                pages.keys(),
+                null,
                 y.shape().intSize(),
-                List.of(new Call.Table(7, heads), new Call.Table(9, pages)),
+                List.of(new Call.Table(7, heads), new Call.Table(9, pages.numbers())),
                 y.offset(),
                 keyGroups(),
                 keyGroupTokens,
@@ -138,8 +140,8 @@ final class CaptureCalls {
                 0,
                 kv.pageTokens(),
                 0,
-                kv.first(),
-                kv.pages()));
+                pages.first(),
+                pages.perSample()));
         return y;
     }
 
@@ -165,6 +167,7 @@ final class CaptureCalls {
         recorder.add(recorder.elements(
                 Kernel.PRODUCTS,
                 null,
+                null,
                 y.shape().intSize(),
                 List.of(new Call.Table(12, heads)),
                 a,
@@ -189,9 +192,10 @@ final class CaptureCalls {
         DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), keys);
         recorder.add(recorder.elements(
                 Kernel.KEY_LOGITS,
-                kv.pool().keys(),
+                pages.keys(),
+                null,
                 y.shape().intSize(),
-                List.of(new Call.Table(8, heads), new Call.Table(10, pages)),
+                List.of(new Call.Table(8, heads), new Call.Table(10, pages.numbers())),
                 a.offset(),
                 y.offset(),
                 queryGroups(),
@@ -202,8 +206,8 @@ final class CaptureCalls {
                 0,
                 kv.pageTokens(),
                 0,
-                kv.first(),
-                kv.pages(),
+                pages.first(),
+                pages.perSample(),
                 scale));
         deliver(Quantity.KEY_LOGITS, y);
     }
@@ -247,20 +251,20 @@ final class CaptureCalls {
         DeviceTensor logits = take(tileRows, keys);
         int headDim = kv.headDim();
         int dim = kv.numHeads() * headDim;
-        int pageVectors = kv.pool().geometry().keyFloats() / 16;
+        int pageVectors = kv.pool().geometry().keyElements() / 16;
         for (int plane = 0; plane < planes(); plane++) {
             int head = heads[plane % heads.length];
             int sample = plane / heads.length;
             for (int first = 0; first < queries; first += tileRows) {
                 int rows = Math.min(tileRows, queries - first);
                 int x = q.offset() + (sample * queries + first) * dim + head * headDim;
-                for (int p = 0; p < pages.length; p++) {
-                    int page = kv.first() + sample * kv.pages() + pages[p];
+                for (int p = 0; p < pages.numbers().length; p++) {
+                    int page = pages.first() + sample * pages.perSample() + pages.numbers()[p];
                     int w = page * pageVectors + head * (pageVectors / kv.numHeads());
                     int y = logits.offset() + p * kv.pageTokens();
                     recorder.add(Linears.call(
                             target,
-                            kv.pool().keys(),
+                            pages.keys(),
                             rows,
                             headDim,
                             kv.pageTokens(),

@@ -3,7 +3,8 @@ package tornado;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import wan.op.DType;
+import wan.op.HalfFormat;
 import wan.op.Linear;
 import wan.op.Shape;
 import wan.op.TensorView;
@@ -85,15 +86,21 @@ final class DeviceLinear implements Linear {
         return Math.ceilDiv(outFeatures, LinearKernels.PANEL);
     }
 
-    int packedFloats() {
+    int packedElements() {
         return Math.multiplyExact(panels() * LinearKernels.PANEL, inFeatures);
     }
 
-    /** Writes [out / 32][in][32]; the last panel is filled up with zeros. */
-    void pack(FloatArray to) {
+    /**
+     * Writes [out / 32][in][32]; the last panel is filled up with zeros.
+     *
+     * @throws WanException if a finite weight is none in {@code dtype}
+     */
+    void pack(MemorySegment to, DType dtype) {
         float[] values = weight.toFloats(); // [out, in]
+        if (dtype != DType.F32) {
+            checkRange(values, HalfFormat.of(dtype));
+        }
         float[] panel = new float[inFeatures * LinearKernels.PANEL];
-        MemorySegment target = to.getSegment();
         for (int p = 0; p < panels(); p++) {
             for (int column = 0; column < LinearKernels.PANEL; column++) {
                 int feature = p * LinearKernels.PANEL + column;
@@ -102,8 +109,35 @@ final class DeviceLinear implements Linear {
                             feature < outFeatures ? values[feature * inFeatures + k] : 0;
                 }
             }
-            long at = 4L * (16L * vector + (long) p * panel.length);
-            MemorySegment.copy(panel, 0, target, ValueLayout.JAVA_FLOAT, at, panel.length);
+            long at = dtype.bytes(16L * vector + (long) p * panel.length);
+            if (dtype == DType.F32) {
+                MemorySegment.copy(panel, 0, to, ValueLayout.JAVA_FLOAT, at, panel.length);
+            } else {
+                HalfFormat format = HalfFormat.of(dtype);
+                for (int i = 0; i < panel.length; i++) {
+                    to.set(ValueLayout.JAVA_SHORT, at + 2L * i, format.narrow(panel[i]));
+                }
+            }
+        }
+    }
+
+    private void checkRange(float[] values, HalfFormat format) {
+        int count = 0;
+        float largest = 0;
+        for (float value : values) {
+            float size = Math.abs(value);
+            if (size >= format.limit() && size < Float.POSITIVE_INFINITY) {
+                count++;
+                largest = Math.max(largest, size);
+            }
+        }
+        if (count > 0) {
+            throw WanException.mismatch(
+                    "linear " + weight.name(),
+                    "weights up to " + format.max() + " for --dtype "
+                            + DType.valueOf(format.name()).option(),
+                    count + " larger ones, up to " + largest,
+                    "--dtype bf16 has the range of f32");
         }
     }
 }

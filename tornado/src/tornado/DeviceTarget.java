@@ -3,6 +3,7 @@ package tornado;
 import java.util.Locale;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
+import wan.op.DType;
 import wan.op.WanException;
 
 /** One device: which kernels suit it and how much fits. */
@@ -10,7 +11,7 @@ final class DeviceTarget {
     /** Items of a group of element kernels. Always the same: some drivers compile anew for every group size. */
     static final int ELEMENT_ITEMS = 64;
     /** The longest array: indices are ints, and the header takes some. */
-    static final int MAX_FLOATS = Integer.MAX_VALUE - 64;
+    static final int MAX_ELEMENTS = Integer.MAX_VALUE - 64;
 
     /** Two matmuls and two attentions, for processors and for graphics processors. */
     enum Kernels {
@@ -34,6 +35,7 @@ final class DeviceTarget {
     private final String name;
     private final TornadoDevice device;
     private final Kernels kernels;
+    private final Storage storage;
     private final long memoryBytes;
 
     /**
@@ -41,18 +43,20 @@ final class DeviceTarget {
      *
      * @param memoryBytes what may be used; 0 for all the device has
      */
-    DeviceTarget(String name, TornadoDevice device, long memoryBytes) {
+    DeviceTarget(String name, TornadoDevice device, Storage storage, long memoryBytes) {
         this(
                 name,
                 device,
                 device.getDeviceType() == TornadoDeviceType.GPU ? Kernels.SHARED : Kernels.VECTOR,
+                storage,
                 memoryBytes);
     }
 
-    DeviceTarget(String name, TornadoDevice device, Kernels kernels, long memoryBytes) {
+    DeviceTarget(String name, TornadoDevice device, Kernels kernels, Storage storage, long memoryBytes) {
         this.name = name;
         this.device = device;
         this.kernels = kernels;
+        this.storage = storage;
         this.memoryBytes = memoryBytes > 0 ? memoryBytes : device.getMaxGlobalMemory();
     }
 
@@ -68,14 +72,18 @@ final class DeviceTarget {
         return kernels;
     }
 
+    Storage storage() {
+        return storage;
+    }
+
     /** Items of a group that shares a row. */
     int rowItems() {
         return kernels == Kernels.SHARED ? 128 : 1;
     }
 
-    /** Floats of the largest array. */
-    int arrayFloats() {
-        return Math.clamp(device.getMaxAllocMemory() / 4 - 16, 1 << 16, MAX_FLOATS);
+    /** Elements of the largest array. */
+    int arrayElements(DType dtype) {
+        return Math.clamp(device.getMaxAllocMemory() / dtype.bytes(1) - 16, 1 << 16, MAX_ELEMENTS);
     }
 
     /** Checks that a program fits, before anything is allocated. */

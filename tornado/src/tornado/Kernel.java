@@ -6,18 +6,26 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /** Every kernel there is, and how it becomes a task of a graph. */
 enum Kernel {
     TOUCH((g, id, c, s, slot, a) -> g.task(id, Kernel::touch, c, s, a.act(), a.params())),
     TOUCH_VECTORS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchVectors, c, s, a.first())),
+    TOUCH_SHORTS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchShorts, c, s, a.shorts())),
     UPLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::upload, c, s, slot, a.act(), a.input())),
     DOWNLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::download, c, s, slot, a.act(), a.output())),
     LINEAR_VECTOR((g, id, c, s, slot, a) ->
             g.task(id, LinearKernels::linearVector, c, s, slot, a.act(), a.params(), a.first())),
     LINEAR_SHARED((g, id, c, s, slot, a) ->
             g.task(id, LinearKernels::linearShared, c, s, slot, a.act(), a.params(), a.first())),
+    WIDEN_WEIGHTS((g, id, c, s, slot, a) ->
+            g.task(id, HalfKernels::widenWeights, c, s, slot, a.params(), a.shorts(), a.second())),
+    WIDEN_PAGES((g, id, c, s, slot, a) ->
+            g.task(id, HalfKernels::widenPages, c, s, slot, a.params(), a.shorts(), a.second())),
+    NARROW_PAGES((g, id, c, s, slot, a) ->
+            g.task(id, HalfKernels::narrowPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
@@ -44,13 +52,18 @@ enum Kernel {
     MEAN_ROWS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanRows, c, s, slot, a.act()));
 
     /** The arrays that a task may be bound to; it takes those it needs. */
-    record Arrays(FloatArray act, FloatArray params, FloatArray input, FloatArray output, List<VectorFloat16> vectors) {
+    record Arrays(FloatArray act, FloatArray params, FloatArray input, FloatArray output, List<Object> stores) {
         VectorFloat16 first() {
-            return vectors.get(0);
+            return (VectorFloat16) stores.get(0);
+        }
+
+        /** The first store, of 16-bit elements. */
+        ShortArray shorts() {
+            return (ShortArray) stores.get(0);
         }
 
         VectorFloat16 second() {
-            return vectors.get(1);
+            return (VectorFloat16) stores.get(1);
         }
     }
 
@@ -88,6 +101,13 @@ enum Kernel {
     static void touchVectors(KernelContext context, IntArray step, VectorFloat16 vectors) {
         if (context.globalIdx < 1) {
             vectors.getArray().set(0, vectors.getArray().get(0) + step.get(0));
+        }
+    }
+
+    /** As {@link #touch}. */
+    static void touchShorts(KernelContext context, IntArray step, ShortArray shorts) {
+        if (context.globalIdx < 1) {
+            shorts.set(0, (short) (shorts.get(0) + step.get(0)));
         }
     }
 }

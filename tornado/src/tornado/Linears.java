@@ -9,9 +9,9 @@ final class Linears {
     /**
      * One matmul; {@link LinearKernels} has the slot.
      *
-     * @param store packed weights, or keys
+     * @param store packed weights, or keys, in float32
      */
-    static Call call(DeviceTarget target, VectorStore store, int... slot) {
+    static Call call(DeviceTarget target, Store store, int... slot) {
         int rows = slot[0];
         int out = slot[2];
         if (target.kernels() == DeviceTarget.Kernels.VECTOR) {

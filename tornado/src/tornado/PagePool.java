@@ -3,8 +3,7 @@ package tornado;
 import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import org.jspecify.annotations.Nullable;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
-import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import wan.op.DType;
 
 /**
  * Pages of one size for many caches, as vLLM's block pool: a cache is a range of page numbers, so that all layers and all sessions use
@@ -13,12 +12,12 @@ import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 final class PagePool {
     /** What the pages of a pool have in common. */
     record Geometry(int pageTokens, int numHeads, int headDim) {
-        int keyFloats() {
+        int keyElements() {
             return Math.multiplyExact(
                     numHeads * Math.ceilDiv(pageTokens, LinearKernels.PANEL) * LinearKernels.PANEL, headDim);
         }
 
-        int valueFloats() {
+        int valueElements() {
             return Math.multiplyExact(
                     numHeads * Math.ceilDiv(headDim, LinearKernels.PANEL) * LinearKernels.PANEL, pageTokens);
         }
@@ -28,27 +27,34 @@ final class PagePool {
     private final int limitPages;
     private final BitSet used = new BitSet();
     private int capacity;
+    private final DType dtype;
     private final Half keys;
     private final Half values;
 
-    /** An empty pool whose arrays stay below {@code limitFloats}. */
-    PagePool(Geometry geometry, long limitFloats) {
+    /** An empty pool whose arrays stay below {@code limitElements}. */
+    PagePool(Geometry geometry, DType dtype, long limitElements) {
         this.geometry = geometry;
-        this.limitPages = Math.toIntExact(limitFloats / Math.max(geometry.keyFloats(), geometry.valueFloats()));
-        this.keys = new Half(geometry.keyFloats());
-        this.values = new Half(geometry.valueFloats());
+        this.dtype = dtype;
+        this.limitPages = Math.toIntExact(limitElements / Math.max(geometry.keyElements(), geometry.valueElements()));
+        this.keys = new Half(geometry.keyElements());
+        this.values = new Half(geometry.valueElements());
     }
 
     Geometry geometry() {
         return geometry;
     }
 
-    VectorStore keys() {
+    Half keys() {
         return keys;
     }
 
-    VectorStore values() {
+    Half values() {
         return values;
+    }
+
+    /** Whether kernels can read the pages where they lie. */
+    boolean isWide() {
+        return dtype == DType.F32;
     }
 
     /** Takes consecutive pages; -1 if so many are not free. */
@@ -67,6 +73,10 @@ final class PagePool {
         }
         used.set(first, first + pages);
         capacity = Math.max(capacity, first + pages);
+        if (!isWide()) {
+            keys.wide.reserve(pages * keys.pageElements);
+            values.wide.reserve(pages * values.pageElements);
+        }
         return first;
     }
 
@@ -75,42 +85,59 @@ final class PagePool {
     }
 
     /** The keys or the values of all pages. */
-    private final class Half implements VectorStore {
-        private final int pageFloats;
-        private @Nullable VectorFloat16 array;
+    final class Half implements Store {
+        private final int pageElements;
+        private final WideStore wide = new WideStore();
+        private int present;
+        private @Nullable Object array;
 
-        Half(int pageFloats) {
-            this.pageFloats = pageFloats;
+        private Half(int pageElements) {
+            this.pageElements = pageElements;
+        }
+
+        int pageElements() {
+            return pageElements;
+        }
+
+        /** Room for the pages of one cache in float32, where the pool's are not. */
+        WideStore wide() {
+            return wide;
         }
 
         @Override
-        public VectorFloat16 array() {
-            VectorFloat16 present = array;
-            if (present == null || changed()) {
-                FloatArray larger = new FloatArray(capacity * pageFloats);
-                if (present != null) {
-                    MemorySegment old = present.getArray().getSegment();
-                    larger.getSegment().asSlice(0, old.byteSize()).copyFrom(old);
+        public Object array() {
+            Object now = array;
+            if (now == null || changed()) {
+                Object larger = Store.allocate(dtype, capacity * pageElements);
+                if (now != null) {
+                    MemorySegment old = Store.segment(now);
+                    Store.segment(larger).asSlice(0, old.byteSize()).copyFrom(old);
                 }
-                present = new VectorFloat16(larger);
-                array = present;
+                present = capacity;
+                now = larger;
+                array = now;
             }
-            return present;
+            return now;
         }
 
         @Override
         public boolean changed() {
-            return array == null || array.getArray().getSize() < capacity * pageFloats;
+            return present < capacity;
         }
 
         @Override
-        public boolean mutable() {
-            return true;
+        public Use use() {
+            return Use.PAGES;
+        }
+
+        @Override
+        public DType dtype() {
+            return dtype;
         }
 
         @Override
         public long bytes() {
-            return 4L * capacity * pageFloats;
+            return dtype.bytes((long) capacity * pageElements);
         }
     }
 }

@@ -1,8 +1,10 @@
 package tornado;
 
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
+import wan.op.HalfFormat;
 
 /** The small parameters (biases, norm weights, tables, constants) in one array. Position 0 is 0. */
 final class Parameters {
@@ -10,6 +12,7 @@ final class Parameters {
     private int count = 1;
     private final Map<Float, Integer> constants = new HashMap<>();
     private final Map<Integer, Integer> ropeTables = new HashMap<>();
+    private final Map<HalfFormat, Integer> halfTables = new EnumMap<>(HalfFormat.class);
 
     /** Adds values and says where. */
     int add(float... more) {
@@ -37,6 +40,17 @@ final class Parameters {
                     table[2 * (position * p + j)] = (float) Math.cos(angle);
                     table[2 * (position * p + j) + 1] = (float) Math.sin(angle);
                 }
+            }
+            return add(table);
+        });
+    }
+
+    /** The value of every 16-bit pattern, read as an unsigned number. */
+    int halfTable(HalfFormat format) {
+        return halfTables.computeIfAbsent(format, f -> {
+            float[] table = new float[1 << 16];
+            for (int pattern = 0; pattern < table.length; pattern++) {
+                table[pattern] = f.widen((short) pattern);
             }
             return add(table);
         });

@@ -22,7 +22,7 @@ import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
-import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import wan.op.DType;
 
 /**
  * One execution plan with a task graph for every kind of segment. The only class that says what stays on the device.
@@ -37,7 +37,7 @@ final class Program implements AutoCloseable {
     private static final int PULL = 1;
 
     /**
-     * Sizes of the arrays that are not vector stores.
+     * Sizes of the arrays that are not stores.
      *
      * @param act floats of activations
      * @param params how many small parameters
@@ -52,7 +52,7 @@ final class Program implements AutoCloseable {
     private final FloatArray params;
     private final FloatArray input;
     private final FloatArray output;
-    private final Set<VectorStore> stores = new LinkedHashSet<>();
+    private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
     private final GridScheduler scheduler = new GridScheduler();
@@ -103,7 +103,7 @@ final class Program implements AutoCloseable {
         execute(INIT);
     }
 
-    private void addStore(@Nullable VectorStore store) {
+    private void addStore(@Nullable Store store) {
         if (store != null) {
             stores.add(store);
         }
@@ -119,9 +119,10 @@ final class Program implements AutoCloseable {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
         Kernel.TOUCH.addTo(graph, task(graph, "touch", 1), context, step, 0, arrays(null, null));
         int i = 0;
-        for (VectorStore store : stores) {
+        for (Store store : stores) {
             String id = task(graph, "touch" + i++, 1);
-            Kernel.TOUCH_VECTORS.addTo(graph, id, context, step, 0, arrays(store, null));
+            Kernel touch = store.dtype() == DType.F32 ? Kernel.TOUCH_VECTORS : Kernel.TOUCH_SHORTS;
+            touch.addTo(graph, id, context, step, 0, arrays(store, null));
         }
         return graph;
     }
@@ -133,7 +134,7 @@ final class Program implements AutoCloseable {
 
     private ImmutableTaskGraph pullGraph() {
         List<Object> mutable = new ArrayList<>(List.of(act));
-        stores.stream().filter(VectorStore::mutable).forEach(store -> mutable.add(store.array()));
+        stores.stream().filter(store -> store.use() == Store.Use.PAGES).forEach(store -> mutable.add(store.array()));
         TaskGraph graph = new TaskGraph("pull").consumeFromDevice("init", shared());
         return touching(graph)
                 .transferToHost(DataTransferMode.EVERY_EXECUTION, mutable.toArray())
@@ -170,8 +171,8 @@ final class Program implements AutoCloseable {
         return id;
     }
 
-    private Kernel.Arrays arrays(@Nullable VectorStore first, @Nullable VectorStore second) {
-        List<VectorFloat16> bound = new ArrayList<>();
+    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second) {
+        List<Object> bound = new ArrayList<>();
         if (first != null) {
             bound.add(first.array());
         }
@@ -191,7 +192,7 @@ final class Program implements AutoCloseable {
                 && sizes.params() <= params.getSize()
                 && sizes.input() <= input.getSize()
                 && sizes.output() <= output.getSize()
-                && stores.stream().noneMatch(VectorStore::changed);
+                && stores.stream().noneMatch(Store::changed);
     }
 
     Set<Segment.Key> keys() {

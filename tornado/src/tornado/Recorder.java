@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
+import wan.op.DType;
 import wan.op.WanException;
 
 /**
@@ -24,6 +25,7 @@ final class Recorder implements AutoCloseable {
     private final Counters counters = new Counters();
     private final Map<String, List<DeviceLinear>> unplaced = new LinkedHashMap<>();
     private final List<WeightShard> shards = new ArrayList<>();
+    private final WideStore wideWeights = new WideStore();
     private final List<PagePool> pools = new ArrayList<>();
     private final List<Segment> pending = new ArrayList<>();
     private Segment current = new Segment();
@@ -31,6 +33,7 @@ final class Recorder implements AutoCloseable {
     private int inputFloats;
     private int outputFloats;
     private int framesToCome = 1;
+    private boolean failed;
 
     Recorder(DeviceTarget target, Parameters parameters, ScratchStack scratch) {
         this.target = target;
@@ -70,16 +73,22 @@ final class Recorder implements AutoCloseable {
     }
 
     /** A call of a kernel with one item per element, their number first in the slot. */
-    Call elements(Kernel kernel, @Nullable VectorStore store, int items, int... arguments) {
-        return elements(kernel, store, items, List.of(), arguments);
+    Call elements(Kernel kernel, @Nullable Store store, int items, int... arguments) {
+        return elements(kernel, store, null, items, List.of(), arguments);
     }
 
-    Call elements(Kernel kernel, @Nullable VectorStore store, int items, List<Call.Table> tables, int... arguments) {
+    Call elements(
+            Kernel kernel,
+            @Nullable Store first,
+            @Nullable Store second,
+            int items,
+            List<Call.Table> tables,
+            int... arguments) {
         int[] slot = new int[arguments.length + 1];
         slot[0] = items;
         System.arraycopy(arguments, 0, slot, 1, arguments.length);
         int groupItems = DeviceTarget.ELEMENT_ITEMS;
-        return new Call(kernel, store, null, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
+        return new Call(kernel, first, second, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
     }
 
     /** Registers the parameters of a linear layer; they are placed when one of their kind is used. */
@@ -96,22 +105,31 @@ final class Recorder implements AutoCloseable {
         if (kind == null) {
             throw new IllegalStateException(linear.name() + " was not registered");
         }
-        long limit = target.arrayFloats();
+        DType dtype = target.storage().weights();
+        long limit = target.arrayElements(dtype);
         for (DeviceLinear member : kind) {
-            if (member.packedFloats() > limit) {
+            if (member.packedElements() > limit) {
                 throw WanException.mismatch(
                         "linear " + member.name(),
-                        "at most " + limit + " packed floats in one array of this device",
-                        member.packedFloats(),
+                        "at most " + limit + " packed weights in one array of this device",
+                        member.packedElements(),
                         "");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
-            if (last == null || !last.hasRoom(member.packedFloats(), limit)) {
-                last = new WeightShard();
+            if (last == null || !last.hasRoom(member.packedElements(), limit)) {
+                last = new WeightShard(dtype);
                 shards.add(last);
             }
             member.place(last);
+            if (dtype != DType.F32) {
+                wideWeights.reserve(member.packedElements());
+            }
         }
+    }
+
+    /** Room for the weights of one linear layer in float32, where they are stored in 16 bits. */
+    WideStore wideWeights() {
+        return wideWeights;
     }
 
     /** Takes pages for a cache. */
@@ -125,12 +143,14 @@ final class Recorder implements AutoCloseable {
                 }
             }
         }
-        PagePool fresh = new PagePool(geometry, target.arrayFloats());
+        DType dtype = target.storage().cache();
+        // What is widened is float32 again, and in one array too.
+        PagePool fresh = new PagePool(geometry, dtype, target.arrayElements(DType.F32));
         int first = fresh.take(count);
         if (first < 0) {
             throw WanException.mismatch(
                     "cache",
-                    "at most " + target.arrayFloats() + " floats in one array of this device",
+                    "at most " + target.arrayElements(DType.F32) + " values in one array of this device",
                     count + " pages of " + geometry,
                     "a shorter window, or fewer frames");
         }
@@ -158,10 +178,16 @@ final class Recorder implements AutoCloseable {
         }
     }
 
+    /** Whether something failed since the last time that all that was waiting could run. */
+    boolean hasFailed() {
+        return failed;
+    }
+
     /** Runs all that is waiting. */
     void drain() {
         cut();
         if (pending.isEmpty()) {
+            failed = false;
             return;
         }
         Program present = program;
@@ -172,10 +198,12 @@ final class Recorder implements AutoCloseable {
                 present = record(present, keys);
             } catch (RuntimeException e) {
                 pending.clear(); // closing the scopes must not try again
+                failed = true;
                 throw e;
             }
         }
         runPending(present);
+        failed = false;
     }
 
     private void runPending(Program present) {
@@ -184,6 +212,7 @@ final class Recorder implements AutoCloseable {
         try {
             now.forEach(present::run);
         } catch (TornadoRuntimeException e) {
+            failed = true;
             throw target.failure(e);
         }
     }
@@ -212,7 +241,7 @@ final class Recorder implements AutoCloseable {
     }
 
     private int roomFor(int floats) {
-        return (int) Math.min(DeviceTarget.MAX_FLOATS, (long) floats * framesToCome);
+        return (int) Math.min(DeviceTarget.MAX_ELEMENTS, (long) floats * framesToCome);
     }
 
     private Program.Sizes sizes() {
@@ -220,7 +249,7 @@ final class Recorder implements AutoCloseable {
     }
 
     private DeviceTarget.Needs needs(Program.Sizes sizes, Collection<Segment.Key> keys) {
-        Set<VectorStore> stores = new LinkedHashSet<>();
+        Set<Store> stores = new LinkedHashSet<>();
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 if (call.first() != null) {
@@ -233,14 +262,14 @@ final class Recorder implements AutoCloseable {
         }
         long weights = 0;
         long pages = 0;
-        for (VectorStore store : stores) {
-            if (store.mutable()) {
-                pages += store.bytes();
-            } else {
-                weights += store.bytes();
+        long rest = 4L * (sizes.act() + (long) sizes.params() + sizes.input() + sizes.output());
+        for (Store store : stores) {
+            switch (store.use()) {
+                case WEIGHTS -> weights += store.bytes();
+                case PAGES -> pages += store.bytes();
+                case SCRATCH -> rest += store.bytes();
             }
         }
-        long rest = 4L * (sizes.act() + (long) sizes.params() + sizes.input() + sizes.output());
         return new DeviceTarget.Needs(weights, pages, rest);
     }
 

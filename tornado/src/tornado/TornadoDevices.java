@@ -82,15 +82,16 @@ public final class TornadoDevices {
      * @throws UsageException if there is no such device
      */
     public static TornadoOps open(String option, long memoryBytes) {
-        return open(option, "", memoryBytes);
+        return open(option, "", Storage.F32, memoryBytes);
     }
 
     /**
-     * As {@link #open(String, long)}, with the kernels of the other kind of device.
+     * As {@link #open(String, long)}, with the kernels of the other kind of device, or with another storage.
      *
      * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
+     * @param storage of weights and caches; every device can do every type
      */
-    public static TornadoOps open(String option, String kernels, long memoryBytes) {
+    public static TornadoOps open(String option, String kernels, Storage storage, long memoryBytes) {
         configure(memoryBytes);
         List<Info> all = list();
         int index = 0;
@@ -115,11 +116,12 @@ public final class TornadoDevices {
         String name = all.get(index).option();
         return new TornadoOps(
                 kernels.isEmpty()
-                        ? new DeviceTarget(name, device, memoryBytes)
+                        ? new DeviceTarget(name, device, storage, memoryBytes)
                         : new DeviceTarget(
                                 name,
                                 device,
                                 DeviceTarget.Kernels.valueOf(kernels.toUpperCase(Locale.ROOT)),
+                                storage,
                                 memoryBytes));
     }
 }

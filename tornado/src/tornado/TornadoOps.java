@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
+import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.KvTensor;
@@ -34,15 +35,18 @@ public final class TornadoOps implements Ops {
     private final Parameters parameters = new Parameters();
     private final ScratchStack scratch = new ScratchStack();
     private final Recorder recorder;
+    private final HalfCalls halves;
+    private String lastLinear = "";
 
     TornadoOps(DeviceTarget target) {
         this.target = target;
         this.recorder = new Recorder(target, parameters, scratch);
+        this.halves = new HalfCalls(recorder, parameters, scratch, target.storage());
     }
 
     @Override
     public String backend() {
-        return target.name();
+        return target.name() + target.storage().suffix();
     }
 
     /** What recording and running has cost so far. */
@@ -56,7 +60,13 @@ public final class TornadoOps implements Ops {
         recorder.cut();
         return scratch.open(outermost -> {
             if (outermost) {
+                if (recorder.hasFailed()) {
+                    halves.forget(); // nothing to see where nothing has run
+                } else {
+                    halves.ask();
+                }
                 recorder.drain();
+                halves.judge();
             } else {
                 recorder.cut();
             }
@@ -155,10 +165,12 @@ public final class TornadoOps implements Ops {
         }
         begin(op);
         recorder.place(w);
+        lastLinear = " after " + w.name().replaceFirst("\\.weight$", "");
         if (rows > 0) {
+            boolean wide = target.storage().weights() == DType.F32;
             recorder.add(Linears.call(
                     target,
-                    w.shard(),
+                    wide ? w.shard() : halves.widen(w),
                     rows,
                     w.inFeatures(),
                     w.outFeatures(),
@@ -166,7 +178,7 @@ public final class TornadoOps implements Ops {
                     w.inFeatures(),
                     to.offset(),
                     w.outFeatures(),
-                    w.vector(),
+                    wide ? w.vector() : 0,
                     mode,
                     0,
                     w.bias(),
@@ -334,27 +346,29 @@ public final class TornadoOps implements Ops {
         DeviceTensor values = activation(op, v);
         begin(op);
         if (entries > 0) {
-            PagePool pool = kv.pool();
-            int keyItems = entries * pool.geometry().keyFloats();
-            int valueItems = entries * pool.geometry().valueFloats();
-            recorder.add(cacheCall(Kernel.APPEND_KEYS, pool.keys(), keyItems, keys.offset(), kv, numbers));
-            recorder.add(cacheCall(Kernel.APPEND_VALUES, pool.values(), valueItems, values.offset(), kv, numbers));
+            PagePool.Geometry page = kv.pool().geometry();
+            Pages to = halves.writable(kv, numbers);
+            recorder.add(cacheCall(Kernel.APPEND_KEYS, to.keys(), entries * page.keyElements(), keys.offset(), kv, to));
+            recorder.add(cacheCall(
+                    Kernel.APPEND_VALUES, to.values(), entries * page.valueElements(), values.offset(), kv, to));
+            halves.written(kv, numbers, lastLinear);
         }
         recorder.cut();
     }
 
-    private Call cacheCall(Kernel kernel, VectorStore store, int items, int at, DeviceCache kv, int[] pages) {
+    private Call cacheCall(Kernel kernel, Store store, int items, int at, DeviceCache kv, Pages pages) {
         return recorder.elements(
                 kernel,
                 store,
+                null,
                 items,
-                List.of(new Call.Table(4, pages)),
+                List.of(new Call.Table(4, pages.numbers())),
                 at,
                 kv.batch(),
-                pages.length,
+                pages.numbers().length,
                 0,
-                kv.first(),
-                kv.pages(),
+                pages.first(),
+                pages.perSample(),
                 kv.pageTokens(),
                 kv.numHeads(),
                 kv.headDim());
@@ -377,9 +391,10 @@ public final class TornadoOps implements Ops {
         try (Scope _ = scope()) {
             DeviceTensor out = scratch.take(shape);
             Kernel kernel = which == 0 ? Kernel.READ_KEYS : Kernel.READ_VALUES;
-            VectorStore store = which == 0 ? kv.pool().keys() : kv.pool().values();
             recorder.cut();
-            recorder.add(cacheCall(kernel, store, shape.intSize(), out.offset(), kv, pages));
+            Pages from = halves.readable(kv, pages);
+            Store store = which == 0 ? from.keys() : from.values();
+            recorder.add(cacheCall(kernel, store, shape.intSize(), out.offset(), kv, from));
             return read(out);
         }
     }
@@ -400,6 +415,7 @@ public final class TornadoOps implements Ops {
         DeviceTensor from = activation(op, q);
         DeviceTensor out = scratch.take(q.shape());
         begin(op);
+        Pages readable = halves.readable(kv, attended);
         recorder.cut();
         if (!tap.wanted().isEmpty()) {
             new CaptureCalls(
@@ -409,7 +425,7 @@ public final class TornadoOps implements Ops {
                             target,
                             from,
                             kv,
-                            attended,
+                            readable,
                             queries,
                             queryGroupTokens,
                             keyGroupTokens,
@@ -420,8 +436,8 @@ public final class TornadoOps implements Ops {
         int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
         recorder.add(new Call(
                 vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED,
-                kv.pool().keys(),
-                kv.pool().values(),
+                readable.keys(),
+                readable.values(),
                 new int[] {
                     queries,
                     kv.batch(),
@@ -432,11 +448,11 @@ public final class TornadoOps implements Ops {
                     kv.pageTokens(),
                     attended.length,
                     0,
-                    kv.first(),
-                    kv.pages(),
+                    readable.first(),
+                    readable.perSample(),
                     parameters.constant(scale(kv))
                 },
-                List.of(new Call.Table(8, attended)),
+                List.of(new Call.Table(8, readable.numbers())),
                 kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows),
                 vector ? 1 : AttentionKernels.SHARED_ITEMS));
         return out;

@@ -3,40 +3,43 @@ package tornado;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
-import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import wan.op.DType;
 
 /**
  * Packed weights of many linear layers in one array; all layers of one kind share it as far as they fit, so that they share compiled
  * graphs too.
  */
-final class WeightShard implements VectorStore {
+final class WeightShard implements Store {
+    private final DType dtype;
     private final List<DeviceLinear> members = new ArrayList<>();
-    private int floats;
-    private @Nullable VectorFloat16 array;
+    private int elements;
+    private @Nullable Object array;
+
+    WeightShard(DType dtype) {
+        this.dtype = dtype;
+    }
 
     /** Whether so many more fit into an array of {@code limit}; a shard whose array exists is closed. */
     boolean hasRoom(long more, long limit) {
-        return array == null && floats + more <= limit;
+        return array == null && elements + more <= limit;
     }
 
     /** Adds a layer and says where it will lie, in vectors of 16. */
     int add(DeviceLinear linear) {
-        int at = floats;
+        int at = elements;
         members.add(linear);
-        floats += linear.packedFloats();
+        elements += linear.packedElements();
         return at / 16;
     }
 
     @Override
-    public VectorFloat16 array() {
-        VectorFloat16 present = array;
+    public Object array() {
+        Object present = array;
         if (present == null) {
-            FloatArray storage = new FloatArray(floats);
+            present = Store.allocate(dtype, elements);
             for (DeviceLinear linear : members) {
-                linear.pack(storage);
+                linear.pack(Store.segment(present), dtype);
             }
-            present = new VectorFloat16(storage);
             array = present;
         }
         return present;
@@ -48,12 +51,17 @@ final class WeightShard implements VectorStore {
     }
 
     @Override
-    public boolean mutable() {
-        return false;
+    public Use use() {
+        return Use.WEIGHTS;
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
     }
 
     @Override
     public long bytes() {
-        return 4L * floats;
+        return dtype.bytes(elements);
     }
 }

@@ -1,14 +1,19 @@
 package wan.app;
 
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import tornado.Storage;
 import wan.jvm.JvmOptions;
+import wan.op.DType;
 import wan.op.Ops;
 import wan.op.UsageException;
 
 /** The options that say what computes. */
 final class DeviceOptions {
+    private static final List<DType> STORED = List.of(DType.F32, DType.F16, DType.BF16);
+
     @Option(
             names = "--device",
             paramLabel = "NAME",
@@ -23,6 +28,20 @@ final class DeviceOptions {
             description = "What may be used of the device's memory, as 12g (default: all of it).")
     private @Nullable String memory;
 
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            description =
+                    "f32, f16 or bf16: how a TornadoVM device stores weights (default: f32); it computes in f32 all the"
+                            + " same. bf16 loses nothing of a bf16 checkpoint and halves their memory.")
+    private String dtype = "f32";
+
+    @Option(
+            names = "--kv-cache-dtype",
+            paramLabel = "TYPE",
+            description = "f32, f16 or bf16: how a TornadoVM device stores keys and values (default: f32).")
+    private String cacheDtype = "f32";
+
     /** The option as given. */
     String device() {
         return device;
@@ -35,7 +54,19 @@ final class DeviceOptions {
 
     /** Opens the backend. */
     Ops open(JvmOptions jvm) {
-        return Devices.open(device, jvm, memoryBytes());
+        return Devices.open(device, jvm, storage(), memoryBytes());
+    }
+
+    /** How the device stores what it computes with. */
+    Storage storage() {
+        return new Storage(dtype("--dtype", dtype), dtype("--kv-cache-dtype", cacheDtype));
+    }
+
+    private static DType dtype(String option, String text) {
+        return STORED.stream()
+                .filter(type -> type.option().equals(text.toLowerCase(Locale.ROOT)))
+                .findFirst()
+                .orElseThrow(() -> new UsageException(option + ": expected f32, f16 or bf16, got '" + text + "'"));
     }
 
     private static long bytes(String text) {

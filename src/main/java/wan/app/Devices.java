@@ -1,9 +1,11 @@
 package wan.app;
 
 import java.util.List;
+import tornado.Storage;
 import tornado.TornadoDevices;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
+import wan.op.DType;
 import wan.op.Ops;
 import wan.op.UsageException;
 import wan.op.WanException;
@@ -46,12 +48,14 @@ final class Devices {
      * Opens the backend that an option names, and checks a device against the oracle before it is used.
      *
      * @param option {@code jvm}, {@code tornado}, {@code tornado:DRIVER:DEVICE} or {@code auto}
+     * @param storage of a TornadoVM device; anything but float32 needs one
      * @param memoryBytes for a device; 0 for all it has
      * @throws UsageException if the option names nothing
      * @throws WanException if it names what is not there, or what computes wrongly
      */
-    static Ops open(String option, JvmOptions jvm, long memoryBytes) {
+    static Ops open(String option, JvmOptions jvm, Storage storage, long memoryBytes) {
         if (option.equals(JVM)) {
+            requireFloat32(storage);
             return new JvmOps(jvm);
         }
         if (option.equals(AUTO)) {
@@ -60,17 +64,31 @@ final class Devices {
                     .map(TornadoDevices.Info::option)
                     .findFirst()
                     .orElse(JVM);
-            return open(chosen, jvm, memoryBytes);
+            return open(chosen, jvm, storage, memoryBytes);
         }
         // A backend of its own: what the check records would only be in the run's way.
-        try (Ops ops = openUnchecked(option, "", memoryBytes)) {
-            List<SelfTest.Result> wrong = SelfTest.quick(ops);
+        try (Ops ops = openUnchecked(option, "", storage, memoryBytes)) {
+            List<SelfTest.Result> wrong = SelfTest.quick(ops, storage);
             if (!wrong.isEmpty()) {
                 throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong.getFirst()
                         + "; wan-attn selftest --device " + option + " shows all; use --device jvm");
             }
         }
-        return openUnchecked(option, "", memoryBytes);
+        return openUnchecked(option, "", storage, memoryBytes);
+    }
+
+    /** The JVM packs weights as they are stored, bf16 too, and keeps keys and values in float32. */
+    static void requireFloat32(Storage storage) {
+        if (!storage.equals(Storage.F32)) {
+            boolean weights = storage.weights() != DType.F32;
+            throw new UsageException((weights
+                            ? "--dtype " + storage.weights().option()
+                            : "--kv-cache-dtype " + storage.cache().option())
+                    + ": expected a TornadoVM --device, got jvm; it has f32, and "
+                    + (weights
+                            ? "keeps a checkpoint's bf16 as it is (convert --dtype makes one)"
+                            : "no other for caches"));
+        }
     }
 
     /**
@@ -78,13 +96,13 @@ final class Devices {
      *
      * @param kernels {@code vector}, {@code shared}, or empty for what suits the device
      */
-    static Ops openUnchecked(String option, String kernels, long memoryBytes) {
+    static Ops openUnchecked(String option, String kernels, Storage storage, long memoryBytes) {
         if (!option.equals(TORNADO) && !option.startsWith(TORNADO + ":")) {
             throw new UsageException(
                     "--device: expected jvm, tornado, tornado:DRIVER:DEVICE or auto, got '" + option + "'");
         }
         try {
-            return TornadoDevices.open(option, kernels, memoryBytes);
+            return TornadoDevices.open(option, kernels, storage, memoryBytes);
         } catch (LinkageError e) {
             throw new WanException("--device " + option + ": " + tornado().problem() + "; " + HOW_TO, e);
         }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import tornado.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.Ops;
@@ -40,8 +41,8 @@ public final class SelfTest {
     private SelfTest() {}
 
     /** One small case of every operation; returns those that are wrong. */
-    static List<Result> quick(Ops ops) {
-        return compare(ops, SelfTestCases.quick()).stream()
+    static List<Result> quick(Ops ops, Storage storage) {
+        return compare(ops, storage, SelfTestCases.quick()).stream()
                 .filter(result -> !result.passed())
                 .toList();
     }
@@ -49,24 +50,27 @@ public final class SelfTest {
     /**
      * All cases.
      *
+     * @param storage of the backend: the oracle gets weights, keys and values rounded to it, so the limit is the same
      * @param filter part of an operation's name
      */
-    public static List<Result> run(Ops ops, String filter) {
+    public static List<Result> run(Ops ops, Storage storage, String filter) {
         return compare(
                 ops,
+                storage,
                 SelfTestCases.odd().stream()
                         .filter(one -> one.op().contains(filter))
                         .toList());
     }
 
-    private static Ops oracle() {
-        return new JvmOps(new JvmOptions(Runtime.getRuntime().availableProcessors(), JvmOptions.Kind.SCALAR));
+    private static Ops oracle(Storage storage) {
+        JvmOptions scalar = new JvmOptions(Runtime.getRuntime().availableProcessors(), JvmOptions.Kind.SCALAR);
+        return new RoundedOps(new JvmOps(scalar), storage);
     }
 
-    private static List<Result> compare(Ops ops, List<SelfTestCases.Case> cases) {
+    private static List<Result> compare(Ops ops, Storage storage, List<SelfTestCases.Case> cases) {
         List<float[]> actual = results(ops, cases);
         List<Result> results = new ArrayList<>();
-        try (Ops oracle = oracle()) {
+        try (Ops oracle = oracle(storage)) {
             List<float[]> expected = results(oracle, cases);
             for (int i = 0; i < cases.size(); i++) {
                 SelfTestCases.Case one = cases.get(i);

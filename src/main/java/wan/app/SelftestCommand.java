@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import tornado.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.Ops;
@@ -39,7 +40,7 @@ final class SelftestCommand implements Callable<Integer> {
             return 0;
         }
         try (Ops ops = open()) {
-            List<SelfTest.Result> results = SelfTest.run(ops, op);
+            List<SelfTest.Result> results = SelfTest.run(ops, deviceOptions.storage(), op);
             System.out.printf("%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
             results.forEach(result -> System.out.println(result));
             long wrong = results.stream().filter(result -> !result.passed()).count();
@@ -51,8 +52,11 @@ final class SelftestCommand implements Callable<Integer> {
 
     private Ops open() {
         String device = deviceOptions.device();
-        return device.equals(Devices.JVM)
-                ? new JvmOps(JvmOptions.defaults())
-                : Devices.openUnchecked(device, kernels, deviceOptions.memoryBytes());
+        Storage storage = deviceOptions.storage();
+        if (device.equals(Devices.JVM)) {
+            Devices.requireFloat32(storage);
+            return new JvmOps(JvmOptions.defaults());
+        }
+        return Devices.openUnchecked(device, kernels, storage, deviceOptions.memoryBytes());
     }
 }

@@ -11,6 +11,7 @@ import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
+import wan.op.NonFiniteException;
 import wan.op.PassObserver;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -70,6 +71,7 @@ public final class Session implements AutoCloseable {
      * @param latents noisy latents, [B, pass.frames(), inDim, H, W]
      * @return the predicted flow, shaped as the latents; null if the pass does not need it
      * @throws WanException if the latents' shape is another
+     * @throws NonFiniteException if something overflowed; names the pass
      */
     public @Nullable HostTensor run(Pass pass, HostTensor latents, PassObserver observer) {
         Shape expected = Shape.of(batch, pass.frames(), model.config().inDim(), 2L * rows, 2L * columns);
@@ -82,11 +84,27 @@ public final class Session implements AutoCloseable {
         Step step = new Step(new Grid(pass.frames(), rows, columns), startFrame, written, attended);
         float[] timesteps = new float[batch * pass.frames()];
         Arrays.fill(timesteps, pass.timestep());
-        if (pass.flow()) {
-            return model.forward(latents, timesteps, step, caches, observer);
+        try {
+            if (pass.flow()) {
+                return finite(model.forward(latents, timesteps, step, caches, observer));
+            }
+            model.forwardLayers(latents, timesteps, step, caches, pass.numLayers(), observer);
+            return null;
+        } catch (NonFiniteException e) {
+            throw e.in(pass.id().label());
         }
-        model.forwardLayers(latents, timesteps, step, caches, pass.numLayers(), observer);
-        return null;
+    }
+
+    private static HostTensor finite(HostTensor flow) {
+        int bad = 0;
+        for (float value : flow.values()) {
+            bad += Float.isFinite(value) ? 0 : 1;
+        }
+        if (bad > 0) {
+            throw new NonFiniteException("flow " + flow.shape() + ": expected finite numbers, got " + bad
+                    + " that are not; are the weights and the latents?");
+        }
+        return flow;
     }
 
     /** Samples that run side by side. */

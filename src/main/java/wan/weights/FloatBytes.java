@@ -3,6 +3,7 @@ package wan.weights;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import wan.op.DType;
+import wan.op.HalfFormat;
 import wan.op.WanException;
 
 /** float32 values as the little-endian bytes of a stored type, rounded to nearest even. */
@@ -31,24 +32,15 @@ final class FloatBytes {
             }
             case BF16 -> {
                 for (int i = first; i < end; i++) {
-                    out.putShort(bfloat16(values[i]));
+                    out.putShort(HalfFormat.BF16.narrow(values[i]));
                 }
             }
             case F16 -> {
                 for (int i = first; i < end; i++) {
-                    out.putShort(Float.floatToFloat16(values[i]));
+                    out.putShort(HalfFormat.F16.narrow(values[i]));
                 }
             }
             default -> throw new WanException("float32 values cannot be stored as " + dtype);
         }
-    }
-
-    /** The nearest bfloat16, ties to even; NaN stays NaN. */
-    static short bfloat16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        if (Float.isNaN(value)) {
-            return (short) ((bits >>> 16) | 0x40);
-        }
-        return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
     }
 }

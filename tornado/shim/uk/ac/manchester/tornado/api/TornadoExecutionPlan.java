@@ -13,6 +13,7 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /**
@@ -121,12 +122,17 @@ public class TornadoExecutionPlan implements AutoCloseable {
                 local == null ? 1 : Math.toIntExact(local[0]));
     }
 
-    /** Device memory for an array; floats read as NaN until they are written. */
+    /** Device memory for an array; floats, of 16 bits too, read as NaN until they are written. */
     private static Object blank(Object array) {
         return switch (array) {
             case FloatArray floats -> blank(floats);
             case VectorFloat16 vectors -> new VectorFloat16(blank(vectors.getArray()));
             case IntArray ints -> new IntArray(ints.getSize());
+            case ShortArray shorts -> {
+                ShortArray fresh = new ShortArray(shorts.getSize());
+                fresh.init(Short.MAX_VALUE);
+                yield fresh;
+            }
             default -> throw new TornadoRuntimeException("no device copy of " + array.getClass());
         };
     }
@@ -146,6 +152,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
             case FloatArray floats -> floats.getSegment();
             case VectorFloat16 vectors -> vectors.getArray().getSegment();
             case IntArray ints -> ints.getSegment();
+            case ShortArray shorts -> shorts.getSegment();
             default -> throw new TornadoRuntimeException("no transfer of " + array.getClass());
         };
     }

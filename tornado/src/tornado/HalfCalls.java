@@ -1,0 +1,140 @@
+package tornado;
+
+import java.util.ArrayList;
+import java.util.List;
+import wan.op.DType;
+import wan.op.HalfFormat;
+import wan.op.NonFiniteException;
+import wan.op.Shape;
+
+/**
+ * Calls between 16-bit stores and float32. What is stored in 16 bits is widened right before the kernels that read it, into room that
+ * all layers share: a few bytes moved per weight or key, against thousands of operations on each, and those kernels stay one.
+ */
+final class HalfCalls {
+    private final Recorder recorder;
+    private final Parameters parameters;
+    private final Storage storage;
+    /** The number of the first call that met what is not finite in 16 bits; 0 as long as none has. */
+    private final DeviceTensor firstBad;
+
+    private final List<String> narrowed = new ArrayList<>();
+    private int found;
+
+    HalfCalls(Recorder recorder, Parameters parameters, ScratchStack scratch, Storage storage) {
+        this.recorder = recorder;
+        this.parameters = parameters;
+        this.storage = storage;
+        // A program's activations start as zeros and move on to the next program.
+        this.firstBad = scratch.take(Shape.of(1));
+    }
+
+    /** Widens the weights of one layer. Returns where they are now, from the store's first element on. */
+    Store widen(DeviceLinear linear) {
+        WideStore wide = recorder.wideWeights();
+        int table = parameters.halfTable(HalfFormat.of(storage.weights()));
+        recorder.add(recorder.elements(
+                Kernel.WIDEN_WEIGHTS,
+                linear.shard(),
+                wide,
+                linear.packedElements(),
+                List.of(),
+                table,
+                16 * linear.vector()));
+        return wide;
+    }
+
+    /** These pages where kernels can read them: in the pool, or widened. */
+    Pages readable(DeviceCache kv, int[] numbers) {
+        PagePool pool = kv.pool();
+        if (pool.isWide()) {
+            return new Pages(pool.keys(), pool.values(), kv.first(), kv.pages(), numbers);
+        }
+        transfer(Kernel.WIDEN_PAGES, pool.keys(), kv, numbers);
+        transfer(Kernel.WIDEN_PAGES, pool.values(), kv, numbers);
+        return side(kv, numbers.length);
+    }
+
+    /** Where new pages have to be written, before {@link #written}. */
+    Pages writable(DeviceCache kv, int[] numbers) {
+        PagePool pool = kv.pool();
+        return pool.isWide()
+                ? new Pages(pool.keys(), pool.values(), kv.first(), kv.pages(), numbers)
+                : side(kv, numbers.length);
+    }
+
+    /**
+     * Stores pages that have been written.
+     *
+     * @param where what they are, for a message
+     */
+    void written(DeviceCache kv, int[] numbers, String where) {
+        PagePool pool = kv.pool();
+        if (!pool.isWide()) {
+            HalfFormat format = HalfFormat.of(storage.cache());
+            int limit = parameters.constant(format.limit());
+            int[] rounding = {format.mantissaBits(), format.infinity(), limit, firstBad.offset(), 0};
+            narrowed.add("keys" + where);
+            rounding[4] = narrowed.size();
+            transfer(Kernel.NARROW_PAGES, pool.keys(), kv, numbers, rounding);
+            narrowed.add("values" + where);
+            rounding[4] = narrowed.size();
+            transfer(Kernel.NARROW_PAGES, pool.values(), kv, numbers, rounding);
+        }
+    }
+
+    /** The room of widened pages, [batch][pages]. */
+    private static Pages side(DeviceCache kv, int pages) {
+        int[] all = new int[pages];
+        for (int i = 0; i < pages; i++) {
+            all[i] = i;
+        }
+        return new Pages(kv.pool().keys().wide(), kv.pool().values().wide(), 0, pages, all);
+    }
+
+    private void transfer(Kernel kernel, PagePool.Half half, DeviceCache kv, int[] numbers, int... more) {
+        int[] arguments = new int[6 + more.length];
+        arguments[0] = parameters.halfTable(HalfFormat.of(storage.cache()));
+        arguments[1] = half.pageElements();
+        arguments[2] = numbers.length;
+        arguments[4] = kv.first();
+        arguments[5] = kv.pages();
+        System.arraycopy(more, 0, arguments, 6, more.length);
+        int items = Math.multiplyExact(kv.batch() * numbers.length, half.pageElements());
+        recorder.add(
+                recorder.elements(kernel, half, half.wide(), items, List.of(new Call.Table(4, numbers)), arguments));
+    }
+
+    /** Fetches, with all that is still to run, whether 16 bits had room for everything. */
+    void ask() {
+        if (!narrowed.isEmpty()) {
+            recorder.fetch(firstBad, values -> found = (int) values[0]);
+        }
+    }
+
+    /**
+     * Ends a pass, or what else has stored pages.
+     *
+     * @throws NonFiniteException if 16 bits had no room for something
+     */
+    void judge() {
+        if (found == 0) {
+            narrowed.clear();
+            return;
+        }
+        String where = narrowed.get(found - 1);
+        forget();
+        recorder.upload(firstBad, new float[1]);
+        throw new NonFiniteException(where
+                + ": expected finite numbers up to "
+                + HalfFormat.of(storage.cache()).max()
+                + " as " + storage.cache().option() + ", got larger or undefined ones"
+                + (storage.cache() == DType.F16 ? "; --kv-cache-dtype bf16 has the range of f32" : ""));
+    }
+
+    /** Forgets a pass that failed. */
+    void forget() {
+        narrowed.clear();
+        found = 0;
+    }
+}

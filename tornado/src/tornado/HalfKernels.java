@@ -1,0 +1,121 @@
+package tornado;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+
+/**
+ * Between 16 bits, in which weights and pages may be stored, and float32, in which everything is computed.
+ *
+ * <p>A table of all 65,536 values says what a pattern means. So the kernels are the same for both types and exact, and they run on
+ * devices without half precision; OpenCL through TornadoVM has no way to see a float's bits.
+ */
+final class HalfKernels {
+    private HalfKernels() {}
+
+    /** Slot: items, table, first element. */
+    static void widenWeights(
+            KernelContext context, IntArray step, int slot, FloatArray params, ShortArray from, VectorFloat16 to) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int pattern = from.get(step.get(slot + 2) + i) & 0xffff;
+            to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
+        }
+    }
+
+    /**
+     * Pages of a cache side by side: [batch, pages].
+     *
+     * <p>Slot: items, table, elements of a page, pages, page table, first page of the cache, pages per sample.
+     */
+    static void widenPages(
+            KernelContext context, IntArray step, int slot, FloatArray params, ShortArray from, VectorFloat16 to) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int pattern = from.get(inCache(step, slot, i)) & 0xffff;
+            to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
+        }
+    }
+
+    /**
+     * The way back, rounded to the nearest, ties to even. The first call that meets what is not finite in 16 bits leaves its number;
+     * NaN becomes infinity.
+     *
+     * <p>Slot: as {@link #widenPages}, then mantissa bits, exponent of infinity, what is rounded to infinity, where the number goes,
+     * the number.
+     */
+    static void narrowPages(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            ShortArray to,
+            VectorFloat16 from) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int table = step.get(slot + 1);
+            int mantissaBits = step.get(slot + 7);
+            int infinity = step.get(slot + 8);
+            float value = from.getArray().get(i);
+            float size = value;
+            int sign = 0;
+            if (value < 0f) {
+                size = -value;
+                sign = 0x8000;
+            }
+            int pattern = infinity << mantissaBits;
+            if (size < params.get(step.get(slot + 9))) {
+                int exponent = 0; // the largest whose first value is not above
+                for (int bit = 128; bit > 0; bit = bit / 2) {
+                    if (exponent + bit < infinity) {
+                        if (params.get(table + ((exponent + bit) << mantissaBits)) <= size) {
+                            exponent = exponent + bit;
+                        }
+                    }
+                }
+                pattern = exponent << mantissaBits;
+                float base = params.get(table + pattern);
+                float unit = params.get(table + pattern + 1) - base;
+                if (unit > 0f) { // a device that flushes denormals has none among bfloat16's
+                    pattern = pattern + (int) ((size - base) / unit);
+                    // Not every device divides exactly.
+                    if (params.get(table + pattern) > size) {
+                        pattern = pattern - 1;
+                    }
+                    if (params.get(table + pattern + 1) <= size) {
+                        pattern = pattern + 1;
+                    }
+                    float below = size - params.get(table + pattern);
+                    float above = params.get(table + pattern + 1) - size;
+                    if (pattern + 1 == infinity << mantissaBits) {
+                        above = unit - below;
+                    }
+                    if (below > above) {
+                        pattern = pattern + 1;
+                    } else if (below == above) {
+                        pattern = pattern + pattern % 2;
+                    }
+                }
+            } else {
+                int flag = step.get(slot + 10);
+                if (act.get(flag) == 0f) {
+                    act.set(flag, step.get(slot + 11));
+                }
+            }
+            to.set(inCache(step, slot, i), (short) (sign + pattern));
+        }
+    }
+
+    /** Where element {@code i} of [batch, pages, page] lies in the pool. */
+    private static int inCache(IntArray step, int slot, int i) {
+        int unit = step.get(slot + 2);
+        int pages = step.get(slot + 3);
+        int index = i / unit;
+        int page =
+                step.get(slot + 5) + index / pages * step.get(slot + 6) + step.get(step.get(slot + 4) + index % pages);
+        return page * unit + i % unit;
+    }
+}

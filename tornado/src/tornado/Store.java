@@ -1,0 +1,48 @@
+package tornado;
+
+import java.lang.foreign.MemorySegment;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
+import wan.op.DType;
+
+/**
+ * A large array on the device: packed weights, or pages of keys or values. In float32 it is a {@link VectorFloat16}, which kernels
+ * read in vectors, in 16 bits a {@link ShortArray}, which they widen first. Compared by identity.
+ */
+interface Store {
+    /** What it holds. */
+    enum Use {
+        /** Kernels only read it. */
+        WEIGHTS,
+        /** Kernels write it, and it outlives a program. */
+        PAGES,
+        /** What was widened for the next kernels. */
+        SCRATCH
+    }
+
+    /** The host's side of the array, made or enlarged when it is asked for and changed since. */
+    Object array();
+
+    /** Whether {@link #array} would be another one than the program was built with. */
+    boolean changed();
+
+    Use use();
+
+    DType dtype();
+
+    /** Bytes on the device, and as many on the host. */
+    long bytes();
+
+    /** A new array. */
+    static Object allocate(DType dtype, int elements) {
+        return dtype == DType.F32 ? new VectorFloat16(new FloatArray(elements)) : new ShortArray(elements);
+    }
+
+    /** The host's bytes of an array. */
+    static MemorySegment segment(Object array) {
+        return array instanceof VectorFloat16 vectors
+                ? vectors.getArray().getSegment()
+                : ((ShortArray) array).getSegment();
+    }
+}
