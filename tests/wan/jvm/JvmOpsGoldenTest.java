@@ -28,6 +28,7 @@ class JvmOpsGoldenTest {
     /** What the tests of one backend share. */
     private record Bench(JvmOps ops) implements AutoCloseable {
         static Bench of(JvmOptions.Kind kernels) {
+            OneDnnTest.assumeThere(kernels);
             return new Bench(new JvmOps(new JvmOptions(2, kernels)));
         }
 
@@ -59,7 +60,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void rmsNorm_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -70,7 +71,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void layerNorm_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -98,7 +99,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void silu_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -107,7 +108,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void linearGelu_matchesReference_whenTheWeightIsOne(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -118,7 +119,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void patchify_matchesReference_whenProjected(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -150,7 +151,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void unpatchify_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -161,7 +162,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void time_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -183,7 +184,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void textAndFfn_matchReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -195,7 +196,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void head_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -206,7 +207,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void attention_matchesReference_withLogitsAndMass(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -222,7 +223,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void selfAttention_matchesReference_overThreeCallsOfOneCache(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -259,7 +260,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void crossAttention_matchesReference(JvmOptions.Kind kernels) {
         try (Bench b = Bench.of(kernels);
                 Scope _ = b.ops.scope()) {
@@ -276,7 +277,7 @@ class JvmOpsGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = "AUTO", mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(names = {"SCALAR", "VECTOR", "ONEDNN_F32"})
     void gatedResidual_matchesReference_whenTheGateIsOne(JvmOptions.Kind kernels) {
         // x + ffn(...) * m with a residual of zeros and a gate row of ones.
         try (Bench b = Bench.of(kernels);

@@ -34,9 +34,15 @@ final class Tensors {
     }
 
     static float[] random(Random random, int count) {
+        return random(random, count, false);
+    }
+
+    /** Normal random numbers; if asked for, such as a bfloat16 holds exactly. */
+    static float[] random(Random random, int count, boolean bfloat16) {
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
+            float value = (float) random.nextGaussian();
+            values[i] = bfloat16 ? Float.intBitsToFloat(Float.floatToRawIntBits(value) & 0xffff0000) : value;
         }
         return values;
     }

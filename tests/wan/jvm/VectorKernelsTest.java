@@ -27,7 +27,7 @@ import wan.op.Tensor;
 import wan.op.TensorView;
 
 class VectorKernelsTest {
-    private static final KernelTwins TWINS = new KernelTwins();
+    private static final KernelTwins TWINS = new KernelTwins(JvmOptions.Kind.VECTOR);
 
     @AfterAll
     static void close() {
@@ -86,20 +86,24 @@ class VectorKernelsTest {
 
     @Test
     void everyResult_isTheSameBits_forAnyNumberOfThreads() {
-        float[][] one = everything(1);
-        assertThat(everything(1)).isDeepEqualTo(one);
-        assertThat(everything(2)).isDeepEqualTo(one);
-        assertThat(everything(5)).isDeepEqualTo(one);
+        assertSameBits(JvmOptions.Kind.VECTOR);
     }
 
-    private static float[][] everything(int threads) {
+    static void assertSameBits(JvmOptions.Kind kernels) {
+        float[][] one = everything(kernels, 1);
+        assertThat(everything(kernels, 1)).isDeepEqualTo(one);
+        assertThat(everything(kernels, 2)).isDeepEqualTo(one);
+        assertThat(everything(kernels, 5)).isDeepEqualTo(one);
+    }
+
+    private static float[][] everything(JvmOptions.Kind kernels, int threads) {
         Random random = new Random(11);
         int rows = 283;
         int dim = 96;
         TensorView weight = Tensors.bf16("w", Tensors.random(random, dim * dim), dim, dim);
         TensorView bias = Tensors.f32("b", Tensors.random(random, dim), dim);
         float[] input = Tensors.random(random, rows * dim);
-        try (JvmOps ops = new JvmOps(new JvmOptions(threads, JvmOptions.Kind.VECTOR));
+        try (JvmOps ops = new JvmOps(new JvmOptions(threads, kernels));
                 Scope _ = ops.scope()) {
             Linear linear = ops.linearWeights(weight, bias);
             Tensor x = KernelTwins.tensor(ops, input, rows, dim);
@@ -125,7 +129,11 @@ class VectorKernelsTest {
 
     @Test
     void attention_isNotANumber_whenAKeyIsNot() {
-        try (JvmOps ops = new JvmOps(new JvmOptions(1, JvmOptions.Kind.VECTOR));
+        assertNotANumber(JvmOptions.Kind.VECTOR);
+    }
+
+    static void assertNotANumber(JvmOptions.Kind kernels) {
+        try (JvmOps ops = new JvmOps(new JvmOptions(1, kernels));
                 Scope _ = ops.scope()) {
             float[] k = new float[3 * 16];
             Arrays.fill(k, 16, 32, Float.NaN);

@@ -6,6 +6,7 @@ import java.util.Set;
 import java.util.concurrent.CancellationException;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
+import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.KvTensor;
@@ -35,7 +36,7 @@ public final class JvmOps implements Ops {
     /**
      * A backend with threads and packed parameters of its own; close it.
      *
-     * @throws UsageException if the vector kernels are asked for and this Java has no Vector API
+     * @throws UsageException if kernels are asked for by name and this Java has no Vector API, or oneDNN is not there
      */
     public JvmOps(JvmOptions options) {
         workers = new Workers(options.threads());
@@ -47,12 +48,16 @@ public final class JvmOps implements Ops {
             return new ScalarKernels(workers);
         }
         if (ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()) {
-            return new VectorKernels(workers);
+            return switch (kind) {
+                case ONEDNN_BF16 -> new OneDnnKernels(DType.BF16, workers);
+                case ONEDNN_F32 -> new OneDnnKernels(DType.F32, workers);
+                default -> new VectorKernels(workers);
+            };
         }
         String problem =
                 "the module jdk.incubator.vector is not there; start Java with --add-modules jdk.incubator.vector";
-        if (kind == JvmOptions.Kind.VECTOR) {
-            throw new UsageException("kernels vector: " + problem);
+        if (kind != JvmOptions.Kind.AUTO) {
+            throw new UsageException("kernels " + kind.option() + ": " + problem);
         }
         LOG.log(System.Logger.Level.WARNING, "scalar kernels, which are slow: {0}", problem);
         return new ScalarKernels(workers);
@@ -66,6 +71,11 @@ public final class JvmOps implements Ops {
     /** Which kernels compute: {@code vector-512}, {@code scalar}. */
     public String kernels() {
         return kernels.name();
+    }
+
+    /** What the factors of products are rounded to: F32, or BF16 with {@link JvmOptions.Kind#ONEDNN_BF16}; sums are float32. */
+    public DType productType() {
+        return kernels.productType();
     }
 
     @Override
@@ -258,7 +268,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
-        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, kernels.kvTile());
+        return kernels.kvCache(batch, pages, pageTokens, numHeads, headDim);
     }
 
     @Override

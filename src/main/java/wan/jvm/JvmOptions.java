@@ -1,5 +1,6 @@
 package wan.jvm;
 
+import java.util.Locale;
 import wan.op.UsageException;
 
 /**
@@ -9,14 +10,23 @@ import wan.op.UsageException;
  * @param kernels which kernels
  */
 public record JvmOptions(int threads, Kind kernels) {
-    /** Which of the twin kernels. */
+    /** Which kernels. */
     public enum Kind {
         /** The vector kernels where this Java has them, else the scalar ones. */
         AUTO,
         /** The Vector API; an error if the module {@code jdk.incubator.vector} is not there. */
         VECTOR,
         /** Plain loops with double accumulation: slow, for tests and doubts. */
-        SCALAR
+        SCALAR,
+        /** Products in bfloat16 with float32 sums on the native library oneDNN, the rest as VECTOR; see {@link OneDnnStatus}. */
+        ONEDNN_BF16,
+        /** Products in float32 on oneDNN, the rest as VECTOR. */
+        ONEDNN_F32;
+
+        /** As options spell it: {@code vector}, {@code onednn:bf16}. */
+        public String option() {
+            return name().toLowerCase(Locale.ROOT).replace('_', ':');
+        }
     }
 
     /** Checks the number of threads. */

@@ -3,6 +3,7 @@ package wan.jvm;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 import wan.op.AttentionTap;
+import wan.op.DType;
 
 /**
  * The arithmetic of the backend, over arrays whose shapes have been checked.
@@ -14,8 +15,13 @@ interface Kernels extends AutoCloseable {
     /** As provenance shows it: {@code vector-512}. */
     String name();
 
-    /** How many keys, and how many channels of a value, lie side by side in {@link PagedKv}. */
-    int kvTile();
+    /** What the factors of products are rounded to before they are multiplied. */
+    default DType productType() {
+        return DType.F32;
+    }
+
+    /** An empty cache, laid out as {@link #attention} reads it. */
+    PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim);
 
     /** The weights in the form that {@link #linear} reads; lives until these kernels are closed. */
     MemorySegment pack(JvmLinear weights);

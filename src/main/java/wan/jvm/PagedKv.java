@@ -13,7 +13,7 @@ import wan.op.WanException;
  * tile]} and values {@code [head][channel / tile][key][channel % tile]}, padded with zeros to whole tiles, so that both
  * products of the attention read {@code tile} neighbours at each step of their inner loop.
  */
-final class PagedKv implements KvTensor {
+class PagedKv implements KvTensor {
     private final int batch;
     private final int pages;
     private final int pageTokens;
@@ -108,7 +108,8 @@ final class PagedKv implements KvTensor {
         return array;
     }
 
-    private int slot(int sample, int page) {
+    /** The number of a page among those of all samples. */
+    final int slot(int sample, int page) {
         if (released) {
             throw new WanException("kv cache: used after it was released");
         }
@@ -130,10 +131,18 @@ final class PagedKv implements KvTensor {
 
     /** Makes sure that a page has arrays. */
     void allocate(int sample, int page) {
+        allocateKeys(sample, page);
+        int slot = slot(sample, page);
+        if (values[slot] == null) {
+            values[slot] = new float[(int) pageValueFloats()];
+        }
+    }
+
+    /** Makes sure that a page has an array of keys. */
+    final void allocateKeys(int sample, int page) {
         int slot = slot(sample, page);
         if (keys[slot] == null) {
             keys[slot] = new float[(int) pageKeyFloats()];
-            values[slot] = new float[(int) pageValueFloats()];
         }
     }
 
@@ -145,22 +154,28 @@ final class PagedKv implements KvTensor {
      * @param firstRow the row of k and v with the page's first token
      */
     void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
-        float[] pageKeys = keys(sample, page);
+        appendKeys(sample, page, head, k, firstRow);
         float[] pageValues = values(sample, page);
         int dim = numHeads * headDim;
-        for (int token = 0; token < pageTokens; token++) {
-            int from = (firstRow + token) * dim + head * headDim;
-            int to = keyIndex(head, token);
-            for (int channel = 0; channel < headDim; channel++) {
-                pageKeys[to + channel * tile] = k[from + channel];
-            }
-        }
         for (int channel = 0; channel < headDim; channel += tile) {
             int width = Math.min(tile, headDim - channel);
             int to = valueIndex(head, channel);
             for (int token = 0; token < pageTokens; token++) {
                 System.arraycopy(
                         v, (firstRow + token) * dim + head * headDim + channel, pageValues, to + token * tile, width);
+            }
+        }
+    }
+
+    /** Writes one head of a page's keys. */
+    final void appendKeys(int sample, int page, int head, float[] k, int firstRow) {
+        float[] pageKeys = keys(sample, page);
+        int dim = numHeads * headDim;
+        for (int token = 0; token < pageTokens; token++) {
+            int from = (firstRow + token) * dim + head * headDim;
+            int to = keyIndex(head, token);
+            for (int channel = 0; channel < headDim; channel++) {
+                pageKeys[to + channel * tile] = k[from + channel];
             }
         }
     }

@@ -28,8 +28,8 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public int kvTile() {
-        return 1;
+    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, 1);
     }
 
     /** [out, in] float32. */

@@ -35,8 +35,8 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public int kvTile() {
-        return TILE;
+    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, TILE);
     }
 
     @Override
