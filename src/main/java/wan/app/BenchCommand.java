@@ -18,6 +18,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
+import tornado.Storage;
 import wan.jvm.FmaCeiling;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
@@ -61,6 +62,14 @@ final class BenchCommand implements Callable<Integer> {
     private String kernels;
 
     @Option(
+            names = "--device",
+            paramLabel = "NAME",
+            description = "jvm, onednn, onednn:bf16 or onednn:f32 (default: ${DEFAULT-VALUE}).",
+            defaultValue = Devices.JVM)
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private String device;
+
+    @Option(
             names = "--seconds",
             paramLabel = "S",
             description = "Time to measure each operation after as long a warm-up (default: ${DEFAULT-VALUE}).",
@@ -83,7 +92,7 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() {
         JvmOptions options = options();
         PrintWriter out = spec.commandLine().getOut();
-        try (JvmOps ops = new JvmOps(options);
+        try (JvmOps ops = open(options);
                 FmaCeiling ceiling = new FmaCeiling(options.threads());
                 Arena arena = Arena.ofShared()) {
             List<BenchCase> chosen = sizes.chosen(ops, arena);
@@ -129,6 +138,14 @@ final class BenchCommand implements Callable<Integer> {
             warnOfSlowKernels(ops, rows);
         }
         return 0;
+    }
+
+    private JvmOps open(JvmOptions options) {
+        if (!device.equals(Devices.JVM) && !device.startsWith(Devices.ONEDNN)) {
+            throw new UsageException("--device: expected jvm, onednn, onednn:bf16 or onednn:f32, got '" + device
+                    + "'; wan-attn selftest --perf measures others");
+        }
+        return (JvmOps) Devices.openUnchecked(device, "", options, Storage.F32, 0);
     }
 
     private JvmOptions options() {
@@ -185,7 +202,7 @@ final class BenchCommand implements Callable<Integer> {
         for (BenchRow row : rows) {
             if (row.measured().flops() > 1e9
                     && row.share() < SUSPICIOUS_SHARE
-                    && !ops.kernels().equals("scalar")) {
+                    && ops.kernels().startsWith("vector")) {
                 System.err.printf(
                         Locale.ROOT,
                         "%s: %s %s reaches only %.0f%% of the ceiling: the kernel was not compiled as it should be%n",

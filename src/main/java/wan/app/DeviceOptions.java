@@ -17,9 +17,10 @@ final class DeviceOptions {
     @Option(
             names = "--device",
             paramLabel = "NAME",
-            description =
-                    "jvm, tornado, tornado:DRIVER:DEVICE, or auto: a TornadoVM graphics processor if there is one, else jvm"
-                            + " (default: jvm). wan-attn devices lists them.")
+            description = "jvm, onednn (bf16 where the processor has it, else f32), onednn:bf16, onednn:f32, tornado,"
+                    + " tornado:DRIVER:DEVICE, or auto: a TornadoVM graphics processor if there is one, else"
+                    + " onednn if it is there and the processor has bf16, else jvm (default: jvm)."
+                    + " wan-attn devices lists them.")
     private String device = Devices.JVM;
 
     @Option(

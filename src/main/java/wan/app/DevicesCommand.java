@@ -3,6 +3,7 @@ package wan.app;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import tornado.TornadoDevices;
+import wan.jvm.OneDnnStatus;
 
 /** {@code wan-attn devices}: what can compute here, and why something cannot. */
 @Command(
@@ -17,6 +18,19 @@ final class DevicesCommand implements Callable<Integer> {
                 Runtime.version().feature(),
                 Runtime.getRuntime().availableProcessors(),
                 MemoryCheck.bytes(Runtime.getRuntime().maxMemory()));
+        OneDnnStatus oneDnn = OneDnnStatus.find();
+        System.out.printf(
+                "%-14s %s%n",
+                Devices.ONEDNN,
+                oneDnn.isThere()
+                        ? "oneDNN %s on %s, %s"
+                                .formatted(
+                                        oneDnn.version(),
+                                        oneDnn.isa(),
+                                        oneDnn.bfloat16()
+                                                ? "in bf16"
+                                                : "in f32: this processor has no bf16, which onednn:bf16 emulates")
+                        : oneDnn.problem());
         Devices.Found found = Devices.tornado();
         for (TornadoDevices.Info device : found.devices()) {
             System.out.printf(

@@ -56,7 +56,12 @@ final class SelfTestCases {
      * @param work floating-point operations or bytes
      * @param unit what of it per nanosecond is called
      */
-    record Case(String op, String size, double work, String unit, Body body) {}
+    record Case(String op, String size, double work, String unit, Body body) {
+        /** Whether it multiplies matrices, or reads what was rounded for that. */
+        boolean multiplies() {
+            return unit.equals("GFLOP/s") || op.equals(APPEND);
+        }
+    }
 
     private SelfTestCases() {}
 

@@ -6,8 +6,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import tornado.Storage;
-import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.Ops;
 
@@ -51,12 +49,11 @@ final class SelftestCommand implements Callable<Integer> {
     }
 
     private Ops open() {
-        String device = deviceOptions.device();
-        Storage storage = deviceOptions.storage();
-        if (device.equals(Devices.JVM)) {
-            Devices.requireFloat32(storage);
-            return new JvmOps(JvmOptions.defaults());
-        }
-        return Devices.openUnchecked(device, kernels, storage, deviceOptions.memoryBytes());
+        return Devices.openUnchecked(
+                deviceOptions.device(),
+                kernels,
+                JvmOptions.defaults(),
+                deviceOptions.storage(),
+                deviceOptions.memoryBytes());
     }
 }
