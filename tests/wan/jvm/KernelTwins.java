@@ -25,7 +25,7 @@ final class KernelTwins implements AutoCloseable {
     private static final double EPS = 1.2e-7;
 
     /** Half the distance between neighbouring bfloat16 numbers, over their size. */
-    private static final double BFLOAT16_EPS = 0x1p-9;
+    private static final double BFLOAT16_EPS = 0x1p-8;
 
     private final JvmOps scalar = new JvmOps(new JvmOptions(2, JvmOptions.Kind.SCALAR));
     private final JvmOps twin;
