@@ -36,7 +36,7 @@ public final class RoundingOps extends ObservedOps {
     }
 
     @Override
-    protected Tensor observe(String op, Supplier<Tensor> call) {
+    protected Tensor observe(String op, double flops, Supplier<Tensor> call) {
         return round(call.get());
     }
 
