@@ -6,7 +6,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import tornado.Storage;
+import tornado.TornadoDevices;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.Ops;
@@ -52,11 +52,11 @@ final class SelftestCommand implements Callable<Integer> {
 
     private Ops open() {
         String device = deviceOptions.device();
-        Storage storage = deviceOptions.storage();
+        TornadoDevices.Settings settings = deviceOptions.settings(kernels);
         if (device.equals(Devices.JVM)) {
-            Devices.requireFloat32(storage);
+            Devices.requireFloat32(settings.storage());
             return new JvmOps(JvmOptions.defaults());
         }
-        return Devices.openUnchecked(device, kernels, storage, deviceOptions.memoryBytes());
+        return Devices.openUnchecked(device, settings);
     }
 }
