@@ -294,8 +294,8 @@ final class Recorder implements AutoCloseable {
         int limit = target.arrayElements(DType.F32);
         Map<Call.Gemm, Integer> rows = new HashMap<>();
         now.gemmRows()
-                .forEach((gemm, most) -> rows.put(
-                        gemm, Math.min(most * framesToCome(), limit / Math.max(gemm.in(), gemm.out()))));
+                .forEach((gemm, most) ->
+                        rows.put(gemm, Math.min(most * framesToCome(), limit / Math.max(gemm.in(), gemm.out()))));
         return new Program.Sizes(roomFor(now.act()), now.params(), roomFor(now.input()), roomFor(now.output()), rows);
     }
 

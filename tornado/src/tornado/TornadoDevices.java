@@ -146,7 +146,8 @@ public final class TornadoDevices {
                 ? DeviceTarget.suiting(device)
                 : DeviceTarget.Kernels.valueOf(settings.kernels().toUpperCase(Locale.ROOT));
         boolean libraries = settings.libraries() && hasLibraries(backend);
-        return new DeviceTarget(all.get(index).option(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
+        return new DeviceTarget(
+                all.get(index).option(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
     }
 
     /** cuBLAS takes TornadoVM's CUDA buffers only, and is a module that only SDKs with that backend have. */

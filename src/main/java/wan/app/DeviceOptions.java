@@ -66,7 +66,8 @@ final class DeviceOptions {
         if (!libraries.equals("auto") && !libraries.equals("off")) {
             throw new UsageException("--libraries: expected auto or off, got '" + libraries + "'");
         }
-        return new TornadoDevices.Settings(kernels, storage(), libraries.equals("auto"), memory == null ? 0 : bytes(memory));
+        return new TornadoDevices.Settings(
+                kernels, storage(), libraries.equals("auto"), memory == null ? 0 : bytes(memory));
     }
 
     /** What a run needs of the device; null where none is used. */
