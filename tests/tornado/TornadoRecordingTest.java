@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import tornado.TornadoDevices.Settings;
 import wan.Goldens;
 import wan.app.Replay;
 import wan.jvm.JvmOps;
@@ -20,6 +22,7 @@ import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
+import wan.op.ObservedOps;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
@@ -37,11 +40,11 @@ import wan.session.Session;
 /** What is recorded, when, and what capturing adds to it. */
 class TornadoRecordingTest {
     private static TornadoOps tornado() {
-        return TornadoDevices.open("tornado", 0);
+        return TornadoDevices.open("tornado", Settings.DEFAULT);
     }
 
     /** Runs a rollout of the reference. */
-    private static void rollOut(String name, Ops ops, Runnable afterEachPass) {
+    static void rollOut(String name, Ops ops, Runnable afterEachPass) {
         try (Goldens golden = Goldens.open(name);
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =
@@ -79,10 +82,45 @@ class TornadoRecordingTest {
         assertThat(traces.get(0)).isNotEmpty().isEqualTo(traces.get(1));
     }
 
+    /** Counts the kernels that the operations it sees should take. */
+    private static final class CountingOps extends ObservedOps {
+        private long kernels;
+
+        CountingOps(Ops ops) {
+            super(ops);
+        }
+
+        @Override
+        protected Tensor observe(String op, double flops, Supplier<Tensor> call) {
+            kernels += op.equals("append") ? 2 : 1; // keys and values
+            return call.get();
+        }
+
+        @Override
+        public float[] read(Tensor source) {
+            kernels++;
+            return super.read(source);
+        }
+    }
+
+    @Test
+    void passes_runTheKernelsOfTheirOperations_recordedOrReplayed() {
+        List<Long> expected = new ArrayList<>();
+        List<Long> launched = new ArrayList<>();
+        TornadoOps ops = tornado();
+        try (CountingOps counting = new CountingOps(ops)) {
+            rollOut("rollout-d2", counting, () -> {
+                expected.add(counting.kernels);
+                launched.add(ops.counters().kernels());
+            });
+        }
+        assertThat(launched).isNotEmpty().isEqualTo(expected);
+    }
+
     @ParameterizedTest
     @CsvSource({"F32, F32, 7", "BF16, F32, 7", "BF16, F16, 9"})
     void passes_compileNothing_afterTheFirstOfEachKind(DType weights, DType cache, int graphs) {
-        try (TornadoOps ops = TornadoDevices.open("tornado", "", new Storage(weights, cache), 0)) {
+        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), false, 0))) {
             List<Integer> compiled = new ArrayList<>();
             List<Integer> programs = new ArrayList<>();
             rollOut("rollout-a", ops, () -> {
@@ -161,33 +199,57 @@ class TornadoRecordingTest {
         Attention nothing = Attention.of(tap(Set.of(), seen));
         Attention one = Attention.of(tap(Set.of(Quantity.FRAME_LOGITS), seen));
         Attention two = Attention.of(tap(Set.of(Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS), seen));
+        Attention mass = Attention.of(tap(Set.of(Quantity.FRAME_MASS), seen));
         assertThat(nothing.graphs()).isEqualTo(off.graphs());
         assertThat(nothing.executions()).isEqualTo(off.executions());
         assertThat(one.graphs()).isEqualTo(off.graphs() + 1);
         assertThat(one.executions()).isEqualTo(off.executions() + 1);
         assertThat(two.graphs()).isEqualTo(off.graphs() + 2);
         assertThat(two.executions()).isEqualTo(off.executions() + 2);
-        assertThat(seen).containsExactly(Quantity.FRAME_LOGITS, Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS);
+        // Masses come from an attention that keeps them; reading its result is then a graph of its own.
+        assertThat(mass.graphs()).isEqualTo(off.graphs() + 1);
+        assertThat(mass.executions()).isEqualTo(off.executions() + 1);
+        assertThat(seen)
+                .containsExactly(
+                        Quantity.FRAME_LOGITS, Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS, Quantity.FRAME_MASS);
+        assertThat(mass.result()).isEqualTo(off.result());
         assertThat(one.result()).isEqualTo(off.result());
         assertThat(two.result()).isEqualTo(off.result());
     }
 
+    /** The plan of a rehearsal and that of the program which the same rollout then had. */
+    @Test
+    void rehearsal_knowsTheMemoryOfTheRun_andRunsNothing() {
+        for (String name : List.of("rollout-a", "rollout-d2")) {
+            MemoryPlan needed;
+            try (TornadoOps ops = TornadoDevices.rehearse("tornado", Settings.DEFAULT)) {
+                rollOut(name, ops, () -> {});
+                assertThat(ops.counters().executions()).isZero();
+                needed = ops.memoryPlan();
+            }
+            try (TornadoOps ops = tornado()) {
+                rollOut(name, ops, () -> {});
+                assertThat(ops.memoryPlan()).as(name).isEqualTo(needed);
+            }
+        }
+    }
+
     @Test
     void open_refuses_aDeviceThatIsNotThere() {
-        assertThatThrownBy(() -> TornadoDevices.open("tornado:7:0", 0))
+        assertThatThrownBy(() -> TornadoDevices.open("tornado:7:0", Settings.DEFAULT))
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining("--device tornado:7:0: expected tornado or one of tornado:0:0");
     }
 
     @Test
     void recording_isRefused_beforeItAllocatesMoreThanThereIs() {
-        try (TornadoOps ops = TornadoDevices.open("tornado", 1 << 20);
+        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings("", Storage.F32, true, 1 << 20));
                 Scope _ = ops.scope()) {
             Tensor x = ops.scratch(Shape.of(1024, 1024));
             assertThatThrownBy(() -> ops.read(ops.silu(x)))
                     .isInstanceOf(WanException.class)
-                    .hasMessageContaining("needs 12.")
-                    .hasMessageContaining("has 1.0 MiB")
+                    .hasMessageContaining("expected 12.")
+                    .hasMessageContaining("got 1.0 MiB")
                     .hasMessageContaining("--device-memory");
         }
     }

@@ -1,5 +1,6 @@
 package tornado;
 
+import tornado.TornadoDevices.Settings;
 import wan.RolloutGoldenTest;
 import wan.op.Ops;
 
@@ -7,6 +8,6 @@ import wan.op.Ops;
 class TornadoRolloutGoldenTest extends RolloutGoldenTest {
     @Override
     protected Ops open(int threads) {
-        return TornadoDevices.open("tornado", 0);
+        return TornadoDevices.open("tornado", Settings.DEFAULT);
     }
 }

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import tornado.TornadoDevices.Settings;
 import wan.Goldens;
 import wan.app.Replay;
 import wan.app.RoundedOps;
@@ -43,7 +44,7 @@ import wan.session.Session;
 /** Weights, keys and values in 16 bits: what is rounded, how, and what happens where the range ends. */
 class TornadoStorageTest {
     private static TornadoOps tornado(DType weights, DType cache) {
-        return TornadoDevices.open("tornado", "", new Storage(weights, cache), 0);
+        return TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), true, 0));
     }
 
     private static DType dtype(HalfFormat format) {

@@ -208,10 +208,44 @@ class ExtractCommandTest {
         }
     }
 
+    @Test
+    void dryRun_showsTheMemoryOfADevice() {
+        CommandLineRun run = CommandLineRun.of(
+                "extract", "--dry-run", "--layer", "3", "--device", "tornado", "--device-memory", "3g");
+        assertThat(run.exitCode()).isZero();
+        assertThat(run.out())
+                .containsPattern(
+                        "memory +[0-9.]+ MiB of 3.0 GiB on device tornado:0:0, and as much on the host: weights")
+                .containsPattern("largest array [0-9.]+ MiB \\(.*\\), of at most ");
+    }
+
+    @Test
+    void device_reportsItsRecordingAndCompiling() {
+        CommandLineRun run = CommandLineRun.of(
+                "extract",
+                "--layer",
+                "1",
+                "--num-frames",
+                "1",
+                "--device",
+                "tornado",
+                "-o",
+                folder.resolve("r.safetensors"));
+        assertThat(run.exitCode()).isZero();
+        assertThat(run.err())
+                .containsPattern(
+                        "device tornado:0:0: [0-9]+ graphs, recorded 2 times in [0-9.]+ s, compiled in [0-9.]+ s,"
+                                + " [0-9]+ executions in [0-9.]+ s");
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
+                "--device tornado --device-memory 8m | 1 | memory of device tornado:0:0: expected",
+                "--device tornado:9:9 | 2 | --device tornado:9:9: expected tornado or one of tornado:0:0",
+                "--device cuda | 2 | --device: expected jvm, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
+                "--libraries maybe | 2 | --libraries: expected auto or off, got 'maybe'",
                 "--layer 6 | 2 | --layer: expected indices from 0 to 5, got 6 (they count from 0)",
                 "--layer x | 2 | --layer: expected layers such as 3, 0-5,9 or all, got \"x\"",
                 "--head 12 | 2 | --head: expected indices from 0 to 11, got 12 (they count from 0)",

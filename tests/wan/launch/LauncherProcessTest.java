@@ -110,14 +110,19 @@ class LauncherProcessTest {
         env.put("TORNADOVM_HOME", sdk.toString());
         Result without = run(launcher(env), "");
         assertThat(without.exitCode()).isZero();
-        assertThat(without.err())
-                .isEqualTo("wan-attn: warning: TORNADOVM_HOME=" + sdk + " is not used: no tornado-argfile in it\n");
+        // The program says it, and only where it is asked for a device.
+        assertThat(without.err()).isEmpty();
+        assertThat(without.out().lines())
+                .contains("-Dwan.tornado.problem=TORNADOVM_HOME=" + sdk
+                        + ": expected a TornadoVM SDK 5.2.0-jdk25 or newer there, got no folder");
 
-        Files.createDirectories(sdk.resolve("share/java/tornado"));
+        Files.createFile(
+                Files.createDirectories(sdk.resolve("share/java/tornado")).resolve("tornado-api-5.2.0-jdk25.jar"));
         Files.writeString(sdk.resolve("tornado-argfile.template"), "-Djava.library.path=${TORNADOVM_HOME}/lib\n");
         Result with = run(launcher(env), "");
         assertThat(with.out().lines())
                 .startsWith("-Djava.library.path=" + sdk + "/lib", "-Dtornado.recover.bailout=False");
+        assertThat(with.out()).doesNotContain("wan.tornado.problem");
         assertThat(with.err()).isEmpty();
     }
 

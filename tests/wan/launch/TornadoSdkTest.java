@@ -18,6 +18,7 @@ class TornadoSdkTest {
         Path home = Files.createDirectories(folder.resolve("an sdk/share/java/tornado"))
                 .resolve("../../..")
                 .normalize();
+        Files.createFile(home.resolve("share/java/tornado/tornado-api-5.2.0-jdk25.jar"));
         Files.writeString(
                 home.resolve("tornado-argfile.template"),
                 "# === JVM mode ===\n-XX:+EnableJVMCI\n\n-Djava.library.path=${TORNADOVM_HOME}/lib\n"
@@ -37,15 +38,35 @@ class TornadoSdkTest {
 
     @Test
     void flags_comeFromTheExpandedFile_whenThereIsNoTemplate() throws Exception {
-        Files.createDirectories(folder.resolve("share/java/tornado"));
+        Files.createFile(
+                Files.createDirectories(folder.resolve("share/java/tornado")).resolve("tornado-api-5.2.0.jar"));
         Files.writeString(folder.resolve("tornado-argfile"), "-server\n");
         assertThat(TornadoSdk.flags(folder)).containsExactly("-server", "-Dtornado.recover.bailout=False");
     }
 
     @Test
     void flags_sayWhatIsMissing_whenItIsNoSdk() throws Exception {
-        assertThatThrownBy(() -> TornadoSdk.flags(folder)).hasMessage("no tornado-argfile in it");
-        Files.writeString(folder.resolve("tornado-argfile"), "-server\n");
-        assertThatThrownBy(() -> TornadoSdk.flags(folder)).hasMessage("no share/java/tornado in it");
+        Path missing = folder.resolve("missing");
+        assertThatThrownBy(() -> TornadoSdk.flags(missing))
+                .hasMessage("expected a TornadoVM SDK 5.2.0-jdk25 or newer there, got no folder");
+        assertThatThrownBy(() -> TornadoSdk.flags(folder))
+                .hasMessage(
+                        "expected a TornadoVM SDK 5.2.0-jdk25 or newer there, got a folder without share/java/tornado");
+        Path jars = Files.createDirectories(folder.resolve("share/java/tornado"));
+        assertThatThrownBy(() -> TornadoSdk.flags(folder)).hasMessageEndingWith("got no tornado-api jar");
+        for (String old :
+                new String[] {"tornado-api-1.1.1.jar", "tornado-api-5.2.0-jdk21.jar", "tornado-api-5.1.9-jdk25.jar"}) {
+            Path jar = Files.createFile(jars.resolve(old));
+            assertThatThrownBy(() -> TornadoSdk.flags(folder)).hasMessageEndingWith("or newer there, got " + old);
+            Files.delete(jar);
+        }
+        for (String fitting :
+                new String[] {"tornado-api-5.2.0-jdk25.jar", "tornado-api-5.10.0-dev.jar", "tornado-api-6.0.jar"}) {
+            Path jar = Files.createFile(jars.resolve(fitting));
+            assertThatThrownBy(() -> TornadoSdk.flags(folder))
+                    .hasMessage("expected a tornado-argfile in it, got none; write it with"
+                            + " bin/gen-tornado-argfile-template.py and the backend's name");
+            Files.delete(jar);
+        }
     }
 }

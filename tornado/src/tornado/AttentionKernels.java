@@ -12,7 +12,12 @@ import uk.ac.manchester.tornado.api.types.vectors.Float16;
  * online softmax).
  *
  * <p>Slot: queries per sample, batch, heads, headDim, q, out, pageTokens, pages, page table, first page of the cache, pages per
- * sample, scale. {@link CacheKernels} has the layout of a page.
+ * sample, scale; masses, tokens of a key group, key groups. {@link CacheKernels} has the layout of a page.
+ *
+ * <p>Masses, [B, N, Lq, K], are the sums of a query's weights over each group of keys. They accumulate as the sum of all weights
+ * does, so they need no logits in memory; without key groups there are none, at the cost of a branch for every 32 keys. A kernel
+ * of its own would be a copy: a body that two kernels call with a constant is beyond TornadoVM's limit for inlining (5.2.0), and
+ * without that limit it did not compile either.
  */
 final class AttentionKernels {
     /** Queries of an item's tile in {@link #attentionVector}. */
@@ -72,6 +77,12 @@ final class AttentionKernels {
                 sum[i] = 0f;
             }
             int pages = step.get(slot + 7);
+            int groups = step.get(slot + 14);
+            int groupTokens = step.get(slot + 13);
+            int masses = step.get(slot + 12) + ((sample * heads + head) * queries + query) * groups;
+            for (int g = 0; g < TornadoMath.min(6, queries - query) * groups; g++) {
+                act.set(masses + g, 0f);
+            }
             for (int p = 0; p < pages * pageTiles; p++) {
                 int page = step.get(slot + 9)
                         + sample * step.get(slot + 10)
@@ -140,6 +151,31 @@ final class AttentionKernels {
                     sum[i] = sum[i] * keep[i] + total;
                     max[i] = newMax;
                 }
+                if (groups > 0) {
+                    int key = p / pageTiles * pageTokens + token;
+                    int group = key / groupTokens;
+                    for (int i = 0; i < TornadoMath.min(6, queries - query); i++) {
+                        int at = masses + i * groups;
+                        if (keep[i] < 1f) {
+                            for (int g = 0; g <= group; g++) {
+                                act.set(at + g, act.get(at + g) * keep[i]);
+                            }
+                        }
+                        int g = group;
+                        int end = (group + 1) * groupTokens - key;
+                        float part = 0f;
+                        for (int j = 0; j < here; j++) {
+                            if (j == end) {
+                                act.set(at + g, act.get(at + g) + part);
+                                part = 0f;
+                                g++;
+                                end += groupTokens;
+                            }
+                            part += weight[i * 32 + j];
+                        }
+                        act.set(at + g, act.get(at + g) + part);
+                    }
+                }
                 for (int channels = 0; channels < channelTiles; channels++) {
                     int v = ((page * heads + head) * channelTiles + channels) * pageTokens * 2 + token * 2;
                     Float16 sumLeft0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
@@ -202,6 +238,9 @@ final class AttentionKernels {
                     for (int c = 0; c < headDim; c++) {
                         act.set(o + i * dim + c, act.get(o + i * dim + c) * factor);
                     }
+                    for (int g = 0; g < groups; g++) {
+                        act.set(masses + i * groups + g, act.get(masses + i * groups + g) * factor);
+                    }
                 }
             }
         }
@@ -249,6 +288,16 @@ final class AttentionKernels {
         int pageTiles = (pageTokens + 31) / 32;
         int channelTiles = (headDim + 31) / 32;
         int pages = step.get(slot + 7);
+        int groupTokens = step.get(slot + 13);
+        int masses = step.get(slot + 12);
+        int groups = 0; // of this item: the first of the four that share a query keeps the masses
+        if (lane == 0 && query + myQuery < queries) {
+            groups = step.get(slot + 14);
+        }
+        masses += ((sample * heads + head) * queries + query + myQuery) * groups;
+        for (int g = 0; g < groups; g++) {
+            act.set(masses + g, 0f);
+        }
         for (int p = 0; p < pages * pageTiles; p++) {
             int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + p / pageTiles);
             int token = p % pageTiles * 32;
@@ -291,6 +340,27 @@ final class AttentionKernels {
                     }
                 }
             }
+            if (groups > 0) {
+                int key = p / pageTiles * pageTokens + token;
+                int group = key / groupTokens;
+                if (keep < 1f) {
+                    for (int g = 0; g <= group; g++) {
+                        act.set(masses + g, act.get(masses + g) * keep);
+                    }
+                }
+                int end = (group + 1) * groupTokens - key;
+                float part = 0f;
+                for (int j = 0; j < here; j++) {
+                    if (j == end) {
+                        act.set(masses + group, act.get(masses + group) + part);
+                        part = 0f;
+                        group++;
+                        end += groupTokens;
+                    }
+                    part += TornadoMath.exp(scores[j * 32 + myQuery] - newMax);
+                }
+                act.set(masses + group, act.get(masses + group) + part);
+            }
             context.localBarrier();
         }
         if (query + myQuery < queries) {
@@ -299,6 +369,9 @@ final class AttentionKernels {
                     act.set(step.get(slot + 5) + first + myQuery * dim + i * 4 + lane, mine[i] / sum);
                 }
             }
+        }
+        for (int g = 0; g < groups; g++) {
+            act.set(masses + g, act.get(masses + g) / sum);
         }
     }
 }

@@ -31,9 +31,24 @@ record Call(
 
     /** What decides which compiled code runs: everything else is in the slot. */
     record Shape(
-            Kernel kernel, @Nullable Store first, @Nullable Store second) {}
+            Kernel kernel,
+            @Nullable Store first,
+            @Nullable Store second,
+            @Nullable Gemm gemm) {}
+
+    /** The matmul that a library is called for. Its numbers are recorded: the slot's do not reach a library. */
+    record Gemm(int in, int out) {}
 
     Shape shape() {
-        return new Shape(kernel, first, second);
+        return new Shape(kernel, first, second, gemm());
+    }
+
+    /** The matmul of a library that this is a part of. */
+    @Nullable
+    Gemm gemm() {
+        return switch (kernel) {
+            case STAGE_ROWS, STAGE_WEIGHTS, SGEMM, FINISH_ROWS -> new Gemm(arguments[1], arguments[2]);
+            default -> null;
+        };
     }
 }

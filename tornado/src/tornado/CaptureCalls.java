@@ -10,8 +10,9 @@ import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * The captures of one attention call, as segments of their own before it: capturing is which graphs run, never another kernel in the
- * hot path. Every quantity has its graphs, so asking for one more never changes the others.
+ * The captures of one attention call: capturing is which graphs run, never another kernel in the hot path. Every quantity has its
+ * graphs, so asking for one more never changes the others. Means and logits are segments before the attention; masses come from a
+ * graph of the attention, which keeps them on the way.
  */
 final class CaptureCalls {
     /** Token logits are made in tiles of about this many values. */
@@ -20,6 +21,7 @@ final class CaptureCalls {
     private final TornadoOps ops;
     private final Recorder recorder;
     private final DeviceTarget target;
+    private final AttentionCall attention;
     private final DeviceTensor q;
     private final DeviceCache kv;
     private final Pages pages;
@@ -34,28 +36,25 @@ final class CaptureCalls {
     CaptureCalls(
             TornadoOps ops,
             Recorder recorder,
-            Parameters parameters,
             DeviceTarget target,
-            DeviceTensor q,
-            DeviceCache kv,
-            Pages pages,
-            int queries,
+            AttentionCall attention,
             int queryGroupTokens,
             int keyGroupTokens,
             AttentionTap tap) {
         this.ops = ops;
         this.recorder = recorder;
         this.target = target;
-        this.q = q;
-        this.kv = kv;
-        this.pages = pages;
-        this.queries = queries;
+        this.attention = attention;
+        this.q = attention.q();
+        this.kv = attention.kv();
+        this.pages = attention.pages();
+        this.queries = attention.queries();
         this.queryGroupTokens = queryGroupTokens;
         this.keyGroupTokens = keyGroupTokens;
         this.tap = tap;
         this.heads = tap.heads();
         this.keys = pages.numbers().length * kv.pageTokens();
-        this.scale = parameters.constant(TornadoOps.scale(kv));
+        this.scale = attention.scale();
         for (int i = 0; i < heads.length; i++) {
             if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1) || heads[i] >= kv.numHeads()) {
                 throw WanException.mismatch(
@@ -64,7 +63,12 @@ final class CaptureCalls {
         }
     }
 
-    /** Records what the tap wants. */
+    /** Whether the attention has to keep masses: {@link #attention}. */
+    boolean wantsMass() {
+        return heads.length > 0 && tap.wanted().contains(Quantity.FRAME_MASS);
+    }
+
+    /** Records what the tap wants beside the attention. */
     void record() {
         Set<Quantity> wanted = tap.wanted();
         if (heads.length == 0) {
@@ -77,7 +81,7 @@ final class CaptureCalls {
                         case FRAME_LOGITS -> frameLogits();
                         case KEY_LOGITS -> keyLogits();
                         case QUERY_LOGITS -> queryLogits();
-                        case FRAME_MASS -> frameMass();
+                        case FRAME_MASS -> {} // comes with the attention
                         case TOKEN_LOGITS -> tokenLogits();
                     }
                 }
@@ -212,24 +216,32 @@ final class CaptureCalls {
         deliver(Quantity.KEY_LOGITS, y);
     }
 
-    /** [B, N, f, K]: from logits in tiles, so memory stays bounded whatever the length. */
-    private void frameMass() {
-        DeviceTensor perQuery = take(planes(), queries, keyGroups());
-        forTiles((plane, first, rows, logits) -> {
-            int to = perQuery.offset() + (plane * queries + first) * keyGroups();
-            recorder.add(recorder.elements(Kernel.GROUP_WEIGHTS, null, rows, logits.offset(), to, keys, keyGroups()));
-            recorder.cut();
-        });
-        DeviceTensor y = take(kv.batch(), heads.length, queryGroups(), keyGroups());
-        recorder.add(recorder.elements(
-                Kernel.MEAN_ROWS,
-                null,
-                y.shape().intSize(),
-                perQuery.offset(),
-                y.offset(),
-                keyGroups(),
-                queryGroupTokens));
-        deliver(Quantity.FRAME_MASS, y);
+    /** The attention with the masses of all heads, and the captured ones of them: [B, N, f, K]. */
+    void attention(DeviceTensor out) {
+        try (Scope _ = ops.scope()) {
+            int allHeads = kv.numHeads();
+            DeviceTensor perQuery = take(kv.batch(), allHeads, queries, keyGroups());
+            recorder.add(attention.call(out, perQuery, keyGroupTokens));
+            DeviceTensor means = take(kv.batch(), allHeads, queryGroups(), keyGroups());
+            recorder.add(recorder.elements(
+                    Kernel.MEAN_ROWS,
+                    null,
+                    means.shape().intSize(),
+                    perQuery.offset(),
+                    means.offset(),
+                    keyGroups(),
+                    queryGroupTokens));
+            int plane = queryGroups() * keyGroups();
+            Shape captured = Shape.of(kv.batch(), heads.length, queryGroups(), keyGroups());
+            recorder.fetch(means, all -> {
+                float[] values = new float[captured.intSize()];
+                for (int i = 0; i < planes(); i++) {
+                    int from = i / heads.length * allHeads + heads[i % heads.length];
+                    System.arraycopy(all, from * plane, values, i * plane, plane);
+                }
+                tap.accept(Quantity.FRAME_MASS, captured, values);
+            });
+        }
     }
 
     private void tokenLogits() {

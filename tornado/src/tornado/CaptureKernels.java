@@ -144,40 +144,6 @@ final class CaptureKernels {
         }
     }
 
-    /**
-     * Softmax weight of every key group for each query: logits [queries, keys] to y [queries, groups]. Slot: queries, logits, y, keys, groups.
-     */
-    static void groupWeights(KernelContext context, IntArray step, int slot, FloatArray act) {
-        int i = context.globalIdx;
-        if (i < step.get(slot)) {
-            int keys = step.get(slot + 3);
-            int groups = step.get(slot + 4);
-            int groupTokens = keys / groups;
-            int from = step.get(slot + 1) + i * keys;
-            float max = act.get(from);
-            for (int j = 1; j < keys; j++) {
-                max = TornadoMath.max(max, act.get(from + j));
-            }
-            float all = 0f;
-            for (int g = 0; g < groups; g++) {
-                float total = 0f;
-                for (int t = 0; t < groupTokens; t += 16) {
-                    float part = 0f;
-                    for (int j = t; j < TornadoMath.min(t + 16, groupTokens); j++) {
-                        part += TornadoMath.exp(act.get(from + g * groupTokens + j) - max);
-                    }
-                    total += part;
-                }
-                act.set(step.get(slot + 2) + i * groups + g, total);
-                all += total;
-            }
-            for (int g = 0; g < groups; g++) {
-                int at = step.get(slot + 2) + i * groups + g;
-                act.set(at, act.get(at) / all);
-            }
-        }
-    }
-
     /** Means over consecutive rows: x [items / columns * tokens, columns] to y [items / columns, columns]. Slot: items, x, y, columns, tokens. */
     static void meanRows(KernelContext context, IntArray step, int slot, FloatArray act) {
         int i = context.globalIdx;

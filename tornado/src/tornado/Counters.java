@@ -6,6 +6,7 @@ public final class Counters {
     private int graphs;
     private int compiledGraphs;
     private long executions;
+    private long kernels;
     private long recordNanos;
     private long compileNanos;
     private long runNanos;
@@ -28,6 +29,10 @@ public final class Counters {
         }
     }
 
+    void launched(int count) {
+        kernels += count;
+    }
+
     /** How often the plan was recorded anew, because something grew or a new kind of segment came up. */
     public int programs() {
         return programs;
@@ -46,6 +51,11 @@ public final class Counters {
     /** Executions of graphs. */
     public long executions() {
         return executions;
+    }
+
+    /** Kernels that ran in them. */
+    public long kernels() {
+        return kernels;
     }
 
     /** Time spent on recording. */

@@ -1,6 +1,5 @@
 package tornado;
 
-import java.util.Locale;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 import wan.op.DType;
@@ -21,42 +20,26 @@ final class DeviceTarget {
         SHARED
     }
 
-    /**
-     * Bytes that a program needs on the device, and once more on the host.
-     *
-     * @param restBytes activations, small parameters, transfers
-     */
-    record Needs(long weightBytes, long cacheBytes, long restBytes) {
-        long bytes() {
-            return weightBytes + cacheBytes + restBytes;
-        }
-    }
-
     private final String name;
     private final TornadoDevice device;
     private final Kernels kernels;
     private final Storage storage;
+    private final boolean libraries;
     private final long memoryBytes;
 
     /**
-     * A device with the kernels that suit it.
+     * A device.
      *
+     * @param libraries whether linear layers are cuBLAS's
      * @param memoryBytes what may be used; 0 for all the device has
      */
-    DeviceTarget(String name, TornadoDevice device, Storage storage, long memoryBytes) {
-        this(
-                name,
-                device,
-                device.getDeviceType() == TornadoDeviceType.GPU ? Kernels.SHARED : Kernels.VECTOR,
-                storage,
-                memoryBytes);
-    }
-
-    DeviceTarget(String name, TornadoDevice device, Kernels kernels, Storage storage, long memoryBytes) {
+    DeviceTarget(
+            String name, TornadoDevice device, Kernels kernels, Storage storage, boolean libraries, long memoryBytes) {
         this.name = name;
         this.device = device;
         this.kernels = kernels;
         this.storage = storage;
+        this.libraries = libraries;
         this.memoryBytes = memoryBytes > 0 ? memoryBytes : device.getMaxGlobalMemory();
     }
 
@@ -76,6 +59,16 @@ final class DeviceTarget {
         return storage;
     }
 
+    /** The kernels that suit a device. */
+    static Kernels suiting(TornadoDevice device) {
+        return device.getDeviceType() == TornadoDeviceType.GPU ? Kernels.SHARED : Kernels.VECTOR;
+    }
+
+    /** Whether linear layers are a library's. */
+    boolean libraries() {
+        return libraries;
+    }
+
     /** Items of a group that shares a row. */
     int rowItems() {
         return kernels == Kernels.SHARED ? 128 : 1;
@@ -86,37 +79,22 @@ final class DeviceTarget {
         return Math.clamp(device.getMaxAllocMemory() / dtype.bytes(1) - 16, 1 << 16, MAX_ELEMENTS);
     }
 
-    /** Checks that a program fits, before anything is allocated. */
-    void plan(Needs needs) {
-        if (needs.bytes() > memoryBytes) {
-            throw new WanException(String.format(
-                    Locale.ROOT,
-                    "device %s: needs %s (weights %s, keys and values %s, activations %s; the host as much again), and has %s;"
-                            + " a smaller video or window, or --device-memory SIZE if it has more",
-                    name,
-                    size(needs.bytes()),
-                    size(needs.weightBytes()),
-                    size(needs.cacheBytes()),
-                    size(needs.restBytes()),
-                    size(memoryBytes)));
-        }
+    /** Bytes that may be used. */
+    long memoryBytes() {
+        return memoryBytes;
+    }
+
+    /** Bytes of the largest array that the device allows. */
+    long arrayBytes() {
+        return device.getMaxAllocMemory();
     }
 
     /** What TornadoVM threw, in a line that says what to do. */
     WanException failure(RuntimeException thrown) {
         String kind = thrown.getClass().getSimpleName();
         String hint = kind.contains("OutOfMemory")
-                ? "; less memory is free than the device has: a smaller video or window, or close what else uses it"
+                ? "; less memory is free than the device has: close what else uses it, or " + MemoryPlan.smaller()
                 : "";
         return new WanException("device " + name + ": " + kind + ": " + thrown.getMessage() + hint, thrown);
-    }
-
-    static String size(long bytes) {
-        if (bytes < 1 << 20) {
-            return bytes / 1024 + " KiB";
-        }
-        return bytes < 1 << 30
-                ? String.format(Locale.ROOT, "%.1f MiB", bytes / (double) (1 << 20))
-                : String.format(Locale.ROOT, "%.2f GiB", bytes / (double) (1 << 30));
     }
 }

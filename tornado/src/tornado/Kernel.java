@@ -2,6 +2,8 @@ package tornado;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -26,6 +28,20 @@ enum Kernel {
             g.task(id, HalfKernels::widenPages, c, s, slot, a.params(), a.shorts(), a.second())),
     NARROW_PAGES((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::narrowPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
+    STAGE_ROWS((g, id, c, s, slot, a) ->
+            g.task(id, LibraryKernels::stageRows, c, s, slot, a.act(), a.gemm().x())),
+    STAGE_WEIGHTS((g, id, c, s, slot, a) -> g.task(
+            id, LibraryKernels::stageWeights, c, s, slot, a.first(), a.gemm().w())),
+    SGEMM((g, id, c, s, slot, a) -> g.libraryTask(id, GemmOperands::sgemm, a.gemm())),
+    FINISH_ROWS((g, id, c, s, slot, a) -> g.task(
+            id,
+            LibraryKernels::finishRows,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.gemm().y())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
@@ -48,11 +64,20 @@ enum Kernel {
     PRODUCTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::products, c, s, slot, a.act(), a.params())),
     KEY_LOGITS((g, id, c, s, slot, a) ->
             g.task(id, CaptureKernels::keyLogits, c, s, slot, a.act(), a.params(), a.first())),
-    GROUP_WEIGHTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::groupWeights, c, s, slot, a.act())),
     MEAN_ROWS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanRows, c, s, slot, a.act()));
 
     /** The arrays that a task may be bound to; it takes those it needs. */
-    record Arrays(FloatArray act, FloatArray params, FloatArray input, FloatArray output, List<Object> stores) {
+    record Arrays(
+            FloatArray act,
+            FloatArray params,
+            FloatArray input,
+            FloatArray output,
+            List<Object> stores,
+            @Nullable GemmOperands operands) {
+        GemmOperands gemm() {
+            return Objects.requireNonNull(operands);
+        }
+
         VectorFloat16 first() {
             return (VectorFloat16) stores.get(0);
         }

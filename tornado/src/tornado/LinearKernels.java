@@ -205,8 +205,7 @@ final class LinearKernels {
     }
 
     /** What happens to one finished sum. */
-    private static void finish(
-            IntArray step, int slot, FloatArray act, FloatArray params, int row, int column, float sum) {
+    static void finish(IntArray step, int slot, FloatArray act, FloatArray params, int row, int column, float sum) {
         int y = step.get(slot + 5) + row * step.get(slot + 6) + column;
         int mode = step.get(slot + 8);
         if (mode == 0) {

@@ -43,8 +43,42 @@ final class Program implements AutoCloseable {
      * @param params how many small parameters
      * @param input floats that go up with one segment
      * @param output floats that come down with one segment
+     * @param gemmRows the most rows of each matmul that a library does
      */
-    record Sizes(int act, int params, int input, int output) {}
+    record Sizes(int act, int params, int input, int output, Map<Call.Gemm, Integer> gemmRows) {
+        /** Whether all that {@code other} needs fits into these. */
+        boolean hold(Sizes other) {
+            return other.act <= act
+                    && other.params <= params
+                    && other.input <= input
+                    && other.output <= output
+                    && other.gemmRows.entrySet().stream()
+                            .allMatch(gemm -> gemm.getValue() <= gemmRows.getOrDefault(gemm.getKey(), 0));
+        }
+
+        /** The larger of each. */
+        Sizes max(Sizes other) {
+            Map<Call.Gemm, Integer> rows = new HashMap<>(gemmRows);
+            other.gemmRows.forEach((gemm, most) -> rows.merge(gemm, most, Math::max));
+            return new Sizes(
+                    Math.max(act, other.act),
+                    Math.max(params, other.params),
+                    Math.max(input, other.input),
+                    Math.max(output, other.output),
+                    rows);
+        }
+
+        /** Floats of the arrays that a library's matmuls share: x, w, y. */
+        int[] operandFloats() {
+            int[] most = new int[3];
+            gemmRows.forEach((gemm, rows) -> {
+                most[0] = Math.max(most[0], rows * gemm.in());
+                most[1] = Math.max(most[1], gemm.in() * gemm.out());
+                most[2] = Math.max(most[2], rows * gemm.out());
+            });
+            return most;
+        }
+    }
 
     private final KernelContext context = new KernelContext();
     private final IntArray step = new IntArray(Segment.MAX_CALLS * Call.SLOT + TABLE_INTS);
@@ -52,6 +86,8 @@ final class Program implements AutoCloseable {
     private final FloatArray params;
     private final FloatArray input;
     private final FloatArray output;
+    private final Sizes sizes;
+    private final List<FloatArray> operands = new ArrayList<>();
     private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
@@ -74,6 +110,7 @@ final class Program implements AutoCloseable {
             @Nullable MemorySegment kept,
             Counters counters) {
         this.counters = counters;
+        this.sizes = sizes;
         long start = System.nanoTime();
         act = new FloatArray(sizes.act());
         if (kept != null) {
@@ -83,6 +120,11 @@ final class Program implements AutoCloseable {
         MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
         input = new FloatArray(Math.max(1, sizes.input()));
         output = new FloatArray(Math.max(1, sizes.output()));
+        if (!sizes.gemmRows().isEmpty()) {
+            for (int floats : sizes.operandFloats()) {
+                operands.add(new FloatArray(floats));
+            }
+        }
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 addStore(call.first());
@@ -111,20 +153,29 @@ final class Program implements AutoCloseable {
 
     private Object[] shared() {
         List<Object> all = new ArrayList<>(List.of(act, params));
+        all.addAll(operands);
         stores.forEach(store -> all.add(store.array()));
         return all.toArray();
     }
 
     private TaskGraph touching(TaskGraph graph) {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
-        Kernel.TOUCH.addTo(graph, task(graph, "touch", 1), context, step, 0, arrays(null, null));
+        touch(graph, "touch", act, params);
+        for (int i = 0; i < operands.size(); i++) {
+            touch(graph, "touch_operand" + i, operands.get(i), params);
+        }
         int i = 0;
         for (Store store : stores) {
             String id = task(graph, "touch" + i++, 1);
             Kernel touch = store.dtype() == DType.F32 ? Kernel.TOUCH_VECTORS : Kernel.TOUCH_SHORTS;
-            touch.addTo(graph, id, context, step, 0, arrays(store, null));
+            touch.addTo(graph, id, context, step, 0, arrays(store, null, null));
         }
         return graph;
+    }
+
+    private void touch(TaskGraph graph, String id, FloatArray array, FloatArray other) {
+        Kernel.Arrays bound = new Kernel.Arrays(array, other, input, output, List.of(), null);
+        Kernel.TOUCH.addTo(graph, task(graph, id, 1), context, step, 0, bound);
     }
 
     private ImmutableTaskGraph initGraph() {
@@ -152,8 +203,12 @@ final class Program implements AutoCloseable {
         for (int i = 0; i < key.calls().size(); i++) {
             Call.Shape call = key.calls().get(i);
             downloads |= call.kernel() == Kernel.DOWNLOAD;
-            String id = task(graph, "t" + i + "_" + call.kernel().taskName(), 1);
-            call.kernel().addTo(graph, id, context, step, i * Call.SLOT, arrays(call.first(), call.second()));
+            String id = "t" + i + "_" + call.kernel().taskName();
+            if (call.kernel() != Kernel.SGEMM) {
+                String _ = task(graph, id, 1);
+            }
+            Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.gemm()));
+            call.kernel().addTo(graph, id, context, step, i * Call.SLOT, bound);
         }
         if (downloads) {
             graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output);
@@ -171,7 +226,15 @@ final class Program implements AutoCloseable {
         return id;
     }
 
-    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second) {
+    private @Nullable GemmOperands operands(Call.@Nullable Gemm gemm) {
+        if (gemm == null) {
+            return null;
+        }
+        int rows = sizes.gemmRows().getOrDefault(gemm, 0);
+        return new GemmOperands(operands.get(0), operands.get(1), operands.get(2), rows, gemm.in(), gemm.out());
+    }
+
+    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second, @Nullable GemmOperands gemm) {
         List<Object> bound = new ArrayList<>();
         if (first != null) {
             bound.add(first.array());
@@ -179,7 +242,7 @@ final class Program implements AutoCloseable {
         if (second != null) {
             bound.add(second.array());
         }
-        return new Kernel.Arrays(act, params, input, output, bound);
+        return new Kernel.Arrays(act, params, input, output, bound, gemm);
     }
 
     boolean knows(Segment.Key key) {
@@ -187,12 +250,12 @@ final class Program implements AutoCloseable {
     }
 
     /** Whether everything a segment needs is as large here as it has to be by now. */
-    boolean fits(Sizes sizes) {
-        return sizes.act() <= act.getSize()
-                && sizes.params() <= params.getSize()
-                && sizes.input() <= input.getSize()
-                && sizes.output() <= output.getSize()
-                && stores.stream().noneMatch(Store::changed);
+    boolean fits(Sizes needed) {
+        return sizes.hold(needed) && stores.stream().noneMatch(Store::changed);
+    }
+
+    Sizes sizes() {
+        return sizes;
     }
 
     Set<Segment.Key> keys() {
@@ -218,6 +281,9 @@ final class Program implements AutoCloseable {
                     step.set(table++, value);
                 }
             }
+            if (call.kernel() == Kernel.SGEMM) {
+                continue;
+            }
             WorkerGrid1D grid =
                     grids.get("g" + graph + ".t" + i + "_" + call.kernel().taskName());
             if (grid == null) {
@@ -232,6 +298,7 @@ final class Program implements AutoCloseable {
             to += values.length;
         }
         execute(graph);
+        counters.launched(segment.calls().size());
         if (segment.downloadFloats() > 0) {
             float[] values = new float[segment.downloadFloats()];
             MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);

@@ -3,10 +3,12 @@ package tornado;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -29,16 +31,29 @@ final class Recorder implements AutoCloseable {
     private final List<PagePool> pools = new ArrayList<>();
     private final List<Segment> pending = new ArrayList<>();
     private Segment current = new Segment();
+    private final boolean rehearsal;
+    /** What the program of a rehearsal would be. */
+    private final Set<Segment.Key> rehearsedKeys = new LinkedHashSet<>();
+
+    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, 0, 0, Map.of());
+
     private @Nullable Program program;
     private int inputFloats;
     private int outputFloats;
-    private int framesToCome = 1;
+    private int mostFrames;
+    private final Map<Call.Gemm, Integer> gemmRows = new HashMap<>();
     private boolean failed;
 
-    Recorder(DeviceTarget target, Parameters parameters, ScratchStack scratch) {
+    /**
+     * Nothing is recorded yet.
+     *
+     * @param rehearsal whether to note only what a run would need: nothing is allocated and nothing is run
+     */
+    Recorder(DeviceTarget target, Parameters parameters, ScratchStack scratch, boolean rehearsal) {
         this.target = target;
         this.parameters = parameters;
         this.scratch = scratch;
+        this.rehearsal = rehearsal;
     }
 
     Counters counters() {
@@ -47,15 +62,27 @@ final class Recorder implements AutoCloseable {
 
     /** Adds a call to the present segment. */
     void add(Call call) {
-        if (current.isFull()) {
+        if (!current.hasRoom(1)) {
             cut();
+        }
+        Call.Gemm gemm = call.gemm();
+        if (gemm != null) {
+            gemmRows.merge(gemm, call.arguments()[0], Math::max);
         }
         current.add(call);
     }
 
+    /** Adds calls that belong into one graph. */
+    void addTogether(List<Call> calls) {
+        if (!current.hasRoom(calls.size())) {
+            cut();
+        }
+        calls.forEach(this::add);
+    }
+
     /** Sends values to a place among the activations. */
     void upload(DeviceTensor to, float[] values) {
-        if (current.isFull()) {
+        if (!current.hasRoom(1)) {
             cut();
         }
         int from = current.upload(values);
@@ -110,10 +137,10 @@ final class Recorder implements AutoCloseable {
         for (DeviceLinear member : kind) {
             if (member.packedElements() > limit) {
                 throw WanException.mismatch(
-                        "linear " + member.name(),
-                        "at most " + limit + " packed weights in one array of this device",
-                        member.packedElements(),
-                        "");
+                        "linear " + member.name() + " on device " + target.name(),
+                        "at most " + dtype.bytes(limit) + " bytes in one array of the device",
+                        dtype.bytes(member.packedElements()),
+                        "use another --device, or jvm");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
             if (last == null || !last.hasRoom(member.packedElements(), limit)) {
@@ -149,18 +176,23 @@ final class Recorder implements AutoCloseable {
         int first = fresh.take(count);
         if (first < 0) {
             throw WanException.mismatch(
-                    "cache",
-                    "at most " + target.arrayElements(DType.F32) + " values in one array of this device",
-                    count + " pages of " + geometry,
-                    "a shorter window, or fewer frames");
+                    "keys and values of one layer on device " + target.name(),
+                    "at most " + DType.F32.bytes(target.arrayElements(DType.F32)) + " bytes in one array of the device",
+                    DType.F32.bytes((long) count * Math.max(geometry.keyElements(), geometry.valueElements())),
+                    MemoryPlan.smaller());
         }
         pools.add(fresh);
         return new DeviceCache(fresh, first, batch, pages);
     }
 
+    /** Notes the frames of a pass. */
+    void sawFrames(int frames) {
+        mostFrames = Math.max(mostFrames, frames);
+    }
+
     /** A rollout that begins with one frame goes on with frame blocks of three: room for them saves recording again. */
-    void expectFrames(int framesOfThisPass) {
-        framesToCome = Math.max(framesToCome, Math.ceilDiv(3, framesOfThisPass));
+    private int framesToCome() {
+        return mostFrames == 0 ? 1 : Math.ceilDiv(3, mostFrames);
     }
 
     /** Ends a segment. It runs at once if its graph is known and none is waiting. */
@@ -168,8 +200,15 @@ final class Recorder implements AutoCloseable {
         if (current.isEmpty()) {
             return;
         }
-        pending.add(current);
+        Segment ended = current;
         current = new Segment();
+        if (rehearsal) {
+            if (rehearsedKeys.add(ended.key())) {
+                pending.add(ended);
+            }
+            return;
+        }
+        pending.add(ended);
         if (pending.size() == 1
                 && program != null
                 && program.knows(pending.getFirst().key())
@@ -186,6 +225,11 @@ final class Recorder implements AutoCloseable {
     /** Runs all that is waiting. */
     void drain() {
         cut();
+        if (rehearsal && (!pending.isEmpty() || !rehearsedSizes.hold(sizes()))) {
+            rehearsedSizes = sizesWithRoom().max(rehearsedSizes);
+            shards.forEach(WeightShard::close);
+            pending.clear();
+        }
         if (pending.isEmpty()) {
             failed = false;
             return;
@@ -219,19 +263,19 @@ final class Recorder implements AutoCloseable {
 
     private Program record(@Nullable Program before, Set<Segment.Key> keys) {
         Set<Segment.Key> all = new LinkedHashSet<>();
-        Program.Sizes sizes = sizes();
-        sizes = new Program.Sizes(
-                roomFor(sizes.act()), sizes.params(), roomFor(sizes.input()), roomFor(sizes.output()));
+        Program.Sizes sizes = sizesWithRoom();
         MemorySegment kept = null;
         try {
             if (before != null) {
                 all.addAll(before.keys());
+                sizes = sizes.max(before.sizes());
                 kept = before.pull();
                 program = null; // whatever happens now, it must not be used again
                 before.close();
             }
             all.addAll(keys);
-            target.plan(needs(sizes, all));
+            plan(sizes, all).check();
+            shards.forEach(WeightShard::close);
             Program fresh = new Program(target.device(), sizes, parameters.values(), all, kept, counters);
             program = fresh;
             return fresh;
@@ -241,14 +285,37 @@ final class Recorder implements AutoCloseable {
     }
 
     private int roomFor(int floats) {
-        return (int) Math.min(DeviceTarget.MAX_ELEMENTS, (long) floats * framesToCome);
+        return (int) Math.min(DeviceTarget.MAX_ELEMENTS, (long) floats * framesToCome());
+    }
+
+    /** What is needed by now, and by the larger frame blocks to come. */
+    private Program.Sizes sizesWithRoom() {
+        Program.Sizes now = sizes();
+        int limit = target.arrayElements(DType.F32);
+        Map<Call.Gemm, Integer> rows = new HashMap<>();
+        now.gemmRows()
+                .forEach((gemm, most) ->
+                        rows.put(gemm, Math.min(most * framesToCome(), limit / Math.max(gemm.in(), gemm.out()))));
+        return new Program.Sizes(roomFor(now.act()), now.params(), roomFor(now.input()), roomFor(now.output()), rows);
     }
 
     private Program.Sizes sizes() {
-        return new Program.Sizes(Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats);
+        return new Program.Sizes(
+                Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats, Map.copyOf(gemmRows));
     }
 
-    private DeviceTarget.Needs needs(Program.Sizes sizes, Collection<Segment.Key> keys) {
+    /** What the program of a rehearsal would need. */
+    MemoryPlan rehearsedPlan() {
+        return plan(rehearsedSizes, rehearsedKeys);
+    }
+
+    /** What the present program needs; for tests. */
+    MemoryPlan presentPlan() {
+        Program present = Objects.requireNonNull(program);
+        return plan(present.sizes(), present.keys());
+    }
+
+    private MemoryPlan plan(Program.Sizes sizes, Collection<Segment.Key> keys) {
         Set<Store> stores = new LinkedHashSet<>();
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
@@ -262,15 +329,30 @@ final class Recorder implements AutoCloseable {
         }
         long weights = 0;
         long pages = 0;
-        long rest = 4L * (sizes.act() + (long) sizes.params() + sizes.input() + sizes.output());
+        long largestStore = 0;
+        long activations = 4L * sizes.act();
+        long rest = activations + 4L * ((long) sizes.params() + sizes.input() + sizes.output());
+        for (int floats : sizes.operandFloats()) {
+            rest += 4L * floats;
+        }
         for (Store store : stores) {
+            largestStore = Math.max(largestStore, store.bytes());
             switch (store.use()) {
                 case WEIGHTS -> weights += store.bytes();
                 case PAGES -> pages += store.bytes();
                 case SCRATCH -> rest += store.bytes();
             }
         }
-        return new DeviceTarget.Needs(weights, pages, rest);
+        boolean activationsLargest = activations > largestStore;
+        return new MemoryPlan(
+                target.name(),
+                weights,
+                pages,
+                rest,
+                activationsLargest ? "activations" : "weights, keys or values of one kind",
+                Math.max(activations, largestStore),
+                target.memoryBytes(),
+                target.arrayBytes());
     }
 
     @Override

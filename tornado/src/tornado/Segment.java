@@ -25,8 +25,8 @@ final class Segment {
         return calls.isEmpty();
     }
 
-    boolean isFull() {
-        return calls.size() == MAX_CALLS;
+    boolean hasRoom(int more) {
+        return calls.size() + more <= MAX_CALLS;
     }
 
     void add(Call call) {

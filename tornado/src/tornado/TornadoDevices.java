@@ -4,9 +4,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
+import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 import wan.op.UsageException;
 
@@ -24,9 +26,16 @@ public final class TornadoDevices {
      * @param type CPU, GPU, ...
      * @param memoryBytes all it has
      * @param largestArrayBytes the largest single array
+     * @param libraries whether there is a library for linear layers
      */
     public record Info(
-            String option, String driver, String name, String type, long memoryBytes, long largestArrayBytes) {}
+            String option,
+            String driver,
+            String name,
+            String type,
+            long memoryBytes,
+            long largestArrayBytes,
+            boolean libraries) {}
 
     private TornadoDevices() {}
 
@@ -68,31 +77,52 @@ public final class TornadoDevices {
                         device.getDescription(),
                         Objects.toString(device.getDeviceType()).toLowerCase(Locale.ROOT),
                         device.getMaxGlobalMemory(),
-                        device.getMaxAllocMemory()));
+                        device.getMaxAllocMemory(),
+                        hasLibraries(backend)));
             }
         }
         return found;
     }
 
     /**
-     * The backend on one device.
-     *
-     * @param option {@code tornado} for the first device, or {@code tornado:DRIVER:DEVICE}
-     * @param memoryBytes what may be used; 0 for all
-     * @throws UsageException if there is no such device
-     */
-    public static TornadoOps open(String option, long memoryBytes) {
-        return open(option, "", Storage.F32, memoryBytes);
-    }
-
-    /**
-     * As {@link #open(String, long)}, with the kernels of the other kind of device, or with another storage.
+     * How to use a device.
      *
      * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
      * @param storage of weights and caches; every device can do every type
+     * @param libraries whether linear layers go to cuBLAS where the device has it
+     * @param memoryBytes what may be used; 0 for all
      */
-    public static TornadoOps open(String option, String kernels, Storage storage, long memoryBytes) {
-        configure(memoryBytes);
+    public record Settings(String kernels, Storage storage, boolean libraries, long memoryBytes) {
+        /** Everything the device has. */
+        public static final Settings DEFAULT = new Settings("", Storage.F32, true, 0);
+
+        /** The same without libraries. */
+        public Settings withoutLibraries() {
+            return new Settings(kernels, storage, false, memoryBytes);
+        }
+    }
+
+    /**
+     * The backend on one device.
+     *
+     * @param option {@code tornado} for the first device, or {@code tornado:DRIVER:DEVICE}
+     * @throws UsageException if there is no such device
+     */
+    public static TornadoOps open(String option, Settings settings) {
+        return new TornadoOps(target(option, settings), false);
+    }
+
+    /**
+     * As {@link #open}, but it runs and allocates nothing: what the model does with it shows what a run needs.
+     *
+     * @see TornadoOps#memoryPlan
+     */
+    public static TornadoOps rehearse(String option, Settings settings) {
+        return new TornadoOps(target(option, settings), true);
+    }
+
+    private static DeviceTarget target(String option, Settings settings) {
+        configure(settings.memoryBytes());
         List<Info> all = list();
         int index = 0;
         if (!option.equals("tornado")) {
@@ -110,18 +140,20 @@ public final class TornadoDevices {
                     + "; wan-attn devices lists them");
         }
         String[] numbers = all.get(index).option().split(":", -1);
-        TornadoDevice device = TornadoRuntimeProvider.getTornadoRuntime()
-                .getBackend(Integer.parseInt(numbers[1]))
-                .getDevice(Integer.parseInt(numbers[2]));
-        String name = all.get(index).option();
-        return new TornadoOps(
-                kernels.isEmpty()
-                        ? new DeviceTarget(name, device, storage, memoryBytes)
-                        : new DeviceTarget(
-                                name,
-                                device,
-                                DeviceTarget.Kernels.valueOf(kernels.toUpperCase(Locale.ROOT)),
-                                storage,
-                                memoryBytes));
+        TornadoBackend backend = TornadoRuntimeProvider.getTornadoRuntime().getBackend(Integer.parseInt(numbers[1]));
+        TornadoDevice device = backend.getDevice(Integer.parseInt(numbers[2]));
+        DeviceTarget.Kernels kernels = settings.kernels().isEmpty()
+                ? DeviceTarget.suiting(device)
+                : DeviceTarget.Kernels.valueOf(settings.kernels().toUpperCase(Locale.ROOT));
+        boolean libraries = settings.libraries() && hasLibraries(backend);
+        return new DeviceTarget(
+                all.get(index).option(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
+    }
+
+    /** cuBLAS takes TornadoVM's CUDA buffers only, and is a module that only SDKs with that backend have. */
+    private static boolean hasLibraries(TornadoBackend backend) {
+        boolean emulated = !TaskGraph.class.getModule().isNamed();
+        return backend.getBackendType() == TornadoVMBackendType.CUDA
+                && (emulated || ModuleLayer.boot().findModule("tornado.cublas").isPresent());
     }
 }

@@ -32,15 +32,22 @@ public final class TornadoOps implements Ops {
     private static final int ROPE_POSITIONS = 1024;
 
     private final DeviceTarget target;
+    private final boolean rehearsal;
     private final Parameters parameters = new Parameters();
     private final ScratchStack scratch = new ScratchStack();
     private final Recorder recorder;
     private final HalfCalls halves;
     private String lastLinear = "";
 
-    TornadoOps(DeviceTarget target) {
+    /**
+     * A backend on a device.
+     *
+     * @param rehearsal whether to run nothing and only note what a run would need; then everything reads as zeros
+     */
+    TornadoOps(DeviceTarget target, boolean rehearsal) {
         this.target = target;
-        this.recorder = new Recorder(target, parameters, scratch);
+        this.rehearsal = rehearsal;
+        this.recorder = new Recorder(target, parameters, scratch, rehearsal);
         this.halves = new HalfCalls(recorder, parameters, scratch, target.storage());
     }
 
@@ -52,6 +59,16 @@ public final class TornadoOps implements Ops {
     /** What recording and running has cost so far. */
     public Counters counters() {
         return recorder.counters();
+    }
+
+    /** Whether linear layers are cuBLAS's. */
+    public boolean libraries() {
+        return target.libraries();
+    }
+
+    /** What is needed by all that has been rehearsed, or for what has been run. */
+    public MemoryPlan memoryPlan() {
+        return rehearsal ? recorder.rehearsedPlan() : recorder.presentPlan();
     }
 
     @Override
@@ -92,7 +109,7 @@ public final class TornadoOps implements Ops {
     public float[] read(Tensor source) {
         DeviceTensor from = activation("read", source);
         begin("read");
-        float[][] result = new float[1][];
+        float[][] result = {rehearsal ? new float[from.shape().intSize()] : null};
         recorder.fetch(from, values -> result[0] = values);
         recorder.drain();
         return result[0];
@@ -168,7 +185,7 @@ public final class TornadoOps implements Ops {
         lastLinear = " after " + w.name().replaceFirst("\\.weight$", "");
         if (rows > 0) {
             boolean wide = target.storage().weights() == DType.F32;
-            recorder.add(Linears.call(
+            recorder.addTogether(Linears.layer(
                     target,
                     wide ? w.shard() : halves.widen(w),
                     rows,
@@ -298,7 +315,7 @@ public final class TornadoOps implements Ops {
         }
         DeviceTensor at = activation(op, x);
         begin(op);
-        recorder.expectFrames(grid.frames());
+        recorder.sawFrames(grid.frames());
         int pairs = dim / numHeads / 2;
         int third = pairs / 3;
         elements(
@@ -417,49 +434,20 @@ public final class TornadoOps implements Ops {
         begin(op);
         Pages readable = halves.readable(kv, attended);
         recorder.cut();
-        if (!tap.wanted().isEmpty()) {
-            new CaptureCalls(
-                            this,
-                            recorder,
-                            parameters,
-                            target,
-                            from,
-                            kv,
-                            readable,
-                            queries,
-                            queryGroupTokens,
-                            keyGroupTokens,
-                            tap)
-                    .record();
+        int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
+        AttentionCall call = new AttentionCall(target, from, kv, readable, queries, scale);
+        if (tap.wanted().isEmpty()) {
+            recorder.add(call.call(out));
+            return out;
         }
-        boolean vector = target.kernels() == DeviceTarget.Kernels.VECTOR;
-        int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
-        recorder.add(new Call(
-                vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED,
-                readable.keys(),
-                readable.values(),
-                new int[] {
-                    queries,
-                    kv.batch(),
-                    kv.numHeads(),
-                    kv.headDim(),
-                    from.offset(),
-                    out.offset(),
-                    kv.pageTokens(),
-                    attended.length,
-                    0,
-                    readable.first(),
-                    readable.perSample(),
-                    parameters.constant(scale(kv))
-                },
-                List.of(new Call.Table(8, readable.numbers())),
-                kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows),
-                vector ? 1 : AttentionKernels.SHARED_ITEMS));
+        CaptureCalls captures = new CaptureCalls(this, recorder, target, call, queryGroupTokens, keyGroupTokens, tap);
+        captures.record();
+        if (captures.wantsMass()) {
+            captures.attention(out);
+        } else {
+            recorder.add(call.call(out));
+        }
         return out;
-    }
-
-    static float scale(KvTensor cache) {
-        return (float) (1 / Math.sqrt(cache.headDim()));
     }
 
     @Override
@@ -508,7 +496,9 @@ public final class TornadoOps implements Ops {
 
     @Override
     public void close() {
-        LOG.log(System.Logger.Level.INFO, "device {0}: {1}", target.name(), counters());
+        if (!rehearsal) {
+            LOG.log(System.Logger.Level.INFO, "device {0}: {1}", target.name(), counters());
+        }
         recorder.close();
     }
 

@@ -13,15 +13,21 @@ final class WeightShard implements Store {
     private final DType dtype;
     private final List<DeviceLinear> members = new ArrayList<>();
     private int elements;
+    private boolean closed;
     private @Nullable Object array;
 
     WeightShard(DType dtype) {
         this.dtype = dtype;
     }
 
-    /** Whether so many more fit into an array of {@code limit}; a shard whose array exists is closed. */
+    /** Whether so many more fit into an array of {@code limit}. */
     boolean hasRoom(long more, long limit) {
-        return array == null && elements + more <= limit;
+        return !closed && elements + more <= limit;
+    }
+
+    /** Lets nothing more in: a program has been made with it. */
+    void close() {
+        closed = true;
     }
 
     /** Adds a layer and says where it will lie, in vectors of 16. */

@@ -18,7 +18,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
-import tornado.Storage;
+import tornado.TornadoDevices;
 import wan.jvm.FmaCeiling;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
@@ -145,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
             throw new UsageException("--device: expected jvm, onednn, onednn:bf16 or onednn:f32, got '" + device
                     + "'; wan-attn selftest --perf measures others");
         }
-        return (JvmOps) Devices.openUnchecked(device, "", options, Storage.F32, 0);
+        return (JvmOps) Devices.openUnchecked(device, options, TornadoDevices.Settings.DEFAULT);
     }
 
     private JvmOptions options() {

@@ -2,9 +2,12 @@ package wan.app;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import tornado.MemoryPlan;
 import tornado.Storage;
+import tornado.TornadoDevices;
 import wan.jvm.JvmOptions;
 import wan.op.DType;
 import wan.op.Ops;
@@ -43,22 +46,43 @@ final class DeviceOptions {
             description = "f32, f16 or bf16: how a TornadoVM device stores keys and values (default: f32).")
     private String cacheDtype = "f32";
 
+    @Option(
+            names = "--libraries",
+            paramLabel = "WHEN",
+            description = "auto: cuBLAS for linear layers where TornadoVM has it (its CUDA backend) and it passes the"
+                    + " start-up check; off: our own kernels (default: auto).")
+    private String libraries = "auto";
+
     /** The option as given. */
     String device() {
         return device;
     }
 
-    /** Bytes; 0 for all. */
-    long memoryBytes() {
-        return memory == null ? 0 : bytes(memory);
+    /**
+     * How to use a TornadoVM device.
+     *
+     * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
+     */
+    TornadoDevices.Settings settings(String kernels) {
+        if (!libraries.equals("auto") && !libraries.equals("off")) {
+            throw new UsageException("--libraries: expected auto or off, got '" + libraries + "'");
+        }
+        return new TornadoDevices.Settings(
+                kernels, storage(), libraries.equals("auto"), memory == null ? 0 : bytes(memory));
+    }
+
+    /** What a run needs of the device; null where none is used. */
+    @Nullable
+    MemoryPlan memoryPlan(Consumer<Ops> rehearsal) {
+        return Devices.memoryPlan(device, settings(""), rehearsal);
     }
 
     /** Opens the backend. */
     Ops open(JvmOptions jvm) {
-        return Devices.open(device, jvm, storage(), memoryBytes());
+        return Devices.open(device, jvm, settings(""));
     }
 
-    /** How the device stores what it computes with. */
+    /** How a device stores what it computes with. */
     Storage storage() {
         return new Storage(dtype("--dtype", dtype), dtype("--kv-cache-dtype", cacheDtype));
     }

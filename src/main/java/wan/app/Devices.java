@@ -1,8 +1,14 @@
 package wan.app;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import tornado.MemoryPlan;
 import tornado.Storage;
 import tornado.TornadoDevices;
+import tornado.TornadoOps;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.jvm.OneDnnStatus;
@@ -13,12 +19,15 @@ import wan.op.WanException;
 
 /** Chooses what computes. The only class that knows of TornadoVM, which may be missing at run time. */
 final class Devices {
+    private static final System.Logger LOG = System.getLogger("wan.app");
+
     static final String JVM = "jvm";
     static final String ONEDNN = "onednn";
     static final String TORNADO = "tornado";
     static final String AUTO = "auto";
 
-    private static final System.Logger LOG = System.getLogger(Devices.class.getName());
+    /** What the launcher found wrong with an SDK. */
+    private static final String PROBLEM = "wan.tornado.problem";
 
     private static final String HOW_TO =
             "install a TornadoVM SDK (5.2.0 or newer for JDK 25), set TORNADOVM_HOME to its folder,"
@@ -37,15 +46,20 @@ final class Devices {
                     devices,
                     devices.isEmpty() ? "TornadoVM finds no OpenCL or CUDA device: is a driver installed?" : "");
         } catch (LinkageError e) {
-            String home = System.getenv("TORNADOVM_HOME");
-            return new Found(
-                    List.of(),
-                    home == null || home.isBlank()
-                            ? "TornadoVM is not there: TORNADOVM_HOME is not set"
-                            : "TornadoVM of TORNADOVM_HOME=" + home + " did not load: " + e);
+            return new Found(List.of(), whyNotLoaded(e));
         } catch (RuntimeException e) {
             return new Found(List.of(), "TornadoVM failed: " + e);
         }
+    }
+
+    private static String whyNotLoaded(LinkageError e) {
+        String home = System.getenv("TORNADOVM_HOME");
+        if (home == null || home.isBlank()) {
+            return "TornadoVM is not there: TORNADOVM_HOME is not set";
+        }
+        // The launcher, which reads the SDK's flags, says what is wrong with it.
+        String problem = System.getProperty(PROBLEM, "");
+        return problem.isEmpty() ? "TornadoVM of TORNADOVM_HOME=" + home + " did not load: " + e : problem;
     }
 
     /**
@@ -53,28 +67,62 @@ final class Devices {
      *
      * @param option {@code jvm}, {@code onednn}, {@code onednn:DTYPE}, {@code tornado}, {@code tornado:DRIVER:DEVICE} or
      *     {@code auto}
-     * @param storage of a TornadoVM device; anything but float32 needs one
-     * @param memoryBytes for a device; 0 for all it has
      * @throws UsageException if the option names nothing, or oneDNN where it is not there
      * @throws WanException if it names what is not there, or what computes wrongly
      */
-    static Ops open(String option, JvmOptions jvm, Storage storage, long memoryBytes) {
-        if (option.equals(AUTO)) {
-            return open(best(), jvm, storage, memoryBytes);
-        }
+    static Ops open(String option, JvmOptions jvm, TornadoDevices.Settings settings) {
         if (option.equals(JVM)) {
-            return openUnchecked(option, "", jvm, storage, memoryBytes);
+            return openUnchecked(option, jvm, settings);
         }
-        // A backend of its own: what the check records would only be in the run's way.
-        try (Ops ops = openUnchecked(option, "", jvm, storage, memoryBytes)) {
-            LOG.log(System.Logger.Level.INFO, "device {0}", ops.backend());
-            List<SelfTest.Result> wrong = SelfTest.quick(ops, storage);
-            if (!wrong.isEmpty()) {
-                throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong.getFirst()
-                        + "; wan-attn selftest --device " + option + " shows all; use --device jvm");
+        if (!option.equals(AUTO)) {
+            return checked(option, jvm, settings);
+        }
+        if (!System.getProperty(PROBLEM, "").isEmpty()) {
+            LOG.log(System.Logger.Level.WARNING, "--device auto: {0}", tornado().problem());
+        }
+        for (String candidate : better()) {
+            try {
+                return checked(candidate, jvm, settings);
+            } catch (WanException e) {
+                LOG.log(System.Logger.Level.WARNING, "--device auto leaves out {0}: {1}", candidate, e.getMessage());
             }
         }
-        return openUnchecked(option, "", jvm, storage, memoryBytes);
+        return openUnchecked(JVM, jvm, settings);
+    }
+
+    /** What {@code auto} prefers to the JVM: graphics processors, then oneDNN if it makes bfloat16 fast. */
+    private static List<String> better() {
+        List<String> better = new ArrayList<>(graphicsProcessors());
+        OneDnnStatus oneDnn = OneDnnStatus.find();
+        if (oneDnn.isThere() && oneDnn.bfloat16()) {
+            better.add(ONEDNN);
+        }
+        return better;
+    }
+
+    private static List<String> graphicsProcessors() {
+        return tornado().devices().stream()
+                .filter(device -> device.type().equals("gpu"))
+                .map(TornadoDevices.Info::option)
+                .toList();
+    }
+
+    private static Ops checked(String option, JvmOptions jvm, TornadoDevices.Settings settings) {
+        // A backend of its own: what the check records would only be in the run's way.
+        try (Ops ops = openUnchecked(option, jvm, settings)) {
+            LOG.log(System.Logger.Level.INFO, "device {0}", ops.backend());
+            boolean libraries = ops instanceof TornadoOps tornado && tornado.libraries();
+            String wrong = wrong(ops, settings.storage(), libraries);
+            if (wrong.isEmpty()) {
+                return openUnchecked(option, jvm, settings);
+            }
+            if (!libraries) {
+                throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong
+                        + "; wan-attn selftest --device " + option + " shows all; use --device jvm");
+            }
+            LOG.log(System.Logger.Level.WARNING, "device {0}: cuBLAS is left out: {1}", ops.backend(), wrong);
+        }
+        return checked(option, jvm, settings.withoutLibraries());
     }
 
     /** On the JVM there is nothing to choose: it packs weights as they are stored, bf16 too, or as oneDNN multiplies them. */
@@ -94,38 +142,74 @@ final class Devices {
         }
     }
 
-    /** What {@code auto} means here: a graphics processor, else oneDNN if it makes bfloat16 fast, else the JVM. */
-    private static String best() {
-        OneDnnStatus oneDnn = OneDnnStatus.find();
-        return tornado().devices().stream()
-                .filter(device -> device.type().contains("gpu"))
-                .map(TornadoDevices.Info::option)
-                .findFirst()
-                .orElse(oneDnn.isThere() && oneDnn.bfloat16() ? ONEDNN : JVM);
+    /**
+     * What the check of a device finds, or empty.
+     *
+     * @param libraries whether a failure is a finding: what is not there may be left out
+     */
+    private static String wrong(Ops ops, Storage storage, boolean libraries) {
+        try {
+            List<SelfTest.Result> wrong = SelfTest.quick(ops, storage);
+            return wrong.isEmpty() ? "" : wrong.getFirst().toString();
+        } catch (WanException | LinkageError e) {
+            if (libraries) {
+                return String.valueOf(e.getMessage());
+            }
+            throw e;
+        }
+    }
+
+    /** Opens a backend as it is. */
+    static Ops openUnchecked(String option, JvmOptions jvm, TornadoDevices.Settings settings) {
+        if (option.equals(JVM)) {
+            requireFloat32(settings.storage(), option);
+            return new JvmOps(jvm);
+        }
+        if (isOneDnn(option)) {
+            requireFloat32(settings.storage(), option);
+            return new JvmOps(new JvmOptions(jvm.threads(), oneDnnKernels(option)));
+        }
+        return tornado(option, () -> TornadoDevices.open(option, settings));
+    }
+
+    private static boolean isOneDnn(String option) {
+        return option.equals(ONEDNN) || option.startsWith(ONEDNN + ":");
     }
 
     /**
-     * Opens a backend as it is.
+     * What a run would need of a device, found by going through it without allocating or running anything.
      *
-     * @param kernels of a TornadoVM device: {@code vector}, {@code shared}, or empty for what suits it
+     * @param rehearsal does with a backend what the run will do
+     * @return null where no device would be used
      */
-    static Ops openUnchecked(String option, String kernels, JvmOptions jvm, Storage storage, long memoryBytes) {
-        if (option.equals(JVM)) {
-            requireFloat32(storage, option);
-            return new JvmOps(jvm);
+    static @Nullable MemoryPlan memoryPlan(String option, TornadoDevices.Settings settings, Consumer<Ops> rehearsal) {
+        if (option.equals(AUTO)) {
+            List<String> gpus = graphicsProcessors();
+            return gpus.isEmpty() ? null : memoryPlan(gpus.getFirst(), settings, rehearsal);
         }
-        if (option.equals(ONEDNN) || option.startsWith(ONEDNN + ":")) {
-            requireFloat32(storage, option);
-            return new JvmOps(new JvmOptions(jvm.threads(), oneDnnKernels(option)));
+        if (option.equals(JVM) || isOneDnn(option)) {
+            return null;
         }
+        try (TornadoOps ops = tornado(option, () -> TornadoDevices.rehearse(option, settings))) {
+            rehearsal.accept(ops);
+            return ops.memoryPlan();
+        }
+    }
+
+    private static <T> T tornado(String option, Supplier<T> open) {
         if (!option.equals(TORNADO) && !option.startsWith(TORNADO + ":")) {
             throw new UsageException("--device: expected jvm, onednn, onednn:bf16, onednn:f32, tornado,"
                     + " tornado:DRIVER:DEVICE or auto, got '" + option + "'");
         }
         try {
-            return TornadoDevices.open(option, kernels, storage, memoryBytes);
+            return open.get();
         } catch (LinkageError e) {
-            throw new WanException("--device " + option + ": " + tornado().problem() + "; " + HOW_TO, e);
+            // An SDK that is there but wrong has its own remedy.
+            boolean there = !System.getProperty(PROBLEM, "").isEmpty();
+            throw new WanException(
+                    "--device " + option + ": " + whyNotLoaded(e) + "; "
+                            + (there ? "tornado/README.md has the steps" : HOW_TO),
+                    e);
         }
     }
 

@@ -34,13 +34,14 @@ final class DevicesCommand implements Callable<Integer> {
         Devices.Found found = Devices.tornado();
         for (TornadoDevices.Info device : found.devices()) {
             System.out.printf(
-                    "%-14s %s %s, %s, %s of memory, arrays up to %s%n",
+                    "%-14s %s %s, %s, %s of memory, arrays up to %s%s%n",
                     device.option(),
                     device.driver(),
                     device.type(),
                     device.name(),
                     MemoryCheck.bytes(device.memoryBytes()),
-                    MemoryCheck.bytes(device.largestArrayBytes()));
+                    MemoryCheck.bytes(device.largestArrayBytes()),
+                    device.libraries() ? ", linear layers by cuBLAS" : "");
         }
         if (!found.problem().isEmpty()) {
             System.out.printf("%-14s %s%n", Devices.TORNADO, found.problem());

@@ -5,6 +5,8 @@ import capture.RunGeometry;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import tornado.MemoryPlan;
 import wan.model.WanConfig;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
@@ -15,8 +17,16 @@ import wan.session.Pass;
  * What a run would do: its passes, operations, memory and files.
  *
  * @param target the result file
+ * @param device what it needs of a device, if one is used
  */
-record DryRun(PrintStream out, RunPlan plan, CapturePlan capture, RunGeometry run, WanConfig config, Path target) {
+record DryRun(
+        PrintStream out,
+        RunPlan plan,
+        CapturePlan capture,
+        RunGeometry run,
+        WanConfig config,
+        Path target,
+        @Nullable MemoryPlan device) {
     void print() {
         RunSettings settings = plan.settings();
         RunCost cost = new RunCost(config, run.batch(), run.frameSeqLen());
@@ -73,11 +83,25 @@ record DryRun(PrintStream out, RunPlan plan, CapturePlan capture, RunGeometry ru
                 "%noperations    %.3f TFLOP in %d passes%n",
                 cost.flops(plan) / 1e12,
                 plan.passes().size());
-        out.printf(
-                "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
-                MemoryCheck.bytes(cost.cacheBytes(plan)),
-                MemoryCheck.bytes(cost.activationBytes(plan)),
-                MemoryCheck.bytes(2 * cost.parameters(plan)));
+        if (device == null) {
+            out.printf(
+                    "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
+                    MemoryCheck.bytes(cost.cacheBytes(plan)),
+                    MemoryCheck.bytes(cost.activationBytes(plan)),
+                    MemoryCheck.bytes(2 * cost.parameters(plan)));
+        } else {
+            out.printf(
+                    "memory        %s of %s on device %s, and as much on the host: %s%n",
+                    MemoryCheck.bytes(device.bytes()),
+                    MemoryCheck.bytes(device.deviceBytes()),
+                    device.device(),
+                    device.parts());
+            out.printf(
+                    "              largest array %s (%s), of at most %s%n",
+                    MemoryCheck.bytes(device.largestArrayBytes()),
+                    device.largestArray(),
+                    MemoryCheck.bytes(device.deviceArrayBytes()));
+        }
         out.printf("file          %s, %s and the assembled matrices%n", target, MemoryCheck.bytes(bytes));
     }
 }

@@ -3,6 +3,7 @@ package wan.app;
 import capture.Capture;
 import capture.CapturePlan;
 import capture.FrameMatrix;
+import capture.MemorySink;
 import capture.ResultFile;
 import capture.ResultOutput;
 import capture.RunGeometry;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import tornado.MemoryPlan;
 import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
 import wan.model.WanModel;
@@ -29,6 +31,7 @@ import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
+import wan.op.Shape;
 import wan.op.UsageException;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunCost;
@@ -156,11 +159,13 @@ final class ExtractCommand implements Callable<Integer> {
             Job job = plan(model, replay);
             Path target =
                     output != null ? output : Path.of("attention-layer" + captureOptions.layers() + ".safetensors");
+            MemoryPlan memory = deviceOptions.memoryPlan(ops -> rehearse(job, ops));
             if (dryRun) {
-                new DryRun(System.out, job.plan(), job.capture(), job.geometry(), model.config(), target).print();
+                new DryRun(System.out, job.plan(), job.capture(), job.geometry(), model.config(), target, memory)
+                        .print();
                 return 0;
             }
-            return run(job, target);
+            return run(job, target, memory);
         }
     }
 
@@ -256,12 +261,16 @@ final class ExtractCommand implements Callable<Integer> {
         }
     }
 
-    private int run(Job job, Path target) {
+    private int run(Job job, Path target, @Nullable MemoryPlan memory) {
         RunPlan plan = job.plan();
         WanConfig config = job.model().config();
         RunCost cost =
                 new RunCost(config, job.geometry().batch(), job.geometry().frameSeqLen());
-        MemoryCheck.require(cost, plan);
+        if (memory == null) {
+            MemoryCheck.require(cost, plan);
+        } else {
+            MemoryCheck.require(memory);
+        }
         JvmOptions defaults = JvmOptions.defaults();
         JvmOptions options = threads == null ? defaults : new JvmOptions(threads, defaults.kernels());
         Progress progress = new Progress(System.err, progressMode(), cost, plan);
@@ -313,6 +322,24 @@ final class ExtractCommand implements Callable<Integer> {
                 times.print(System.err, progress.seconds());
             }
             return 0;
+        }
+    }
+
+    /** Goes through all passes with their captures, for a backend that only notes what they need. */
+    private static void rehearse(Job job, Ops ops) {
+        WanConfig config = job.model().config();
+        WanModel model = new WanModel(config, job.model().weights(), ops);
+        RunSettings settings = job.plan().settings();
+        long batch = job.geometry().batch();
+        Capture capture = new Capture(job.capture(), job.geometry(), new MemorySink());
+        HostTensor noEmbeds = HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim()));
+        CausalSampler sampler = new CausalSampler(job.plan(), job.noise(), job.initialLatent());
+        try (Session session = sampler.open(model, noEmbeds)) {
+            for (Pass pass : job.plan().passes()) {
+                Shape latents =
+                        Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
+                HostTensor _ = session.run(pass, HostTensor.zeros(latents), capture.observe(pass));
+            }
         }
     }
 

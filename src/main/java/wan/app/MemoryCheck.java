@@ -1,5 +1,8 @@
 package wan.app;
 
+import com.sun.management.HotSpotDiagnosticMXBean;
+import java.lang.management.ManagementFactory;
+import tornado.MemoryPlan;
 import wan.op.WanException;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
@@ -22,6 +25,29 @@ final class MemoryCheck {
                     + " for activations, got a heap of at most " + bytes(heap)
                     + "; use fewer frames, a smaller frame, --local-attn-size, or --heap");
         }
+    }
+
+    /**
+     * Compares what a device's arrays need with what the device and this machine have.
+     *
+     * @throws WanException with the numbers, if it does not fit
+     */
+    static void require(MemoryPlan plan) {
+        plan.check();
+        long limit = directMemory();
+        if (plan.bytes() > limit) {
+            throw new WanException(
+                    "memory: expected " + bytes(plan.bytes()) + " on the host, where TornadoVM keeps a copy"
+                            + " of every array of a device (" + plan.parts() + "), got at most " + bytes(limit)
+                            + "; use fewer frames, a smaller frame, --local-attn-size, or --heap, which bounds the copies too");
+        }
+    }
+
+    /** What may lie outside of the heap, copies of device arrays among it: as much as the heap, if no flag says otherwise. */
+    private static long directMemory() {
+        HotSpotDiagnosticMXBean hotspot = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+        long flag = Long.parseLong(hotspot.getVMOption("MaxDirectMemorySize").getValue());
+        return flag > 0 ? flag : Runtime.getRuntime().maxMemory();
     }
 
     /** Bytes as people read them: 1.5 GiB. */

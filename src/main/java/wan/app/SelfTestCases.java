@@ -111,6 +111,7 @@ final class SelfTestCases {
         cases.addAll(ffn);
         rows(cases, 1560, 1536, 1);
         attention(cases, 1, 12, 1560, 1, 128, 3, Set.of());
+        attention(cases, 1, 12, 1560, 1, 128, 3, Set.of(Quantity.FRAME_MASS));
         elements(cases, 1, new Grid(1, 30, 52), 12, 128);
         return cases;
     }

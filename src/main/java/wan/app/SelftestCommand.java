@@ -49,11 +49,6 @@ final class SelftestCommand implements Callable<Integer> {
     }
 
     private Ops open() {
-        return Devices.openUnchecked(
-                deviceOptions.device(),
-                kernels,
-                JvmOptions.defaults(),
-                deviceOptions.storage(),
-                deviceOptions.memoryBytes());
+        return Devices.openUnchecked(deviceOptions.device(), JvmOptions.defaults(), deviceOptions.settings(kernels));
     }
 }

@@ -177,8 +177,13 @@ final class JdkSearch {
 
     /** Compares versions number by number; what is not a number counts as 0. */
     static int compare(Jdk a, Jdk b) {
-        String[] left = a.version().split("[._+-]");
-        String[] right = b.version().split("[._+-]");
+        return compare(a.version(), b.version());
+    }
+
+    /** As {@link #compare(Jdk, Jdk)}. */
+    static int compare(String a, String b) {
+        String[] left = a.split("[._+-]");
+        String[] right = b.split("[._+-]");
         for (int i = 0; i < Math.max(left.length, right.length); i++) {
             int l = i < left.length ? Jdk.feature(left[i]) : 0;
             int r = i < right.length ? Jdk.feature(right[i]) : 0;

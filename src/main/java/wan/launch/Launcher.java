@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,20 +50,25 @@ public final class Launcher {
         boolean mangled = System.getProperty("sun.jnu.encoding", "").startsWith("ANSI_X3.4");
         Arguments arguments = Arguments.of(mangled ? Arguments.restored(given, Path.of("/proc/self/cmdline")) : given);
 
-        List<String> tornado = tornadoFlags(env);
+        Tornado found = tornado(env);
+        List<String> tornado = found.flags();
+        String problem = found.problem();
         JdkSearch search = new JdkSearch(
                 env,
                 Path.of(System.getProperty("java.home")),
                 JdkSearch.usualFolders(env, System.getProperty("user.home")));
         Jdk jdk = choose(search, arguments.java(), !tornado.isEmpty());
         if (!tornado.isEmpty() && !jdk.runsTornado()) {
-            complain("warning: TornadoVM is left out: it needs JVMCI (JDK " + Jdk.LOWEST + " to " + Jdk.LAST_WITH_JVMCI
-                    + "), and " + jdk.home() + " is Java " + jdk.version());
+            problem = "TornadoVM needs JVMCI (JDK " + Jdk.LOWEST + " to " + Jdk.LAST_WITH_JVMCI + "), and " + jdk.home()
+                    + " is Java " + jdk.version() + "; name another with --java";
             tornado = List.of();
         }
 
         List<String> command = command(jdk, arguments, tornado, env.get("WAN_ATTN_JAVA_OPTS"));
         command.add("-Dwan.launched=true");
+        if (!problem.isEmpty()) {
+            command.add("-Dwan.tornado.problem=" + (mangled ? problem.replaceAll("[^\\x20-\\x7e]", "?") : problem));
+        }
         command.add("-Dwan.stderr.terminal=" + stderrIsTerminal());
         command.add("-cp");
         command.add(System.getProperty("java.class.path"));
@@ -120,16 +126,18 @@ public final class Launcher {
         return command;
     }
 
-    private static List<String> tornadoFlags(Map<String, String> env) {
+    /** The flags for TornadoVM, or why there are none: most commands do without, so it is the program that says so. */
+    private record Tornado(List<String> flags, String problem) {}
+
+    private static Tornado tornado(Map<String, String> env) {
         String home = env.get("TORNADOVM_HOME");
         if (home == null || home.isBlank()) {
-            return List.of();
+            return new Tornado(List.of(), "");
         }
         try {
-            return TornadoSdk.flags(Path.of(home));
-        } catch (IOException e) {
-            complain("warning: TORNADOVM_HOME=" + home + " is not used: " + e.getMessage());
-            return List.of();
+            return new Tornado(TornadoSdk.flags(Path.of(home)), "");
+        } catch (IOException | InvalidPathException e) {
+            return new Tornado(List.of(), "TORNADOVM_HOME=" + home + ": " + e.getMessage());
         }
     }
 

@@ -2,10 +2,13 @@ package wan.launch;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The flags a JVM needs for TornadoVM, from the SDK's own list.
@@ -14,6 +17,8 @@ import java.util.List;
  * expands it to {@code tornado-argfile}. The template comes first here: it stays right when the SDK is moved.
  */
 final class TornadoSdk {
+    private static final String LOWEST = "5.2.0";
+    private static final Pattern API = Pattern.compile("tornado-api-(\\d+(?:\\.\\d+)*)(?:-jdk(\\d+))?.*\\.jar");
     private static final String PLACEHOLDER = "${TORNADOVM_HOME}";
 
     private TornadoSdk() {}
@@ -30,11 +35,10 @@ final class TornadoSdk {
         if (!Files.isRegularFile(file)) {
             file = home.resolve("tornado-argfile");
         }
+        requireVersion(home);
         if (!Files.isRegularFile(file)) {
-            throw new IOException("no tornado-argfile in it");
-        }
-        if (!Files.isDirectory(home.resolve("share").resolve("java").resolve("tornado"))) {
-            throw new IOException("no share/java/tornado in it");
+            throw new IOException("expected a tornado-argfile in it, got none; write it with"
+                    + " bin/gen-tornado-argfile-template.py and the backend's name");
         }
         List<String> flags = new ArrayList<>();
         for (String line : Files.readAllLines(file)) {
@@ -53,6 +57,33 @@ final class TornadoSdk {
         // A kernel that does not compile would otherwise run as plain Java, slowly and perhaps wrongly.
         flags.add("-Dtornado.recover.bailout=False");
         return flags;
+    }
+
+    /** The API's jar has the version in its name. */
+    private static void requireVersion(Path home) throws IOException {
+        Path jars = home.resolve("share").resolve("java").resolve("tornado");
+        String expected = "expected a TornadoVM SDK " + LOWEST + "-jdk25 or newer there, got ";
+        if (!Files.isDirectory(jars)) {
+            throw new IOException(
+                    expected + (Files.isDirectory(home) ? "a folder without share/java/tornado" : "no folder"));
+        }
+        try (DirectoryStream<Path> found = Files.newDirectoryStream(jars, "tornado-api-*.jar")) {
+            for (Path jar : found) {
+                Matcher name = API.matcher(jar.getFileName().toString());
+                if (name.matches()
+                        && JdkSearch.compare(name.group(1), LOWEST) >= 0
+                        && jdk(name.group(2)) >= Jdk.LOWEST) {
+                    return;
+                }
+                throw new IOException(expected + jar.getFileName());
+            }
+        }
+        throw new IOException(expected + "no tornado-api jar");
+    }
+
+    /** What it was made for; a version that does not say so is taken to fit. */
+    private static int jdk(String suffix) {
+        return suffix == null ? Jdk.LOWEST : Jdk.feature(suffix);
     }
 
     private static String expand(String text, Path home) {

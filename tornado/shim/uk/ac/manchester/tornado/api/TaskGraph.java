@@ -3,6 +3,8 @@ package uk.ac.manchester.tornado.api;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
+import uk.ac.manchester.tornado.api.common.TornadoFunctions.LibraryTask1;
 import uk.ac.manchester.tornado.api.common.TornadoFunctions.Task3;
 import uk.ac.manchester.tornado.api.common.TornadoFunctions.Task4;
 import uk.ac.manchester.tornado.api.common.TornadoFunctions.Task5;
@@ -12,7 +14,7 @@ import uk.ac.manchester.tornado.api.common.TornadoFunctions.Task7;
 /** Kernels and transfers in order. Here on the JVM: {@link TornadoExecutionPlan} runs them. */
 public class TaskGraph {
     /** One kernel with its arguments. */
-    record Task(String name, Object[] arguments, java.util.function.Consumer<Object[]> code) {}
+    record Task(String name, Object[] arguments, java.util.function.Consumer<Object[]> code, boolean library) {}
 
     /** Arrays and when they move. */
     record Transfer(int mode, List<Object> arrays) {}
@@ -128,8 +130,15 @@ public class TaskGraph {
                 arg7);
     }
 
+    /** Adds a call of a native library. */
+    public <T1> TaskGraph libraryTask(String id, LibraryTask1<T1> code, T1 arg1) {
+        LibraryTaskDescriptor call = code.apply(arg1);
+        tasks.add(new Task(id, call.getParameters(), a -> EmulatedLibrary.call(call, a), true));
+        return this;
+    }
+
     private TaskGraph add(String id, java.util.function.Consumer<Object[]> code, Object... arguments) {
-        tasks.add(new Task(id, arguments, code));
+        tasks.add(new Task(id, arguments, code, false));
         return this;
     }
 }

@@ -97,18 +97,22 @@ public class TornadoExecutionPlan implements AutoCloseable {
     }
 
     private void run(TaskGraph graph, TaskGraph.Task task, Map<Object, Object> device) {
-        WorkerGrid grid = grids.get(graph.name + "." + task.name());
-        if (grid == null) {
-            throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
-        }
         Object[] arguments = task.arguments().clone();
         int context = -1;
         for (int i = 0; i < arguments.length; i++) {
             if (arguments[i] instanceof KernelContext) {
                 context = i;
-            } else if (!(arguments[i] instanceof Integer)) {
+            } else if (!(arguments[i] instanceof Number)) {
                 arguments[i] = device.computeIfAbsent(arguments[i], TornadoExecutionPlan::blank);
             }
+        }
+        if (task.library()) {
+            task.code().accept(arguments);
+            return;
+        }
+        WorkerGrid grid = grids.get(graph.name + "." + task.name());
+        if (grid == null) {
+            throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
         }
         int at = context;
         long[] local = grid.getLocalWork();

@@ -4,6 +4,13 @@ package uk.ac.manchester.tornado.api.common;
 public final class TornadoFunctions {
     private TornadoFunctions() {}
 
+    /** What describes a library's call, of 1 parameter. */
+    @FunctionalInterface
+    public interface LibraryTask1<T1> {
+        /** The description. */
+        LibraryTaskDescriptor apply(T1 arg1);
+    }
+
     /** A kernel of 3 parameters. */
     @FunctionalInterface
     public interface Task3<T1, T2, T3> {

@@ -1,22 +1,31 @@
 package uk.ac.manchester.tornado.api.runtime;
 
+import java.util.List;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 
-/** The runtime. Here: one driver with one device, the emulator. */
+/**
+ * The runtime. Here: one driver with one device, the emulator. The system property {@code wan.emulator} lists what it passes for: {@code
+ * cuda}, {@code gpu}, {@code no-cublas}, {@code wrong-cublas}, {@code wrong} for kernels that leave out a work group, {@code none} for
+ * no device at all.
+ */
 public class TornadoRuntimeProvider {
     /** The runtime. */
     public static TornadoRuntime getTornadoRuntime() {
         return new Emulated();
     }
 
+    private static boolean is(String trait) {
+        return List.of(System.getProperty("wan.emulator", "").split(",", -1)).contains(trait);
+    }
+
     private static final class Emulated implements TornadoRuntime, TornadoBackend, TornadoDevice {
         @Override
         public int getNumBackends() {
-            return 1;
+            return is("none") ? 0 : 1;
         }
 
         @Override
@@ -41,7 +50,7 @@ public class TornadoRuntimeProvider {
 
         @Override
         public TornadoVMBackendType getBackendType() {
-            return TornadoVMBackendType.OPENCL;
+            return is("cuda") ? TornadoVMBackendType.CUDA : TornadoVMBackendType.OPENCL;
         }
 
         @Override
@@ -61,7 +70,7 @@ public class TornadoRuntimeProvider {
 
         @Override
         public TornadoDeviceType getDeviceType() {
-            return TornadoDeviceType.CPU;
+            return is("gpu") ? TornadoDeviceType.GPU : TornadoDeviceType.CPU;
         }
 
         @Override

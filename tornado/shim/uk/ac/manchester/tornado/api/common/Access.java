@@ -1,0 +1,9 @@
+package uk.ac.manchester.tornado.api.common;
+
+/** What a task does to an argument. */
+public enum Access {
+    /** Reads it. */
+    READ_ONLY,
+    /** Writes all of it. */
+    WRITE_ONLY,
+}
