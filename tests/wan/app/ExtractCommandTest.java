@@ -244,7 +244,7 @@ class ExtractCommandTest {
             value = {
                 "--device tornado --device-memory 8m | 1 | memory of device tornado:0:0: expected",
                 "--device tornado:9:9 | 2 | --device tornado:9:9: expected tornado or one of tornado:0:0",
-                "--device cuda | 2 | --device: expected jvm, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
+                "--device cuda | 2 | --device: expected jvm, onednn, onednn:bf16, onednn:f32, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
                 "--libraries maybe | 2 | --libraries: expected auto or off, got 'maybe'",
                 "--layer 6 | 2 | --layer: expected indices from 0 to 5, got 6 (they count from 0)",
                 "--layer x | 2 | --layer: expected layers such as 3, 0-5,9 or all, got \"x\"",
