@@ -12,16 +12,10 @@ public final class RoundingOps extends ObservedOps {
         super(ops);
     }
 
-    /** To the nearest, ties to even. */
-    static float rounded(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        return Float.intBitsToFloat(bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000);
-    }
-
     private static TensorView rounded(TensorView view) {
         float[] values = view.toFloats();
         for (int i = 0; i < values.length; i++) {
-            values[i] = rounded(values[i]);
+            values[i] = HalfFormat.BF16.round(values[i]);
         }
         return new TensorView(view.name(), DType.F32, view.shape(), MemorySegment.ofArray(values));
     }
@@ -29,7 +23,7 @@ public final class RoundingOps extends ObservedOps {
     private Tensor round(Tensor tensor) {
         float[] values = observed().read(tensor);
         for (int i = 0; i < values.length; i++) {
-            values[i] = rounded(values[i]);
+            values[i] = HalfFormat.BF16.round(values[i]);
         }
         observed().write(tensor, values);
         return tensor;
@@ -75,7 +69,7 @@ public final class RoundingOps extends ObservedOps {
         int rowsPerEntry = residual.shape().dim(0) / entries;
         for (int i = 0; i < sums.length; i++) {
             float gate = gates[i / dim / rowsPerEntry * width + i % dim % width];
-            sums[i] = rounded(sums[i] + rounded(added[i] * gate));
+            sums[i] = HalfFormat.BF16.round(sums[i] + HalfFormat.BF16.round(added[i] * gate));
         }
         observed().write(residual, sums);
     }

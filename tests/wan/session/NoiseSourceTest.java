@@ -8,6 +8,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import wan.op.HalfFormat;
 import wan.op.Shape;
 import wan.op.WanException;
 
@@ -69,7 +70,7 @@ class NoiseSourceTest {
     void java_isWhatItWas() {
         assertThat(source(Rng.JAVA, 42).initial(Shape.of(3))).containsExactly(JAVA_42);
         float[] rounded = NoiseSource.of(Rng.JAVA, 42, true, CudaGeometry.H100).initial(Shape.of(3));
-        IntStream.range(0, 3).forEach(i -> assertThat(rounded[i]).isEqualTo(BFloat16.round(JAVA_42[i])));
+        IntStream.range(0, 3).forEach(i -> assertThat(rounded[i]).isEqualTo(HalfFormat.BF16.round(JAVA_42[i])));
     }
 
     @Test
@@ -82,10 +83,10 @@ class NoiseSourceTest {
 
     @Test
     void round_isToNearestEven() {
-        assertThat(BFloat16.round(1 + 0x1p-8f)).isEqualTo(1f);
-        assertThat(BFloat16.round(1 + 0x3p-8f)).isEqualTo(1 + 0x1p-6f);
-        assertThat(BFloat16.round(Math.nextUp(1 + 0x1p-8f))).isEqualTo(1 + 0x1p-7f);
-        assertThat(BFloat16.round(-(1 + 0x3p-8f))).isEqualTo(-(1 + 0x1p-6f));
+        assertThat(HalfFormat.BF16.round(1 + 0x1p-8f)).isEqualTo(1f);
+        assertThat(HalfFormat.BF16.round(1 + 0x3p-8f)).isEqualTo(1 + 0x1p-6f);
+        assertThat(HalfFormat.BF16.round(Math.nextUp(1 + 0x1p-8f))).isEqualTo(1 + 0x1p-7f);
+        assertThat(HalfFormat.BF16.round(-(1 + 0x3p-8f))).isEqualTo(-(1 + 0x1p-6f));
     }
 
     private static NoiseSource source(Rng rng, long seed) {

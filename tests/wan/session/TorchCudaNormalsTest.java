@@ -9,6 +9,7 @@ import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import wan.op.HalfFormat;
 import wan.op.WanException;
 
 /**
@@ -117,7 +118,7 @@ class TorchCudaNormalsTest {
         float[] exact = new TorchCudaNormals(-1, false, CudaGeometry.H100).next(5000);
         float[] rounded = new TorchCudaNormals(-1, true, CudaGeometry.H100).next(5000);
         for (int i = 0; i < exact.length; i++) {
-            assertThat(rounded[i]).isEqualTo(BFloat16.round(exact[i]));
+            assertThat(rounded[i]).isEqualTo(HalfFormat.BF16.round(exact[i]));
         }
     }
 

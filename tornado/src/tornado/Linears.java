@@ -6,8 +6,8 @@ import wan.op.DType;
 
 /** Calls that make a matmul. */
 final class Linears {
-    /** Fewer rows are not worth the copies around a library's call. */
-    private static final int LIBRARY_ROWS = 8;
+    /** Rows of one per frame, as the time embedding has, are not worth the copies around a library's call. */
+    private static final int LIBRARY_ROWS = 4;
 
     private Linears() {}
 

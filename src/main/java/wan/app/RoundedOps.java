@@ -57,7 +57,7 @@ public final class RoundedOps extends ObservedOps {
         if (dtype != DType.F32) {
             HalfFormat format = HalfFormat.of(dtype);
             for (int i = 0; i < values.length; i++) {
-                values[i] = format.widen(format.narrow(values[i]));
+                values[i] = format.round(values[i]);
             }
         }
         return values;

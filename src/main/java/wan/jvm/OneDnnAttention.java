@@ -58,10 +58,7 @@ final class OneDnnAttention {
         final float[] blockSums = new float[TASK_QUERIES];
         final float[] groupSums = new float[TASK_QUERIES];
         final float[] lanes = new float[WIDTH];
-        /** [query / MASS_QUERIES][key group][MASS_QUERIES]. */
-        float[] masses = new float[0];
-        /** As masses: the maximum that they are relative to. */
-        float[] massMaxima = new float[0];
+        final RunningMasses masses = new RunningMasses(MASS_QUERIES);
 
         @Override
         public void close() {
@@ -138,7 +135,7 @@ final class OneDnnAttention {
             Arrays.fill(scratch.maxima, Float.NEGATIVE_INFINITY);
             Arrays.fill(scratch.sums, 0);
             if (mass != null) {
-                resetMasses(mass);
+                scratch.masses.reset(queries, mass.keyGroups());
             }
             MemorySegment none = MemorySegment.NULL;
             for (int i = 0; i < call.pages().length; i++) {
@@ -265,16 +262,6 @@ final class OneDnnAttention {
             }
         }
 
-        private void resetMasses(FrameMass mass) {
-            int size = Math.ceilDiv(queries, MASS_QUERIES) * mass.keyGroups() * MASS_QUERIES;
-            if (scratch.masses.length < size) {
-                scratch.masses = new float[size];
-                scratch.massMaxima = new float[size];
-            }
-            Arrays.fill(scratch.masses, 0, size, 0);
-            Arrays.fill(scratch.massMaxima, 0, size, Float.NEGATIVE_INFINITY);
-        }
-
         /** Adds the weights of one block to its key groups; the softmax itself is not touched. */
         private void addMasses(MemorySegment weights, int firstKey, int count, FrameMass mass) {
             int groupTokens = mass.keyGroupTokens();
@@ -293,38 +280,17 @@ final class OneDnnAttention {
                     }
                 }
                 for (int i = 0; i < queries; i += WIDTH) {
-                    int panel = i / MASS_QUERIES;
-                    addMass(sums, i, (panel * mass.keyGroups() + group) * MASS_QUERIES + i % MASS_QUERIES);
+                    scratch.masses.add(i, group, sums, i, scratch.maxima);
                 }
                 key = end;
             }
         }
 
-        private void addMass(float[] sums, int query, int at) {
-            FloatVector max = FloatVector.fromArray(FLOAT, scratch.maxima, query);
-            FloatVector before = FloatVector.fromArray(FLOAT, scratch.massMaxima, at);
-            FloatVector.fromArray(FLOAT, scratch.masses, at)
-                    .fma(VectorMath.exp2(before.sub(max)), FloatVector.fromArray(FLOAT, sums, query))
-                    .intoArray(scratch.masses, at);
-            max.intoArray(scratch.massMaxima, at);
-        }
-
         private void deliverMasses(FrameMass mass) {
-            int floats = mass.keyGroups() * MASS_QUERIES;
             for (int query = 0; query < queries; query += MASS_QUERIES) {
-                float[] normalised = new float[floats];
-                for (int i = 0; i < floats; i += WIDTH) {
-                    int at = query / MASS_QUERIES * floats + i;
-                    int lanes = query + i % MASS_QUERIES;
-                    FloatVector max = FloatVector.fromArray(FLOAT, scratch.maxima, lanes);
-                    FloatVector.fromArray(FLOAT, scratch.masses, at)
-                            .mul(VectorMath.exp2(FloatVector.fromArray(FLOAT, scratch.massMaxima, at)
-                                    .sub(max)))
-                            .div(FloatVector.fromArray(FLOAT, scratch.sums, lanes))
-                            .intoArray(normalised, i);
-                }
+                float[] masses = scratch.masses.normalised(query, scratch.maxima, scratch.sums);
                 int count = Math.min(MASS_QUERIES, queries - query);
-                mass.add(sample, head, firstQuery + query, count, normalised, MASS_QUERIES);
+                mass.add(sample, head, firstQuery + query, count, masses, MASS_QUERIES);
             }
         }
     }

@@ -14,6 +14,7 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 import wan.op.DType;
+import wan.op.HalfFormat;
 
 /** Native memory that oneDNN reads and writes: as large as it had to be so far. */
 final class OneDnnBuffer implements AutoCloseable {
@@ -56,7 +57,7 @@ final class OneDnnBuffer implements AutoCloseable {
             storeBfloat16(FloatVector.fromArray(FLOAT, from, at + i), to, offset + 2L * i);
         }
         for (int i = whole; i < count; i++) {
-            to.set(SHORTS, offset + 2L * i, bfloat16(from[at + i]));
+            to.set(SHORTS, offset + 2L * i, HalfFormat.BF16.narrow(from[at + i]));
         }
     }
 
@@ -72,11 +73,6 @@ final class OneDnnBuffer implements AutoCloseable {
                 .convertShape(VectorOperators.I2S, SHORT, 0)
                 .reinterpretAsShorts()
                 .intoMemorySegment(to, offset, ORDER);
-    }
-
-    private static short bfloat16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        return (short) (Float.isNaN(value) ? NAN : (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
     }
 
     static void close(OneDnnBuffer[] buffers) {

@@ -59,10 +59,7 @@ final class VectorAttention {
 
         final float[] blockSums = new float[PANEL];
         final float[] product = new float[TILE * PANEL];
-        /** [panel][key group][PANEL]. */
-        float[] masses = new float[0];
-        /** [panel][key group][PANEL]: the maximum that the masses are relative to. */
-        float[] massMaxima = new float[0];
+        final RunningMasses masses = new RunningMasses(PANEL);
 
         Scratch(int headDim, Arena arena) {
             this.headDim = headDim;
@@ -112,7 +109,7 @@ final class VectorAttention {
             Arrays.fill(scratch.maxima, Float.NEGATIVE_INFINITY);
             Arrays.fill(scratch.sums, 0);
             if (mass != null) {
-                resetMasses(panels * mass.keyGroups() * PANEL);
+                scratch.masses.reset(panels * PANEL, mass.keyGroups());
             }
             int pageTokens = call.cache().pageTokens();
             int blocks = Math.ceilDiv(pageTokens, BLOCK_KEYS);
@@ -137,7 +134,8 @@ final class VectorAttention {
                 int queries = Math.min(PANEL, call.queries() - query);
                 store(panel, query, queries, out);
                 if (mass != null) {
-                    deliverMasses(panel, query, queries, mass);
+                    float[] masses = scratch.masses.normalised(panel * PANEL, scratch.maxima, scratch.sums);
+                    mass.add(sample, head, query, queries, masses, PANEL);
                 }
             }
         }
@@ -241,15 +239,6 @@ final class VectorAttention {
             }
         }
 
-        private void resetMasses(int size) {
-            if (scratch.masses.length < size) {
-                scratch.masses = new float[size];
-                scratch.massMaxima = new float[size];
-            }
-            Arrays.fill(scratch.masses, 0, size, 0);
-            Arrays.fill(scratch.massMaxima, 0, size, Float.NEGATIVE_INFINITY);
-        }
-
         /** Adds the weights of one block to its key groups; the softmax itself is not touched. */
         private void addMasses(int firstKey, int count, int panel, FrameMass mass) {
             int groupTokens = mass.keyGroupTokens();
@@ -257,9 +246,9 @@ final class VectorAttention {
                 int group = key / groupTokens;
                 int end = Math.min(firstKey + count, (group + 1) * groupTokens);
                 for (int half = 0; half < PANEL; half += WIDTH) {
-                    int at = (panel * mass.keyGroups() + group) * PANEL + half;
+                    int query = panel * PANEL + half;
                     if (end - key == count) {
-                        addMass(scratch.blockSums, half, at, panel * PANEL + half);
+                        scratch.masses.add(query, group, scratch.blockSums, half, scratch.maxima);
                     } else {
                         sumWeights(
                                 scratch.weights,
@@ -267,7 +256,7 @@ final class VectorAttention {
                                 (end - firstKey) * PANEL,
                                 half,
                                 scratch.product);
-                        addMass(scratch.product, half, at, panel * PANEL + half);
+                        scratch.masses.add(query, group, scratch.product, half, scratch.maxima);
                     }
                 }
                 key = end;
@@ -280,30 +269,6 @@ final class VectorAttention {
                 sum = sum.add(FloatVector.fromMemorySegment(FLOAT, weights, 4L * i, ORDER));
             }
             sum.intoArray(sums, half);
-        }
-
-        private void addMass(float[] sums, int sumsAt, int at, int maximumAt) {
-            FloatVector max = FloatVector.fromArray(FLOAT, scratch.maxima, maximumAt);
-            FloatVector before = FloatVector.fromArray(FLOAT, scratch.massMaxima, at);
-            FloatVector.fromArray(FLOAT, scratch.masses, at)
-                    .fma(VectorMath.exp2(before.sub(max)), FloatVector.fromArray(FLOAT, sums, sumsAt))
-                    .intoArray(scratch.masses, at);
-            max.intoArray(scratch.massMaxima, at);
-        }
-
-        private void deliverMasses(int panel, int firstQuery, int queries, FrameMass mass) {
-            int from = panel * mass.keyGroups() * PANEL;
-            float[] normalised = new float[mass.keyGroups() * PANEL];
-            for (int i = 0; i < normalised.length; i += WIDTH) {
-                int lanes = panel * PANEL + i % PANEL;
-                FloatVector max = FloatVector.fromArray(FLOAT, scratch.maxima, lanes);
-                FloatVector.fromArray(FLOAT, scratch.masses, from + i)
-                        .mul(VectorMath.exp2(FloatVector.fromArray(FLOAT, scratch.massMaxima, from + i)
-                                .sub(max)))
-                        .div(FloatVector.fromArray(FLOAT, scratch.sums, lanes))
-                        .intoArray(normalised, i);
-            }
-            mass.add(sample, head, firstQuery, queries, normalised, PANEL);
         }
     }
 

@@ -44,6 +44,11 @@ public enum HalfFormat {
         return this == F16 ? Float.float16ToFloat(pattern) : Float.intBitsToFloat(pattern << 16);
     }
 
+    /** The nearest value that a pattern has, ties to even; NaN stays NaN. */
+    public float round(float value) {
+        return widen(narrow(value));
+    }
+
     /** The nearest pattern, ties to even; NaN stays NaN. */
     public short narrow(float value) {
         if (this == F16) {

@@ -2,6 +2,7 @@ package wan.session;
 
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import wan.op.HalfFormat;
 
 /** wan-attn's own noise, from the JDK's generator of the LXM family. */
 final class JavaNormals implements Normals {
@@ -18,7 +19,7 @@ final class JavaNormals implements Normals {
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {
             float value = (float) random.nextGaussian();
-            values[i] = bf16 ? BFloat16.round(value) : value;
+            values[i] = bf16 ? HalfFormat.BF16.round(value) : value;
         }
         return values;
     }

@@ -1,5 +1,7 @@
 package wan.session;
 
+import wan.op.HalfFormat;
+
 /**
  * {@code torch.randn} of a contiguous CPU tensor ({@code aten/src/ATen/native/cpu/DistributionTemplates.h}).
  *
@@ -120,11 +122,11 @@ abstract sealed class TorchCpuNormals implements Normals {
         static {
             for (int i = 0; i < 256; i++) {
                 float uniform = i * 0x1p-8f;
-                float log = BFloat16.round((float) StrictMath.log(1 - uniform));
-                RADIUS[i] = BFloat16.round((float) Math.sqrt(-2 * log));
-                float angle = BFloat16.round((float) (TWO_PI * uniform));
-                COS[i] = BFloat16.round((float) StrictMath.cos(angle));
-                SIN[i] = BFloat16.round((float) StrictMath.sin(angle));
+                float log = HalfFormat.BF16.round((float) StrictMath.log(1 - uniform));
+                RADIUS[i] = HalfFormat.BF16.round((float) Math.sqrt(-2 * log));
+                float angle = HalfFormat.BF16.round((float) (TWO_PI * uniform));
+                COS[i] = HalfFormat.BF16.round((float) StrictMath.cos(angle));
+                SIN[i] = HalfFormat.BF16.round((float) StrictMath.sin(angle));
             }
         }
 
@@ -141,13 +143,13 @@ abstract sealed class TorchCpuNormals implements Normals {
         void transformPair(float[] values, int radius, int angle) {
             float r = RADIUS[(int) (values[radius] * 0x1p8f)];
             int theta = (int) (values[angle] * 0x1p8f);
-            values[radius] = BFloat16.round(r * COS[theta]) + 0f;
-            values[angle] = BFloat16.round(r * SIN[theta]) + 0f;
+            values[radius] = HalfFormat.BF16.round(r * COS[theta]) + 0f;
+            values[angle] = HalfFormat.BF16.round(r * SIN[theta]) + 0f;
         }
 
         @Override
         float rounded(float value) {
-            return BFloat16.round(value);
+            return HalfFormat.BF16.round(value);
         }
     }
 }

@@ -1,5 +1,6 @@
 package wan.session;
 
+import wan.op.HalfFormat;
 import wan.op.WanException;
 
 /**
@@ -84,6 +85,6 @@ final class TorchCudaNormals implements Normals {
     private float scaled(float radius, double direction) {
         // Adding the mean, zero, turns -0 into +0.
         float value = radius * (float) direction + 0f;
-        return bf16 ? BFloat16.round(value) : value;
+        return bf16 ? HalfFormat.BF16.round(value) : value;
     }
 }
