@@ -15,11 +15,11 @@ import wan.op.DType;
  * PANEL]}, off-heap, on cache lines, the last panel padded with zero columns.
  *
  * <p>bfloat16 stays bfloat16, with columns j and j + WIDTH of a panel in one int, so that a shift and a mask widen them.
- * That is done once for all row tiles of a block: within the product it took 40 % of the time. Everything else becomes float32.
+ * That is done once for all rows of a block: within the product it took 40 % of the time. Everything else becomes float32.
  */
 final class PackedWeights {
-    /** Inputs of a super-block: this deep a block of x fits the second-level cache. */
-    static final int SUPER = 768;
+    /** Inputs of a super-block: this deep a tile of x fits the first-level cache. */
+    static final int SUPER = 512;
 
     private static final int UPPER_HALF = 0xffff_0000;
     private static final int COPY = 64;
@@ -92,13 +92,13 @@ final class PackedWeights {
         }
     }
 
-    /** Widens {@code count} rows of a bfloat16 panel to float32 [count, PANEL]. */
-    static void widen(MemorySegment packed, long at, int count, MemorySegment panel) {
+    /** Widens {@code count} rows of bfloat16 panels to float32 [count, PANEL]. */
+    static void widen(MemorySegment packed, long at, int count, MemorySegment panels) {
         for (long row = 0; row < count; row++) {
             IntVector pair = IntVector.fromMemorySegment(Lanes.INT, packed, at + row * 2 * PANEL, Lanes.ORDER);
             long to = row * 4 * PANEL;
-            pair.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(panel, to, Lanes.ORDER);
-            pair.and(UPPER_HALF).intoMemorySegment(panel, to + 4L * WIDTH, Lanes.ORDER);
+            pair.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(panels, to, Lanes.ORDER);
+            pair.and(UPPER_HALF).intoMemorySegment(panels, to + 4L * WIDTH, Lanes.ORDER);
         }
     }
 }
