@@ -19,10 +19,13 @@ import jdk.incubator.vector.FloatVector;
  * bias, so that how rows and panels are shared out changes no bit.
  */
 final class VectorLinear {
-    /** Rows of a task, about: their sums take 0.2 MB, and as many bytes per group are widened for them. */
-    private static final int BLOCK_ROWS = 260;
-    /** Panels of a group: with {@link PackedWeights#SUPER} inputs they take 0.4 MB. */
-    private static final int GROUP = 6;
+    /** Rows of a task, about: fewer make widening dear, and the sums of more take too much of the cache. */
+    private static final int BLOCK_ROWS = 195;
+    /**
+     * Panels of a group. With {@link PackedWeights#SUPER} inputs they take 0.2 MB, and with the sums 0.3 MB: on a machine of one's
+     * own twice that is as good, where another hardware thread uses the same cache it is not.
+     */
+    private static final int GROUP = 4;
     /** The fewest panels that pay for packing x once more. */
     private static final int FEWEST_PANELS = 4;
 
