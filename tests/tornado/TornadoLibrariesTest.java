@@ -2,17 +2,33 @@ package tornado;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import wan.RolloutGoldenTest;
 import wan.app.SelfTest;
+import wan.op.DType;
+import wan.op.HalfFormat;
+import wan.op.Linear;
+import wan.op.NonFiniteException;
 import wan.op.Ops;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.TensorView;
 import wan.op.WanException;
 
 /**
@@ -40,26 +56,99 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
         return ops;
     }
 
-    @Test
-    void everyOperation_matchesTheOracle() {
-        try (Ops ops = open(1)) {
-            assertThat(SelfTest.run(ops, Storage.F32, "")).allMatch(SelfTest.Result::passed);
+    private static Settings stored(DType weights) {
+        return new Settings("", new Storage(weights, DType.F32), true, 0);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "F16", "BF16"})
+    void everyOperation_matchesTheOracle(DType weights) {
+        Settings settings = stored(weights);
+        try (Ops ops = TornadoDevices.open("tornado", settings)) {
+            assertThat(SelfTest.run(ops, settings.storage(), "")).allMatch(SelfTest.Result::passed);
+        }
+    }
+
+    /** 16 bits add the graph that fetches whether all inputs were in their range. */
+    @ParameterizedTest
+    @CsvSource({"F32, 7", "F16, 8", "BF16, 8"})
+    void rollout_isRecordedOnce_andItsMemoryKnownBefore(DType weights, int graphs) {
+        MemoryPlan needed;
+        try (TornadoOps ops = TornadoDevices.rehearse("tornado", stored(weights))) {
+            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
+            needed = ops.memoryPlan();
+        }
+        try (TornadoOps ops = TornadoDevices.open("tornado", stored(weights))) {
+            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
+            assertThat(ops.counters().graphs()).isEqualTo(graphs);
+            assertThat(ops.counters().programs()).isEqualTo(2);
+            assertThat(ops.memoryPlan()).isEqualTo(needed);
+        }
+    }
+
+    private static TensorView view(String name, Shape shape, float... values) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(values);
+        return new TensorView(name, DType.F32, shape, MemorySegment.ofBuffer(bytes));
+    }
+
+    private static float[] linear(DType weights, float[] x, float[] w, int in) {
+        int rows = x.length / in;
+        int out = w.length / in;
+        try (Ops ops = TornadoDevices.open("tornado", stored(weights));
+                Scope _ = ops.scope()) {
+            Linear layer = ops.linearWeights(
+                    view("blocks.0.ffn.0.weight", Shape.of(out, in), w),
+                    view("blocks.0.ffn.0.bias", Shape.of(out), new float[out]));
+            Tensor from = ops.scratch(Shape.of(rows, in));
+            ops.write(from, x);
+            return ops.read(ops.linear(from, layer));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void factorsOfSixteenBits_areRounded_andSummedInFloat32(HalfFormat format) {
+        int rows = 5;
+        int in = 37;
+        int out = 41;
+        Random random = new Random(7);
+        float[] x = new float[rows * in];
+        float[] w = new float[out * in];
+        for (int i = 0; i < x.length; i++) {
+            x[i] = (float) random.nextGaussian();
+        }
+        for (int i = 0; i < w.length; i++) {
+            w[i] = (float) random.nextGaussian();
+        }
+        float[] actual = linear(DType.valueOf(format.name()), x, w, in);
+        for (int row = 0; row < rows; row++) {
+            for (int feature = 0; feature < out; feature++) {
+                double sum = 0;
+                double size = 0;
+                for (int k = 0; k < in; k++) {
+                    double product = (double) format.round(x[row * in + k]) * format.round(w[feature * in + k]);
+                    sum += product;
+                    size += Math.abs(product);
+                }
+                // cuBLAS has no function that leaves sums of bfloat16 in float32: half a unit of the last place more.
+                double rounding = format == HalfFormat.BF16 ? Math.abs(sum) * 0x1p-8 : 0;
+                assertThat((double) actual[row * out + feature]).isCloseTo(sum, within(rounding + 1e-6 * size));
+            }
         }
     }
 
     @Test
-    void rollout_isRecordedOnce_andItsMemoryKnownBefore() {
-        MemoryPlan needed;
-        try (TornadoOps ops = TornadoDevices.rehearse("tornado", Settings.DEFAULT)) {
-            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
-            needed = ops.memoryPlan();
-        }
-        try (TornadoOps ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
-            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
-            assertThat(ops.counters().graphs()).isEqualTo(7);
-            assertThat(ops.counters().programs()).isEqualTo(2);
-            assertThat(ops.memoryPlan()).isEqualTo(needed);
-        }
+    void inputsBeyondF16_areReportedByTheLayersName() {
+        float[] x = new float[4 * 2];
+        x[3] = 65520;
+        float[] w = {1, 1, 1, 1};
+        assertThat(linear(DType.BF16, x, w, 2)[2]).isEqualTo(65536f);
+        assertThatThrownBy(() -> linear(DType.F16, x, w, 2))
+                .isInstanceOf(NonFiniteException.class)
+                .hasMessage(
+                        "input of blocks.0.ffn.0: expected finite numbers up to 65504.0 as f16, got larger or undefined"
+                                + " ones; --dtype bf16 has the range of f32");
     }
 
     @Test

@@ -47,7 +47,8 @@ record Call(
     @Nullable
     Gemm gemm() {
         return switch (kernel) {
-            case STAGE_ROWS, STAGE_WEIGHTS, SGEMM, FINISH_ROWS -> new Gemm(arguments[1], arguments[2]);
+            case STAGE_ROWS, STAGE_WEIGHTS, STAGE_HALF_ROWS, STAGE_HALF_WEIGHTS, GEMM, FINISH_ROWS, FINISH_HALF_ROWS ->
+                new Gemm(arguments[1], arguments[2]);
             default -> null;
         };
     }

@@ -46,6 +46,11 @@ final class DeviceLinear implements Linear {
         return weight.name();
     }
 
+    /** The layer's name, as messages show it. */
+    String layer() {
+        return name().replaceFirst("\\.weight$", "");
+    }
+
     boolean placed() {
         return shard != null;
     }

@@ -1,40 +1,101 @@
 package tornado;
 
+import java.util.Arrays;
+import java.util.List;
 import uk.ac.manchester.tornado.api.common.Access;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import wan.op.DType;
 
 /**
- * One matmul of cuBLAS: y [rows, out] = x [rows, in] w [in, out], float32.
+ * One matmul of cuBLAS: y [rows, out] = x [rows, in] w [in, out], summed in float32.
  *
  * <p>TornadoVM hands a library the beginning of whole arrays and the numbers of the time of recording (5.2.0,
  * {@code TornadoVMInterpreter.executeLibraryLaunch}). So the operands lie in arrays of their own, which all matmuls share, and
  * {@code rows} is the most there may be: rows beyond those of the pass hold what was there before, and nobody reads their sums.
+ * Factors of 16 bits are patterns in a {@link ShortArray}: a library sees only where an array is.
  *
+ * @param arrays x, w and y, as {@link #allocate} makes them
+ * @param factors F32, or F16 or BF16, which tensor cores multiply
  * @param rows the most rows
  */
-record GemmOperands(FloatArray x, FloatArray w, FloatArray y, int rows, int in, int out) {
+record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int out) {
     /** The name under which TornadoVM knows the library; its own class for it is only in SDKs with the CUDA backend. */
     private static final String LIBRARY = "nvidia/cublas";
 
     /** {@code cublasOperation_t}: as it is stored. */
     private static final int AS_STORED = 0;
 
+    /** Which of the parameters the function writes. */
+    private static final int RESULT = 11;
+
+    /** The type of y: the function for bfloat16 has no other. */
+    static DType sums(DType factors) {
+        return factors == DType.BF16 ? DType.BF16 : DType.F32;
+    }
+
+    /** Bytes of x, w and y with so many elements each. */
+    static List<Long> bytes(DType factors, int[] elements) {
+        return List.of(
+                factors.bytes(elements[0]),
+                factors.bytes(elements[1]),
+                sums(factors).bytes(elements[2]));
+    }
+
+    /** x, w and y with so many elements each. */
+    static List<Object> allocate(DType factors, int[] elements) {
+        return List.of(array(factors, elements[0]), array(factors, elements[1]), array(sums(factors), elements[2]));
+    }
+
+    private static Object array(DType dtype, int elements) {
+        return dtype == DType.F32 ? new FloatArray(elements) : new ShortArray(elements);
+    }
+
+    FloatArray x() {
+        return (FloatArray) arrays.get(0);
+    }
+
+    ShortArray halfX() {
+        return (ShortArray) arrays.get(0);
+    }
+
+    FloatArray w() {
+        return (FloatArray) arrays.get(1);
+    }
+
+    ShortArray halfW() {
+        return (ShortArray) arrays.get(1);
+    }
+
+    FloatArray y() {
+        return (FloatArray) arrays.get(2);
+    }
+
+    ShortArray halfY() {
+        return (ShortArray) arrays.get(2);
+    }
+
     /**
      * The call. cuBLAS counts by columns: our rows are its columns, so it multiplies w, seen as [out, in], with x, seen as [in,
      * rows].
      */
-    static LibraryTaskDescriptor sgemm(GemmOperands of) {
-        Object[] parameters = {
-            AS_STORED, AS_STORED, of.out, of.rows, of.in, 1f, of.w, of.out, of.x, of.in, 0f, of.y, of.out
+    static LibraryTaskDescriptor gemm(GemmOperands of) {
+        String function = switch (of.factors) {
+            case F16 -> "cublasGemmExFP16FP32";
+            case BF16 -> "cublasGemmExBF16";
+            default -> "cublasSgemm";
         };
+        Object x = of.arrays.get(0);
+        Object w = of.arrays.get(1);
+        Object y = of.arrays.get(2);
+        Object[] parameters = {AS_STORED, AS_STORED, of.out, of.rows, of.in, 1f, w, of.out, x, of.in, 0f, y, of.out};
         Access[] access = new Access[parameters.length];
-        for (int i = 0; i < access.length; i++) {
-            access[i] = parameters[i] == of.y ? Access.WRITE_ONLY : Access.READ_ONLY;
-        }
+        Arrays.fill(access, Access.READ_ONLY);
+        access[RESULT] = Access.WRITE_ONLY;
         return new LibraryTaskDescriptor()
                 .withLibrary(LIBRARY)
-                .withFunction("cublasSgemm")
+                .withFunction(function)
                 .withParameters(parameters)
                 .withAccess(access);
     }

@@ -18,7 +18,10 @@ final class HalfCalls {
     /** The number of the first call that met what is not finite in 16 bits; 0 as long as none has. */
     private final DeviceTensor firstBad;
 
-    private final List<String> narrowed = new ArrayList<>();
+    /** What was rounded: where, and how. */
+    private record Rounding(String where, DType dtype, String hint) {}
+
+    private final List<Rounding> narrowed = new ArrayList<>();
     private int found;
 
     HalfCalls(Recorder recorder, Parameters parameters, ScratchStack scratch, Storage storage) {
@@ -71,16 +74,31 @@ final class HalfCalls {
     void written(DeviceCache kv, int[] numbers, String where) {
         PagePool pool = kv.pool();
         if (!pool.isWide()) {
-            HalfFormat format = HalfFormat.of(storage.cache());
-            int limit = parameters.constant(format.limit());
-            int[] rounding = {format.mantissaBits(), format.infinity(), limit, firstBad.offset(), 0};
-            narrowed.add("keys" + where);
-            rounding[4] = narrowed.size();
-            transfer(Kernel.NARROW_PAGES, pool.keys(), kv, numbers, rounding);
-            narrowed.add("values" + where);
-            rounding[4] = narrowed.size();
-            transfer(Kernel.NARROW_PAGES, pool.values(), kv, numbers, rounding);
+            String hint = "--kv-cache-dtype bf16 has the range of f32";
+            int[] keys = rounding(new Rounding("keys" + where, storage.cache(), hint));
+            transfer(Kernel.NARROW_PAGES, pool.keys(), kv, numbers, new Call.Table(7, keys));
+            int[] values = rounding(new Rounding("values" + where, storage.cache(), hint));
+            transfer(Kernel.NARROW_PAGES, pool.values(), kv, numbers, new Call.Table(7, values));
         }
+    }
+
+    /** What {@link HalfKernels#pattern} needs to round the inputs of a linear layer as its weights are. */
+    int[] roundingInputs(DeviceLinear linear) {
+        return rounding(
+                new Rounding("input of " + linear.layer(), storage.weights(), "--dtype bf16 has the range of f32"));
+    }
+
+    private int[] rounding(Rounding rounding) {
+        HalfFormat format = HalfFormat.of(rounding.dtype());
+        narrowed.add(rounding);
+        return new int[] {
+            parameters.halfTable(format),
+            format.mantissaBits(),
+            format.infinity(),
+            parameters.constant(format.limit()),
+            firstBad.offset(),
+            narrowed.size()
+        };
     }
 
     /** The room of widened pages, [batch][pages]. */
@@ -92,17 +110,13 @@ final class HalfCalls {
         return new Pages(kv.pool().keys().wide(), kv.pool().values().wide(), 0, pages, all);
     }
 
-    private void transfer(Kernel kernel, PagePool.Half half, DeviceCache kv, int[] numbers, int... more) {
-        int[] arguments = new int[6 + more.length];
-        arguments[0] = parameters.halfTable(HalfFormat.of(storage.cache()));
-        arguments[1] = half.pageElements();
-        arguments[2] = numbers.length;
-        arguments[4] = kv.first();
-        arguments[5] = kv.pages();
-        System.arraycopy(more, 0, arguments, 6, more.length);
+    private void transfer(Kernel kernel, PagePool.Half half, DeviceCache kv, int[] numbers, Call.Table... more) {
+        int table = parameters.halfTable(HalfFormat.of(storage.cache()));
+        int[] arguments = {table, half.pageElements(), numbers.length, 0, kv.first(), kv.pages()};
+        List<Call.Table> tables = new ArrayList<>(List.of(more));
+        tables.add(new Call.Table(4, numbers));
         int items = Math.multiplyExact(kv.batch() * numbers.length, half.pageElements());
-        recorder.add(
-                recorder.elements(kernel, half, half.wide(), items, List.of(new Call.Table(4, numbers)), arguments));
+        recorder.add(recorder.elements(kernel, half, half.wide(), items, tables, arguments));
     }
 
     /** Fetches, with all that is still to run, whether 16 bits had room for everything. */
@@ -122,14 +136,14 @@ final class HalfCalls {
             narrowed.clear();
             return;
         }
-        String where = narrowed.get(found - 1);
+        Rounding first = narrowed.get(found - 1);
         forget();
         recorder.upload(firstBad, new float[1]);
-        throw new NonFiniteException(where
+        throw new NonFiniteException(first.where()
                 + ": expected finite numbers up to "
-                + HalfFormat.of(storage.cache()).max()
-                + " as " + storage.cache().option() + ", got larger or undefined ones"
-                + (storage.cache() == DType.F16 ? "; --kv-cache-dtype bf16 has the range of f32" : ""));
+                + HalfFormat.of(first.dtype()).max()
+                + " as " + first.dtype().option() + ", got larger or undefined ones"
+                + (first.dtype() == DType.F16 ? "; " + first.hint() : ""));
     }
 
     /** Forgets a pass that failed. */

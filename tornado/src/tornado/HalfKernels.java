@@ -40,11 +40,9 @@ final class HalfKernels {
     }
 
     /**
-     * The way back, rounded to the nearest, ties to even. The first call that meets what is not finite in 16 bits leaves its number;
-     * NaN becomes infinity.
+     * The way back.
      *
-     * <p>Slot: as {@link #widenPages}, then mantissa bits, exponent of infinity, what is rounded to infinity, where the number goes,
-     * the number.
+     * <p>Slot: as {@link #widenPages}, then where a table of {@link #pattern} begins.
      */
     static void narrowPages(
             KernelContext context,
@@ -56,57 +54,68 @@ final class HalfKernels {
             VectorFloat16 from) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
-            int table = step.get(slot + 1);
-            int mantissaBits = step.get(slot + 7);
-            int infinity = step.get(slot + 8);
             float value = from.getArray().get(i);
-            float size = value;
-            int sign = 0;
-            if (value < 0f) {
-                size = -value;
-                sign = 0x8000;
-            }
-            int pattern = infinity << mantissaBits;
-            if (size < params.get(step.get(slot + 9))) {
-                int exponent = 0; // the largest whose first value is not above
-                for (int bit = 128; bit > 0; bit = bit / 2) {
-                    if (exponent + bit < infinity) {
-                        if (params.get(table + ((exponent + bit) << mantissaBits)) <= size) {
-                            exponent = exponent + bit;
-                        }
-                    }
-                }
-                pattern = exponent << mantissaBits;
-                float base = params.get(table + pattern);
-                float unit = params.get(table + pattern + 1) - base;
-                if (unit > 0f) { // a device that flushes denormals has none among bfloat16's
-                    pattern = pattern + (int) ((size - base) / unit);
-                    // Not every device divides exactly.
-                    if (params.get(table + pattern) > size) {
-                        pattern = pattern - 1;
-                    }
-                    if (params.get(table + pattern + 1) <= size) {
-                        pattern = pattern + 1;
-                    }
-                    float below = size - params.get(table + pattern);
-                    float above = params.get(table + pattern + 1) - size;
-                    if (pattern + 1 == infinity << mantissaBits) {
-                        above = unit - below;
-                    }
-                    if (below > above) {
-                        pattern = pattern + 1;
-                    } else if (below == above) {
-                        pattern = pattern + pattern % 2;
-                    }
-                }
-            } else {
-                int flag = step.get(slot + 10);
-                if (act.get(flag) == 0f) {
-                    act.set(flag, step.get(slot + 11));
-                }
-            }
-            to.set(inCache(step, slot, i), (short) (sign + pattern));
+            to.set(inCache(step, slot, i), (short) pattern(step, step.get(slot + 7), act, params, value));
         }
+    }
+
+    /**
+     * The pattern nearest to a value, ties to even. The first call that meets what is not finite in 16 bits leaves its number;
+     * NaN becomes infinity.
+     *
+     * <p>From {@code at}: table, mantissa bits, exponent of infinity, what is rounded to infinity, where the number goes, the
+     * number.
+     */
+    static int pattern(IntArray step, int at, FloatArray act, FloatArray params, float value) {
+        int table = step.get(at);
+        int mantissaBits = step.get(at + 1);
+        int infinity = step.get(at + 2);
+        float size = value;
+        int sign = 0;
+        if (value < 0f) {
+            size = -value;
+            sign = 0x8000;
+        }
+        int pattern = infinity << mantissaBits;
+        if (size < params.get(step.get(at + 3))) {
+            int exponent = 0; // the largest whose first value is not above
+            for (int bit = 128; bit > 0; bit = bit / 2) {
+                if (exponent + bit < infinity) {
+                    if (params.get(table + ((exponent + bit) << mantissaBits)) <= size) {
+                        exponent = exponent + bit;
+                    }
+                }
+            }
+            pattern = exponent << mantissaBits;
+            float base = params.get(table + pattern);
+            float unit = params.get(table + pattern + 1) - base;
+            if (unit > 0f) { // a device that flushes denormals has none among bfloat16's
+                pattern = pattern + (int) ((size - base) / unit);
+                // Not every device divides exactly.
+                if (params.get(table + pattern) > size) {
+                    pattern = pattern - 1;
+                }
+                if (params.get(table + pattern + 1) <= size) {
+                    pattern = pattern + 1;
+                }
+                float below = size - params.get(table + pattern);
+                float above = params.get(table + pattern + 1) - size;
+                if (pattern + 1 == infinity << mantissaBits) {
+                    above = unit - below;
+                }
+                if (below > above) {
+                    pattern = pattern + 1;
+                } else if (below == above) {
+                    pattern = pattern + pattern % 2;
+                }
+            }
+        } else {
+            int flag = step.get(at + 4);
+            if (act.get(flag) == 0f) {
+                act.set(flag, step.get(at + 5));
+            }
+        }
+        return sign + pattern;
     }
 
     /** Where element {@code i} of [batch, pages, page] lies in the pool. */

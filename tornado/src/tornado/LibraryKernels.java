@@ -3,11 +3,13 @@ package tornado;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /**
  * What surrounds a matmul of a library ({@link GemmOperands}): its operands are copied out of the arrays they are part of, and its
- * result goes through the same epilogue as our own matmul's. The slot is that of {@link LinearKernels}, one item per element.
+ * result goes through the same epilogue as our own matmul's. The slot is that of {@link LinearKernels}, one item per element;
+ * argument 14 is where a table of {@link HalfKernels#pattern} begins if the factors have 16 bits.
  */
 final class LibraryKernels {
     private LibraryKernels() {}
@@ -33,6 +35,29 @@ final class LibraryKernels {
         }
     }
 
+    /** As {@link #stageRows}, rounded to 16 bits. */
+    static void stageHalfRows(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray x) {
+        int i = context.globalIdx;
+        int in = step.get(slot + 1);
+        if (i < step.get(slot) * in) {
+            float value = act.get(step.get(slot + 3) + i / in * step.get(slot + 4) + i % in);
+            x.set(i, (short) HalfKernels.pattern(step, step.get(slot + 14), act, params, value));
+        }
+    }
+
+    /** As {@link #stageWeights}, of weights that are stored in 16 bits. */
+    static void stageHalfWeights(KernelContext context, IntArray step, int slot, ShortArray weights, ShortArray w) {
+        int i = context.globalIdx;
+        int in = step.get(slot + 1);
+        int out = step.get(slot + 2);
+        if (i < in * out) {
+            int feature = i % out;
+            int panel = step.get(slot + 7) * 16 + (feature / 32 * in + i / out) * 32;
+            w.set(i, weights.get(panel + feature % 32));
+        }
+    }
+
     /** Bias and what follows it, from sums [rows, out]. */
     static void finishRows(
             KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, FloatArray y) {
@@ -40,6 +65,17 @@ final class LibraryKernels {
         int out = step.get(slot + 2);
         if (i < step.get(slot) * out) {
             LinearKernels.finish(step, slot, act, params, i / out, i % out, y.get(i));
+        }
+    }
+
+    /** As {@link #finishRows}, from sums in 16 bits. */
+    static void finishHalfRows(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray y) {
+        int i = context.globalIdx;
+        int out = step.get(slot + 2);
+        if (i < step.get(slot) * out) {
+            float sum = params.get(step.get(step.get(slot + 14)) + (y.get(i) & 0xffff));
+            LinearKernels.finish(step, slot, act, params, i / out, i % out, sum);
         }
     }
 }

@@ -11,29 +11,44 @@ final class Linears {
 
     private Linears() {}
 
-    /**
-     * One linear layer, by a library where the device has one and the matmul is large enough; {@link LinearKernels} has the slot.
-     *
-     * @param weights packed weights
-     */
-    static List<Call> layer(DeviceTarget target, Store weights, int... slot) {
-        int rows = slot[0];
-        int in = slot[1];
-        int out = slot[2];
-        long largest = Math.max((long) rows * Math.max(in, out), (long) in * out);
-        if (!target.libraries() || rows < LIBRARY_ROWS || largest > target.arrayElements(DType.F32)) {
-            return List.of(call(target, weights, slot));
-        }
-        return List.of(
-                elements(Kernel.STAGE_ROWS, null, rows * in, slot),
-                elements(Kernel.STAGE_WEIGHTS, weights, in * out, slot),
-                new Call(Kernel.SGEMM, null, null, slot, List.of(), 0, 0),
-                elements(Kernel.FINISH_ROWS, null, rows * out, slot));
+    /** Whether a linear layer is a library's: where the device has one and the matmul is large enough. */
+    static boolean byLibrary(DeviceTarget target, int rows, DeviceLinear linear) {
+        long in = linear.inFeatures();
+        long out = linear.outFeatures();
+        long largest = Math.max(rows * Math.max(in, out), in * out);
+        return target.libraries() && rows >= LIBRARY_ROWS && largest <= target.arrayElements(DType.F32);
     }
 
-    private static Call elements(Kernel kernel, @Nullable Store store, int items, int[] slot) {
+    /**
+     * One linear layer by a library; {@link LinearKernels} has the slot, with room for argument 14.
+     *
+     * @param weights packed weights, as they are stored
+     * @param rounding what {@link HalfKernels#pattern} needs, or empty in float32
+     */
+    static List<Call> library(Store weights, int[] rounding, int... slot) {
+        int x = Math.multiplyExact(slot[0], slot[1]);
+        int w = Math.multiplyExact(slot[1], slot[2]);
+        int y = Math.multiplyExact(slot[0], slot[2]);
+        Call gemm = new Call(Kernel.GEMM, null, null, slot, List.of(), 0, 0);
+        if (weights.dtype() == DType.F32) {
+            return List.of(
+                    elements(Kernel.STAGE_ROWS, null, x, List.of(), slot),
+                    elements(Kernel.STAGE_WEIGHTS, weights, w, List.of(), slot),
+                    gemm,
+                    elements(Kernel.FINISH_ROWS, null, y, List.of(), slot));
+        }
+        List<Call.Table> table = List.of(new Call.Table(14, rounding));
+        boolean halfSums = GemmOperands.sums(weights.dtype()) != DType.F32;
+        return List.of(
+                elements(Kernel.STAGE_HALF_ROWS, null, x, table, slot),
+                elements(Kernel.STAGE_HALF_WEIGHTS, weights, w, List.of(), slot),
+                gemm,
+                elements(halfSums ? Kernel.FINISH_HALF_ROWS : Kernel.FINISH_ROWS, null, y, table, slot));
+    }
+
+    private static Call elements(Kernel kernel, @Nullable Store store, int items, List<Call.Table> tables, int[] slot) {
         int groupItems = DeviceTarget.ELEMENT_ITEMS;
-        return new Call(kernel, store, null, slot, List.of(), Math.ceilDiv(items, groupItems), groupItems);
+        return new Call(kernel, store, null, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
     }
 
     /**

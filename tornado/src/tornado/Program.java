@@ -68,8 +68,8 @@ final class Program implements AutoCloseable {
                     rows);
         }
 
-        /** Floats of the arrays that a library's matmuls share: x, w, y. */
-        int[] operandFloats() {
+        /** Elements of the arrays that a library's matmuls share: x, w, y. */
+        int[] operandElements() {
             int[] most = new int[3];
             gemmRows.forEach((gemm, rows) -> {
                 most[0] = Math.max(most[0], rows * gemm.in());
@@ -87,7 +87,8 @@ final class Program implements AutoCloseable {
     private final FloatArray input;
     private final FloatArray output;
     private final Sizes sizes;
-    private final List<FloatArray> operands = new ArrayList<>();
+    private final DType factors;
+    private final List<Object> operands = new ArrayList<>();
     private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
@@ -100,6 +101,7 @@ final class Program implements AutoCloseable {
      * Records all graphs and puts the shared arrays on the device.
      *
      * @param parameters all small parameters
+     * @param factors the type of what a library multiplies
      * @param kept activations of the program before this one, if any
      */
     Program(
@@ -107,10 +109,12 @@ final class Program implements AutoCloseable {
             Sizes sizes,
             float[] parameters,
             Collection<Segment.Key> keys,
+            DType factors,
             @Nullable MemorySegment kept,
             Counters counters) {
         this.counters = counters;
         this.sizes = sizes;
+        this.factors = factors;
         long start = System.nanoTime();
         act = new FloatArray(sizes.act());
         if (kept != null) {
@@ -121,9 +125,7 @@ final class Program implements AutoCloseable {
         input = new FloatArray(Math.max(1, sizes.input()));
         output = new FloatArray(Math.max(1, sizes.output()));
         if (!sizes.gemmRows().isEmpty()) {
-            for (int floats : sizes.operandFloats()) {
-                operands.add(new FloatArray(floats));
-            }
+            operands.addAll(GemmOperands.allocate(factors, sizes.operandElements()));
         }
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
@@ -162,7 +164,12 @@ final class Program implements AutoCloseable {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
         touch(graph, "touch", act, params);
         for (int i = 0; i < operands.size(); i++) {
-            touch(graph, "touch_operand" + i, operands.get(i), params);
+            if (operands.get(i) instanceof FloatArray floats) {
+                touch(graph, "touch_operand" + i, floats, params);
+            } else {
+                Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(operands.get(i)), null);
+                Kernel.TOUCH_SHORTS.addTo(graph, task(graph, "touch_operand" + i, 1), context, step, 0, bound);
+            }
         }
         int i = 0;
         for (Store store : stores) {
@@ -204,7 +211,7 @@ final class Program implements AutoCloseable {
             Call.Shape call = key.calls().get(i);
             downloads |= call.kernel() == Kernel.DOWNLOAD;
             String id = "t" + i + "_" + call.kernel().taskName();
-            if (call.kernel() != Kernel.SGEMM) {
+            if (call.kernel() != Kernel.GEMM) {
                 String _ = task(graph, id, 1);
             }
             Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.gemm()));
@@ -231,7 +238,7 @@ final class Program implements AutoCloseable {
             return null;
         }
         int rows = sizes.gemmRows().getOrDefault(gemm, 0);
-        return new GemmOperands(operands.get(0), operands.get(1), operands.get(2), rows, gemm.in(), gemm.out());
+        return new GemmOperands(operands, factors, rows, gemm.in(), gemm.out());
     }
 
     private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second, @Nullable GemmOperands gemm) {
@@ -281,7 +288,7 @@ final class Program implements AutoCloseable {
                     step.set(table++, value);
                 }
             }
-            if (call.kernel() == Kernel.SGEMM) {
+            if (call.kernel() == Kernel.GEMM) {
                 continue;
             }
             WorkerGrid1D grid =

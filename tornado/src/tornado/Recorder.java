@@ -276,7 +276,14 @@ final class Recorder implements AutoCloseable {
             all.addAll(keys);
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
-            Program fresh = new Program(target.device(), sizes, parameters.values(), all, kept, counters);
+            Program fresh = new Program(
+                    target.device(),
+                    sizes,
+                    parameters.values(),
+                    all,
+                    target.storage().weights(),
+                    kept,
+                    counters);
             program = fresh;
             return fresh;
         } catch (TornadoRuntimeException e) {
@@ -332,8 +339,10 @@ final class Recorder implements AutoCloseable {
         long largestStore = 0;
         long activations = 4L * sizes.act();
         long rest = activations + 4L * ((long) sizes.params() + sizes.input() + sizes.output());
-        for (int floats : sizes.operandFloats()) {
-            rest += 4L * floats;
+        if (!sizes.gemmRows().isEmpty()) {
+            for (long bytes : GemmOperands.bytes(target.storage().weights(), sizes.operandElements())) {
+                rest += bytes;
+            }
         }
         for (Store store : stores) {
             largestStore = Math.max(largestStore, store.bytes());

@@ -53,7 +53,9 @@ public final class TornadoOps implements Ops {
 
     @Override
     public String backend() {
-        return target.name() + target.storage().suffix();
+        String products =
+                productType() == DType.F32 ? "" : ", products " + productType().option();
+        return target.name() + target.storage().suffix() + products;
     }
 
     /** What recording and running has cost so far. */
@@ -64,6 +66,11 @@ public final class TornadoOps implements Ops {
     /** Whether linear layers are cuBLAS's. */
     public boolean libraries() {
         return target.libraries();
+    }
+
+    /** What the factors of a linear layer's products are rounded to: a library takes the inputs as it takes the weights. */
+    public DType productType() {
+        return target.libraries() ? target.storage().weights() : DType.F32;
     }
 
     /** What is needed by all that has been rehearsed, or for what has been run. */
@@ -182,26 +189,33 @@ public final class TornadoOps implements Ops {
         }
         begin(op);
         recorder.place(w);
-        lastLinear = " after " + w.name().replaceFirst("\\.weight$", "");
+        lastLinear = " after " + w.layer();
         if (rows > 0) {
             boolean wide = target.storage().weights() == DType.F32;
-            recorder.addTogether(Linears.layer(
-                    target,
-                    wide ? w.shard() : halves.widen(w),
-                    rows,
-                    w.inFeatures(),
-                    w.outFeatures(),
-                    from.offset(),
-                    w.inFeatures(),
-                    to.offset(),
-                    w.outFeatures(),
-                    wide ? w.vector() : 0,
-                    mode,
-                    0,
-                    w.bias(),
-                    gate,
-                    gateStride,
-                    rowsPerEntry));
+            boolean library = Linears.byLibrary(target, rows, w);
+            Store weights = wide || library ? w.shard() : halves.widen(w);
+            int[] slot = {
+                rows,
+                w.inFeatures(),
+                w.outFeatures(),
+                from.offset(),
+                w.inFeatures(),
+                to.offset(),
+                w.outFeatures(),
+                weights == w.shard() ? w.vector() : 0,
+                mode,
+                0,
+                w.bias(),
+                gate,
+                gateStride,
+                rowsPerEntry,
+                0
+            };
+            if (!library) {
+                recorder.add(Linears.call(target, weights, slot));
+            } else {
+                recorder.addTogether(Linears.library(weights, wide ? new int[0] : halves.roundingInputs(w), slot));
+            }
         }
     }
 

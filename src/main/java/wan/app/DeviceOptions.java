@@ -36,8 +36,9 @@ final class DeviceOptions {
             names = "--dtype",
             paramLabel = "TYPE",
             description =
-                    "f32, f16 or bf16: how a TornadoVM device stores weights (default: f32); it computes in f32 all the"
-                            + " same. bf16 loses nothing of a bf16 checkpoint and halves their memory.")
+                    "f32, f16 or bf16: how a TornadoVM device stores weights (default: f32); our kernels compute in f32 all"
+                            + " the same, cuBLAS multiplies this type. bf16 loses nothing of a bf16 checkpoint and halves"
+                            + " their memory.")
     private String dtype = "f32";
 
     @Option(

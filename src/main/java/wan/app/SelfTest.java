@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import tornado.Storage;
+import tornado.TornadoOps;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.DType;
@@ -25,6 +26,9 @@ public final class SelfTest {
      * what follows in the same operation.
      */
     private static final double BFLOAT16_LIMIT = 2e-2;
+
+    /** Half precision has three more bits. */
+    private static final double FLOAT16_LIMIT = BFLOAT16_LIMIT / 8;
 
     /**
      * Logits, weights and values are rounded: 3.3e-3, but of the value itself, and where one key gets most of the weight an
@@ -97,10 +101,20 @@ public final class SelfTest {
     }
 
     private static double limit(Ops ops, SelfTestCases.Case one) {
-        if (!(ops instanceof JvmOps jvm) || jvm.productType() != DType.BF16 || !one.multiplies()) {
-            return LIMIT;
-        }
-        return one.op().startsWith("linear") ? BFLOAT16_LIMIT : BFLOAT16_ATTENTION_LIMIT;
+        boolean linear = one.op().startsWith("linear");
+        return switch (ops) {
+            case JvmOps jvm
+            when jvm.productType() == DType.BF16 && one.multiplies() ->
+                linear ? BFLOAT16_LIMIT : BFLOAT16_ATTENTION_LIMIT;
+            case TornadoOps tornado
+            when linear ->
+                switch (tornado.productType()) {
+                    case BF16 -> BFLOAT16_LIMIT;
+                    case F16 -> FLOAT16_LIMIT;
+                    default -> LIMIT;
+                };
+            default -> LIMIT;
+        };
     }
 
     /** Calls all operations before it reads a result: a backend that records then records once. */

@@ -1,9 +1,11 @@
 package uk.ac.manchester.tornado.api;
 
-import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import wan.op.HalfFormat;
 
 /** The functions of cuBLAS that are used, as plain loops. Only in the shim. */
 final class EmulatedLibrary {
@@ -19,29 +21,34 @@ final class EmulatedLibrary {
                     task.getAccess().length + " accesses for " + arguments.length + " parameters");
         }
         String function = task.getLibraryName() + " " + task.getFunctionName();
-        if (!Objects.equals(function, "nvidia/cublas cublasSgemm")) {
-            throw new TornadoRuntimeException("no function " + function);
+        switch (function) {
+            case "nvidia/cublas cublasSgemm" -> gemm(arguments, null, null);
+            case "nvidia/cublas cublasGemmExFP16FP32" -> gemm(arguments, HalfFormat.F16, null);
+            case "nvidia/cublas cublasGemmExBF16" -> gemm(arguments, HalfFormat.BF16, HalfFormat.BF16);
+            default -> throw new TornadoRuntimeException("no function " + function);
         }
-        sgemm(arguments);
     }
 
     /**
      * C = alpha op(A) op(B) + beta C by columns. Arguments: transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc; op(A) is [m, k],
      * op(B) [k, n].
+     *
+     * @param factors the format of A's and B's patterns, or null for floats
+     * @param sums that of C's
      */
-    private static void sgemm(Object[] a) {
+    private static void gemm(Object[] a, @Nullable HalfFormat factors, @Nullable HalfFormat sums) {
         boolean transA = (int) a[0] != 0;
         boolean transB = (int) a[1] != 0;
         int m = (int) a[2];
         int n = (int) a[3];
         int k = (int) a[4];
         float alpha = (float) a[5];
-        FloatArray left = (FloatArray) a[6];
+        Object left = a[6];
         int lda = (int) a[7];
-        FloatArray right = (FloatArray) a[8];
+        Object right = a[8];
         int ldb = (int) a[9];
         float beta = (float) a[10];
-        FloatArray result = (FloatArray) a[11];
+        Object result = a[11];
         int ldc = (int) a[12];
         if (lda < (transA ? k : m) || ldb < (transB ? n : k) || ldc < m) {
             throw new TornadoRuntimeException("CUBLAS_STATUS_INVALID_VALUE");
@@ -50,14 +57,27 @@ final class EmulatedLibrary {
             for (int i = 0; i < m; i++) {
                 float sum = 0;
                 for (int l = 0; l < k; l++) {
-                    sum += left.get(transA ? i * lda + l : l * lda + i) * right.get(transB ? l * ldb + j : j * ldb + l);
+                    sum += get(left, transA ? i * lda + l : l * lda + i, factors)
+                            * get(right, transB ? l * ldb + j : j * ldb + l, factors);
                 }
                 int at = j * ldc + i;
-                result.set(at, beta == 0 ? alpha * sum : alpha * sum + beta * result.get(at));
+                set(result, at, beta == 0 ? alpha * sum : alpha * sum + beta * get(result, at, sums), sums);
             }
         }
         if (Emulator.passesFor("wrong-cublas")) {
-            result.set(0, result.get(0) + 1);
+            set(result, 0, get(result, 0, sums) + 1, sums);
+        }
+    }
+
+    private static float get(Object array, int at, @Nullable HalfFormat format) {
+        return format == null ? ((FloatArray) array).get(at) : format.widen(((ShortArray) array).get(at));
+    }
+
+    private static void set(Object array, int at, float value, @Nullable HalfFormat format) {
+        if (format == null) {
+            ((FloatArray) array).set(at, value);
+        } else {
+            ((ShortArray) array).set(at, format.narrow(value));
         }
     }
 }
