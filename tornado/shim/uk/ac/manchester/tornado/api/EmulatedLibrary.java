@@ -1,14 +1,19 @@
 package uk.ac.manchester.tornado.api;
 
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
-import wan.op.HalfFormat;
 
 /** The functions of cuBLAS that are used, as plain loops. Only in the shim. */
 final class EmulatedLibrary {
+    /** {@code cudaDataType_t}: 16 bits are patterns in an array of shorts. */
+    private enum Type {
+        F32,
+        F16,
+        BF16
+    }
+
     private EmulatedLibrary() {}
 
     /** Calls a function on arrays of the device. */
@@ -22,9 +27,9 @@ final class EmulatedLibrary {
         }
         String function = task.getLibraryName() + " " + task.getFunctionName();
         switch (function) {
-            case "nvidia/cublas cublasSgemm" -> gemm(arguments, null, null);
-            case "nvidia/cublas cublasGemmExFP16FP32" -> gemm(arguments, HalfFormat.F16, null);
-            case "nvidia/cublas cublasGemmExBF16" -> gemm(arguments, HalfFormat.BF16, HalfFormat.BF16);
+            case "nvidia/cublas cublasSgemm" -> gemm(arguments, Type.F32, Type.F32);
+            case "nvidia/cublas cublasGemmExFP16FP32" -> gemm(arguments, Type.F16, Type.F32);
+            case "nvidia/cublas cublasGemmExBF16" -> gemm(arguments, Type.BF16, Type.BF16);
             default -> throw new TornadoRuntimeException("no function " + function);
         }
     }
@@ -33,10 +38,10 @@ final class EmulatedLibrary {
      * C = alpha op(A) op(B) + beta C by columns. Arguments: transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc; op(A) is [m, k],
      * op(B) [k, n].
      *
-     * @param factors the format of A's and B's patterns, or null for floats
-     * @param sums that of C's
+     * @param factors of A and B
+     * @param sums of C
      */
-    private static void gemm(Object[] a, @Nullable HalfFormat factors, @Nullable HalfFormat sums) {
+    private static void gemm(Object[] a, Type factors, Type sums) {
         boolean transA = (int) a[0] != 0;
         boolean transB = (int) a[1] != 0;
         int m = (int) a[2];
@@ -69,15 +74,23 @@ final class EmulatedLibrary {
         }
     }
 
-    private static float get(Object array, int at, @Nullable HalfFormat format) {
-        return format == null ? ((FloatArray) array).get(at) : format.widen(((ShortArray) array).get(at));
+    private static float get(Object array, int at, Type type) {
+        return switch (type) {
+            case F32 -> ((FloatArray) array).get(at);
+            case F16 -> Float.float16ToFloat(((ShortArray) array).get(at));
+            case BF16 -> Float.intBitsToFloat(((ShortArray) array).get(at) << 16);
+        };
     }
 
-    private static void set(Object array, int at, float value, @Nullable HalfFormat format) {
-        if (format == null) {
-            ((FloatArray) array).set(at, value);
-        } else {
-            ((ShortArray) array).set(at, format.narrow(value));
+    private static void set(Object array, int at, float value, Type type) {
+        switch (type) {
+            case F32 -> ((FloatArray) array).set(at, value);
+            case F16 -> ((ShortArray) array).set(at, Float.floatToFloat16(value));
+            case BF16 -> {
+                int bits = Float.floatToRawIntBits(value);
+                int roundedUp = bits + 0x7fff + ((bits >>> 16) & 1); // ties to even
+                ((ShortArray) array).set(at, (short) ((Float.isNaN(value) ? bits | 0x400000 : roundedUp) >>> 16));
+            }
         }
     }
 }
