@@ -17,21 +17,16 @@ final class LibraryKernels {
     /** The rows of x, packed: [rows, in]. */
     static void stageRows(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray x) {
         int i = context.globalIdx;
-        int in = step.get(slot + 1);
-        if (i < step.get(slot) * in) {
-            x.set(i, act.get(step.get(slot + 3) + i / in * step.get(slot + 4) + i % in));
+        if (i < step.get(slot) * step.get(slot + 1)) {
+            x.set(i, act.get(inRows(step, slot, i)));
         }
     }
 
     /** One layer's weights, transposed: panels [out / 32][in][32] to [in, out]. */
     static void stageWeights(KernelContext context, IntArray step, int slot, VectorFloat16 weights, FloatArray w) {
         int i = context.globalIdx;
-        int in = step.get(slot + 1);
-        int out = step.get(slot + 2);
-        if (i < in * out) {
-            int feature = i % out;
-            int panel = step.get(slot + 7) * 16 + (feature / 32 * in + i / out) * 32;
-            w.set(i, weights.getArray().get(panel + feature % 32));
+        if (i < step.get(slot + 1) * step.get(slot + 2)) {
+            w.set(i, weights.getArray().get(inPanels(step, slot, i)));
         }
     }
 
@@ -39,9 +34,8 @@ final class LibraryKernels {
     static void stageHalfRows(
             KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray x) {
         int i = context.globalIdx;
-        int in = step.get(slot + 1);
-        if (i < step.get(slot) * in) {
-            float value = act.get(step.get(slot + 3) + i / in * step.get(slot + 4) + i % in);
+        if (i < step.get(slot) * step.get(slot + 1)) {
+            float value = act.get(inRows(step, slot, i));
             x.set(i, (short) HalfKernels.pattern(step, step.get(slot + 14), act, params, value));
         }
     }
@@ -49,12 +43,8 @@ final class LibraryKernels {
     /** As {@link #stageWeights}, of weights that are stored in 16 bits. */
     static void stageHalfWeights(KernelContext context, IntArray step, int slot, ShortArray weights, ShortArray w) {
         int i = context.globalIdx;
-        int in = step.get(slot + 1);
-        int out = step.get(slot + 2);
-        if (i < in * out) {
-            int feature = i % out;
-            int panel = step.get(slot + 7) * 16 + (feature / 32 * in + i / out) * 32;
-            w.set(i, weights.get(panel + feature % 32));
+        if (i < step.get(slot + 1) * step.get(slot + 2)) {
+            w.set(i, weights.get(inPanels(step, slot, i)));
         }
     }
 
@@ -77,5 +67,19 @@ final class LibraryKernels {
             float sum = params.get(step.get(step.get(slot + 14)) + (y.get(i) & 0xffff));
             LinearKernels.finish(step, slot, act, params, i / out, i % out, sum);
         }
+    }
+
+    /** Where element {@code i} of [rows, in] lies among the activations. */
+    private static int inRows(IntArray step, int slot, int i) {
+        int in = step.get(slot + 1);
+        return step.get(slot + 3) + i / in * step.get(slot + 4) + i % in;
+    }
+
+    /** Where element {@code i} of [in, out] lies among the packed weights. */
+    private static int inPanels(IntArray step, int slot, int i) {
+        int in = step.get(slot + 1);
+        int out = step.get(slot + 2);
+        int feature = i % out;
+        return step.get(slot + 7) * 16 + (feature / 32 * in + i / out) * 32 + feature % 32;
     }
 }
