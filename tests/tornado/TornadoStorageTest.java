@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import wan.Goldens;
+import wan.RolloutErrors;
 import wan.app.Replay;
 import wan.app.RoundedOps;
 import wan.jvm.JvmOps;
@@ -226,6 +227,15 @@ class TornadoStorageTest {
         double toExact = distance(device, onJvm(name, Storage.F32));
         assertThat(toRounded).isLessThanOrEqualTo(unit);
         assertThat(toExact).isBetween(unit / 64, 4 * unit);
+    }
+
+    /** The first block is given, and its passes are not captured: capturing is recorded when all else has been. */
+    @ParameterizedTest
+    @EnumSource
+    void captures_thatAreRecordedLater_readTheSamePages(HalfFormat format) {
+        RolloutErrors errors = RolloutErrors.of("rollout-d", () -> tornado(DType.F32, dtype(format)));
+        assertThat(errors.matrices()).isLessThan(RolloutErrors.limit("rollout-d", format));
+        assertThat(errors.latents()).isLessThan(RolloutErrors.limit("rollout-d", format));
     }
 
     @Test

@@ -1,6 +1,5 @@
 package tornado;
 
-import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import org.jspecify.annotations.Nullable;
 import wan.op.DType;
@@ -108,13 +107,8 @@ final class PagePool {
         public Object array() {
             Object now = array;
             if (now == null || changed()) {
-                Object larger = Store.allocate(dtype, capacity * pageElements);
-                if (now != null) {
-                    MemorySegment old = Store.segment(now);
-                    Store.segment(larger).asSlice(0, old.byteSize()).copyFrom(old);
-                }
+                now = Store.larger(now, dtype, capacity * pageElements);
                 present = capacity;
-                now = larger;
                 array = now;
             }
             return now;

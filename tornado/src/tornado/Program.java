@@ -192,7 +192,7 @@ final class Program implements AutoCloseable {
 
     private ImmutableTaskGraph pullGraph() {
         List<Object> mutable = new ArrayList<>(List.of(act));
-        stores.stream().filter(store -> store.use() == Store.Use.PAGES).forEach(store -> mutable.add(store.array()));
+        stores.stream().filter(store -> store.use() != Store.Use.WEIGHTS).forEach(store -> mutable.add(store.array()));
         TaskGraph graph = new TaskGraph("pull").consumeFromDevice("init", shared());
         return touching(graph)
                 .transferToHost(DataTransferMode.EVERY_EXECUTION, mutable.toArray())

@@ -1,6 +1,7 @@
 package tornado;
 
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
@@ -15,9 +16,9 @@ interface Store {
     enum Use {
         /** Kernels only read it. */
         WEIGHTS,
-        /** Kernels write it, and it outlives a program. */
+        /** Kernels write it. */
         PAGES,
-        /** What was widened for the next kernels. */
+        /** Kernels write it for the next ones, which may be those of the next program. */
         SCRATCH
     }
 
@@ -37,6 +38,16 @@ interface Store {
     /** A new array. */
     static Object allocate(DType dtype, int elements) {
         return dtype == DType.F32 ? new VectorFloat16(new FloatArray(elements)) : new ShortArray(elements);
+    }
+
+    /** A new array that begins as an old one of the same type, if there is one. */
+    static Object larger(@Nullable Object old, DType dtype, int elements) {
+        Object fresh = allocate(dtype, elements);
+        if (old != null) {
+            MemorySegment from = segment(old);
+            segment(fresh).asSlice(0, from.byteSize()).copyFrom(from);
+        }
+        return fresh;
     }
 
     /** The host's bytes of an array. */

@@ -18,7 +18,7 @@ final class WideStore implements Store {
     public Object array() {
         Object now = array;
         if (now == null || changed()) {
-            now = Store.allocate(DType.F32, floats);
+            now = Store.larger(now, DType.F32, floats);
             present = floats;
             array = now;
         }
