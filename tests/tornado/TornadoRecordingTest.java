@@ -120,7 +120,8 @@ class TornadoRecordingTest {
     @ParameterizedTest
     @CsvSource({"F32, F32, 7", "BF16, F32, 7", "BF16, F16, 9"})
     void passes_compileNothing_afterTheFirstOfEachKind(DType weights, DType cache, int graphs) {
-        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), false, 0))) {
+        try (TornadoOps ops =
+                TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), Set.of(), 0))) {
             List<Integer> compiled = new ArrayList<>();
             List<Integer> programs = new ArrayList<>();
             rollOut("rollout-a", ops, () -> {
@@ -139,15 +140,19 @@ class TornadoRecordingTest {
     }
 
     /** One attention with or without a tap; what it has executed and recorded, and its result. */
-    private record Attention(long executions, int graphs, List<Float> result) {
-        static Attention of(AttentionTap tap) {
-            try (TornadoOps ops = tornado();
+    record Attention(long executions, int graphs, List<Float> result) {
+        private static Attention of(AttentionTap tap) {
+            return of(Settings.DEFAULT, tap);
+        }
+
+        static Attention of(Settings settings, AttentionTap tap) {
+            try (TornadoOps ops = TornadoDevices.open("tornado", settings);
                     Scope _ = ops.scope()) {
-                Tensor q = ops.scratch(Shape.of(6, 8));
-                ops.write(q, random(48));
+                Tensor q = ops.scratch(Shape.of(6, 16));
+                ops.write(q, random(96));
                 Dyn page = new Dyn("page", 1);
                 page.set(0);
-                KvTensor cache = ops.kvCache(1, 1, 6, 2, 4);
+                KvTensor cache = ops.kvCache(1, 1, 6, 2, 8);
                 ops.append(cache, q, q, page);
                 Tensor y = ops.attention(q, cache, page, 6, 6, tap);
                 List<Float> result = new ArrayList<>();
@@ -168,7 +173,8 @@ class TornadoRecordingTest {
         return values;
     }
 
-    private static AttentionTap tap(Set<Quantity> wanted, List<Quantity> seen) {
+    /** Takes what is wanted of both heads. */
+    static AttentionTap tap(Set<Quantity> wanted, List<Quantity> seen) {
         return new AttentionTap() {
             @Override
             public Set<Quantity> wanted() {
@@ -243,7 +249,7 @@ class TornadoRecordingTest {
 
     @Test
     void recording_isRefused_beforeItAllocatesMoreThanThereIs() {
-        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings("", Storage.F32, true, 1 << 20));
+        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings("", Storage.F32, Set.of(), 1 << 20));
                 Scope _ = ops.scope()) {
             Tensor x = ops.scratch(Shape.of(1024, 1024));
             assertThatThrownBy(() -> ops.read(ops.silu(x)))

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,7 +46,7 @@ import wan.session.Session;
 /** Weights, keys and values in 16 bits: what is rounded, how, and what happens where the range ends. */
 class TornadoStorageTest {
     private static TornadoOps tornado(DType weights, DType cache) {
-        return TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), true, 0));
+        return TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), Set.of(), 0));
     }
 
     private static DType dtype(HalfFormat format) {
@@ -218,7 +219,13 @@ class TornadoStorageTest {
      * bf16, 2^-11 for f16.
      */
     @ParameterizedTest
-    @CsvSource({"rollout-a, BF16, -8", "rollout-a, F16, -11", "rollout-c, BF16, -8", "rollout-c2, F16, -11"})
+    @CsvSource({
+        "rollout-a, BF16, -8",
+        "rollout-a, F16, -11",
+        "rollout-c, BF16, -8",
+        "rollout-c2, F16, -11",
+        "rollout-d, F16, -11"
+    })
     void cache_isRoundedAsItsType(String name, DType cache, int exponent) {
         Storage storage = new Storage(DType.F32, cache);
         double unit = Math.scalb(1.0, exponent);

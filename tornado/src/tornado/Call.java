@@ -34,21 +34,26 @@ record Call(
             Kernel kernel,
             @Nullable Store first,
             @Nullable Store second,
-            @Nullable Gemm gemm) {}
-
-    /** The matmul that a library is called for. Its numbers are recorded: the slot's do not reach a library. */
-    record Gemm(int in, int out) {}
-
-    Shape shape() {
-        return new Shape(kernel, first, second, gemm());
+            @Nullable LibraryCall library) {
+        /** The same with another call of a library. */
+        Shape of(LibraryCall other) {
+            return new Shape(kernel, first, second, other);
+        }
     }
 
-    /** The matmul of a library that this is a part of. */
+    Shape shape() {
+        return new Shape(kernel, first, second, library());
+    }
+
+    /** The call of a library that this is, or is around. */
     @Nullable
-    Gemm gemm() {
+    LibraryCall library() {
         return switch (kernel) {
             case STAGE_ROWS, STAGE_WEIGHTS, STAGE_HALF_ROWS, STAGE_HALF_WEIGHTS, GEMM, FINISH_ROWS, FINISH_HALF_ROWS ->
-                new Gemm(arguments[1], arguments[2]);
+                new LibraryCall.Gemm(arguments[1], arguments[2]);
+            case STAGE_QUERIES, STAGE_KEYS, STAGE_VALUES, SDPA, FINISH_ATTENTION ->
+                new LibraryCall.Sdpa(
+                        arguments[1], arguments[2], arguments[3], arguments[6], arguments[7], arguments[14]);
             default -> null;
         };
     }

@@ -1,5 +1,6 @@
 package tornado;
 
+import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 import wan.op.DType;
@@ -24,22 +25,27 @@ final class DeviceTarget {
     private final TornadoDevice device;
     private final Kernels kernels;
     private final Storage storage;
-    private final boolean libraries;
+    private final Set<Library> libraries;
     private final long memoryBytes;
 
     /**
      * A device.
      *
-     * @param libraries whether linear layers are cuBLAS's
+     * @param libraries to be used
      * @param memoryBytes what may be used; 0 for all the device has
      */
     DeviceTarget(
-            String name, TornadoDevice device, Kernels kernels, Storage storage, boolean libraries, long memoryBytes) {
+            String name,
+            TornadoDevice device,
+            Kernels kernels,
+            Storage storage,
+            Set<Library> libraries,
+            long memoryBytes) {
         this.name = name;
         this.device = device;
         this.kernels = kernels;
         this.storage = storage;
-        this.libraries = libraries;
+        this.libraries = Set.copyOf(libraries);
         this.memoryBytes = memoryBytes > 0 ? memoryBytes : device.getMaxGlobalMemory();
     }
 
@@ -64,9 +70,19 @@ final class DeviceTarget {
         return device.getDeviceType() == TornadoDeviceType.GPU ? Kernels.SHARED : Kernels.VECTOR;
     }
 
-    /** Whether linear layers are a library's. */
-    boolean libraries() {
+    /** The libraries that are used. */
+    Set<Library> libraries() {
         return libraries;
+    }
+
+    /** Whether linear layers are cuBLAS's. */
+    boolean cublas() {
+        return libraries.contains(Library.CUBLAS);
+    }
+
+    /** Whether attention is cuDNN's. */
+    boolean cudnn() {
+        return libraries.contains(Library.CUDNN);
     }
 
     /** Items of a group that shares a row. */

@@ -9,18 +9,14 @@ import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import wan.op.DType;
 
 /**
- * One matmul of cuBLAS: y [rows, out] = x [rows, in] w [in, out], summed in float32.
+ * One matmul of cuBLAS: y [rows, out] = x [rows, in] w [in, out], summed in float32. {@code rows} is the most there may be: rows beyond
+ * those of the pass hold what was there before, and nobody reads their sums.
  *
- * <p>TornadoVM hands a library the beginning of whole arrays and the numbers of the time of recording (5.2.0,
- * {@code TornadoVMInterpreter.executeLibraryLaunch}). So the operands lie in arrays of their own, which all matmuls share, and
- * {@code rows} is the most there may be: rows beyond those of the pass hold what was there before, and nobody reads their sums.
- * Factors of 16 bits are patterns in a {@link ShortArray}: a library sees only where an array is.
- *
- * @param arrays x, w and y, as {@link #allocate} makes them
+ * @param arrays x, w and y
  * @param factors F32, or F16 or BF16, which tensor cores multiply
  * @param rows the most rows
  */
-record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int out) {
+record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int out) implements LibraryOperands {
     /** The name under which TornadoVM knows the library; its own class for it is only in SDKs with the CUDA backend. */
     private static final String LIBRARY = "nvidia/cublas";
 
@@ -33,23 +29,6 @@ record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int ou
     /** The type of y: the function for bfloat16 has no other. */
     static DType sums(DType factors) {
         return factors == DType.BF16 ? DType.BF16 : DType.F32;
-    }
-
-    /** Bytes of x, w and y with so many elements each. */
-    static List<Long> bytes(DType factors, int[] elements) {
-        return List.of(
-                factors.bytes(elements[0]),
-                factors.bytes(elements[1]),
-                sums(factors).bytes(elements[2]));
-    }
-
-    /** x, w and y with so many elements each. */
-    static List<Object> allocate(DType factors, int[] elements) {
-        return List.of(array(factors, elements[0]), array(factors, elements[1]), array(sums(factors), elements[2]));
-    }
-
-    private static Object array(DType dtype, int elements) {
-        return dtype == DType.F32 ? new FloatArray(elements) : new ShortArray(elements);
     }
 
     FloatArray x() {

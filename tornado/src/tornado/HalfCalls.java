@@ -12,6 +12,8 @@ import wan.op.Shape;
  * all layers share: a few bytes moved per weight or key, against thousands of operations on each, and those kernels stay one.
  */
 final class HalfCalls {
+    private static final String CACHE_HINT = "--kv-cache-dtype bf16 has the range of f32";
+
     private final Recorder recorder;
     private final Parameters parameters;
     private final Storage storage;
@@ -74,10 +76,9 @@ final class HalfCalls {
     void written(DeviceCache kv, int[] numbers, String where) {
         PagePool pool = kv.pool();
         if (!pool.isWide()) {
-            String hint = "--kv-cache-dtype bf16 has the range of f32";
-            int[] keys = rounding(new Rounding("keys" + where, storage.cache(), hint));
+            int[] keys = rounding(new Rounding("keys" + where, storage.cache(), CACHE_HINT));
             transfer(Kernel.NARROW_PAGES, pool.keys(), kv, numbers, new Call.Table(7, keys));
-            int[] values = rounding(new Rounding("values" + where, storage.cache(), hint));
+            int[] values = rounding(new Rounding("values" + where, storage.cache(), CACHE_HINT));
             transfer(Kernel.NARROW_PAGES, pool.values(), kv, numbers, new Call.Table(7, values));
         }
     }
@@ -86,6 +87,15 @@ final class HalfCalls {
     int[] roundingInputs(DeviceLinear linear) {
         return rounding(
                 new Rounding("input of " + linear.layer(), storage.weights(), "--dtype bf16 has the range of f32"));
+    }
+
+    /**
+     * What {@link HalfKernels#pattern} needs to round queries as keys are.
+     *
+     * @param where what they are, for a message
+     */
+    int[] roundingQueries(String where) {
+        return rounding(new Rounding("queries" + where, storage.cache(), CACHE_HINT));
     }
 
     private int[] rounding(Rounding rounding) {

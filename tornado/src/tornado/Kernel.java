@@ -68,6 +68,29 @@ enum Kernel {
             a.act(),
             a.params(),
             a.gemm().halfY())),
+    STAGE_QUERIES((g, id, c, s, slot, a) -> g.task(
+            id,
+            SdpaKernels::stageQueries,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.sdpa().q())),
+    STAGE_KEYS((g, id, c, s, slot, a) ->
+            g.task(id, SdpaKernels::stageKeys, c, s, slot, a.shorts(), a.sdpa().k())),
+    STAGE_VALUES((g, id, c, s, slot, a) -> g.task(
+            id, SdpaKernels::stageValues, c, s, slot, a.shorts(), a.sdpa().v())),
+    SDPA((g, id, c, s, slot, a) -> g.libraryTask(id, SdpaOperands::sdpa, a.sdpa())),
+    FINISH_ATTENTION((g, id, c, s, slot, a) -> g.task(
+            id,
+            SdpaKernels::finishAttention,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.sdpa().o())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
@@ -99,9 +122,13 @@ enum Kernel {
             FloatArray input,
             FloatArray output,
             List<Object> stores,
-            @Nullable GemmOperands operands) {
+            @Nullable LibraryOperands library) {
         GemmOperands gemm() {
-            return Objects.requireNonNull(operands);
+            return (GemmOperands) Objects.requireNonNull(library);
+        }
+
+        SdpaOperands sdpa() {
+            return (SdpaOperands) Objects.requireNonNull(library);
         }
 
         VectorFloat16 first() {
@@ -134,6 +161,11 @@ enum Kernel {
     /** Adds this kernel to a graph. */
     void addTo(TaskGraph graph, String id, KernelContext context, IntArray step, int slot, Arrays arrays) {
         binding.add(graph, id, context, step, slot, arrays);
+    }
+
+    /** Whether it is a function of a library: such a task has no grid. */
+    boolean isLibrary() {
+        return this == GEMM || this == SDPA;
     }
 
     /** As task names show it. */

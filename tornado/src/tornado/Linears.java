@@ -13,10 +13,8 @@ final class Linears {
 
     /** Whether a linear layer is a library's: where the device has one and the matmul is large enough. */
     static boolean byLibrary(DeviceTarget target, int rows, DeviceLinear linear) {
-        long in = linear.inFeatures();
-        long out = linear.outFeatures();
-        long largest = Math.max(rows * Math.max(in, out), in * out);
-        return target.libraries() && rows >= LIBRARY_ROWS && largest <= target.arrayElements(DType.F32);
+        LibraryCall call = new LibraryCall.Gemm(linear.inFeatures(), linear.outFeatures());
+        return target.cublas() && rows >= LIBRARY_ROWS && call.fits(rows, target.arrayElements(DType.F32));
     }
 
     /**

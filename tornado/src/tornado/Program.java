@@ -43,40 +43,29 @@ final class Program implements AutoCloseable {
      * @param params how many small parameters
      * @param input floats that go up with one segment
      * @param output floats that come down with one segment
-     * @param gemmRows the most rows of each matmul that a library does
+     * @param libraryRows the most rows of each call of a library, by {@link LibraryCall#largest}
      */
-    record Sizes(int act, int params, int input, int output, Map<Call.Gemm, Integer> gemmRows) {
+    record Sizes(int act, int params, int input, int output, Map<LibraryCall, Integer> libraryRows) {
         /** Whether all that {@code other} needs fits into these. */
         boolean hold(Sizes other) {
             return other.act <= act
                     && other.params <= params
                     && other.input <= input
                     && other.output <= output
-                    && other.gemmRows.entrySet().stream()
-                            .allMatch(gemm -> gemm.getValue() <= gemmRows.getOrDefault(gemm.getKey(), 0));
+                    && other.libraryRows.entrySet().stream()
+                            .allMatch(call -> call.getValue() <= libraryRows.getOrDefault(call.getKey(), 0));
         }
 
         /** The larger of each. */
         Sizes max(Sizes other) {
-            Map<Call.Gemm, Integer> rows = new HashMap<>(gemmRows);
-            other.gemmRows.forEach((gemm, most) -> rows.merge(gemm, most, Math::max));
+            Map<LibraryCall, Integer> rows = new HashMap<>(libraryRows);
+            other.libraryRows.forEach((call, most) -> rows.merge(call, most, Math::max));
             return new Sizes(
                     Math.max(act, other.act),
                     Math.max(params, other.params),
                     Math.max(input, other.input),
                     Math.max(output, other.output),
                     rows);
-        }
-
-        /** Elements of the arrays that a library's matmuls share: x, w, y. */
-        int[] operandElements() {
-            int[] most = new int[3];
-            gemmRows.forEach((gemm, rows) -> {
-                most[0] = Math.max(most[0], rows * gemm.in());
-                most[1] = Math.max(most[1], gemm.in() * gemm.out());
-                most[2] = Math.max(most[2], rows * gemm.out());
-            });
-            return most;
         }
     }
 
@@ -88,7 +77,7 @@ final class Program implements AutoCloseable {
     private final FloatArray output;
     private final Sizes sizes;
     private final DType factors;
-    private final List<Object> operands = new ArrayList<>();
+    private final LibraryArrays operands;
     private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
@@ -101,7 +90,7 @@ final class Program implements AutoCloseable {
      * Records all graphs and puts the shared arrays on the device.
      *
      * @param parameters all small parameters
-     * @param factors the type of what a library multiplies
+     * @param factors the type of what linear layers of a library multiply
      * @param kept activations of the program before this one, if any
      */
     Program(
@@ -124,9 +113,7 @@ final class Program implements AutoCloseable {
         MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
         input = new FloatArray(Math.max(1, sizes.input()));
         output = new FloatArray(Math.max(1, sizes.output()));
-        if (!sizes.gemmRows().isEmpty()) {
-            operands.addAll(GemmOperands.allocate(factors, sizes.operandElements()));
-        }
+        operands = new LibraryArrays(sizes.libraryRows(), factors);
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 addStore(call.first());
@@ -155,7 +142,7 @@ final class Program implements AutoCloseable {
 
     private Object[] shared() {
         List<Object> all = new ArrayList<>(List.of(act, params));
-        all.addAll(operands);
+        all.addAll(operands.all());
         stores.forEach(store -> all.add(store.array()));
         return all.toArray();
     }
@@ -163,15 +150,16 @@ final class Program implements AutoCloseable {
     private TaskGraph touching(TaskGraph graph) {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
         touch(graph, "touch", act, params);
-        for (int i = 0; i < operands.size(); i++) {
-            if (operands.get(i) instanceof FloatArray floats) {
-                touch(graph, "touch_operand" + i, floats, params);
+        int i = 0;
+        for (Object operand : operands.all()) {
+            String id = "touch_operand" + i++;
+            if (operand instanceof FloatArray floats) {
+                touch(graph, id, floats, params);
             } else {
-                Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(operands.get(i)), null);
-                Kernel.TOUCH_SHORTS.addTo(graph, task(graph, "touch_operand" + i, 1), context, step, 0, bound);
+                Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(operand), null);
+                Kernel.TOUCH_SHORTS.addTo(graph, task(graph, id, 1), context, step, 0, bound);
             }
         }
-        int i = 0;
         for (Store store : stores) {
             String id = task(graph, "touch" + i++, 1);
             Kernel touch = store.dtype() == DType.F32 ? Kernel.TOUCH_VECTORS : Kernel.TOUCH_SHORTS;
@@ -211,10 +199,10 @@ final class Program implements AutoCloseable {
             Call.Shape call = key.calls().get(i);
             downloads |= call.kernel() == Kernel.DOWNLOAD;
             String id = "t" + i + "_" + call.kernel().taskName();
-            if (call.kernel() != Kernel.GEMM) {
+            if (!call.kernel().isLibrary()) {
                 String _ = task(graph, id, 1);
             }
-            Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.gemm()));
+            Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.library()));
             call.kernel().addTo(graph, id, context, step, i * Call.SLOT, bound);
         }
         if (downloads) {
@@ -233,15 +221,23 @@ final class Program implements AutoCloseable {
         return id;
     }
 
-    private @Nullable GemmOperands operands(Call.@Nullable Gemm gemm) {
-        if (gemm == null) {
+    private @Nullable LibraryOperands operands(@Nullable LibraryCall call) {
+        if (call == null) {
             return null;
         }
-        int rows = sizes.gemmRows().getOrDefault(gemm, 0);
-        return new GemmOperands(operands, factors, rows, gemm.in(), gemm.out());
+        List<Object> arrays = operands.of(call.library());
+        int rows = recordedRows(call);
+        return switch (call) {
+            case LibraryCall.Gemm gemm -> new GemmOperands(arrays, factors, rows, gemm.in(), gemm.out());
+            case LibraryCall.Sdpa sdpa -> new SdpaOperands(arrays, rows, sdpa);
+        };
     }
 
-    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second, @Nullable GemmOperands gemm) {
+    private int recordedRows(LibraryCall call) {
+        return sizes.libraryRows().getOrDefault(call.largest(), 0);
+    }
+
+    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second, @Nullable LibraryOperands library) {
         List<Object> bound = new ArrayList<>();
         if (first != null) {
             bound.add(first.array());
@@ -249,7 +245,7 @@ final class Program implements AutoCloseable {
         if (second != null) {
             bound.add(second.array());
         }
-        return new Kernel.Arrays(act, params, input, output, bound, gemm);
+        return new Kernel.Arrays(act, params, input, output, bound, library);
     }
 
     boolean knows(Segment.Key key) {
@@ -288,7 +284,11 @@ final class Program implements AutoCloseable {
                     step.set(table++, value);
                 }
             }
-            if (call.kernel() == Kernel.GEMM) {
+            LibraryCall library = call.library();
+            if (library instanceof LibraryCall.Sdpa) {
+                step.set(slot + SdpaKernels.RECORDED_ROWS, recordedRows(library));
+            }
+            if (call.kernel().isLibrary()) {
                 continue;
             }
             WorkerGrid1D grid =

@@ -41,7 +41,7 @@ final class Recorder implements AutoCloseable {
     private int inputFloats;
     private int outputFloats;
     private int mostFrames;
-    private final Map<Call.Gemm, Integer> gemmRows = new HashMap<>();
+    private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
     private boolean failed;
 
     /**
@@ -65,9 +65,9 @@ final class Recorder implements AutoCloseable {
         if (!current.hasRoom(1)) {
             cut();
         }
-        Call.Gemm gemm = call.gemm();
-        if (gemm != null) {
-            gemmRows.merge(gemm, call.arguments()[0], Math::max);
+        LibraryCall library = call.library();
+        if (library != null) {
+            libraryRows.merge(library.largest(), call.arguments()[0], Math::max);
         }
         current.add(call);
     }
@@ -273,7 +273,7 @@ final class Recorder implements AutoCloseable {
                 program = null; // whatever happens now, it must not be used again
                 before.close();
             }
-            all.addAll(keys);
+            keys.forEach(key -> all.addAll(key.alternatives()));
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
             Program fresh = new Program(
@@ -299,16 +299,17 @@ final class Recorder implements AutoCloseable {
     private Program.Sizes sizesWithRoom() {
         Program.Sizes now = sizes();
         int limit = target.arrayElements(DType.F32);
-        Map<Call.Gemm, Integer> rows = new HashMap<>();
-        now.gemmRows()
-                .forEach((gemm, most) ->
-                        rows.put(gemm, Math.min(most * framesToCome(), limit / Math.max(gemm.in(), gemm.out()))));
+        Map<LibraryCall, Integer> rows = new HashMap<>();
+        now.libraryRows().forEach((call, most) -> {
+            int more = most * framesToCome();
+            rows.put(call, call.fits(more, limit) ? more : most);
+        });
         return new Program.Sizes(roomFor(now.act()), now.params(), roomFor(now.input()), roomFor(now.output()), rows);
     }
 
     private Program.Sizes sizes() {
         return new Program.Sizes(
-                Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats, Map.copyOf(gemmRows));
+                Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats, Map.copyOf(libraryRows));
     }
 
     /** What the program of a rehearsal would need. */
@@ -339,11 +340,7 @@ final class Recorder implements AutoCloseable {
         long largestStore = 0;
         long activations = 4L * sizes.act();
         long rest = activations + 4L * ((long) sizes.params() + sizes.input() + sizes.output());
-        if (!sizes.gemmRows().isEmpty()) {
-            for (long bytes : GemmOperands.bytes(target.storage().weights(), sizes.operandElements())) {
-                rest += bytes;
-            }
-        }
+        rest += LibraryArrays.bytes(sizes.libraryRows(), target.storage().weights());
         for (Store store : stores) {
             largestStore = Math.max(largestStore, store.bytes());
             switch (store.use()) {

@@ -1,15 +1,18 @@
 package tornado;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoBackend;
 import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
+import wan.op.DType;
 import wan.op.UsageException;
 
 /**
@@ -26,7 +29,7 @@ public final class TornadoDevices {
      * @param type CPU, GPU, ...
      * @param memoryBytes all it has
      * @param largestArrayBytes the largest single array
-     * @param libraries whether there is a library for linear layers
+     * @param libraries what TornadoVM can call for it
      */
     public record Info(
             String option,
@@ -35,7 +38,7 @@ public final class TornadoDevices {
             String type,
             long memoryBytes,
             long largestArrayBytes,
-            boolean libraries) {}
+            Set<Library> libraries) {}
 
     private TornadoDevices() {}
 
@@ -78,7 +81,7 @@ public final class TornadoDevices {
                         Objects.toString(device.getDeviceType()).toLowerCase(Locale.ROOT),
                         device.getMaxGlobalMemory(),
                         device.getMaxAllocMemory(),
-                        hasLibraries(backend)));
+                        libraries(backend)));
             }
         }
         return found;
@@ -89,16 +92,21 @@ public final class TornadoDevices {
      *
      * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
      * @param storage of weights and caches; every device can do every type
-     * @param libraries whether linear layers go to cuBLAS where the device has it
+     * @param libraries which to use where the device has them
      * @param memoryBytes what may be used; 0 for all
      */
-    public record Settings(String kernels, Storage storage, boolean libraries, long memoryBytes) {
+    public record Settings(String kernels, Storage storage, Set<Library> libraries, long memoryBytes) {
         /** Everything the device has. */
-        public static final Settings DEFAULT = new Settings("", Storage.F32, true, 0);
+        public static final Settings DEFAULT = new Settings("", Storage.F32, EnumSet.allOf(Library.class), 0);
 
-        /** The same without libraries. */
-        public Settings withoutLibraries() {
-            return new Settings(kernels, storage, false, memoryBytes);
+        /** Nothing changes any more. */
+        public Settings {
+            libraries = Set.copyOf(libraries);
+        }
+
+        /** The same with these libraries. */
+        public Settings with(Set<Library> others) {
+            return new Settings(kernels, storage, others, memoryBytes);
         }
     }
 
@@ -145,15 +153,26 @@ public final class TornadoDevices {
         DeviceTarget.Kernels kernels = settings.kernels().isEmpty()
                 ? DeviceTarget.suiting(device)
                 : DeviceTarget.Kernels.valueOf(settings.kernels().toUpperCase(Locale.ROOT));
-        boolean libraries = settings.libraries() && hasLibraries(backend);
+        Set<Library> libraries = libraries(backend);
+        libraries.retainAll(settings.libraries());
+        if (settings.storage().cache() != DType.F16) {
+            libraries.remove(Library.CUDNN); // it has no other type
+        }
         return new DeviceTarget(
                 all.get(index).option(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
     }
 
-    /** cuBLAS takes TornadoVM's CUDA buffers only, and is a module that only SDKs with that backend have. */
-    private static boolean hasLibraries(TornadoBackend backend) {
+    /** They take TornadoVM's CUDA buffers only, and are modules that only SDKs with that backend have. */
+    private static Set<Library> libraries(TornadoBackend backend) {
+        Set<Library> found = EnumSet.noneOf(Library.class);
         boolean emulated = !TaskGraph.class.getModule().isNamed();
-        return backend.getBackendType() == TornadoVMBackendType.CUDA
-                && (emulated || ModuleLayer.boot().findModule("tornado.cublas").isPresent());
+        if (backend.getBackendType() == TornadoVMBackendType.CUDA) {
+            for (Library library : Library.values()) {
+                if (emulated || ModuleLayer.boot().findModule(library.module()).isPresent()) {
+                    found.add(library);
+                }
+            }
+        }
+        return found;
     }
 }

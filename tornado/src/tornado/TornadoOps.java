@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
@@ -55,7 +56,10 @@ public final class TornadoOps implements Ops {
     public String backend() {
         String products =
                 productType() == DType.F32 ? "" : ", products " + productType().option();
-        return target.name() + target.storage().suffix() + products;
+        String attention = attentionType() == DType.F32
+                ? ""
+                : ", attention " + attentionType().option();
+        return target.name() + target.storage().suffix() + products + attention;
     }
 
     /** What recording and running has cost so far. */
@@ -63,14 +67,19 @@ public final class TornadoOps implements Ops {
         return recorder.counters();
     }
 
-    /** Whether linear layers are cuBLAS's. */
-    public boolean libraries() {
+    /** What is a library's, where its sizes allow that. */
+    public Set<Library> libraries() {
         return target.libraries();
     }
 
     /** What the factors of a linear layer's products are rounded to: a library takes the inputs as it takes the weights. */
     public DType productType() {
-        return target.libraries() ? target.storage().weights() : DType.F32;
+        return target.cublas() ? target.storage().weights() : DType.F32;
+    }
+
+    /** What the queries and the result of an attention are rounded to: as the keys are, where it is a library's. */
+    public DType attentionType() {
+        return target.cudnn() ? target.storage().cache() : DType.F32;
     }
 
     /** What is needed by all that has been rehearsed, or for what has been run. */
@@ -446,6 +455,12 @@ public final class TornadoOps implements Ops {
         DeviceTensor from = activation(op, q);
         DeviceTensor out = scratch.take(q.shape());
         begin(op);
+        boolean library = SdpaCalls.byLibrary(target, kv, queries);
+        if (library && tap.wanted().isEmpty()) {
+            recorder.cut();
+            sdpa(from, out, kv, queries, attended);
+            return out;
+        }
         Pages readable = halves.readable(kv, attended);
         recorder.cut();
         int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
@@ -458,10 +473,21 @@ public final class TornadoOps implements Ops {
         captures.record();
         if (captures.wantsMass()) {
             captures.attention(out);
-        } else {
+        } else if (!library) {
             recorder.add(call.call(out));
         }
+        if (library) {
+            // After the kernel that keeps masses, whose output it replaces: a capture changes nothing of what follows.
+            recorder.cut();
+            sdpa(from, out, kv, queries, attended);
+        }
         return out;
+    }
+
+    /** In a graph of its own: it is compiled for every number of pages. */
+    private void sdpa(DeviceTensor q, DeviceTensor out, DeviceCache kv, int queries, int[] pages) {
+        recorder.addTogether(SdpaCalls.library(q, out, kv, queries, pages, halves.roundingQueries(lastLinear)));
+        recorder.cut();
     }
 
     @Override

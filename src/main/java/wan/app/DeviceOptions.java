@@ -1,10 +1,14 @@
 package wan.app;
 
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import tornado.Library;
 import tornado.MemoryPlan;
 import tornado.Storage;
 import tornado.TornadoDevices;
@@ -50,8 +54,9 @@ final class DeviceOptions {
     @Option(
             names = "--libraries",
             paramLabel = "WHEN",
-            description = "auto: cuBLAS for linear layers where TornadoVM has it (its CUDA backend) and it passes the"
-                    + " start-up check; off: our own kernels (default: auto).")
+            description = "cublas: linear layers by cuBLAS; cudnn: attention by cuDNN, which needs"
+                    + " --kv-cache-dtype f16; cublas,cudnn: both; off: our own kernels; auto: those that TornadoVM has"
+                    + " (on its CUDA backend), that compute rightly and that are faster here (default: auto).")
     private String libraries = "auto";
 
     /** The option as given. */
@@ -65,11 +70,34 @@ final class DeviceOptions {
      * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
      */
     TornadoDevices.Settings settings(String kernels) {
-        if (!libraries.equals("auto") && !libraries.equals("off")) {
-            throw new UsageException("--libraries: expected auto or off, got '" + libraries + "'");
-        }
-        return new TornadoDevices.Settings(
-                kernels, storage(), libraries.equals("auto"), memory == null ? 0 : bytes(memory));
+        return new TornadoDevices.Settings(kernels, storage(), libraries(), memory == null ? 0 : bytes(memory));
+    }
+
+    private Set<Library> libraries() {
+        return switch (libraries) {
+            case "auto" -> EnumSet.allOf(Library.class);
+            case "off" -> Set.of();
+            default -> {
+                Set<Library> named = EnumSet.noneOf(Library.class);
+                for (String name : libraries.split(",", -1)) {
+                    named.add(Arrays.stream(Library.values())
+                            .filter(library -> library.option().equals(name))
+                            .findFirst()
+                            .orElseThrow(() -> new UsageException(
+                                    "--libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got '" + libraries
+                                            + "'")));
+                }
+                if (named.contains(Library.CUDNN) && storage().cache() != DType.F16) {
+                    throw new UsageException("--libraries cudnn: expected --kv-cache-dtype f16, got " + cacheDtype
+                            + "; its attention takes no other type");
+                }
+                yield named;
+            }
+        };
+    }
+
+    private LibraryChoice choice() {
+        return libraries.equals("auto") || libraries.equals("off") ? LibraryChoice.MEASURED : LibraryChoice.ASKED;
     }
 
     /** What a run needs of the device; null where none is used. */
@@ -78,9 +106,17 @@ final class DeviceOptions {
         return Devices.memoryPlan(device, settings(""), rehearsal);
     }
 
+    /** Opens the backend as it is, right or wrong, with all libraries that may be used. */
+    Ops openUnchecked(JvmOptions jvm, String kernels) {
+        TornadoDevices.Settings settings = settings(kernels);
+        Ops ops = Devices.openUnchecked(device, jvm, settings);
+        choice().require(settings, ops);
+        return ops;
+    }
+
     /** Opens the backend. */
     Ops open(JvmOptions jvm) {
-        return Devices.open(device, jvm, settings(""));
+        return Devices.open(device, jvm, settings(""), choice());
     }
 
     /** How a device stores what it computes with. */

@@ -67,22 +67,26 @@ final class Devices {
      *
      * @param option {@code jvm}, {@code onednn}, {@code onednn:DTYPE}, {@code tornado}, {@code tornado:DRIVER:DEVICE} or
      *     {@code auto}
+     * @param libraries how to choose among those that the settings allow
      * @throws UsageException if the option names nothing, or oneDNN where it is not there
      * @throws WanException if it names what is not there, or what computes wrongly
      */
-    static Ops open(String option, JvmOptions jvm, TornadoDevices.Settings settings) {
+    static Ops open(String option, JvmOptions jvm, TornadoDevices.Settings settings, LibraryChoice libraries) {
+        if (libraries.asked() && (option.equals(JVM) || isOneDnn(option))) {
+            throw new UsageException("--libraries: expected a TornadoVM --device, got " + option);
+        }
         if (option.equals(JVM)) {
             return openUnchecked(option, jvm, settings);
         }
         if (!option.equals(AUTO)) {
-            return checked(option, jvm, settings);
+            return checked(option, jvm, settings, libraries);
         }
         if (!System.getProperty(PROBLEM, "").isEmpty()) {
             LOG.log(System.Logger.Level.WARNING, "--device auto: {0}", tornado().problem());
         }
         for (String candidate : better()) {
             try {
-                return checked(candidate, jvm, settings);
+                return checked(candidate, jvm, settings, libraries);
             } catch (WanException e) {
                 LOG.log(System.Logger.Level.WARNING, "--device auto leaves out {0}: {1}", candidate, e.getMessage());
             }
@@ -107,22 +111,21 @@ final class Devices {
                 .toList();
     }
 
-    private static Ops checked(String option, JvmOptions jvm, TornadoDevices.Settings settings) {
+    private static Ops checked(
+            String option, JvmOptions jvm, TornadoDevices.Settings settings, LibraryChoice libraries) {
+        TornadoDevices.Settings chosen = option.startsWith(TORNADO)
+                ? libraries.choose(candidate -> openUnchecked(option, jvm, candidate), settings)
+                : settings;
         // A backend of its own: what the check records would only be in the run's way.
-        try (Ops ops = openUnchecked(option, jvm, settings)) {
+        try (Ops ops = openUnchecked(option, jvm, chosen)) {
             LOG.log(System.Logger.Level.INFO, "device {0}", ops.backend());
-            boolean libraries = ops instanceof TornadoOps tornado && tornado.libraries();
-            String wrong = wrong(ops, settings.storage(), libraries);
-            if (wrong.isEmpty()) {
-                return openUnchecked(option, jvm, settings);
-            }
-            if (!libraries) {
-                throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong
+            List<SelfTest.Result> wrong = SelfTest.quick(ops, settings.storage(), "");
+            if (!wrong.isEmpty()) {
+                throw new WanException("device " + ops.backend() + " computes wrongly: " + wrong.getFirst()
                         + "; wan-attn selftest --device " + option + " shows all; use --device jvm");
             }
-            LOG.log(System.Logger.Level.WARNING, "device {0}: cuBLAS is left out: {1}", ops.backend(), wrong);
         }
-        return checked(option, jvm, settings.withoutLibraries());
+        return openUnchecked(option, jvm, chosen);
     }
 
     /** On the JVM there is nothing to choose: it packs weights as they are stored, bf16 too, or as oneDNN multiplies them. */
@@ -139,23 +142,6 @@ final class Devices {
                                     ? "keeps a checkpoint's bf16 as it is (convert --dtype makes one)"
                                     : "no other for caches");
             throw new UsageException(given + ": expected a TornadoVM --device, got " + option + "; " + hint);
-        }
-    }
-
-    /**
-     * What the check of a device finds, or empty.
-     *
-     * @param libraries whether a failure is a finding: what is not there may be left out
-     */
-    private static String wrong(Ops ops, Storage storage, boolean libraries) {
-        try {
-            List<SelfTest.Result> wrong = SelfTest.quick(ops, storage);
-            return wrong.isEmpty() ? "" : wrong.getFirst().toString();
-        } catch (WanException | LinkageError e) {
-            if (libraries) {
-                return String.valueOf(e.getMessage());
-            }
-            throw e;
         }
     }
 

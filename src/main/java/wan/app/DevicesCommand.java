@@ -1,6 +1,7 @@
 package wan.app;
 
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import tornado.TornadoDevices;
 import wan.jvm.OneDnnStatus;
@@ -41,7 +42,9 @@ final class DevicesCommand implements Callable<Integer> {
                     device.name(),
                     MemoryCheck.bytes(device.memoryBytes()),
                     MemoryCheck.bytes(device.largestArrayBytes()),
-                    device.libraries() ? ", linear layers by cuBLAS" : "");
+                    device.libraries().stream()
+                            .map(library -> ", " + library.title())
+                            .collect(Collectors.joining()));
         }
         if (!found.problem().isEmpty()) {
             System.out.printf("%-14s %s%n", Devices.TORNADO, found.problem());

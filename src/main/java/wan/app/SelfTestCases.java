@@ -61,6 +61,11 @@ final class SelfTestCases {
         boolean multiplies() {
             return unit.equals("GFLOP/s") || op.equals(APPEND);
         }
+
+        /** Whether an attention is a part of it. */
+        boolean attends() {
+            return unit.equals("GFLOP/s") && !op.startsWith("linear");
+        }
     }
 
     private SelfTestCases() {}
@@ -102,17 +107,24 @@ final class SelfTestCases {
 
     /** The sizes of one frame of the 1.3B model at 480 x 832. */
     static List<Case> large() {
+        return frame(new Grid(1, 30, 52), 12, 128, 8960);
+    }
+
+    /** The sizes of one frame of a model, with three frames of keys. */
+    static List<Case> frame(Grid grid, int heads, int headDim, int ffnDim) {
+        int tokens = grid.frameSeqLen();
+        int dim = heads * headDim;
         List<Case> cases = new ArrayList<>();
-        linears(cases, 1560, 1536, 1536, 1);
+        linears(cases, tokens, dim, dim, 1);
         cases.removeIf(one -> !one.op().equals("linear"));
         List<Case> ffn = new ArrayList<>();
-        linears(ffn, 1560, 1536, 8960, 1);
+        linears(ffn, tokens, dim, ffnDim, 1);
         ffn.removeIf(one -> !one.op().equals("linearGelu"));
         cases.addAll(ffn);
-        rows(cases, 1560, 1536, 1);
-        attention(cases, 1, 12, 1560, 1, 128, 3, Set.of());
-        attention(cases, 1, 12, 1560, 1, 128, 3, Set.of(Quantity.FRAME_MASS));
-        elements(cases, 1, new Grid(1, 30, 52), 12, 128);
+        rows(cases, tokens, dim, 1);
+        attention(cases, 1, heads, tokens, 1, headDim, 3, Set.of());
+        attention(cases, 1, heads, tokens, 1, headDim, 3, Set.of(Quantity.FRAME_MASS));
+        elements(cases, 1, grid, heads, headDim);
         return cases;
     }
 

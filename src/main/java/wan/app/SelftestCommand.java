@@ -49,6 +49,6 @@ final class SelftestCommand implements Callable<Integer> {
     }
 
     private Ops open() {
-        return Devices.openUnchecked(deviceOptions.device(), JvmOptions.defaults(), deviceOptions.settings(kernels));
+        return deviceOptions.openUnchecked(JvmOptions.defaults(), kernels);
     }
 }

@@ -5,7 +5,7 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 
-/** The functions of cuBLAS that are used, as plain loops. Only in the shim. */
+/** The functions of cuBLAS and cuDNN that are used, as plain loops. Only in the shim. */
 final class EmulatedLibrary {
     /** {@code cudaDataType_t}: 16 bits are patterns in an array of shorts. */
     private enum Type {
@@ -18,7 +18,8 @@ final class EmulatedLibrary {
 
     /** Calls a function on arrays of the device. */
     static void call(LibraryTaskDescriptor task, Object[] arguments) {
-        if (!Emulator.passesFor("cuda") || Emulator.passesFor("no-cublas")) {
+        boolean cudnn = "nvidia/cudnn".equals(task.getLibraryName());
+        if (!Emulator.passesFor("cuda") || Emulator.passesFor(cudnn ? "no-cudnn" : "no-cublas")) {
             throw new TornadoRuntimeException("no provider for " + task.getLibraryName());
         }
         if (task.getAccess().length != arguments.length) {
@@ -30,6 +31,7 @@ final class EmulatedLibrary {
             case "nvidia/cublas cublasSgemm" -> gemm(arguments, Type.F32, Type.F32);
             case "nvidia/cublas cublasGemmExFP16FP32" -> gemm(arguments, Type.F16, Type.F32);
             case "nvidia/cublas cublasGemmExBF16" -> gemm(arguments, Type.BF16, Type.BF16);
+            case "nvidia/cudnn sdpaForward" -> sdpa(arguments);
             default -> throw new TornadoRuntimeException("no function " + function);
         }
     }
@@ -48,9 +50,9 @@ final class EmulatedLibrary {
         int n = (int) a[3];
         int k = (int) a[4];
         float alpha = (float) a[5];
-        Object left = a[6];
+        float[] left = floats(a[6], factors);
         int lda = (int) a[7];
-        Object right = a[8];
+        float[] right = floats(a[8], factors);
         int ldb = (int) a[9];
         float beta = (float) a[10];
         Object result = a[11];
@@ -62,8 +64,7 @@ final class EmulatedLibrary {
             for (int i = 0; i < m; i++) {
                 float sum = 0;
                 for (int l = 0; l < k; l++) {
-                    sum += get(left, transA ? i * lda + l : l * lda + i, factors)
-                            * get(right, transB ? l * ldb + j : j * ldb + l, factors);
+                    sum += left[transA ? i * lda + l : l * lda + i] * right[transB ? l * ldb + j : j * ldb + l];
                 }
                 int at = j * ldc + i;
                 set(result, at, beta == 0 ? alpha * sum : alpha * sum + beta * get(result, at, sums), sums);
@@ -72,6 +73,61 @@ final class EmulatedLibrary {
         if (Emulator.passesFor("wrong-cublas")) {
             set(result, 0, get(result, 0, sums) + 1, sums);
         }
+    }
+
+    /**
+     * o = softmax(q k^T scale) v in float16, with float32 between. Arguments: q, k, v, o, b, h, sQ, sKv, d, scale, causal; q and o are [b,
+     * h, sQ, d], k and v [b, h, sKv, d].
+     */
+    private static void sdpa(Object[] a) {
+        int planes = (int) a[4] * (int) a[5];
+        int queries = (int) a[6];
+        int keys = (int) a[7];
+        int d = (int) a[8];
+        float scale = (float) a[9];
+        if (d % 8 != 0 || d > 256 || (boolean) a[10]) {
+            throw new TornadoRuntimeException("cuDNN SDPA plan creation failed");
+        }
+        float[] q = floats(a[0], Type.F16);
+        float[] k = floats(a[1], Type.F16);
+        float[] v = floats(a[2], Type.F16);
+        float[] weights = new float[keys];
+        for (int row = 0; row < planes * queries; row++) {
+            int first = row / queries * keys;
+            float max = Float.NEGATIVE_INFINITY;
+            for (int key = 0; key < keys; key++) {
+                float dot = 0;
+                for (int c = 0; c < d; c++) {
+                    dot += q[row * d + c] * k[(first + key) * d + c];
+                }
+                weights[key] = dot * scale;
+                max = Math.max(max, weights[key]);
+            }
+            float total = 0;
+            for (int key = 0; key < keys; key++) {
+                weights[key] = (float) Math.exp(weights[key] - max);
+                total += weights[key];
+            }
+            for (int c = 0; c < d; c++) {
+                float sum = 0;
+                for (int key = 0; key < keys; key++) {
+                    sum += weights[key] * v[(first + key) * d + c];
+                }
+                set(a[3], row * d + c, sum / total, Type.F16);
+            }
+        }
+        if (Emulator.passesFor("wrong-cudnn")) {
+            set(a[3], 0, get(a[3], 0, Type.F16) + 1, Type.F16);
+        }
+    }
+
+    private static float[] floats(Object array, Type type) {
+        float[] values =
+                new float[array instanceof FloatArray floats ? floats.getSize() : ((ShortArray) array).getSize()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = get(array, i, type);
+        }
+        return values;
     }
 
     private static float get(Object array, int at, Type type) {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Phaser;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 
@@ -12,6 +13,8 @@ import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
  * Numba's CUDA simulator is to CUDA. Only in the shim; the real API has no such class.
  */
 final class Emulator {
+    private static final String SLOW = "slow-";
+
     /** Outside of any kernel. */
     static final Group NO_GROUP = new Group(1, false);
 
@@ -66,7 +69,19 @@ final class Emulator {
 
     /** Whether the system property {@code wan.emulator} lists this; {@link TornadoRuntimeProvider} says what there is. */
     static boolean passesFor(String trait) {
-        return List.of(System.getProperty("wan.emulator", "").split(",", -1)).contains(trait);
+        return traits().contains(trait);
+    }
+
+    private static List<String> traits() {
+        return List.of(System.getProperty("wan.emulator", "").split(",", -1));
+    }
+
+    /** Takes its time for a task that is to be slow. */
+    static void linger(String task) {
+        if (traits().stream()
+                .anyMatch(trait -> trait.startsWith(SLOW) && task.endsWith(trait.substring(SLOW.length())))) {
+            LockSupport.parkNanos(50_000_000);
+        }
     }
 
     /**

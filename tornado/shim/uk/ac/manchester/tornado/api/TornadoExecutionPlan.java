@@ -102,10 +102,11 @@ public class TornadoExecutionPlan implements AutoCloseable {
         for (int i = 0; i < arguments.length; i++) {
             if (arguments[i] instanceof KernelContext) {
                 context = i;
-            } else if (!(arguments[i] instanceof Number)) {
+            } else if (!(arguments[i] instanceof Number || arguments[i] instanceof Boolean)) {
                 arguments[i] = device.computeIfAbsent(arguments[i], TornadoExecutionPlan::blank);
             }
         }
+        Emulator.linger(task.name());
         if (task.library()) {
             task.code().accept(arguments);
             return;

@@ -1,0 +1,89 @@
+package tornado;
+
+import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
+import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+
+/**
+ * What surrounds an attention of a library ({@link SdpaOperands}): queries are rounded to 16 bits, pages are gathered, and the result
+ * is widened. One item per element. {@link AttentionKernels} has the slot; argument 12 is the number of rows that is recorded,
+ * argument 13 where a table of {@link HalfKernels#pattern} begins.
+ */
+final class SdpaKernels {
+    /** The argument for the rows that are recorded, which a call does not know. */
+    static final int RECORDED_ROWS = 12;
+
+    private SdpaKernels() {}
+
+    /** Queries [batch, queries, heads, headDim] to [batch, heads, recorded rows, headDim]. */
+    static void stageQueries(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray q) {
+        int i = context.globalIdx;
+        int rows = step.get(slot + 1) * step.get(slot);
+        if (i < rows * step.get(slot + 2) * step.get(slot + 3)) {
+            float value = act.get(step.get(slot + 4) + i);
+            q.set(inHeads(step, slot, i), (short) HalfKernels.pattern(step, step.get(slot + 13), act, params, value));
+        }
+    }
+
+    /** Pages of keys to [batch, heads, keys, headDim]. */
+    static void stageKeys(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray k) {
+        int i = context.globalIdx;
+        int headDim = step.get(slot + 3);
+        int pageTokens = step.get(slot + 6);
+        int keys = step.get(slot + 7) * pageTokens;
+        if (i < step.get(slot + 1) * step.get(slot + 2) * keys * headDim) {
+            int channel = i % headDim;
+            int token = i / headDim % keys % pageTokens;
+            int tile = headInPage(step, slot, i / headDim) * ((pageTokens + 31) / 32) + token / 32;
+            k.set(i, pages.get((tile * headDim + channel) * 32 + token % 32));
+        }
+    }
+
+    /** As {@link #stageKeys}. */
+    static void stageValues(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray v) {
+        int i = context.globalIdx;
+        int headDim = step.get(slot + 3);
+        int pageTokens = step.get(slot + 6);
+        int keys = step.get(slot + 7) * pageTokens;
+        if (i < step.get(slot + 1) * step.get(slot + 2) * keys * headDim) {
+            int channel = i % headDim;
+            int token = i / headDim % keys % pageTokens;
+            int tile = headInPage(step, slot, i / headDim) * ((headDim + 31) / 32) + channel / 32;
+            v.set(i, pages.get((tile * pageTokens + token) * 32 + channel % 32));
+        }
+    }
+
+    /** The way back of {@link #stageQueries}, to the activations. */
+    static void finishAttention(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray o) {
+        int i = context.globalIdx;
+        int rows = step.get(slot + 1) * step.get(slot);
+        if (i < rows * step.get(slot + 2) * step.get(slot + 3)) {
+            int pattern = o.get(inHeads(step, slot, i)) & 0xffff;
+            act.set(step.get(slot + 5) + i, params.get(step.get(step.get(slot + 13)) + pattern));
+        }
+    }
+
+    /** Where element {@code i} of [batch, queries, heads, headDim] lies in [batch, heads, recorded rows, headDim]. */
+    private static int inHeads(IntArray step, int slot, int i) {
+        int queries = step.get(slot);
+        int heads = step.get(slot + 2);
+        int headDim = step.get(slot + 3);
+        int head = i / headDim % heads;
+        int row = i / (headDim * heads);
+        return ((row / queries * heads + head) * step.get(slot + 12) + row % queries) * headDim + i % headDim;
+    }
+
+    /** Number {@code index} of [batch, heads, keys] is in this one of [pages of the pool, heads]. */
+    private static int headInPage(IntArray step, int slot, int index) {
+        int heads = step.get(slot + 2);
+        int pageTokens = step.get(slot + 6);
+        int keys = step.get(slot + 7) * pageTokens;
+        int key = index % keys;
+        int sample = index / (keys * heads);
+        int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + key / pageTokens);
+        return page * heads + index / keys % heads;
+    }
+}
