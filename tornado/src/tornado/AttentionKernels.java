@@ -25,7 +25,7 @@ final class AttentionKernels {
     /** Queries of a group's tile in {@link #attentionShared}. */
     static final int SHARED_ROWS = 32;
     /** Items of a group of {@link #attentionShared}. */
-    static final int SHARED_ITEMS = 128;
+    static final int SHARED_ITEMS = 64;
     /** The largest head that {@link #attentionShared} has room for. */
     static final int SHARED_HEAD_DIM = 128;
 
@@ -247,8 +247,9 @@ final class AttentionKernels {
     }
 
     /**
-     * For graphics processors: a group of 128 items takes 32 queries of one head through all keys, 32 at a time, with queries,
-     * keys and values in local memory. Four items share a query: each has 8 of the scores and every fourth channel.
+     * For graphics processors: a group of 64 items takes 32 queries of one head through all keys, 32 at a time, with queries, keys,
+     * values and weights in local memory. Each item makes 4 x 4 of the scores, exponentials of half a query's, and 8 queries x 8
+     * channels of the output in registers, as {@link LinearKernels#linearShared} does.
      */
     static void attentionShared(
             KernelContext context,
@@ -263,25 +264,33 @@ final class AttentionKernels {
         int headDim = step.get(slot + 3);
         int pageTokens = step.get(slot + 6);
         float[] qs = context.allocateFloatLocalArray(4096); // [channel][query]
-        float[] kv = context.allocateFloatLocalArray(4096); // keys [channel][token], then values [token][channel]
-        float[] scores = context.allocateFloatLocalArray(1024); // [token][query]
-        float[] mine = new float[32];
+        float[] kv = context.allocateFloatLocalArray(4096); // keys [channel][token], then values [token][128 channels]
+        float[] weights = context.allocateFloatLocalArray(1056); // [token][query], 33 apart
+        float[] factor = context.allocateFloatLocalArray(32); // of a query
+        float[] half = context.allocateFloatLocalArray(32);
+        float[] scores = new float[16];
+        float[] sums = new float[64];
         int item = context.localIdx;
-        int myQuery = item / 4;
-        int lane = item % 4;
         int tiles = (queries + 31) / 32;
         int query = context.groupIdx % tiles * 32;
         int head = context.groupIdx / tiles % heads;
         int sample = context.groupIdx / (tiles * heads);
         int dim = heads * headDim;
         int first = (sample * queries + query) * dim + head * headDim;
-        for (int e = item; e < 32 * headDim; e += 128) {
-            int r = TornadoMath.min(e / headDim, queries - 1 - query);
+        int rows = TornadoMath.min(32, queries - query);
+        for (int e = item; e < 32 * headDim; e += 64) {
+            int r = TornadoMath.min(e / headDim, rows - 1);
             qs[e % headDim * 32 + e / headDim] = act.get(step.get(slot + 4) + first + r * dim + e % headDim);
         }
-        for (int i = 0; i < 32; i++) {
-            mine[i] = 0f;
+        for (int i = 0; i < 64; i++) {
+            sums[i] = 0f;
         }
+        int myKey = item % 8; // of the scores, and every eighth from there
+        int scoreQuery = item / 8 * 4;
+        int myQuery = item % 32; // of the exponentials
+        int firstToken = item / 32 * 16;
+        int myChannel = item % 16; // of the output, and every sixteenth from there
+        int outQuery = item / 16 * 8;
         float scale = params.get(step.get(slot + 11));
         float max = LOWEST;
         float sum = 0f;
@@ -290,8 +299,8 @@ final class AttentionKernels {
         int pages = step.get(slot + 7);
         int groupTokens = step.get(slot + 13);
         int masses = step.get(slot + 12);
-        int groups = 0; // of this item: the first of the four that share a query keeps the masses
-        if (lane == 0 && query + myQuery < queries) {
+        int groups = 0; // of this item: the first of the two that share a query keeps the masses
+        if (firstToken == 0 && myQuery < rows) {
             groups = step.get(slot + 14);
         }
         masses += ((sample * heads + head) * queries + query + myQuery) * groups;
@@ -303,40 +312,63 @@ final class AttentionKernels {
             int token = p % pageTiles * 32;
             int here = TornadoMath.min(32, pageTokens - token);
             int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 32;
-            for (int e = item; e < 32 * headDim; e += 128) {
+            for (int e = item; e < 32 * headDim; e += 64) {
                 kv[e] = keys.getArray().get(k + e);
             }
             context.localBarrier();
-            for (int j = lane; j < here; j += 4) {
-                float dot = 0f;
-                for (int c = 0; c < headDim; c++) {
-                    dot += qs[c * 32 + myQuery] * kv[c * 32 + j];
+            for (int i = 0; i < 16; i++) {
+                scores[i] = 0f;
+            }
+            for (int c = 0; c < headDim; c++) {
+                for (int i = 0; i < 4; i++) {
+                    float value = qs[c * 32 + scoreQuery + i];
+                    for (int j = 0; j < 4; j++) {
+                        scores[i * 4 + j] += value * kv[c * 32 + j * 8 + myKey];
+                    }
                 }
-                scores[j * 32 + myQuery] = dot * scale;
+            }
+            for (int i = 0; i < 4; i++) {
+                for (int j = 0; j < 4; j++) {
+                    weights[(j * 8 + myKey) * 33 + scoreQuery + i] = scores[i * 4 + j] * scale;
+                }
             }
             context.localBarrier();
             float newMax = max;
             for (int j = 0; j < here; j++) {
-                newMax = TornadoMath.max(newMax, scores[j * 32 + myQuery]);
+                newMax = TornadoMath.max(newMax, weights[j * 33 + myQuery]);
             }
             float keep = TornadoMath.exp(max - newMax);
-            sum = sum * keep;
             max = newMax;
-            for (int e = item; e < here * headDim; e += 128) {
-                int c = e % headDim;
-                int v = ((page * heads + head) * channelTiles + c / 32) * pageTokens * 32;
-                kv[e] = values.getArray().get(v + (token + e / headDim) * 32 + c % 32);
+            for (int e = item; e < here * 128; e += 64) {
+                int c = e % 128;
+                if (c < headDim) {
+                    int v = ((page * heads + head) * channelTiles + c / 32) * pageTokens * 32;
+                    kv[e] = values.getArray().get(v + (token + e / 128) * 32 + c % 32);
+                }
             }
             context.localBarrier();
-            for (int i = 0; i < 32; i++) {
-                mine[i] = mine[i] * keep;
+            float part = 0f;
+            int end = TornadoMath.min(here, firstToken + 16);
+            for (int j = firstToken; j < end; j++) {
+                float e = TornadoMath.exp(weights[j * 33 + myQuery] - newMax);
+                weights[j * 33 + myQuery] = e;
+                part += e;
             }
-            for (int j = 0; j < here; j++) {
-                float e = TornadoMath.exp(scores[j * 32 + myQuery] - newMax);
-                sum += e;
-                for (int i = 0; i < 32; i++) {
-                    if (i * 4 + lane < headDim) {
-                        mine[i] += e * kv[j * headDim + i * 4 + lane];
+            sum = sum * keep + part;
+            if (firstToken == 0) {
+                factor[myQuery] = keep;
+            }
+            context.localBarrier();
+            for (int i = 0; i < 8; i++) {
+                for (int j = 0; j < 8; j++) {
+                    sums[i * 8 + j] = sums[i * 8 + j] * factor[outQuery + i];
+                }
+            }
+            for (int t = 0; t < here; t++) {
+                for (int i = 0; i < 8; i++) {
+                    float weight = weights[t * 33 + outQuery + i];
+                    for (int j = 0; j < 8; j++) {
+                        sums[i * 8 + j] += weight * kv[t * 128 + j * 16 + myChannel];
                     }
                 }
             }
@@ -348,30 +380,43 @@ final class AttentionKernels {
                         act.set(masses + g, act.get(masses + g) * keep);
                     }
                 }
-                int end = (group + 1) * groupTokens - key;
-                float part = 0f;
+                int next = (group + 1) * groupTokens - key;
+                float mass = 0f;
                 for (int j = 0; j < here; j++) {
-                    if (j == end) {
-                        act.set(masses + group, act.get(masses + group) + part);
-                        part = 0f;
+                    if (j == next) {
+                        act.set(masses + group, act.get(masses + group) + mass);
+                        mass = 0f;
                         group++;
-                        end += groupTokens;
+                        next += groupTokens;
                     }
-                    part += TornadoMath.exp(scores[j * 32 + myQuery] - newMax);
+                    mass += weights[j * 33 + myQuery];
                 }
-                act.set(masses + group, act.get(masses + group) + part);
+                act.set(masses + group, act.get(masses + group) + mass);
             }
             context.localBarrier();
         }
-        if (query + myQuery < queries) {
-            for (int i = 0; i < 32; i++) {
-                if (i * 4 + lane < headDim) {
-                    act.set(step.get(slot + 5) + first + myQuery * dim + i * 4 + lane, mine[i] / sum);
+        if (firstToken == 0) {
+            factor[myQuery] = sum;
+        } else {
+            half[myQuery] = sum;
+        }
+        context.localBarrier();
+        for (int i = 0; i < 8; i++) {
+            if (outQuery + i < rows) {
+                float total = factor[outQuery + i] + half[outQuery + i];
+                for (int j = 0; j < 8; j++) {
+                    if (j * 16 + myChannel < headDim) {
+                        int at = first + (outQuery + i) * dim + j * 16 + myChannel;
+                        act.set(step.get(slot + 5) + at, sums[i * 8 + j] / total);
+                    }
                 }
             }
         }
-        for (int g = 0; g < groups; g++) {
-            act.set(masses + g, act.get(masses + g) / sum);
+        if (groups > 0) {
+            float total = factor[myQuery] + half[myQuery];
+            for (int g = 0; g < groups; g++) {
+                act.set(masses + g, act.get(masses + g) / total);
+            }
         }
     }
 }

@@ -61,8 +61,7 @@ final class Linears {
             int tiles = Math.ceilDiv(rows, LinearKernels.ROWS) * Math.ceilDiv(out, LinearKernels.PANEL);
             return new Call(Kernel.LINEAR_VECTOR, store, null, slot, List.of(), tiles, 1);
         }
-        int tile = LinearKernels.SHARED_TILE;
-        int tiles = Math.ceilDiv(rows, tile) * Math.ceilDiv(out, tile);
+        int tiles = Math.ceilDiv(rows, LinearKernels.SHARED_ROWS) * Math.ceilDiv(out, LinearKernels.SHARED_COLUMNS);
         return new Call(Kernel.LINEAR_SHARED, store, null, slot, List.of(), tiles, LinearKernels.SHARED_ITEMS);
     }
 }
