@@ -122,6 +122,14 @@ class DevicesTest {
     }
 
     @Test
+    void library_isLeftOut_whereThereIsNoRoomToMeasureIt() {
+        System.setProperty(EMULATOR, "cuda,slow-vector");
+        Settings little = new Settings("", Storage.F32, EnumSet.allOf(Library.class), 700_000);
+        LibraryChoice larger = new LibraryChoice(false, SelfTestCases.frame(new Grid(1, 8, 12), 4, 128, 96));
+        assertThat(libraries(little, larger)).isEmpty();
+    }
+
+    @Test
     void library_thatIsNamed_isUsedUnlessItIsMissingOrWrong() {
         System.setProperty(EMULATOR, "cuda,slow-gemm,slow-sdpa");
         assertThat(libraries(HALF_CACHE, LibraryChoice.ASKED)).hasSize(2);

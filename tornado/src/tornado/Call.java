@@ -41,6 +41,18 @@ record Call(
         }
     }
 
+    /** A call of a kernel with one item per element, on at most one store. */
+    static Call elements(Kernel kernel, @Nullable Store store, int items, List<Table> tables, int[] slot) {
+        return elements(kernel, store, null, items, tables, slot);
+    }
+
+    /** As the other, on two. */
+    static Call elements(
+            Kernel kernel, @Nullable Store first, @Nullable Store second, int items, List<Table> tables, int[] slot) {
+        int groupItems = DeviceTarget.ELEMENT_ITEMS;
+        return new Call(kernel, first, second, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
+    }
+
     Shape shape() {
         return new Shape(kernel, first, second, library());
     }

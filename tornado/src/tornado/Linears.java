@@ -1,7 +1,6 @@
 package tornado;
 
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import wan.op.DType;
 
 /** Calls that make a matmul. */
@@ -30,23 +29,18 @@ final class Linears {
         Call gemm = new Call(Kernel.GEMM, null, null, slot, List.of(), 0, 0);
         if (weights.dtype() == DType.F32) {
             return List.of(
-                    elements(Kernel.STAGE_ROWS, null, x, List.of(), slot),
-                    elements(Kernel.STAGE_WEIGHTS, weights, w, List.of(), slot),
+                    Call.elements(Kernel.STAGE_ROWS, null, x, List.of(), slot),
+                    Call.elements(Kernel.STAGE_WEIGHTS, weights, w, List.of(), slot),
                     gemm,
-                    elements(Kernel.FINISH_ROWS, null, y, List.of(), slot));
+                    Call.elements(Kernel.FINISH_ROWS, null, y, List.of(), slot));
         }
         List<Call.Table> table = List.of(new Call.Table(14, rounding));
         boolean halfSums = GemmOperands.sums(weights.dtype()) != DType.F32;
         return List.of(
-                elements(Kernel.STAGE_HALF_ROWS, null, x, table, slot),
-                elements(Kernel.STAGE_HALF_WEIGHTS, weights, w, List.of(), slot),
+                Call.elements(Kernel.STAGE_HALF_ROWS, null, x, table, slot),
+                Call.elements(Kernel.STAGE_HALF_WEIGHTS, weights, w, List.of(), slot),
                 gemm,
-                elements(halfSums ? Kernel.FINISH_HALF_ROWS : Kernel.FINISH_ROWS, null, y, table, slot));
-    }
-
-    private static Call elements(Kernel kernel, @Nullable Store store, int items, List<Call.Table> tables, int[] slot) {
-        int groupItems = DeviceTarget.ELEMENT_ITEMS;
-        return new Call(kernel, store, null, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
+                Call.elements(halfSums ? Kernel.FINISH_HALF_ROWS : Kernel.FINISH_ROWS, null, y, table, slot));
     }
 
     /**

@@ -114,8 +114,7 @@ final class Recorder implements AutoCloseable {
         int[] slot = new int[arguments.length + 1];
         slot[0] = items;
         System.arraycopy(arguments, 0, slot, 1, arguments.length);
-        int groupItems = DeviceTarget.ELEMENT_ITEMS;
-        return new Call(kernel, first, second, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
+        return Call.elements(kernel, first, second, items, tables, slot);
     }
 
     /** Registers the parameters of a linear layer; they are placed when one of their kind is used. */

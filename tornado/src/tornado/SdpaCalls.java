@@ -1,7 +1,6 @@
 package tornado;
 
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import wan.op.DType;
 
 /** Calls that make an attention of a library, over pages as they are stored. */
@@ -49,15 +48,10 @@ final class SdpaCalls {
         int rows = Math.multiplyExact(token, queries);
         PagePool pool = kv.pool();
         return List.of(
-                elements(Kernel.STAGE_QUERIES, null, rows, tables, slot),
-                elements(Kernel.STAGE_KEYS, pool.keys(), keys, tables, slot),
-                elements(Kernel.STAGE_VALUES, pool.values(), keys, tables, slot),
+                Call.elements(Kernel.STAGE_QUERIES, null, rows, tables, slot),
+                Call.elements(Kernel.STAGE_KEYS, pool.keys(), keys, tables, slot),
+                Call.elements(Kernel.STAGE_VALUES, pool.values(), keys, tables, slot),
                 new Call(Kernel.SDPA, null, null, slot, List.of(), 0, 0),
-                elements(Kernel.FINISH_ATTENTION, null, rows, tables, slot));
-    }
-
-    private static Call elements(Kernel kernel, @Nullable Store store, int items, List<Call.Table> tables, int[] slot) {
-        int groupItems = DeviceTarget.ELEMENT_ITEMS;
-        return new Call(kernel, store, null, slot, tables, Math.ceilDiv(items, groupItems), groupItems);
+                Call.elements(Kernel.FINISH_ATTENTION, null, rows, tables, slot));
     }
 }

@@ -3,7 +3,7 @@ package tornado;
 import wan.op.DType;
 
 /**
- * How weights and caches lie in memory; arithmetic is in float32 whatever they are.
+ * How weights and caches lie in memory; our kernels compute in float32 whatever they are, a library in their type.
  *
  * @param weights F32, F16 or BF16: of the linear layers' matrices. Everything else that is trained is small and stays float32
  * @param cache F32, F16 or BF16: of keys and values

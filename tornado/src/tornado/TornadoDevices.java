@@ -99,7 +99,7 @@ public final class TornadoDevices {
         /** Everything the device has. */
         public static final Settings DEFAULT = new Settings("", Storage.F32, EnumSet.allOf(Library.class), 0);
 
-        /** Nothing changes any more. */
+        /** Copies the set. */
         public Settings {
             libraries = Set.copyOf(libraries);
         }

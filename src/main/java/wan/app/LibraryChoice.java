@@ -89,14 +89,20 @@ record LibraryChoice(boolean asked, List<SelfTestCases.Case> sizes) {
         }
     }
 
-    /** By how much our kernels are faster, or empty. */
+    /** That our kernels are faster, or that nothing could be measured; or empty. */
     private String slowness(Function<Settings, Ops> open, Settings only, Library library) {
         SelfTestCases.Case one = sizes.stream()
                 .filter(size -> size.op().equals(library.op()))
                 .findFirst()
                 .orElseThrow();
-        double theirs = seconds(open, only, one);
-        double ours = seconds(open, only.with(Set.of()), one);
+        double theirs;
+        double ours;
+        try {
+            theirs = seconds(open, only, one);
+            ours = seconds(open, only.with(Set.of()), one);
+        } catch (WanException e) { // too little memory, for one
+            return "its speed is not known: " + e.getMessage();
+        }
         String figures = String.format(
                 Locale.ROOT,
                 "%s %s takes %.2f ms, our kernels %.2f ms",
