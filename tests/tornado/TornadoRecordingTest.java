@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -237,6 +238,23 @@ class TornadoRecordingTest {
                 rollOut(name, ops, () -> {});
                 assertThat(ops.memoryPlan()).as(name).isEqualTo(needed);
             }
+        }
+    }
+
+    @Test
+    void morePagesThanAGraphCanName_areRefused() {
+        try (TornadoOps ops = tornado();
+                Scope _ = ops.scope()) {
+            int pages = 8193;
+            Tensor k = ops.scratch(Shape.of(pages, 2));
+            KvTensor cache = ops.kvCache(1, pages, 1, 1, 2);
+            Dyn all = new Dyn("pages", pages);
+            all.set(IntStream.range(0, pages).toArray());
+            ops.append(cache, k, k, all);
+            assertThatThrownBy(() -> ops.read(k))
+                    .isInstanceOf(WanException.class)
+                    .hasMessageStartingWith(
+                            "one graph: expected at most 8192 numbers of pages and heads, got 8193; use");
         }
     }
 

@@ -29,6 +29,15 @@ final class DeviceCache implements KvTensor {
         return first;
     }
 
+    /** These pages of every sample as numbers of the pool, [batch, pages]. */
+    int[] inPool(int[] numbers) {
+        int[] all = new int[batch * numbers.length];
+        for (int i = 0; i < all.length; i++) {
+            all[i] = first + i / numbers.length * pages + numbers[i % numbers.length];
+        }
+        return all;
+    }
+
     void release() {
         if (!released) {
             pool.giveBack(first, batch * pages);

@@ -55,8 +55,9 @@ final class HalfCalls {
         if (pool.isWide()) {
             return new Pages(pool.keys(), pool.values(), kv.first(), kv.pages(), numbers);
         }
-        transfer(Kernel.WIDEN_PAGES, pool.keys(), kv, numbers);
-        transfer(Kernel.WIDEN_PAGES, pool.values(), kv, numbers);
+        int[] inPool = kv.inPool(numbers);
+        transfer(Kernel.WIDEN_PAGES, pool.keys(), inPool);
+        transfer(Kernel.WIDEN_PAGES, pool.values(), inPool);
         return side(kv, numbers.length);
     }
 
@@ -76,10 +77,11 @@ final class HalfCalls {
     void written(DeviceCache kv, int[] numbers, String where) {
         PagePool pool = kv.pool();
         if (!pool.isWide()) {
+            int[] inPool = kv.inPool(numbers);
             int[] keys = rounding(new Rounding("keys" + where, storage.cache(), CACHE_HINT));
-            transfer(Kernel.NARROW_PAGES, pool.keys(), kv, numbers, new Call.Table(7, keys));
+            transfer(Kernel.NARROW_PAGES, pool.keys(), inPool, new Call.Table(4, keys));
             int[] values = rounding(new Rounding("values" + where, storage.cache(), CACHE_HINT));
-            transfer(Kernel.NARROW_PAGES, pool.values(), kv, numbers, new Call.Table(7, values));
+            transfer(Kernel.NARROW_PAGES, pool.values(), inPool, new Call.Table(4, values));
         }
     }
 
@@ -120,13 +122,13 @@ final class HalfCalls {
         return new Pages(kv.pool().keys().wide(), kv.pool().values().wide(), 0, pages, all);
     }
 
-    private void transfer(Kernel kernel, PagePool.Half half, DeviceCache kv, int[] numbers, Call.Table... more) {
+    private void transfer(Kernel kernel, PagePool.Half half, int[] inPool, Call.Table... more) {
         int table = parameters.halfTable(HalfFormat.of(storage.cache()));
-        int[] arguments = {table, half.pageElements(), numbers.length, 0, kv.first(), kv.pages()};
         List<Call.Table> tables = new ArrayList<>(List.of(more));
-        tables.add(new Call.Table(4, numbers));
-        int items = Math.multiplyExact(kv.batch() * numbers.length, half.pageElements());
-        recorder.add(recorder.elements(kernel, half, half.wide(), items, tables, arguments));
+        tables.add(new Call.Table(3, inPool));
+        int items = Math.multiplyExact(inPool.length, half.pageElements());
+        // The places of both tables are filled in by whoever runs the call.
+        recorder.add(recorder.elements(kernel, half, half.wide(), items, tables, table, half.pageElements(), 0, 0));
     }
 
     /** Fetches, with all that is still to run, whether 16 bits had room for everything. */

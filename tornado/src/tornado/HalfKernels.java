@@ -26,15 +26,15 @@ final class HalfKernels {
     }
 
     /**
-     * Pages of a cache side by side: [batch, pages].
+     * Pages of a pool side by side.
      *
-     * <p>Slot: items, table, elements of a page, pages, page table, first page of the cache, pages per sample.
+     * <p>Slot: items, table, elements of a page, which pages.
      */
     static void widenPages(
             KernelContext context, IntArray step, int slot, FloatArray params, ShortArray from, VectorFloat16 to) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
-            int pattern = from.get(inCache(step, slot, i)) & 0xffff;
+            int pattern = from.get(inPool(step, slot, i)) & 0xffff;
             to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
         }
     }
@@ -55,7 +55,7 @@ final class HalfKernels {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             float value = from.getArray().get(i);
-            to.set(inCache(step, slot, i), (short) pattern(step, step.get(slot + 7), act, params, value));
+            to.set(inPool(step, slot, i), (short) pattern(step, step.get(slot + 4), act, params, value));
         }
     }
 
@@ -118,13 +118,10 @@ final class HalfKernels {
         return sign + pattern;
     }
 
-    /** Where element {@code i} of [batch, pages, page] lies in the pool. */
-    private static int inCache(IntArray step, int slot, int i) {
+    /** Where element {@code i} of the listed pages lies. One division: they cost more than all the rest here. */
+    private static int inPool(IntArray step, int slot, int i) {
         int unit = step.get(slot + 2);
-        int pages = step.get(slot + 3);
         int index = i / unit;
-        int page =
-                step.get(slot + 5) + index / pages * step.get(slot + 6) + step.get(step.get(slot + 4) + index % pages);
-        return page * unit + i % unit;
+        return step.get(step.get(slot + 3) + index) * unit + (i - index * unit);
     }
 }

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -23,6 +24,7 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import wan.op.DType;
+import wan.op.WanException;
 
 /**
  * One execution plan with a task graph for every kind of segment. The only class that says what stays on the device.
@@ -271,7 +273,8 @@ final class Program implements AutoCloseable {
         if (graph == null) {
             throw new IllegalStateException("no graph for " + segment.key());
         }
-        int table = Segment.MAX_CALLS * Call.SLOT;
+        IdentityHashMap<int[], Integer> tables = new IdentityHashMap<>(); // calls share them
+        int end = Segment.MAX_CALLS * Call.SLOT;
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
             int slot = i * Call.SLOT;
@@ -279,10 +282,12 @@ final class Program implements AutoCloseable {
                 step.set(slot + j, call.arguments()[j]);
             }
             for (Call.Table values : call.tables()) {
-                step.set(slot + values.argument(), table);
-                for (int value : values.values()) {
-                    step.set(table++, value);
+                Integer table = tables.putIfAbsent(values.values(), end);
+                if (table == null) {
+                    table = end;
+                    end = append(end, values.values());
                 }
+                step.set(slot + values.argument(), table);
             }
             LibraryCall library = call.library();
             if (library instanceof LibraryCall.Sdpa) {
@@ -311,6 +316,20 @@ final class Program implements AutoCloseable {
             MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
             segment.receiver().accept(values);
         }
+    }
+
+    private int append(int at, int[] values) {
+        if (at + values.length > step.getSize()) {
+            throw WanException.mismatch(
+                    "one graph",
+                    "at most " + TABLE_INTS + " numbers of pages and heads",
+                    at + values.length - (step.getSize() - TABLE_INTS),
+                    MemoryPlan.smaller());
+        }
+        for (int i = 0; i < values.length; i++) {
+            step.set(at + i, values[i]);
+        }
+        return at + values.length;
     }
 
     private void execute(int graph) {
