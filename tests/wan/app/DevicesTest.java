@@ -38,9 +38,9 @@ class DevicesTest {
         System.clearProperty(EMULATOR);
     }
 
-    /** Sizes that the emulator does in no time: 96 tokens of two heads of 64. */
+    /** Sizes that the emulator does in no time: 24 tokens of two heads of 32. */
     private static final LibraryChoice MEASURED =
-            new LibraryChoice(false, SelfTestCases.frame(new Grid(1, 8, 12), 2, 64, 96));
+            new LibraryChoice(false, SelfTestCases.frame(new Grid(1, 4, 6), 2, 32, 96));
 
     private static final Settings HALF_CACHE =
             new Settings("", new Storage(DType.F32, DType.F16), EnumSet.allOf(Library.class), 0);
@@ -142,7 +142,7 @@ class DevicesTest {
         assertThatThrownBy(() -> libraries(Settings.DEFAULT.with(Set.of(Library.CUBLAS)), LibraryChoice.ASKED))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        "--libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0");
+                        "--libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0; auto takes what is there");
         assertThatThrownBy(() -> open("jvm", Settings.DEFAULT, LibraryChoice.ASKED))
                 .isInstanceOf(UsageException.class)
                 .hasMessage("--libraries: expected a TornadoVM --device, got jvm");

@@ -536,7 +536,7 @@ public final class TornadoOps implements Ops {
 
     @Override
     public void close() {
-        if (!rehearsal) {
+        if (counters().programs() > 0) {
             LOG.log(System.Logger.Level.INFO, "device {0}: {1}", target.name(), counters());
         }
         recorder.close();

@@ -40,13 +40,14 @@ record LibraryChoice(boolean asked, List<SelfTestCases.Case> sizes) {
         Set<Library> chosen = EnumSet.noneOf(Library.class);
         for (Library library : settings.libraries()) {
             Settings only = settings.with(Set.of(library));
+            String problem;
             try (Ops ops = open.apply(only)) {
                 require(only, ops);
                 if (!has(ops, library)) {
                     continue;
                 }
+                problem = problem(ops, only, library);
             }
-            String problem = problem(open, only, library);
             if (problem.isEmpty() && !asked) {
                 problem = slowness(open, only, library);
             }
@@ -69,8 +70,11 @@ record LibraryChoice(boolean asked, List<SelfTestCases.Case> sizes) {
     void require(Settings settings, Ops ops) {
         for (Library library : settings.libraries()) {
             if (asked && !has(ops, library)) {
-                throw new WanException("--libraries " + library.option() + ": expected a TornadoVM device with "
-                        + library.title() + " (its CUDA backend), got " + ops.backend());
+                throw WanException.mismatch(
+                        "--libraries " + library.option(),
+                        "a TornadoVM device with " + library.title() + " (its CUDA backend)",
+                        ops.backend(),
+                        "auto takes what is there");
             }
         }
     }
@@ -80,8 +84,8 @@ record LibraryChoice(boolean asked, List<SelfTestCases.Case> sizes) {
     }
 
     /** Why a library cannot be used, or empty. */
-    private static String problem(Function<Settings, Ops> open, Settings only, Library library) {
-        try (Ops ops = open.apply(only)) {
+    private static String problem(Ops ops, Settings only, Library library) {
+        try {
             List<SelfTest.Result> wrong = SelfTest.quick(ops, only.storage(), library.op());
             return wrong.isEmpty() ? "" : wrong.getFirst().toString();
         } catch (WanException | LinkageError e) {

@@ -80,7 +80,7 @@ final class Emulator {
     static void linger(String task) {
         if (traits().stream()
                 .anyMatch(trait -> trait.startsWith(SLOW) && task.endsWith(trait.substring(SLOW.length())))) {
-            LockSupport.parkNanos(50_000_000);
+            LockSupport.parkNanos(100_000_000);
         }
     }
 
