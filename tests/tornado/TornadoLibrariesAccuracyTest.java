@@ -1,16 +1,13 @@
 package tornado;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.EnumSet;
 import java.util.Locale;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
-import uk.ac.manchester.tornado.api.TaskGraph;
 import wan.RolloutErrors;
 import wan.op.DType;
 import wan.op.HalfFormat;
@@ -19,20 +16,8 @@ import wan.op.HalfFormat;
  * Whole rollouts of the float32 reference with linear layers and attention by libraries that multiply 16 bits, as the emulator has them:
  * how far frame matrices and latents are off.
  */
+@ExtendWith(EmulatedCuda.class)
 class TornadoLibrariesAccuracyTest {
-    private static final String EMULATOR = "wan.emulator";
-
-    @BeforeEach
-    void emulateCuda() {
-        assumeTrue(!TaskGraph.class.getModule().isNamed(), "an SDK without the CUDA backend has no cuBLAS");
-        System.setProperty(EMULATOR, "cuda");
-    }
-
-    @AfterEach
-    void emulateNothing() {
-        System.clearProperty(EMULATOR);
-    }
-
     @ParameterizedTest
     @CsvSource({
         "rollout-a, F16", "rollout-b, F16", "rollout-c, F16", "rollout-d, F16", "rollout-e, F16", "rollout-h128, F16",

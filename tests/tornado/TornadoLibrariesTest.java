@@ -3,7 +3,6 @@ package tornado;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -13,15 +12,13 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import tornado.TornadoRecordingTest.Attention;
-import uk.ac.manchester.tornado.api.TaskGraph;
 import wan.RolloutGoldenTest;
 import wan.app.SelfTest;
 import wan.op.AttentionTap;
@@ -43,20 +40,8 @@ import wan.op.WanException;
  * The reference's rollouts with linear layers that a library does: cuBLAS as the emulator has it, since the library itself needs the
  * CUDA backend.
  */
+@ExtendWith(EmulatedCuda.class)
 class TornadoLibrariesTest extends RolloutGoldenTest {
-    private static final String EMULATOR = "wan.emulator";
-
-    @BeforeEach
-    void emulateCuda() {
-        assumeTrue(!TaskGraph.class.getModule().isNamed(), "an SDK without the CUDA backend has no cuBLAS");
-        System.setProperty(EMULATOR, "cuda");
-    }
-
-    @AfterEach
-    void emulateNothing() {
-        System.clearProperty(EMULATOR);
-    }
-
     @Override
     protected Ops open(int threads) {
         TornadoOps ops = TornadoDevices.open("tornado", Settings.DEFAULT);
@@ -206,7 +191,7 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
 
     @Test
     void largeMatmuls_areTheLibrarys() {
-        System.setProperty(EMULATOR, "cuda,wrong-cublas");
+        System.setProperty(EmulatedCuda.PROPERTY, "cuda,wrong-cublas");
         try (Ops ops = open(1)) {
             List<SelfTest.Result> results = SelfTest.run(ops, Storage.F32, "linear");
             assertThat(results).anyMatch(result -> !result.passed());
@@ -222,7 +207,7 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
         try (TornadoOps ops = TornadoDevices.open("tornado", Settings.DEFAULT.with(Set.of()))) {
             assertThat(ops.libraries()).isEmpty();
         }
-        System.clearProperty(EMULATOR);
+        System.clearProperty(EmulatedCuda.PROPERTY);
         try (TornadoOps ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
             assertThat(ops.libraries()).isEmpty();
         }
@@ -230,7 +215,7 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
 
     @Test
     void missingLibrary_isOneLine() {
-        System.setProperty(EMULATOR, "cuda,no-cublas");
+        System.setProperty(EmulatedCuda.PROPERTY, "cuda,no-cublas");
         try (Ops ops = open(1)) {
             assertThatThrownBy(() -> SelfTest.run(ops, Storage.F32, "linear"))
                     .isInstanceOf(WanException.class)

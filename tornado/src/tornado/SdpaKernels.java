@@ -31,13 +31,11 @@ final class SdpaKernels {
     static void stageKeys(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray k) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
-        int pageTokens = step.get(slot + 6);
-        int keys = step.get(slot + 7) * pageTokens;
-        if (i < step.get(slot + 1) * step.get(slot + 2) * keys * headDim) {
-            int channel = i % headDim;
-            int token = i / headDim % keys % pageTokens;
-            int tile = headInPage(step, slot, i / headDim) * ((pageTokens + 31) / 32) + token / 32;
-            k.set(i, pages.get((tile * headDim + channel) * 32 + token % 32));
+        int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
+        if (i < rows * headDim) {
+            int token = tokenInPage(step, slot, i / headDim);
+            int tile = headInPage(step, slot, i / headDim) * ((step.get(slot + 6) + 31) / 32) + token / 32;
+            k.set(i, pages.get((tile * headDim + i % headDim) * 32 + token % 32));
         }
     }
 
@@ -45,13 +43,11 @@ final class SdpaKernels {
     static void stageValues(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray v) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
-        int pageTokens = step.get(slot + 6);
-        int keys = step.get(slot + 7) * pageTokens;
-        if (i < step.get(slot + 1) * step.get(slot + 2) * keys * headDim) {
+        int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
+        if (i < rows * headDim) {
             int channel = i % headDim;
-            int token = i / headDim % keys % pageTokens;
             int tile = headInPage(step, slot, i / headDim) * ((headDim + 31) / 32) + channel / 32;
-            v.set(i, pages.get((tile * pageTokens + token) * 32 + channel % 32));
+            v.set(i, pages.get((tile * step.get(slot + 6) + tokenInPage(step, slot, i / headDim)) * 32 + channel % 32));
         }
     }
 
@@ -76,7 +72,12 @@ final class SdpaKernels {
         return ((row / queries * heads + head) * step.get(slot + 12) + row % queries) * headDim + i % headDim;
     }
 
-    /** Number {@code index} of [batch, heads, keys] is in this one of [pages of the pool, heads]. */
+    /** The token, within its page, of number {@code index} of [batch, heads, keys]. */
+    private static int tokenInPage(IntArray step, int slot, int index) {
+        return index % step.get(slot + 6); // keys are whole pages
+    }
+
+    /** Which of [pages of the pool, heads] it is in. */
     private static int headInPage(IntArray step, int slot, int index) {
         int heads = step.get(slot + 2);
         int pageTokens = step.get(slot + 6);
