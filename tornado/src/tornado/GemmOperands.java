@@ -1,8 +1,6 @@
 package tornado;
 
-import java.util.Arrays;
 import java.util.List;
-import uk.ac.manchester.tornado.api.common.Access;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
@@ -17,9 +15,6 @@ import wan.op.DType;
  * @param rows the most rows
  */
 record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int out) implements LibraryOperands {
-    /** The name under which TornadoVM knows the library; its own class for it is only in SDKs with the CUDA backend. */
-    private static final String LIBRARY = "nvidia/cublas";
-
     /** {@code cublasOperation_t}: as it is stored. */
     private static final int AS_STORED = 0;
 
@@ -68,14 +63,22 @@ record GemmOperands(List<Object> arrays, DType factors, int rows, int in, int ou
         Object x = of.arrays.get(0);
         Object w = of.arrays.get(1);
         Object y = of.arrays.get(2);
-        Object[] parameters = {AS_STORED, AS_STORED, of.out, of.rows, of.in, 1f, w, of.out, x, of.in, 0f, y, of.out};
-        Access[] access = new Access[parameters.length];
-        Arrays.fill(access, Access.READ_ONLY);
-        access[RESULT] = Access.WRITE_ONLY;
-        return new LibraryTaskDescriptor()
-                .withLibrary(LIBRARY)
-                .withFunction(function)
-                .withParameters(parameters)
-                .withAccess(access);
+        return LibraryOperands.call(
+                Library.CUBLAS,
+                function,
+                RESULT,
+                AS_STORED,
+                AS_STORED,
+                of.out,
+                of.rows,
+                of.in,
+                1f,
+                w,
+                of.out,
+                x,
+                of.in,
+                0f,
+                y,
+                of.out);
     }
 }

@@ -77,7 +77,7 @@ final class SdpaKernels {
         return index % step.get(slot + 6); // keys are whole pages
     }
 
-    /** Which of [pages of the pool, heads] it is in. */
+    /** Which of [pages of the pool, heads] number {@code index} of [batch, heads, keys] is in. */
     private static int headInPage(IntArray step, int slot, int index) {
         int heads = step.get(slot + 2);
         int pageTokens = step.get(slot + 6);

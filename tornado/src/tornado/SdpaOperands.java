@@ -1,8 +1,6 @@
 package tornado;
 
-import java.util.Arrays;
 import java.util.List;
-import uk.ac.manchester.tornado.api.common.Access;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 
@@ -15,9 +13,6 @@ import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
  * @param rows the most queries of one sample
  */
 record SdpaOperands(List<Object> arrays, int rows, LibraryCall.Sdpa call) implements LibraryOperands {
-    /** The name under which TornadoVM knows the library; its own class for it is only in SDKs with the CUDA backend. */
-    private static final String NAME = "nvidia/cudnn";
-
     /** Which of the parameters the function writes. */
     private static final int RESULT = 3;
 
@@ -48,26 +43,20 @@ record SdpaOperands(List<Object> arrays, int rows, LibraryCall.Sdpa call) implem
     static LibraryTaskDescriptor sdpa(SdpaOperands of) {
         LibraryCall.Sdpa call = of.call;
         float scale = (float) (1 / Math.sqrt(call.headDim()));
-        Object[] parameters = {
-            of.q(),
-            of.k(),
-            of.v(),
-            of.o(),
-            call.batch(),
-            call.heads(),
-            of.rows,
-            call.keys(),
-            call.headDim(),
-            scale,
-            CAUSAL
-        };
-        Access[] access = new Access[parameters.length];
-        Arrays.fill(access, Access.READ_ONLY);
-        access[RESULT] = Access.WRITE_ONLY;
-        return new LibraryTaskDescriptor()
-                .withLibrary(NAME)
-                .withFunction("sdpaForward")
-                .withParameters(parameters)
-                .withAccess(access);
+        return LibraryOperands.call(
+                Library.CUDNN,
+                "sdpaForward",
+                RESULT,
+                of.q(),
+                of.k(),
+                of.v(),
+                of.o(),
+                call.batch(),
+                call.heads(),
+                of.rows,
+                call.keys(),
+                call.headDim(),
+                scale,
+                CAUSAL);
     }
 }
