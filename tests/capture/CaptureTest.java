@@ -8,7 +8,6 @@ import java.util.EnumSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import wan.Goldens;
-import wan.app.Replay;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
@@ -18,11 +17,12 @@ import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.TracingOps;
 import wan.op.UsageException;
+import wan.pass.PassId;
+import wan.pass.Session;
+import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
-import wan.session.PassId;
-import wan.session.Session;
 
 class CaptureTest {
     private record Outcome(List<String> trace, HostTensor output, MemorySink sink) {}

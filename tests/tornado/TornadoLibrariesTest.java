@@ -20,7 +20,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import tornado.TornadoRecordingTest.Attention;
 import wan.RolloutGoldenTest;
-import wan.app.SelfTest;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -35,6 +34,7 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
 import wan.op.WanException;
+import wan.selftest.SelfTest;
 
 /**
  * The reference's rollouts with linear layers that a library does: cuBLAS as the emulator has it, since the library itself needs the

@@ -7,8 +7,8 @@ import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
-import wan.app.SelfTest;
 import wan.op.DType;
+import wan.selftest.SelfTest;
 
 /** Every operation at sizes that no tile divides, with the kernels of processors and those of graphics processors. */
 class TornadoOpsSelfTest {

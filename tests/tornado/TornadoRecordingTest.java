@@ -14,7 +14,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
 import wan.Goldens;
-import wan.app.Replay;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanModel;
@@ -32,11 +31,12 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TracingOps;
 import wan.op.WanException;
+import wan.pass.Pass;
+import wan.pass.Session;
+import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
-import wan.session.Pass;
-import wan.session.Session;
 
 /** What is recorded, when, and what capturing adds to it. */
 class TornadoRecordingTest {

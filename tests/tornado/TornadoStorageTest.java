@@ -17,8 +17,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import wan.Goldens;
 import wan.RolloutErrors;
-import wan.app.Replay;
-import wan.app.RoundedOps;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanModel;
@@ -37,11 +35,13 @@ import wan.op.Tensor;
 import wan.op.TensorView;
 import wan.op.WanException;
 import wan.op.WeightSource;
+import wan.pass.Pass;
+import wan.pass.Session;
+import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
-import wan.session.Pass;
-import wan.session.Session;
+import wan.selftest.RoundedOps;
 
 /** Weights, keys and values in 16 bits: what is rounded, how, and what happens where the range ends. */
 class TornadoStorageTest {

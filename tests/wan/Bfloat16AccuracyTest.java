@@ -8,7 +8,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
-import wan.jvm.OneDnnStatus;
+import wan.jvm.onednn.OneDnnStatus;
 import wan.op.HalfFormat;
 import wan.op.RoundingOps;
 

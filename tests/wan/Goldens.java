@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.Safetensors;
 import wan.model.WanConfig;
 import wan.op.HostTensor;
 import wan.op.TensorView;
 import wan.op.WeightSource;
-import wan.weights.Safetensors;
 
 /** The reference's tensors in tests/goldens, whose README states the semantics and the tolerances. */
 public final class Goldens implements AutoCloseable {

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import wan.cache.Placement;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
@@ -22,10 +23,9 @@ import wan.op.HostTensor;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
-import wan.session.Pass;
-import wan.session.PassId;
-import wan.session.Placement;
-import wan.session.Session;
+import wan.pass.Pass;
+import wan.pass.PassId;
+import wan.pass.Session;
 import wan.weights.RandomModel;
 
 /** A random model is worth running only if its numbers have the size of a trained one's. */

@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import tools.jackson.databind.JsonNode;
-import wan.app.Replay;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.op.AttentionKind;
@@ -21,9 +20,10 @@ import wan.op.HalfFormat;
 import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.Quantity;
+import wan.pass.Session;
+import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunPlan;
-import wan.session.Session;
 
 /**
  * How far a whole rollout is off the float32 reference: errors over sizes, both root mean square.

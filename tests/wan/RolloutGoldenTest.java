@@ -19,7 +19,6 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import tools.jackson.databind.JsonNode;
-import wan.app.Replay;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
@@ -30,12 +29,13 @@ import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
+import wan.pass.Pass;
+import wan.pass.PassId;
+import wan.pass.Session;
+import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
 import wan.sampling.RunPlan;
-import wan.session.Pass;
-import wan.session.PassId;
-import wan.session.Session;
 
 /** Whole rollouts of the reference, tensor by tensor: inputs, flows, x0, logits, captures, caches, and the script's matrices. */
 public class RolloutGoldenTest {

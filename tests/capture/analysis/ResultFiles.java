@@ -9,9 +9,9 @@ import java.util.SplittableRandom;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import wan.Goldens;
+import wan.file.SafetensorsWriter;
 import wan.op.DType;
 import wan.op.Shape;
-import wan.weights.SafetensorsWriter;
 
 /** Result files as extract writes them, for tests: of the reference's tensors, and made up. */
 public final class ResultFiles {

@@ -14,6 +14,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import wan.Goldens;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.HostTensor;
@@ -21,8 +23,6 @@ import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.UsageException;
 import wan.op.WanException;
-import wan.weights.SafetensorsWriter;
-import wan.weights.TensorStore;
 
 class RunResultTest {
     @TempDir

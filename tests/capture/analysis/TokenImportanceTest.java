@@ -11,7 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 import wan.Goldens;
 import wan.op.Quantity;
 import wan.op.UsageException;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 class TokenImportanceTest {
     @TempDir

@@ -6,8 +6,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 
 /** One command in this JVM, with what it printed. */
-record CommandLineRun(int exitCode, String out, String err) {
-    static CommandLineRun of(Object... args) {
+public record CommandLineRun(int exitCode, String out, String err) {
+    public static CommandLineRun of(Object... args) {
         PrintStream savedOut = System.out;
         PrintStream savedErr = System.err;
         ByteArrayOutputStream out = new ByteArrayOutputStream();

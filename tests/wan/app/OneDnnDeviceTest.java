@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import wan.jvm.OneDnnStatus;
-import wan.weights.Safetensors;
+import wan.file.Safetensors;
+import wan.jvm.onednn.OneDnnStatus;
 
 /** The device {@code onednn} on the command line. */
 class OneDnnDeviceTest {

@@ -10,10 +10,10 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import wan.Goldens;
+import wan.file.Python;
+import wan.file.TorchStore;
 import wan.op.DType;
 import wan.op.TensorView;
-import wan.weights.Python;
-import wan.weights.TorchStore;
 
 /** {@code --output} as .pt and .npz, against the file that the reference's script wrote and as PyTorch and NumPy read them. */
 class OutputFormatTest {

@@ -19,12 +19,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
+import wan.file.TorchWriter;
 import wan.op.TensorView;
 import wan.text.TokenizerGolden;
 import wan.text.Umt5Golden;
-import wan.weights.SafetensorsWriter;
-import wan.weights.TensorStore;
-import wan.weights.TorchWriter;
 
 /** The reference's tokens and embeddings through {@code tokenize} and {@code encode-prompt}: all of {@code golden2}'s. */
 class PromptGoldenTest {

@@ -10,15 +10,15 @@ import java.util.Map;
 import java.util.SequencedMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import wan.file.Safetensors;
+import wan.file.TensorStore;
+import wan.file.TorchWriter;
 import wan.model.WanConfig;
 import wan.op.DType;
 import wan.op.TensorView;
 import wan.text.SmallTextEncoder;
 import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
-import wan.weights.Safetensors;
-import wan.weights.TensorStore;
-import wan.weights.TorchWriter;
 
 /** The files that a researcher has on the disk, small and random: Wan's folder with T5 and tokenizer, and a Self-Forcing .pt. */
 class UserFolderTest {

@@ -3,9 +3,9 @@ package wan.jvm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import wan.file.Safetensors;
 import wan.op.Shape;
 import wan.op.TensorView;
-import wan.weights.Safetensors;
 
 /** Tensors of {@code tests/goldens/ops.safetensors}. */
 final class Golden {

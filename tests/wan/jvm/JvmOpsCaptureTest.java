@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import wan.jvm.onednn.OneDnnTest;
 import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.KvTensor;

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import wan.jvm.onednn.OneDnnTest;
 import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.Grid;

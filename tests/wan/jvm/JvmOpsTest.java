@@ -9,6 +9,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.Grid;

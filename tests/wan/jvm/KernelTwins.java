@@ -1,6 +1,7 @@
 package wan.jvm;
 
 import java.util.Random;
+import java.util.stream.IntStream;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -16,13 +17,18 @@ import wan.op.TensorView;
  * Kernels against the scalar ones at odd sizes, with tolerances that grow with the length of the sums. Kernels that round what
  * they multiply get numbers that stay as they are. Has a main method, because each vector width needs a JVM of its own.
  */
-final class KernelTwins implements AutoCloseable {
+public final class KernelTwins implements AutoCloseable {
     /** Around every multiple of a lane count, a tile and a panel, and beyond a block. */
-    static final int[] SIZES = {
+    private static final int[] SIZES = {
         1, 2, 3, 4, 5, 7, 8, 12, 13, 14, 15, 16, 17, 25, 26, 31, 32, 33, 48, 63, 64, 65, 79, 130, 131, 263, 265, 533
     };
 
     private static final double EPS = 1.2e-7;
+
+    /** The sizes to try. */
+    public static IntStream sizes() {
+        return IntStream.of(SIZES);
+    }
 
     /** Half the distance between neighbouring bfloat16 numbers, over their size. */
     private static final double BFLOAT16_EPS = 0x1p-8;
@@ -31,7 +37,7 @@ final class KernelTwins implements AutoCloseable {
     private final JvmOps twin;
     private final Random random = new Random(3);
 
-    KernelTwins(JvmOptions.Kind kernels) {
+    public KernelTwins(JvmOptions.Kind kernels) {
         twin = new JvmOps(new JvmOptions(2, kernels));
     }
 
@@ -60,7 +66,7 @@ final class KernelTwins implements AutoCloseable {
     }
 
     /** All four epilogues, with sizes of which one is odd in a way of its own. */
-    void linear(int size) {
+    public void linear(int size) {
         linear(size, 19, 45, 0);
         linear(23, size, 33, 1);
         linear(9, 37, size, 2);
@@ -68,13 +74,13 @@ final class KernelTwins implements AutoCloseable {
     }
 
     /** Deep enough for several super-blocks of inputs, and enough rows for several tasks. */
-    void deepLinear() {
+    public void deepLinear() {
         linear(150, 3200, 70, 0);
         linear(31, 3200, 33, 1);
     }
 
     /** More rows and output features than one product of oneDNN takes. */
-    void wideLinear() {
+    public void wideLinear() {
         linear(230, 40, 1050, 0);
         linear(500, 33, 600, 1);
     }
@@ -105,7 +111,7 @@ final class KernelTwins implements AutoCloseable {
     }
 
     /** Norms and SiLU. */
-    void rows(int size) {
+    public void rows(int size) {
         rows(3, size);
         rows(size, 21);
     }
@@ -130,7 +136,7 @@ final class KernelTwins implements AutoCloseable {
     }
 
     /** Queries, keys and channels odd in turn; everything that a tap can ask for. */
-    void attention(int size) {
+    public void attention(int size) {
         attention(size, 17, 20);
         attention(19, size, 24);
         attention(11, 29, size);
@@ -200,7 +206,7 @@ final class KernelTwins implements AutoCloseable {
         }
     }
 
-    static Tensor tensor(JvmOps ops, float[] values, long... dims) {
+    public static Tensor tensor(JvmOps ops, float[] values, long... dims) {
         Tensor tensor = ops.scratch(Shape.of(dims));
         ops.write(tensor, values);
         return tensor;

@@ -13,7 +13,7 @@ import wan.op.Quantity;
 import wan.op.Shape;
 
 /** Keeps everything that it is given, and fails on anything that comes twice. */
-final class RecordingTap implements AttentionTap {
+public final class RecordingTap implements AttentionTap {
     private record Tile(int batch, int headIndex, int firstQuery, int queries, int keys, List<Float> values) {}
 
     private final int[] heads;
@@ -22,7 +22,7 @@ final class RecordingTap implements AttentionTap {
     private final Map<Quantity, float[]> values = new EnumMap<>(Quantity.class);
     private final List<Tile> tiles = new ArrayList<>();
 
-    RecordingTap(int[] heads, Quantity... wanted) {
+    public RecordingTap(int[] heads, Quantity... wanted) {
         this.heads = heads;
         this.wanted = Set.of(wanted);
     }
@@ -60,7 +60,7 @@ final class RecordingTap implements AttentionTap {
         return Objects.requireNonNull(shapes.get(quantity), "not delivered");
     }
 
-    float[] values(Quantity quantity) {
+    public float[] values(Quantity quantity) {
         return Objects.requireNonNull(values.get(quantity), "not delivered");
     }
 

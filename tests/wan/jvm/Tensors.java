@@ -9,15 +9,15 @@ import wan.op.Shape;
 import wan.op.TensorView;
 
 /** Made-up stored tensors. */
-final class Tensors {
+public final class Tensors {
     private Tensors() {}
 
-    static TensorView f32(String name, float[] values, long... dims) {
+    public static TensorView f32(String name, float[] values, long... dims) {
         return new TensorView(
                 name, DType.F32, Shape.of(dims), Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, values));
     }
 
-    static TensorView bf16(String name, float[] values, long... dims) {
+    public static TensorView bf16(String name, float[] values, long... dims) {
         MemorySegment data = Arena.ofAuto().allocate(2L * values.length, 2);
         for (int i = 0; i < values.length; i++) {
             data.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(values[i]) >> 16));
@@ -33,12 +33,12 @@ final class Tensors {
         return new TensorView(name, DType.F16, Shape.of(dims), data);
     }
 
-    static float[] random(Random random, int count) {
+    public static float[] random(Random random, int count) {
         return random(random, count, false);
     }
 
     /** Normal random numbers; if asked for, such as a bfloat16 holds exactly. */
-    static float[] random(Random random, int count, boolean bfloat16) {
+    public static float[] random(Random random, int count, boolean bfloat16) {
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {
             float value = (float) random.nextGaussian();

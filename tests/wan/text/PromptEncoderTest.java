@@ -18,12 +18,12 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import wan.file.TensorStore;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
-import wan.weights.TensorStore;
 
 class PromptEncoderTest {
     private static final int TEXT_LEN = 16;

@@ -6,11 +6,11 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.UnaryOperator;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.Shape;
 import wan.op.TensorView;
-import wan.weights.SafetensorsWriter;
-import wan.weights.TensorStore;
 
 /** A folder laid out as Wan releases it: the golden encoder, with an embedding for the golden tokenizer's 2000 pieces. */
 public final class SmallTextEncoder {

@@ -8,8 +8,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import wan.file.TensorStore;
 import wan.op.TensorView;
-import wan.weights.TensorStore;
 
 /** The encoder part of {@code golden2}: a small UMT5 encoder and what the reference computed with it. */
 public final class Umt5Golden implements AutoCloseable {

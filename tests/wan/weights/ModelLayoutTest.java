@@ -18,6 +18,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.Shape;

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import wan.file.HeaderBytes;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
 import wan.op.DType;

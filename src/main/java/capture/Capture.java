@@ -11,7 +11,7 @@ import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.WanException;
-import wan.session.Pass;
+import wan.pass.Pass;
 
 /**
  * Captures what a plan asks for while a run goes on: taps for the passes, tensors to a sink, and one frame matrix per layer.

@@ -8,8 +8,8 @@ import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.UsageException;
-import wan.session.Pass;
-import wan.session.PassId;
+import wan.pass.Pass;
+import wan.pass.PassId;
 
 /**
  * What is captured of a run: which layers, attentions, passes, heads and quantities. All of it comes from one run.

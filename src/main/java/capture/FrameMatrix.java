@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import wan.op.HostTensor;
 import wan.op.Shape;
-import wan.session.Pass;
+import wan.pass.Pass;
 
 /**
  * Frame-by-frame figures of one layer over a whole rollout, [N, T, T]: query frame by key frame, both absolute. What was never

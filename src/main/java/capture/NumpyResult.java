@@ -11,11 +11,11 @@ import java.util.List;
 import java.util.SequencedMap;
 import java.util.UUID;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.NpzWriter;
+import wan.file.Safetensors;
 import wan.op.DType;
 import wan.op.Shape;
 import wan.op.TensorView;
-import wan.weights.NpzWriter;
-import wan.weights.Safetensors;
 
 /**
  * A result for {@code numpy.load}: the tensors of a {@link ResultFile} under the same names, and the metadata as JSON in the bytes

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import wan.op.UsageException;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 /**
  * Which passes of each frame block are captured. Initial frame blocks have one pass only, which every choice includes.

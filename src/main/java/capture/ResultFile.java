@@ -8,11 +8,11 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.concurrent.atomic.AtomicLong;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.SafetensorsWriter;
 import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.Shape;
-import wan.weights.SafetensorsWriter;
 
 /**
  * The safetensors file of one run. Tensors are written as they are captured, so memory stays bounded; the file appears under its

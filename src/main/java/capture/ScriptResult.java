@@ -9,13 +9,13 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.concurrent.atomic.AtomicLong;
+import wan.file.TorchWriter;
 import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.TorchWriter;
 
 /**
  * The file of the reference's extraction script ({@code experiments/run_extraction_each.py}): per layer one dict with its keys,

@@ -1,7 +1,7 @@
 package capture.analysis;
 
 import java.util.List;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 /**
  * A pass as a result file describes it.

@@ -18,12 +18,12 @@ import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import wan.file.OutputFile;
+import wan.file.TorchWriter;
 import wan.op.DType;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.OutputFile;
-import wan.weights.TorchWriter;
 
 /** Heads and their roles in the files of other projects. */
 public final class HeadExports {

@@ -1,7 +1,7 @@
 package capture.analysis;
 
 import wan.op.UsageException;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 /**
  * The place of a pass within its frame block: a denoising step or the context pass. One slot of every frame block makes up one

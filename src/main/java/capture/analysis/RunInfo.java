@@ -9,7 +9,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import wan.op.FormatException;
 import wan.op.WanException;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 /**
  * What a result file says of its run.

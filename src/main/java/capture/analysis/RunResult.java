@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import wan.file.TensorStore;
 import wan.op.AttentionKind;
 import wan.op.FormatException;
 import wan.op.Quantity;
@@ -13,8 +14,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.UsageException;
 import wan.op.WanException;
-import wan.session.PassId;
-import wan.weights.TensorStore;
+import wan.pass.PassId;
 
 /** A result file of {@code wan-attn extract}, open for reading. */
 public final class RunResult implements AutoCloseable {

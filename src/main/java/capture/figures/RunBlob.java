@@ -24,7 +24,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.Quantity;
 import wan.op.WanException;
-import wan.session.PassId;
+import wan.pass.PassId;
 
 /**
  * The numbers of one run as the report embeds them, and where they stand.

@@ -19,6 +19,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 import wan.op.UsageException;
 import wan.op.WanException;
+import wan.run.Program;
 
 /**
  * How a failure is told: one line on stderr, and an exit code. A stack trace comes only on {@code --stacktrace}, or when the
@@ -47,7 +48,7 @@ record Failures(PrintStream err, boolean stacktrace) {
             case OutOfMemoryError memory -> tell(memory, describe(memory), FAILED);
             case IOException io -> tell(io, describe(io), FAILED);
             default -> {
-                err.println(Main.NAME + ": internal error, please report it with the lines below");
+                err.println(Program.NAME + ": internal error, please report it with the lines below");
                 thrown.printStackTrace(err);
                 yield FAILED;
             }
@@ -67,7 +68,7 @@ record Failures(PrintStream err, boolean stacktrace) {
 
     private int tell(Throwable e, @Nullable String message, int exitCode) {
         String text = message == null ? e.getClass().getSimpleName() : message;
-        err.println(Main.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
+        err.println(Program.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
         if (stacktrace) {
             e.printStackTrace(err);
         }

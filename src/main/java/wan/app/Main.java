@@ -13,6 +13,21 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import wan.app.command.AnalyzeCommand;
+import wan.app.command.BenchCommand;
+import wan.app.command.CompletionCommand;
+import wan.app.command.ConvertCommand;
+import wan.app.command.DevicesCommand;
+import wan.app.command.EncodePromptCommand;
+import wan.app.command.ExtractCommand;
+import wan.app.command.InspectCommand;
+import wan.app.command.MakeModelCommand;
+import wan.app.command.PlotCommand;
+import wan.app.command.ReportCommand;
+import wan.app.command.SelftestCommand;
+import wan.app.command.TokenizeCommand;
+import wan.app.terminal.Stdout;
+import wan.run.Program;
 
 /**
  * The root of the command line: {@code wan-attn COMMAND ...}.
@@ -50,7 +65,6 @@ import picocli.CommandLine.Spec;
             "Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted (what was captured is kept)."
         })
 public final class Main implements Callable<Integer> {
-    static final String NAME = "wan-attn";
     static final String STACKTRACE = "--stacktrace";
 
     @Spec
@@ -105,7 +119,7 @@ public final class Main implements Callable<Integer> {
     }
 
     /** Runs one command on the present System.out and System.err, and returns its exit code. */
-    static int run(String... args) {
+    public static int run(String... args) {
         Failures failures = new Failures(System.err, List.of(args).contains(STACKTRACE));
         try {
             return commandLine(failures).execute(args);
@@ -136,18 +150,13 @@ public final class Main implements Callable<Integer> {
                 "expected a command: " + String.join(", ", spec.subcommands().keySet()));
     }
 
-    /** The version in the jar's manifest. */
-    static String version() {
-        String version = Main.class.getPackage().getImplementationVersion();
-        return version == null ? "(not packaged)" : version;
-    }
-
     /** The version in the jar's manifest, and the Java that runs it. */
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
             return new String[] {
-                NAME + " " + version(), "Java " + Runtime.version() + " in " + System.getProperty("java.home")
+                Program.NAME + " " + Program.version(),
+                "Java " + Runtime.version() + " in " + System.getProperty("java.home")
             };
         }
     }

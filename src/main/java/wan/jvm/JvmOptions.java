@@ -1,6 +1,7 @@
 package wan.jvm;
 
 import java.util.Locale;
+import wan.jvm.onednn.OneDnnStatus;
 import wan.op.UsageException;
 
 /**

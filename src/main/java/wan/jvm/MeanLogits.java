@@ -2,6 +2,9 @@ package wan.jvm;
 
 import java.util.Arrays;
 import java.util.Set;
+import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.PagedKv;
+import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
 import wan.op.Quantity;
 import wan.op.Shape;

@@ -9,7 +9,7 @@ package wan.op;
  * that it works in place. Wrong shapes throw {@link WanException} with the name of the operation, expected and got.
  *
  * <p>Semantics, to the last epsilon, are those of the reference's {@code wan/modules/model.py} and {@code causal_model.py}.
- * Every backend is held to {@code wan.jvm.ScalarKernels}.
+ * Every backend is held to {@code wan.jvm.scalar.ScalarKernels}.
  */
 public interface Ops extends AutoCloseable {
     /** The backend's name, as provenance and messages show it: {@code jvm}. */

@@ -2,13 +2,13 @@ package wan.sampling;
 
 import org.jspecify.annotations.Nullable;
 import wan.model.WanModel;
+import wan.noise.NoiseSource;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
-import wan.session.NoiseSource;
-import wan.session.Pass;
-import wan.session.PassId;
-import wan.session.Session;
+import wan.pass.Pass;
+import wan.pass.PassId;
+import wan.pass.Session;
 
 /**
  * The rollout: every frame block is denoised in a few steps with the finished ones in the cache ({@code

@@ -1,7 +1,7 @@
 package wan.sampling;
 
 import wan.model.WanConfig;
-import wan.session.Pass;
+import wan.pass.Pass;
 
 /**
  * What a run costs, counted from its plan: floating-point operations (a multiply-add is two) and bytes.

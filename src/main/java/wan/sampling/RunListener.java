@@ -3,7 +3,7 @@ package wan.sampling;
 import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
 import wan.op.PassObserver;
-import wan.session.Pass;
+import wan.pass.Pass;
 
 /** Follows a run. */
 @FunctionalInterface

@@ -2,10 +2,10 @@ package wan.sampling;
 
 import java.util.ArrayList;
 import java.util.List;
+import wan.cache.KvCursor;
 import wan.op.WanException;
-import wan.session.KvCursor;
-import wan.session.Pass;
-import wan.session.PassId;
+import wan.pass.Pass;
+import wan.pass.PassId;
 
 /**
  * Every pass of a run, in order, before anything is computed.

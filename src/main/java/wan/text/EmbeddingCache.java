@@ -12,12 +12,12 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.Optional;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.SafetensorsWriter;
-import wan.weights.TensorStore;
 
 /**
  * Embeddings that were computed before, a file each, found by what they were computed from: the ids and the encoder's file.

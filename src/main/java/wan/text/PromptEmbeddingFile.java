@@ -6,14 +6,14 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.SafetensorsWriter;
-import wan.weights.TensorStore;
 
 /** Embeddings of prompts in a safetensors file: {@code prompt_embeds}, named as in Self-Forcing's conditional dictionary. */
 public final class PromptEmbeddingFile {

@@ -8,11 +8,11 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Supplier;
+import wan.file.TensorStore;
 import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.Shape;
 import wan.op.WanException;
-import wan.weights.TensorStore;
 
 /** Prompts, as the tokenizer gives them, to embeddings, which are kept. The file of weights is opened only for what is not kept yet. */
 public final class PromptEncoder {

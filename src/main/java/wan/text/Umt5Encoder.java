@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
+import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.Linear;
 import wan.op.Ops;
@@ -14,7 +15,6 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.TensorStore;
 
 /**
  * The UMT5 text encoder in float32: {@code T5Encoder} of {@code wan/modules/t5.py}.

@@ -4,10 +4,10 @@ import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import wan.file.TensorStore;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
-import wan.weights.TensorStore;
 
 /**
  * The parameters of a UMT5 encoder under the names of Wan's file ({@code blocks.3.attn.q.weight}), whichever of the two

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
+import wan.file.Messages;
+import wan.file.StrictJson;
 import wan.model.WanConfig;
 import wan.op.FormatException;
 import wan.op.WanException;

@@ -18,6 +18,8 @@ import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import wan.file.Messages;
+import wan.file.TensorStore;
 import wan.model.WanConfig;
 import wan.op.DType;
 import wan.op.FormatException;

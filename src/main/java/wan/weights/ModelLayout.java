@@ -12,6 +12,8 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import wan.file.Messages;
+import wan.file.TensorStore;
 import wan.op.FormatException;
 import wan.op.TensorView;
 import wan.op.WanException;

@@ -8,6 +8,7 @@ import java.util.OptionalInt;
 import java.util.SequencedMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import wan.file.Messages;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
 import wan.op.FormatException;

@@ -1,9 +1,4 @@
-/**
- * Files of tensors: a memory-mapped safetensors reader (one file or shards behind an index), one streaming writer for everything
- * the project writes, model folders as Wan2.1 ships them, and random models.
- *
- * <p>The reader treats every file as hostile: whatever is wrong with it is a {@link wan.op.FormatException} of one line.
- */
+/** Wan's weights in files: model folders as they are shipped, names and layouts, conversion, and random models. */
 @NullMarked
 package wan.weights;
 

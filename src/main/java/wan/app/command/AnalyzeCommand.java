@@ -1,0 +1,318 @@
+package wan.app.command;
+
+import capture.analysis.Analysis;
+import capture.analysis.CapturedPass;
+import capture.analysis.FrameBlock;
+import capture.analysis.HeadExports;
+import capture.analysis.Measure;
+import capture.analysis.PassSlot;
+import capture.analysis.RoleOptions;
+import capture.analysis.RoleRule;
+import capture.analysis.Roles;
+import capture.analysis.RunResult;
+import capture.analysis.TokenImportance;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import wan.app.option.AnalysisOptions;
+import wan.op.Quantity;
+import wan.op.UsageException;
+import wan.op.WanException;
+
+/** {@code wan-attn analyze}: measures of heads, their roles, and how runs agree. */
+@Command(
+        name = "analyze",
+        description = "Measures every captured head, sorts heads into published roles, and compares runs.")
+public final class AnalyzeCommand implements Callable<Integer> {
+    private enum Format {
+        TABLE,
+        JSON,
+        CSV
+    }
+
+    private enum Compare {
+        RUNS,
+        PASSES,
+        NONE
+    }
+
+    private CommandSpec spec = CommandSpec.create();
+
+    @Parameters(paramLabel = "RESULT", arity = "1..*", description = "Files that extract wrote.")
+    private List<Path> files = new ArrayList<>();
+
+    @Mixin
+    private AnalysisOptions analysisOptions = new AnalysisOptions();
+
+    @Option(
+            names = "--measure",
+            paramLabel = "LIST",
+            split = ",",
+            description = "Only these measures (default: all that the captured quantities allow).")
+    private List<String> measures = new ArrayList<>();
+
+    @Option(
+            names = "--roles",
+            paramLabel = "LIST",
+            split = ",",
+            description = "Only these rules for head roles (default: all that the captured quantities allow).")
+    private List<String> rules = new ArrayList<>();
+
+    @Mixin
+    private RoleConstants constants = new RoleConstants();
+
+    @Option(
+            names = "--compare",
+            paramLabel = "WHAT",
+            description =
+                    "How well looks at the same heads agree: runs (with several RESULTs the default), passes (of each"
+                            + " run), or none.")
+    private @Nullable Compare compare;
+
+    @Option(
+            names = "--top",
+            paramLabel = "K",
+            description = "Heads whose overlap the Jaccard index tells (default: a tenth of all).")
+    private @Nullable Integer top;
+
+    @Option(
+            names = "--bootstrap",
+            paramLabel = "N",
+            description = "How often heads are drawn for the intervals (default: ${DEFAULT-VALUE}).")
+    private int bootstrap = 1000;
+
+    @Option(names = "--seed", paramLabel = "N", description = "For the intervals (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(
+            names = "--tokens",
+            description = "Also count which cached tokens the heads keep (Deep Forcing). Needs --what key-logits.")
+    private boolean tokens;
+
+    @Option(
+            names = "--query-frames",
+            paramLabel = "N",
+            description = "--tokens: newest query frames that are summed over (default: all of the pass).")
+    private int queryFrames;
+
+    @Option(
+            names = "--skip-sink",
+            paramLabel = "N",
+            description =
+                    "--tokens: first frames that are no candidates (default: ${DEFAULT-VALUE}; the paper keeps 10).")
+    private int skipSink;
+
+    @Option(
+            names = "--skip-recent",
+            paramLabel = "N",
+            description =
+                    "--tokens: newest frames that are no candidates (default: ${DEFAULT-VALUE}; the paper keeps 4).")
+    private int skipRecent;
+
+    @Option(
+            names = "--keep-tokens",
+            paramLabel = "C",
+            description = "--tokens: how many a head keeps (default: two frames' worth).")
+    private int keptTokens;
+
+    @Option(
+            names = "--format",
+            paramLabel = "FORMAT",
+            description = "table, json or csv; csv has the heads only (default: ${DEFAULT-VALUE}).")
+    private Format format = Format.TABLE;
+
+    @Option(
+            names = {"-o", "--output"},
+            paramLabel = "FILE",
+            description = "Write there instead of to stdout.")
+    private @Nullable Path output;
+
+    @Option(
+            names = "--roles-csv",
+            paramLabel = "FILE",
+            description = "Also write the roles of the one rule in --roles: a row per layer, a column per head.")
+    private @Nullable Path rolesCsv;
+
+    @Option(
+            names = "--head-map",
+            paramLabel = "FILE",
+            description = "Also write Forcing-KV's head map (offline_head_file), JSON.")
+    private @Nullable Path headMap;
+
+    @Option(
+            names = "--head-files",
+            paramLabel = "DIR",
+            description = "Also write every head's frame mass as a .pt file that Forcing-KV's head_profile.py reads.")
+    private @Nullable Path headFiles;
+
+    /** Completes the help with the definitions, which stand in one place only. */
+    @Spec
+    void spec(CommandSpec own) {
+        this.spec = own;
+        own.usageMessage().footer(MeasureHelp.footer().toArray(String[]::new));
+    }
+
+    @Override
+    public Integer call() {
+        List<RunResult> results = new ArrayList<>();
+        try {
+            for (Path file : files) {
+                results.add(analysisOptions.open(file));
+            }
+            run(results);
+            return 0;
+        } finally {
+            results.forEach(RunResult::close);
+        }
+    }
+
+    private void run(List<RunResult> results) {
+        RoleOptions roleOptions = constants.options();
+        List<AnalysisReport.Heads> analysed = new ArrayList<>();
+        for (RunResult result : results) {
+            analysed.add(heads(analysisOptions.analysis(result), roleOptions));
+        }
+        List<AnalysisReport.Pair> pairs = new ArrayList<>();
+        Compare how = compare != null ? compare : results.size() > 1 ? Compare.RUNS : Compare.NONE;
+        switch (how) {
+            case NONE -> {}
+            case RUNS -> addPairs(pairs, analysed);
+            case PASSES -> {
+                for (RunResult result : results) {
+                    addPairs(pairs, passes(result, roleOptions));
+                }
+            }
+        }
+        List<TokenImportance> importance = tokens ? importance(results) : List.of();
+        AnalysisReport report = new AnalysisReport(analysed, roleOptions, pairs, bootstrap, seed, importance);
+        StringWriter text = new StringWriter();
+        PrintWriter out = new PrintWriter(text);
+        switch (format) {
+            case TABLE -> report.table(out);
+            case JSON -> out.println(report.json().toPrettyString());
+            case CSV -> report.csv(out);
+        }
+        out.flush();
+        export(results, analysed, roleOptions);
+        if (output != null) {
+            HeadExports.text(output, text.toString());
+        } else {
+            spec.commandLine().getOut().print(text);
+            spec.commandLine().getOut().flush();
+        }
+    }
+
+    private AnalysisReport.Heads heads(Analysis analysis, RoleOptions options) {
+        List<Measure> shown = analysis.measures();
+        if (!measures.isEmpty()) {
+            List<Measure> wanted = measures.stream().map(Measure::parse).toList();
+            wanted.stream()
+                    .filter(measure -> !shown.contains(measure))
+                    .findFirst()
+                    .ifPresent(measure -> {
+                        throw new WanException("--measure " + measure.id() + ": " + analysis.run()
+                                + " has no value for it; it needs" + " extract --what "
+                                + measure.quantity().option());
+                    });
+            return new AnalysisReport.Heads(analysis, wanted, roles(analysis, options));
+        }
+        return new AnalysisReport.Heads(analysis, shown, roles(analysis, options));
+    }
+
+    private List<Roles> roles(Analysis analysis, RoleOptions options) {
+        if (rules.equals(List.of("none"))) {
+            return List.of();
+        }
+        List<RoleRule> wanted = rules.isEmpty()
+                ? Arrays.asList(RoleRule.values())
+                : rules.stream().map(RoleRule::parse).toList();
+        return wanted.stream()
+                .map(rule -> rule.of(analysis, options))
+                .filter(roles ->
+                        !rules.isEmpty() || roles.counts().values().stream().anyMatch(count -> count > 0))
+                .toList();
+    }
+
+    private List<AnalysisReport.Heads> passes(RunResult result, RoleOptions options) {
+        FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+        Quantity quantity = result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
+        List<AnalysisReport.Heads> slots = new ArrayList<>();
+        for (PassSlot slot : result.slots(quantity)) {
+            slots.add(heads(Analysis.of(result, slot, block, analysisOptions.measures()), options));
+        }
+        if (slots.size() < 2) {
+            throw new UsageException(
+                    "--compare passes: " + result.path() + " has one pass only; extract with --pass all");
+        }
+        return slots;
+    }
+
+    private void addPairs(List<AnalysisReport.Pair> pairs, List<AnalysisReport.Heads> looks) {
+        for (int i = 0; i < looks.size(); i++) {
+            for (int j = i + 1; j < looks.size(); j++) {
+                pairs.add(AnalysisReport.Pair.of(looks.get(i), looks.get(j), top, bootstrap, seed));
+            }
+        }
+        if (pairs.isEmpty() && looks.size() < 2) {
+            throw new UsageException("--compare runs: expected two or more RESULTs");
+        }
+    }
+
+    private List<TokenImportance> importance(List<RunResult> results) {
+        for (int value : new int[] {queryFrames, skipSink, skipRecent, keptTokens}) {
+            if (value < 0) {
+                throw new UsageException(
+                        "--query-frames, --skip-sink, --skip-recent, --keep-tokens: expected 0 or more, got " + value);
+            }
+        }
+        var options = new TokenImportance.Options(queryFrames, skipSink, skipRecent, keptTokens);
+        List<TokenImportance> importance = new ArrayList<>();
+        for (RunResult result : results) {
+            PassSlot slot = result.slot(analysisOptions.pass());
+            FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+            CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
+                    .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
+                    .findFirst()
+                    .orElseThrow(() -> new WanException("--tokens: " + result.path()
+                            + " has no key logits of that pass; extract with --what key-logits"));
+            importance.add(TokenImportance.of(result, pass, result.info().layers(), options));
+        }
+        return importance;
+    }
+
+    private void export(List<RunResult> results, List<AnalysisReport.Heads> analysed, RoleOptions options) {
+        if ((rolesCsv != null || headMap != null || headFiles != null) && results.size() > 1) {
+            throw new UsageException(
+                    "--roles-csv, --head-map, --head-files: expected one RESULT, got " + results.size());
+        }
+        AnalysisReport.Heads heads = analysed.getFirst();
+        if (rolesCsv != null) {
+            if (heads.roles().size() != 1) {
+                throw new UsageException("--roles-csv: expected --roles with one rule, got "
+                        + heads.roles().stream().map(roles -> roles.rule().id()).toList());
+            }
+            HeadExports.rolesCsv(rolesCsv, heads.analysis(), heads.roles().getFirst());
+        }
+        if (headMap != null) {
+            HeadExports.forcingKvMap(
+                    headMap,
+                    heads.analysis(),
+                    RoleRule.FORCING_KV.of(heads.analysis(), options),
+                    results.getFirst().info());
+        }
+        if (headFiles != null) {
+            HeadExports.forcingKvFiles(headFiles, heads.analysis());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+package wan.app.command;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import wan.app.option.ModelOptions;
+import wan.file.TensorStore;
+import wan.op.DType;
+import wan.op.Shape;
+import wan.op.UsageException;
+import wan.op.WanException;
+import wan.run.Program;
+import wan.weights.ConfigJson;
+import wan.weights.Converter;
+import wan.weights.ModelFolder;
+import wan.weights.ModelLayout;
+import wan.weights.ParameterCheck;
+
+/** {@code wan-attn convert}: any checkpoint as safetensors under the original names. */
+@Command(
+        name = "convert",
+        description = {
+            "Writes a checkpoint as .safetensors under Wan2.1's own names.",
+            "",
+            "IN may be a PyTorch file (.pt, .pth), a .safetensors file or the .index.json of several, or a model's folder;"
+                    + " a Self-Forcing checkpoint, Wan2.1's own layout, Diffusers' or ComfyUI's. The layout is recognised"
+                    + " by itself. Nothing has to be converted before it can be used: wan-attn reads all of them."
+        },
+        footer = {
+            "",
+            "Examples:",
+            "  wan-attn convert self_forcing_dmd.pt self_forcing.safetensors",
+            "  wan-attn convert self_forcing_dmd.pt plain.safetensors --no-use-ema --dtype bf16",
+            "  wan-attn convert Wan2.1-T2V-1.3B-Diffusers wan.safetensors --max-shard-bytes 1GB",
+            "  wan-attn convert models_t5_umt5-xxl-enc-bf16.pth t5.safetensors --raw"
+        })
+public final class ConvertCommand implements Callable<Integer> {
+    private static final Pattern SIZE = Pattern.compile("(\\d{1,15})(|[KMGT]i?B?|B)", Pattern.CASE_INSENSITIVE);
+    private static final String SUFFIX = ".safetensors";
+
+    @Parameters(index = "0", paramLabel = "IN", description = "The checkpoint.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path in;
+
+    @Parameters(index = "1", paramLabel = "OUT", description = "The .safetensors file to write.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path out;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            description = "How real numbers are stored: keep, f32, bf16 or f16 (default: keep).")
+    private String dtype = "keep";
+
+    @Option(
+            names = "--max-shard-bytes",
+            paramLabel = "SIZE",
+            description =
+                    "Split into files of at most this much data, as 5GB or 4GiB, with an OUT.index.json (default: one"
+                            + " file).")
+    private @Nullable String maxShardBytes;
+
+    @Option(
+            names = "--raw",
+            description = "Keep every tensor of the file, unchanged, under its path in the nested dicts joined by /.")
+    private boolean raw;
+
+    @Option(
+            names = "--use-ema",
+            negatable = true,
+            description = "Take exactly generator_ema, or exactly generator, of a Self-Forcing checkpoint (default:"
+                    + " generator_ema, or generator if there is none).")
+    private @Nullable Boolean useEma;
+
+    @Option(names = "--force", description = "Replace what is there.")
+    private boolean force;
+
+    @Override
+    public Integer call() throws IOException {
+        if (!out.toString().endsWith(SUFFIX)) {
+            throw new UsageException("OUT: expected a file that ends in " + SUFFIX + ", got " + out);
+        }
+        DType stored = dtype();
+        if (raw && (stored != null || useEma != null)) {
+            throw new UsageException("--raw keeps everything as it is; expected it without --dtype and --use-ema");
+        }
+        long startNanos = System.nanoTime();
+        try (TensorStore file = TensorStore.open(Files.isDirectory(in) ? ModelFolder.weightsFile(in) : in)) {
+            ModelLayout layout = raw ? null : ModelLayout.of(file, ModelOptions.branch(useEma));
+            if (layout != null) {
+                layout.notices().forEach(notice -> System.err.println(Program.NAME + ": " + notice));
+            }
+            TensorStore source = layout == null ? file : layout;
+            Converter converter = new Converter(source, out, stored, maxShardBytes(), metadata(file, source));
+            refuseToReplace(converter.files());
+            converter.write(new WrittenBytes()::written);
+            System.err.printf(
+                    Locale.ROOT,
+                    "%s: %d tensors, %.1f MB, %s, written in %.1f s%n",
+                    converter.files().getLast(),
+                    source.names().size(),
+                    converter.totalBytes() / 1e6,
+                    layout == null ? "raw" : layout.description(),
+                    (System.nanoTime() - startNanos) / 1e9);
+        }
+        return 0;
+    }
+
+    private @Nullable DType dtype() {
+        return switch (dtype.toLowerCase(Locale.ROOT)) {
+            case "keep" -> null;
+            case "f32" -> DType.F32;
+            case "bf16" -> DType.BF16;
+            case "f16" -> DType.F16;
+            default -> throw new UsageException("--dtype: expected keep, f32, bf16 or f16, got " + dtype);
+        };
+    }
+
+    private long maxShardBytes() {
+        if (maxShardBytes == null) {
+            return Long.MAX_VALUE;
+        }
+        Matcher size = SIZE.matcher(maxShardBytes.strip());
+        if (size.matches()) {
+            String unit = size.group(2).toUpperCase(Locale.ROOT);
+            double base = unit.contains("I") ? 1024 : 1000;
+            double bytes = Double.parseDouble(size.group(1))
+                    * Math.pow(base, unit.isEmpty() ? 0 : "BKMGT".indexOf(unit.charAt(0)));
+            if (bytes >= 1 && bytes < 0x1p63) {
+                return (long) bytes;
+            }
+        }
+        throw new UsageException("--max-shard-bytes: expected a size as 5GB or 4GiB, got " + maxShardBytes);
+    }
+
+    /** With its configuration in it, a file is a model on its own. */
+    private Map<String, String> metadata(TensorStore file, TensorStore source) {
+        Map<String, String> metadata = new LinkedHashMap<>(file.metadata());
+        metadata.put("format", "pt");
+        if (raw) {
+            return metadata;
+        }
+        ModelFolder.configuration(file)
+                .ifPresentOrElse(
+                        config -> {
+                            Map<String, Shape> shapes = new LinkedHashMap<>();
+                            source.names()
+                                    .forEach(name ->
+                                            shapes.put(name, source.tensor(name).shape()));
+                            ParameterCheck.require(file.path(), config, shapes);
+                            metadata.put(
+                                    ModelFolder.CONFIG_KEY,
+                                    new String(ConfigJson.write(config), StandardCharsets.UTF_8).strip());
+                        },
+                        () -> System.err.println(Program.NAME + ": " + file.path()
+                                + ": no config.json beside it to check it against; to run the result, give it with"
+                                + " --checkpoint, or put one beside it"));
+        return metadata;
+    }
+
+    private void refuseToReplace(List<Path> files) throws IOException {
+        for (Path file : files) {
+            if (Files.exists(file) && Files.isRegularFile(in) && Files.isSameFile(file, in)) {
+                throw new UsageException("OUT: expected another file than IN, got " + file);
+            }
+            if (Files.exists(file) && !force) {
+                throw new WanException(file + ": exists already; --force replaces it");
+            }
+        }
+    }
+}

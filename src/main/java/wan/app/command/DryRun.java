@@ -1,0 +1,108 @@
+package wan.app.command;
+
+import capture.CapturePlan;
+import capture.RunGeometry;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import tornado.MemoryPlan;
+import wan.model.WanConfig;
+import wan.pass.Pass;
+import wan.run.MemoryCheck;
+import wan.sampling.RunCost;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+
+/**
+ * What a run would do: its passes, operations, memory and files.
+ *
+ * @param target the result file
+ * @param device what it needs of a device, if one is used
+ */
+record DryRun(
+        PrintStream out,
+        RunPlan plan,
+        CapturePlan capture,
+        RunGeometry run,
+        WanConfig config,
+        Path target,
+        @Nullable MemoryPlan device) {
+    void print() {
+        RunSettings settings = plan.settings();
+        RunCost cost = new RunCost(config, run.batch(), run.frameSeqLen());
+        out.printf(
+                Locale.ROOT,
+                "model     %d layers, %d heads of %d, dim %d, ffn %d%n",
+                config.numLayers(),
+                config.numHeads(),
+                config.headDim(),
+                config.dim(),
+                config.ffnDim());
+        out.printf(
+                Locale.ROOT,
+                "video     %d latent frames of %dx%d, %d tokens each, frame blocks %s, batch %d%n",
+                settings.totalFrames(),
+                settings.latentHeight(),
+                settings.latentWidth(),
+                settings.frameSeqLen(),
+                settings.blockSizes(),
+                run.batch());
+        out.printf(
+                Locale.ROOT,
+                "window    %s%n",
+                settings.localAttnSize() == -1
+                        ? "none"
+                        : settings.localAttnSize() + " frames, sink " + settings.sinkSize());
+        out.printf(Locale.ROOT, "timesteps %s, context %s%n", plan.timesteps(), settings.contextNoise());
+        out.printf(
+                "%n%-14s %9s %9s %7s %7s %9s  %s%n",
+                "pass", "timestep", "frames", "tokens", "layers", "TFLOP", "captured");
+        long bytes = 0;
+        for (Pass pass : plan.passes()) {
+            boolean captured = capture.passes().includes(pass.id(), run.numSteps());
+            long passBytes = 0;
+            if (captured) {
+                for (CapturePlan.Item item : capture.items(pass, run)) {
+                    passBytes += Float.BYTES * item.shape().size();
+                }
+            }
+            bytes += passBytes;
+            out.printf(
+                    Locale.ROOT,
+                    "%-14s %9.3f %9s %7d %7d %9.4f  %s%n",
+                    pass.id(),
+                    pass.timestep(),
+                    pass.firstFrame() + "-" + (pass.firstFrame() + pass.frames() - 1),
+                    pass.frames() * settings.frameSeqLen(),
+                    pass.numLayers(),
+                    cost.flops(pass) / 1e12,
+                    captured ? MemoryCheck.bytes(passBytes) : "-");
+        }
+        out.printf(
+                Locale.ROOT,
+                "%noperations    %.3f TFLOP in %d passes%n",
+                cost.flops(plan) / 1e12,
+                plan.passes().size());
+        if (device == null) {
+            out.printf(
+                    "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
+                    MemoryCheck.bytes(cost.cacheBytes(plan)),
+                    MemoryCheck.bytes(cost.activationBytes(plan)),
+                    MemoryCheck.bytes(2 * cost.parameters(plan)));
+        } else {
+            out.printf(
+                    "memory        %s of %s on device %s, and as much on the host: %s%n",
+                    MemoryCheck.bytes(device.bytes()),
+                    MemoryCheck.bytes(device.deviceBytes()),
+                    device.device(),
+                    device.parts());
+            out.printf(
+                    "              largest array %s (%s), of at most %s%n",
+                    MemoryCheck.bytes(device.largestArrayBytes()),
+                    device.largestArray(),
+                    MemoryCheck.bytes(device.deviceArrayBytes()));
+        }
+        out.printf("file          %s, %s and the assembled matrices%n", target, MemoryCheck.bytes(bytes));
+    }
+}

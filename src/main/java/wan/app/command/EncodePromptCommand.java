@@ -1,0 +1,141 @@
+package wan.app.command;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import wan.app.option.EncoderOptions;
+import wan.app.option.PromptText;
+import wan.op.HostTensor;
+import wan.op.Shape;
+import wan.op.UsageException;
+import wan.op.WanException;
+import wan.text.PromptEmbeddingFile;
+import wan.text.TokenIds;
+
+/** {@code wan-attn encode-prompt}: prompts to the embeddings that the transformer attends to, in a file. */
+@Command(
+        name = "encode-prompt",
+        description = "Encodes prompts with the UMT5 text encoder and writes the embeddings.",
+        footer = {
+            "",
+            "Writes tensor prompt_embeds [prompts, text length, channels] in float32, rows",
+            "behind a prompt's tokens zero, for extract --prompt-embeds; and, of a negative",
+            "prompt, negative_prompt_embeds. What was encoded is kept, and not encoded again.",
+            "",
+            "Examples:",
+            "  wan-attn encode-prompt --model Wan2.1-T2V-1.3B --prompt \"a cat walks\" \\",
+            "      --out cat.safetensors",
+            "  wan-attn encode-prompt --text-encoder models_t5_umt5-xxl-enc-bf16.pth \\",
+            "      --token-ids ids.txt --out cat.safetensors"
+        })
+public final class EncodePromptCommand implements Callable<Integer> {
+    /** Rows of an embedding in every Wan2.1 model. */
+    static final int WAN_TEXT_LEN = 512;
+
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            description = "A folder with text encoder and tokenizer: Wan's own, or Diffusers'.")
+    private @Nullable Path model;
+
+    @Mixin
+    private PromptText text = new PromptText();
+
+    @Mixin
+    private EncoderOptions encoder = new EncoderOptions();
+
+    @Option(
+            names = "--token-ids",
+            paramLabel = "FILE",
+            description =
+                    "Ids instead of prompts: a text file, one prompt per line, ids separated by spaces or commas, as"
+                            + " tokenize --ids or Python prints them. They are taken as they are, </s> included; zeros at the end"
+                            + " are padding.")
+    private @Nullable Path tokenIds;
+
+    @Option(
+            names = "--negative-prompt",
+            paramLabel = "TEXT",
+            description = "What guidance leads away from, for samplers that have it.")
+    private @Nullable String negativePrompt;
+
+    @Option(
+            names = "--text-len",
+            paramLabel = "TOKENS",
+            defaultValue = "" + WAN_TEXT_LEN,
+            description = "Rows of an embedding (default: ${DEFAULT-VALUE}).")
+    private int textLen = WAN_TEXT_LEN;
+
+    @Option(names = "--out", required = true, paramLabel = "FILE", description = "The .safetensors file to write.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path out;
+
+    @Override
+    public Integer call() {
+        if (textLen < 1) {
+            throw new UsageException("--text-len: expected 1 or more, got " + textLen);
+        }
+        if ((tokenIds != null) == text.given()) {
+            throw new UsageException("expected one of --prompt, --prompt-file and --token-ids, got "
+                    + (tokenIds == null ? "none" : "--token-ids and another"));
+        }
+        Map<String, List<String>> sources = new TreeMap<>();
+        List<TokenIds> texts = new ArrayList<>();
+        if (tokenIds != null) {
+            texts.addAll(read(tokenIds));
+            sources.put("token_ids", texts.stream().map(TokenIds::line).toList());
+        } else {
+            List<String> prompts = text.prompts();
+            sources.put("prompts", prompts);
+            texts.addAll(text.ids(prompts, model, textLen));
+        }
+        int count = texts.size();
+        if (negativePrompt != null) {
+            sources.put("negative_prompts", List.of(negativePrompt));
+            texts.addAll(text.ids(List.of(negativePrompt), model, textLen));
+        }
+
+        HostTensor all = encoder.encode(texts, model, textLen, EncoderOptions.progress());
+        SequencedMap<String, HostTensor> embeddings = new LinkedHashMap<>();
+        embeddings.put(PromptEmbeddingFile.TENSOR, rows(all, 0, count));
+        if (negativePrompt != null) {
+            embeddings.put(PromptEmbeddingFile.NEGATIVE, rows(all, count, texts.size()));
+        }
+        PromptEmbeddingFile.write(out, embeddings, sources);
+        embeddings.forEach((name, tensor) -> System.out.println(out + ": " + name + " " + tensor.shape()));
+        return 0;
+    }
+
+    private List<TokenIds> read(Path file) {
+        List<TokenIds> texts = new ArrayList<>();
+        for (String line : PromptText.lines(file)) {
+            String where = file + ": prompt " + (texts.size() + 1);
+            TokenIds ids = TokenIds.parse(line, where);
+            if (ids.count() > textLen) {
+                throw WanException.mismatch(
+                        where, "at most " + textLen + " ids", ids.count(), "--text-len allows more");
+            }
+            texts.add(ids);
+        }
+        return texts;
+    }
+
+    /** Some of the embeddings: [to - from, textLen, channels]. */
+    private static HostTensor rows(HostTensor all, int from, int to) {
+        Shape shape = all.shape();
+        int size = shape.dim(1) * shape.dim(2);
+        return new HostTensor(
+                Shape.of(to - from, shape.dim(1), shape.dim(2)),
+                Arrays.copyOfRange(all.values(), from * size, to * size));
+    }
+}

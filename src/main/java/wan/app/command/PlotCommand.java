@@ -1,0 +1,262 @@
+package wan.app.command;
+
+import capture.analysis.Analysis;
+import capture.analysis.CapturedPass;
+import capture.analysis.FrameBlock;
+import capture.analysis.FrameMaps;
+import capture.analysis.HeadId;
+import capture.analysis.HeadView;
+import capture.analysis.Measure;
+import capture.analysis.PassSlot;
+import capture.analysis.RunInfo;
+import capture.analysis.RunResult;
+import capture.figures.Figure;
+import capture.figures.FigureFrame;
+import capture.figures.HeatMapFigures;
+import capture.figures.PngFigure;
+import capture.figures.RowFigures;
+import capture.figures.Style;
+import capture.figures.SvgFigure;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.SequencedMap;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import wan.app.option.AnalysisOptions;
+import wan.file.OutputFile;
+import wan.op.Quantity;
+import wan.op.UsageException;
+import wan.op.WanException;
+
+/** {@code wan-attn plot}: figures for papers and slides. */
+@Command(
+        name = "plot",
+        description = "Draws one figure of a result file, as SVG with real text or as PNG.",
+        footer = {
+            "",
+            "Kinds:",
+            "  heads    every head of a layer, query frame by key frame (--layer)",
+            "  bars     what the last frame block attends, a bar chart per head, with the sink score (--layer)",
+            "  lines    the same, all heads of a layer in one diagram (--layer)",
+            "  mosaic   every head of every layer as a thumbnail",
+            "  measure  a measure of every head, heads by layers (--measure)",
+            "  passes   one head in every pass, as heat maps (--layer, --head)",
+            "  pass-lines  the same as lines over the key frames (--layer, --head)",
+            "  tokens   one head's key logits on the token grid of every attended frame (--layer, --head)",
+            "",
+            "Heat maps have RdBu_r colours with 0 in the middle and the first frame at the lower left. What was not attended",
+            "is hatched.",
+            "",
+            "Examples:",
+            "  wan-attn plot run.safetensors --kind heads --layer 3 --out layer3.svg",
+            "  wan-attn plot run.safetensors --kind measure --measure sink_score --style print --width-mm 84 --out sink.svg",
+            "  wan-attn plot run.safetensors --kind mosaic --pass context --out all.png --dpi 300",
+            "  wan-attn plot run.safetensors --kind tokens --layer 3 --head 0 --out tokens.png"
+        })
+public final class PlotCommand implements Callable<Integer> {
+    private static final double POINTS_PER_MM = 72 / 25.4;
+
+    private enum Kind {
+        HEADS,
+        BARS,
+        LINES,
+        MOSAIC,
+        MEASURE,
+        PASSES,
+        PASS_LINES,
+        TOKENS
+    }
+
+    @Parameters(paramLabel = "RESULT", description = "A file that extract wrote.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path file;
+
+    @Option(names = "--kind", paramLabel = "KIND", description = "Which figure, see below (default: ${DEFAULT-VALUE}).")
+    private String kind = "heads";
+
+    @Option(
+            names = {"-o", "--out", "--output"},
+            paramLabel = "FILE",
+            required = true,
+            description = "The figure; .svg or .png.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path out;
+
+    @Option(names = "--layer", paramLabel = "N", description = "0-based (default: the first that was captured).")
+    private @Nullable Integer layer;
+
+    @Option(names = "--head", paramLabel = "N", description = "0-based (default: the first that was captured).")
+    private @Nullable Integer head;
+
+    @Option(
+            names = "--what",
+            paramLabel = "QUANTITY",
+            description = "frame-logits or frame-mass (default: frame-logits if captured).")
+    private @Nullable String what;
+
+    @Option(
+            names = "--measure",
+            paramLabel = "NAME",
+            description = "For --kind measure; analyze --help has the list (default: ${DEFAULT-VALUE}).")
+    private String measure = "sink_score";
+
+    @Mixin
+    private AnalysisOptions analysisOptions = new AnalysisOptions();
+
+    @Option(names = "--style", paramLabel = "STYLE", description = "light or print (default: ${DEFAULT-VALUE}).")
+    private String style = "light";
+
+    @Option(
+            names = "--width-mm",
+            paramLabel = "MM",
+            description = "Width of the figure; one column of a paper has about 84 (default: ${DEFAULT-VALUE}).")
+    private double widthMm = 178;
+
+    @Option(names = "--columns", paramLabel = "N", description = "Panels side by side (default: what fits).")
+    private int columns;
+
+    @Option(names = "--dpi", paramLabel = "N", description = "Pixels per inch of a .png (default: ${DEFAULT-VALUE}).")
+    private int dpi = 200;
+
+    @Override
+    public Integer call() {
+        String name = out.toString().toLowerCase(Locale.ROOT);
+        if (!name.endsWith(".svg") && !name.endsWith(".png")) {
+            throw new UsageException("--out: expected a name that ends in .svg or .png, got " + out);
+        }
+        if (!(widthMm >= 50 && widthMm <= 1200) || columns < 0) {
+            throw new UsageException("--width-mm: expected 50 to 1200, got " + widthMm);
+        }
+        try (RunResult result = analysisOptions.open(file)) {
+            Figure figure = figure(result);
+            byte[] bytes = name.endsWith(".svg")
+                    ? SvgFigure.write(figure).getBytes(StandardCharsets.UTF_8)
+                    : PngFigure.write(figure, dpi);
+            OutputFile.write(out, stream -> stream.write(bytes));
+        }
+        return 0;
+    }
+
+    private Figure figure(RunResult result) {
+        RunInfo info = result.info();
+        int theLayer = index("--layer", layer, info.layers());
+        int theHead = index("--head", head, info.heads());
+        PassSlot slot = result.slot(analysisOptions.pass());
+        Quantity quantity = quantity(result);
+        Kind wanted = kind();
+        boolean allPasses = wanted == Kind.PASSES || wanted == Kind.PASS_LINES;
+        FigureFrame frame = new FigureFrame(
+                Style.parse(style),
+                widthMm * POINTS_PER_MM,
+                columns,
+                result.name()
+                        + (allPasses ? "" : ", " + slot.label())
+                        + (info.metadata().containsKey("model") ? ", " + info.text("model") : ""));
+        HeadId id = new HeadId(theLayer, theHead);
+        return switch (wanted) {
+            case HEADS -> HeatMapFigures.heads(frame, quantity, theLayer, result.maps(quantity, theLayer, slot));
+            case BARS -> RowFigures.bars(frame, quantity, heads(result, theLayer));
+            case LINES -> RowFigures.lines(frame, quantity, heads(result, theLayer));
+            case MOSAIC -> {
+                SequencedMap<Integer, FrameMaps> maps = new LinkedHashMap<>();
+                info.layers().forEach(l -> maps.put(l, result.maps(quantity, l, slot)));
+                yield HeatMapFigures.mosaic(frame, quantity, maps);
+            }
+            case MEASURE -> HeatMapFigures.matrix(frame, analysisOptions.analysis(result), measure(result));
+            case PASSES -> {
+                SequencedMap<String, float[]> maps = new LinkedHashMap<>();
+                for (PassSlot each : result.slots(quantity)) {
+                    FrameMaps its = result.maps(quantity, theLayer, each);
+                    maps.put(each.label(), its.head(info.heads().indexOf(theHead)));
+                }
+                yield HeatMapFigures.passes(frame, quantity, id, info.frames(), maps);
+            }
+            case PASS_LINES -> {
+                FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+                SequencedMap<String, HeadView> views = new LinkedHashMap<>();
+                for (PassSlot each : result.slots(quantity)) {
+                    Analysis analysis = Analysis.of(result, each, block, analysisOptions.measures());
+                    int at = Objects.requireNonNull(analysis.positions().get(id));
+                    views.put(each.label(), analysis.heads().get(at));
+                }
+                yield RowFigures.passes(frame, quantity, id, views);
+            }
+            case TOKENS -> tokens(result, frame, id, slot);
+        };
+    }
+
+    private Figure tokens(RunResult result, FigureFrame frame, HeadId id, PassSlot slot) {
+        RunInfo info = result.info();
+        FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+        CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
+                .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
+                .findFirst()
+                .orElseThrow(() -> new WanException(
+                        "--kind tokens: " + file + " has no key logits of that pass; extract with --what key-logits"));
+        float[] values = result.values(Quantity.KEY_LOGITS, pass, id.layer());
+        int keys = pass.keyFrames().size() * info.frameSeqLen();
+        double[] means = new double[keys];
+        int first = info.heads().indexOf(id.head()) * pass.frames();
+        for (int q = 0; q < pass.frames(); q++) {
+            for (int k = 0; k < keys; k++) {
+                means[k] += values[(first + q) * keys + k] / pass.frames();
+            }
+        }
+        return HeatMapFigures.tokens(frame, id, pass.keyFrames(), info.tokenRows(), info.tokenCols(), means);
+    }
+
+    private Kind kind() {
+        for (Kind each : Kind.values()) {
+            if (each.name().toLowerCase(Locale.ROOT).replace('_', '-').equals(kind)) {
+                return each;
+            }
+        }
+        throw new UsageException(
+                "--kind: expected heads, bars, lines, mosaic, measure, passes, pass-lines or tokens, got " + kind);
+    }
+
+    private Measure measure(RunResult result) {
+        Measure wanted = Measure.parse(measure);
+        if (!result.has(wanted.quantity())) {
+            throw new WanException("--measure " + wanted.id() + ": " + file + " has no "
+                    + wanted.quantity().option() + "; extract with --what "
+                    + wanted.quantity().option());
+        }
+        return wanted;
+    }
+
+    private List<HeadView> heads(RunResult result, int theLayer) {
+        return analysisOptions.analysis(result).heads().stream()
+                .filter(view -> view.head().layer() == theLayer)
+                .toList();
+    }
+
+    private Quantity quantity(RunResult result) {
+        Quantity quantity = switch (what == null ? "" : what) {
+            case "frame-logits" -> Quantity.FRAME_LOGITS;
+            case "frame-mass" -> Quantity.FRAME_MASS;
+            case "" -> result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
+            default -> throw new UsageException("--what: expected frame-logits or frame-mass, got " + what);
+        };
+        if (!result.has(quantity)) {
+            throw new WanException("--what " + quantity.option() + ": " + file + " has none; extract with --what "
+                    + quantity.option());
+        }
+        return quantity;
+    }
+
+    private static int index(String option, @Nullable Integer wanted, List<Integer> captured) {
+        if (wanted != null && !captured.contains(wanted)) {
+            throw new UsageException(option + ": expected one of " + captured + ", which were captured, got " + wanted);
+        }
+        return wanted != null ? wanted : captured.getFirst();
+    }
+}

@@ -1,0 +1,56 @@
+package wan.app.command;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import wan.app.option.DeviceOptions;
+import wan.jvm.JvmOptions;
+import wan.op.Ops;
+import wan.selftest.SelfTest;
+
+/** {@code wan-attn selftest}: every operation of a device against the oracle, and how fast each is. */
+@Command(
+        name = "selftest",
+        description = "Runs every operation at several odd sizes on a device and compares it with plain loops in double"
+                + " precision; with --perf, measures each at the model's sizes.")
+public final class SelftestCommand implements Callable<Integer> {
+    @Mixin
+    private DeviceOptions deviceOptions = new DeviceOptions();
+
+    @Option(names = "--op", paramLabel = "NAME", description = "Only operations whose name contains this.")
+    private String op = "";
+
+    @Option(names = "--perf", description = "Measure GFLOP/s or GB/s at the model's sizes instead.")
+    private boolean perf;
+
+    @Option(
+            names = "--kernels",
+            paramLabel = "KIND",
+            description = "vector (processors) or shared (graphics processors): use these on a TornadoVM device.")
+    private String kernels = "";
+
+    @Override
+    public Integer call() {
+        if (perf) {
+            System.out.printf("%-22s %-34s %10s %15s%n", "op", "size", "ms", "rate");
+            SelfTest.measure(this::open, op, line -> System.out.println(line));
+            return 0;
+        }
+        try (Ops ops = open()) {
+            List<SelfTest.Result> results = SelfTest.run(ops, deviceOptions.storage(), op);
+            System.out.printf("%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
+            results.forEach(result -> System.out.println(result));
+            long wrong = results.stream().filter(result -> !result.passed()).count();
+            System.out.printf(
+                    Locale.ROOT, "%s: %d of %d passed%n", ops.backend(), results.size() - wrong, results.size());
+            return wrong == 0 ? 0 : 1;
+        }
+    }
+
+    private Ops open() {
+        return deviceOptions.openUnchecked(JvmOptions.defaults(), kernels);
+    }
+}

@@ -1,0 +1,76 @@
+package wan.app.command;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import wan.app.option.PromptText;
+import wan.op.UsageException;
+import wan.text.PromptCleaner;
+import wan.text.TokenIds;
+import wan.text.Tokenizer;
+
+/** {@code wan-attn tokenize}: which tokens a prompt becomes. */
+@Command(
+        name = "tokenize",
+        description = "Shows the tokens of prompts, cleaned and cut as the reference does it; no weights are needed.",
+        footer = {
+            "",
+            "A row of the table is a row of the embeddings, and so a key of",
+            "cross-attention. The rows behind </s> are zero and are attended to, too.",
+            "",
+            "Examples:",
+            "  wan-attn tokenize --model Wan2.1-T2V-1.3B --prompt \"a cat walks\"",
+            "  wan-attn tokenize --tokenizer spiece.model --prompt \"a cat walks\" --ids"
+        })
+public final class TokenizeCommand implements Callable<Integer> {
+    @Option(names = "--model", paramLabel = "DIR", description = "A folder with a tokenizer: Wan's own, or Diffusers'.")
+    private @Nullable Path model;
+
+    @Mixin
+    private PromptText text = new PromptText();
+
+    @Option(
+            names = "--text-len",
+            paramLabel = "TOKENS",
+            defaultValue = "" + EncodePromptCommand.WAN_TEXT_LEN,
+            description = "Cut prompts to that many tokens, </s> included (default: ${DEFAULT-VALUE}).")
+    private int textLen = EncodePromptCommand.WAN_TEXT_LEN;
+
+    @Option(
+            names = "--ids",
+            description = "Only the ids, a line for each prompt, as encode-prompt --token-ids reads them.")
+    private boolean onlyIds;
+
+    @Override
+    public Integer call() {
+        if (textLen < 1) {
+            throw new UsageException("--text-len: expected 1 or more, got " + textLen);
+        }
+        Tokenizer tokenizer = text.tokenizer(model);
+        String before = "";
+        for (String prompt : text.prompts()) {
+            TokenIds ids = tokenizer.encodePrompt(prompt, textLen);
+            if (onlyIds) {
+                System.out.println(ids.line());
+            } else {
+                System.out.print(before);
+                printTable(ids, tokenizer.pieces(PromptCleaner.clean(prompt)));
+                before = System.lineSeparator();
+            }
+        }
+        return 0;
+    }
+
+    private static void printTable(TokenIds ids, List<String> pieces) {
+        System.out.println("row      id  piece");
+        for (int row = 0; row < ids.count(); row++) {
+            String piece = row < ids.count() - 1 ? pieces.get(row) : "</s>";
+            System.out.printf(Locale.ROOT, "%3d  %6d  %s%n", row, ids.ids()[row], piece);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+/** The commands. */
+@NullMarked
+package wan.app.command;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,109 @@
+package wan.app.option;
+
+import capture.CapturePlan;
+import capture.IndexList;
+import capture.PassChoice;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import picocli.CommandLine.Option;
+import wan.model.WanConfig;
+import wan.op.AttentionKind;
+import wan.op.Quantity;
+import wan.op.UsageException;
+
+/** The options that say what is captured. */
+public final class CaptureOptions {
+    @Option(
+            names = {"--layer", "--layer_index", "--layers"},
+            paramLabel = "LIST",
+            defaultValue = "0",
+            description = "Layers to capture, all from one run: 3, 0-5,9 or all; they count from 0 (default: 0).")
+    private String layer = "0";
+
+    @Option(
+            names = "--attention",
+            paramLabel = "KIND",
+            defaultValue = "self",
+            description =
+                    "self, cross or both (default: self). Each text token is a key group of its own in cross-attention.")
+    private String attention = "self";
+
+    @Option(
+            names = "--pass",
+            paramLabel = "CHOICE",
+            defaultValue = "first",
+            description =
+                    "Passes of each frame block: first, last (denoising steps), context, all, or steps such as 0,2"
+                            + " (default: first, as in the reference). Passes over given latents are always included.")
+    private String pass = "first";
+
+    @Option(
+            names = "--head",
+            paramLabel = "LIST",
+            defaultValue = "all",
+            description = "Heads to capture: 0, 2-4,7 or all; they count from 0 (default: all).")
+    private String head = "all";
+
+    @Option(
+            names = "--what",
+            split = ",",
+            paramLabel = "QUANTITY",
+            defaultValue = "frame-logits",
+            description = {
+                "One or several of (default: frame-logits):",
+                "  frame-logits  mean logit of two frames' token pairs; exact, nearly free",
+                "  frame-mass    softmax weight per key frame; sums to 1",
+                "  key-logits    mean logit of a query frame with every key token",
+                "  query-logits  mean logit of every query token with a key frame",
+                "  token-logits  every logit; large: see --dry-run"
+            })
+    private List<String> what = new ArrayList<>();
+
+    /** The layers as they were given, for a file name: {@code 0-5,9}. */
+    public String layers() {
+        return layer;
+    }
+
+    /**
+     * The plan that the options ask for.
+     *
+     * @throws UsageException if a layer or head is not there, or a word is unknown
+     */
+    public CapturePlan plan(WanConfig config) {
+        return new CapturePlan(
+                IndexList.parse("--layer", layer, config.numLayers(), "layers"),
+                kinds(),
+                PassChoice.parse(pass),
+                IndexList.parse("--head", head, config.numHeads(), "heads"),
+                quantities());
+    }
+
+    private Set<AttentionKind> kinds() {
+        return switch (attention) {
+            case "self" -> EnumSet.of(AttentionKind.SELF);
+            case "cross" -> EnumSet.of(AttentionKind.CROSS);
+            case "both" -> EnumSet.allOf(AttentionKind.class);
+            default -> throw new UsageException("--attention: expected self, cross or both, got \"" + attention + "\"");
+        };
+    }
+
+    private Set<Quantity> quantities() {
+        Set<Quantity> chosen = EnumSet.noneOf(Quantity.class);
+        for (String word : what) {
+            Quantity found = null;
+            for (Quantity quantity : Quantity.values()) {
+                if (quantity.option().equals(word)) {
+                    found = quantity;
+                }
+            }
+            if (found == null) {
+                throw new UsageException("--what: expected frame-logits, frame-mass, key-logits, query-logits or"
+                        + " token-logits, got \"" + word + "\"");
+            }
+            chosen.add(found);
+        }
+        return chosen;
+    }
+}

@@ -1,0 +1,102 @@
+package wan.app.option;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+import wan.op.FormatException;
+import wan.op.UsageException;
+import wan.text.TokenIds;
+import wan.text.Tokenizer;
+
+/** The options that say what the prompts are, in words, and what cuts them into tokens. */
+public final class PromptText {
+    private static final long MAX_FILE_BYTES = 64L << 20;
+
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "The prompt.")
+    private @Nullable String prompt;
+
+    @Option(
+            names = "--prompt-file",
+            paramLabel = "FILE",
+            description = "Prompts from a UTF-8 text file, one per line; empty lines are passed over. extract runs them"
+                    + " as one batch, whose noise is drawn together.")
+    private @Nullable Path promptFile;
+
+    @Option(
+            names = "--tokenizer",
+            paramLabel = "PATH",
+            description = "spiece.model or tokenizer.json, or a folder with one (default: in the model's folder).")
+    private @Nullable Path tokenizer;
+
+    /** Whether there are prompts. */
+    public boolean given() {
+        return prompt != null || promptFile != null;
+    }
+
+    /** The prompts as they were typed, at least one. */
+    public List<String> prompts() {
+        if ((prompt == null) == (promptFile == null)) {
+            throw new UsageException(
+                    "expected one of --prompt and --prompt-file, got " + (prompt == null ? "none" : "both"));
+        }
+        return prompt != null ? List.of(prompt) : lines(Objects.requireNonNull(promptFile));
+    }
+
+    /**
+     * The ids of prompts.
+     *
+     * @param model the folder to look for the tokenizer in if it was not named, or null
+     */
+    public List<TokenIds> ids(List<String> prompts, @Nullable Path model, int textLen) {
+        Tokenizer opened = tokenizer(model);
+        return prompts.stream().map(text -> opened.encodePrompt(text, textLen)).toList();
+    }
+
+    /** The tokenizer that the options name, or the model's. */
+    public Tokenizer tokenizer(@Nullable Path model) {
+        return Tokenizer.open(path("--tokenizer", tokenizer, model));
+    }
+
+    /** What an option names, or else the model's folder. */
+    static Path path(String option, @Nullable Path given, @Nullable Path model) {
+        if (given != null) {
+            return given;
+        }
+        if (model == null) {
+            throw new UsageException(option + ": expected a file, or --model with a folder that has one, got neither");
+        }
+        return model;
+    }
+
+    /** The lines of a UTF-8 text file that are not blank, at least one. */
+    public static List<String> lines(Path file) {
+        try {
+            if (Files.size(file) > MAX_FILE_BYTES) {
+                throw new FormatException(file, Files.size(file) + " bytes are too many for a file of prompts");
+            }
+            String text = StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(Files.readAllBytes(file)))
+                    .toString();
+            String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
+            List<String> lines =
+                    withoutMark.lines().filter(line -> !line.isBlank()).toList();
+            if (lines.isEmpty()) {
+                throw new FormatException(file, "expected prompts, one per line, got only empty lines");
+            }
+            return lines;
+        } catch (CharacterCodingException e) {
+            throw new FormatException(file, "expected text in UTF-8, got other bytes; convert it with iconv?", e);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+package wan.app.option;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+import wan.op.UsageException;
+import wan.sampling.RunSettings;
+
+/** The options that say what is generated; what is not given comes from a replayed run or the defaults. */
+public final class RunOptions {
+    /** Video pixels per latent cell, in each direction. */
+    private static final int VAE_STRIDE = 8;
+
+    @Option(
+            names = {"--num-frames", "--num_frames"},
+            paramLabel = "N",
+            description =
+                    "Latent frames to generate (default: 21). Frames that do not fill a frame block are left out.")
+    private @Nullable Integer numFrames;
+
+    @Option(
+            names = {"--num-frame-per-block", "--num_frame_per_block"},
+            paramLabel = "N",
+            description = "Latent frames of a frame block (default: 3).")
+    private @Nullable Integer numFramePerBlock;
+
+    @Option(
+            names = "--independent-first-frame",
+            negatable = true,
+            description =
+                    "Whether the first frame is a frame block of its own (default: on). 21 frames then give the frame"
+                            + " blocks [1,3,3,3,3,3,3]; off gives [3]*7, which Self-Forcing's shipped configuration runs.")
+    private @Nullable Boolean independentFirstFrame;
+
+    @Option(names = "--height", paramLabel = "PIXELS", description = "Video height, a multiple of 16 (default: 480).")
+    private @Nullable Integer height;
+
+    @Option(names = "--width", paramLabel = "PIXELS", description = "Video width, a multiple of 16 (default: 832).")
+    private @Nullable Integer width;
+
+    @Option(
+            names = "--latent-size",
+            paramLabel = "HxW",
+            description = "Latent size instead of pixels, for example 60x104 (the demo model: 16x16).")
+    private @Nullable String latentSize;
+
+    @Option(
+            names = "--steps",
+            split = ",",
+            paramLabel = "T",
+            description = "Denoising steps, falling (default: 1000,750,500,250).")
+    private @Nullable List<Float> steps;
+
+    @Option(names = "--shift", paramLabel = "S", description = "Timestep shift (default: 5).")
+    private @Nullable Float shift;
+
+    @Option(
+            names = "--warp",
+            negatable = true,
+            description = "Whether --steps are positions on the shifted schedule rather than timesteps (default: on).")
+    private @Nullable Boolean warp;
+
+    @Option(
+            names = {"--local-attn-size", "--local_attn_size"},
+            paramLabel = "FRAMES",
+            description = "Sliding window, sink and present frame block included; -1 for none (default: -1).")
+    private @Nullable Integer localAttnSize;
+
+    @Option(
+            names = {"--sink-size", "--sink_size"},
+            paramLabel = "FRAMES",
+            description = "First frames that the window never evicts (default: 0).")
+    private @Nullable Integer sinkSize;
+
+    @Option(
+            names = {"--context-noise", "--context_noise"},
+            paramLabel = "T",
+            description = "Timestep of the context passes (default: 0).")
+    private @Nullable Float contextNoise;
+
+    /** Latent frames of a run without any option. */
+    public static final int NUM_FRAMES = 21;
+
+    /**
+     * The settings that the options ask for.
+     *
+     * @param base what holds where no option is given
+     */
+    public RunSettings resolve(RunSettings base) {
+        int[] size = latentSize(base.latentHeight(), base.latentWidth());
+        return new RunSettings(
+                size[0],
+                size[1],
+                or(numFrames, base.numFrames()),
+                base.numInitialFrames(),
+                or(numFramePerBlock, base.numFramePerBlock()),
+                or(independentFirstFrame, base.independentFirstFrame()),
+                or(steps, base.denoisingSteps()),
+                or(shift, base.shift()),
+                or(warp, base.warp()),
+                or(localAttnSize, base.localAttnSize()),
+                or(sinkSize, base.sinkSize()),
+                or(contextNoise, base.contextNoise()));
+    }
+
+    /** The names of the options that change the shape of what is drawn or the order of passes, of those that were given. */
+    public List<String> given() {
+        List<String> names = new ArrayList<>();
+        add(names, "--num-frames", numFrames);
+        add(names, "--num-frame-per-block", numFramePerBlock);
+        add(names, "--independent-first-frame", independentFirstFrame);
+        add(names, "--height", height);
+        add(names, "--width", width);
+        add(names, "--latent-size", latentSize);
+        add(names, "--steps", steps);
+        return names;
+    }
+
+    private static void add(List<String> names, String name, @Nullable Object value) {
+        if (value != null) {
+            names.add(name);
+        }
+    }
+
+    private int[] latentSize(int baseHeight, int baseWidth) {
+        if (latentSize == null) {
+            return new int[] {
+                height == null ? baseHeight : latentExtent("--height", height),
+                width == null ? baseWidth : latentExtent("--width", width)
+            };
+        }
+        if (height != null || width != null) {
+            throw new UsageException("--latent-size: expected it alone, got it together with --height or --width");
+        }
+        if (!latentSize.matches("\\d{1,5}x\\d{1,5}")) {
+            throw new UsageException("--latent-size: expected HEIGHTxWIDTH such as 60x104, got \"" + latentSize + "\"");
+        }
+        String[] extents = latentSize.split("x", -1);
+        return new int[] {Integer.parseInt(extents[0]), Integer.parseInt(extents[1])};
+    }
+
+    private static int latentExtent(String option, int pixels) {
+        if (pixels <= 0 || pixels % (2 * VAE_STRIDE) != 0) {
+            throw new UsageException(option + ": expected a multiple of " + 2 * VAE_STRIDE + " pixels, got " + pixels);
+        }
+        return pixels / VAE_STRIDE;
+    }
+
+    private static <T> T or(@Nullable T given, T otherwise) {
+        return given == null ? otherwise : given;
+    }
+}

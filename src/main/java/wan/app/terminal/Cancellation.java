@@ -1,0 +1,46 @@
+package wan.app.terminal;
+
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * Lets Ctrl-C or SIGTERM end a long run at the next opportunity, and holds the JVM's exit until what was done so far is saved.
+ *
+ * <p>A flag and not an interrupt: interrupting a thread would close the file that it writes to.
+ */
+public final class Cancellation implements AutoCloseable {
+    private final CountDownLatch finished = new CountDownLatch(1);
+    private final Thread hook = new Thread(this::stop, "cancel");
+    private volatile boolean requested;
+
+    public Cancellation() {
+        Runtime.getRuntime().addShutdownHook(hook);
+    }
+
+    private void stop() {
+        requested = true;
+        try {
+            finished.await(); // writing what was captured may take minutes; SIGKILL remains
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Ends the run if the user asked to stop. */
+    public void check() {
+        if (requested) {
+            throw new CancellationException("stopped");
+        }
+    }
+
+    /** Everything is saved: the JVM may exit. */
+    @Override
+    public void close() {
+        finished.countDown();
+        try {
+            boolean _ = Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            // The JVM is going down, and the hook with it.
+        }
+    }
+}

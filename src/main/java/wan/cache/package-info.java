@@ -1,0 +1,5 @@
+/** Which slots of the key and value cache a pass writes and attends: pure integers. */
+@NullMarked
+package wan.cache;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,281 @@
+package wan.file;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import tools.jackson.core.JacksonException;
+import wan.op.DType;
+import wan.op.Shape;
+import wan.op.WanException;
+
+/**
+ * Writes a safetensors file as its data comes: regions are reserved one behind the other, filled in any order by any thread, and
+ * described by a header at the end, for which room is kept at the start.
+ *
+ * <p>Until {@link #finish} the data lies in a hidden file in the target's folder; closing without it removes that file. The format
+ * allows no gaps, so a region is aligned only as the ones before it leave it: add wide element types first.
+ */
+public final class SafetensorsWriter implements AutoCloseable {
+    private static final int CHUNK_BYTES = 1 << 18;
+    private static final int SEGMENT_BYTES = 1 << 30;
+
+    private final Path target;
+    private final Map<String, Region> regions = new LinkedHashMap<>();
+    private Path temporary;
+    private FileChannel channel;
+    private long headerBytes;
+    private long dataBytes;
+
+    private SafetensorsWriter(Path target, Path temporary, FileChannel channel, long headerBytes) {
+        this.target = target;
+        this.temporary = temporary;
+        this.channel = channel;
+        this.headerBytes = headerBytes;
+    }
+
+    /**
+     * Begins a file.
+     *
+     * @param file replaced when it is finished, not before; a link keeps pointing to it
+     * @param headerCapacityBytes room for the header's JSON. Too little costs one copy of the data in {@link #finish}; about
+     *     100 bytes a tensor plus the metadata is right
+     * @throws WanException if the folder cannot be written, or the target is a folder
+     */
+    public static SafetensorsWriter create(Path file, long headerCapacityBytes) {
+        Path target = Messages.destination(file);
+        if (headerCapacityBytes > StrictJson.MAX_BYTES) {
+            throw new IllegalArgumentException("a header is at most " + StrictJson.MAX_BYTES + " bytes");
+        }
+        Path temporary = temporaryFor(target);
+        try {
+            return new SafetensorsWriter(target, temporary, openNew(temporary), multipleOf8(headerCapacityBytes));
+        } catch (IOException e) {
+            throw Messages.io(target, "cannot write", e);
+        }
+    }
+
+    private static Path temporaryFor(Path target) {
+        return target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
+    }
+
+    private static FileChannel openNew(Path file) throws IOException {
+        // Also gone when the user interrupts the program.
+        file.toFile().deleteOnExit();
+        return FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    }
+
+    private static long multipleOf8(long bytes) {
+        return (bytes + 7) / 8 * 8;
+    }
+
+    /**
+     * Reserves the next bytes of the file for a tensor. What is never written is zero.
+     *
+     * @throws WanException if there is one of that name, or its size is not a whole number of bytes
+     */
+    public synchronized Region add(String name, DType dtype, Shape shape) {
+        if (name.equals("__metadata__") || regions.containsKey(name)) {
+            throw new WanException(target + ": cannot write a tensor named " + name
+                    + (regions.containsKey(name) ? ": there is one already" : ": the format reserves the name"));
+        }
+        try {
+            long end = Math.addExact(dataBytes, dtype.bytes(shape.size()));
+            Region region = new Region(new SafetensorsHeader.Entry(name, dtype, shape, dataBytes, end));
+            regions.put(name, region);
+            dataBytes = end;
+            return region;
+        } catch (ArithmeticException e) {
+            // Not the cause's own words: a hot method's compiled code throws it without any.
+            throw new WanException(
+                    target + ": tensor " + name + ": " + dtype + " " + shape
+                            + " overflows or does not fill whole bytes",
+                    e);
+        }
+    }
+
+    /** Bytes reserved so far, the header's not counted. */
+    public synchronized long dataBytes() {
+        return dataBytes;
+    }
+
+    /**
+     * Writes the header and moves the file into place; nothing can be written after.
+     *
+     * @param metadata free text about the file
+     */
+    public synchronized void finish(Map<String, String> metadata) {
+        byte[] json = header(metadata);
+        try {
+            if (json.length > headerBytes) {
+                moveDataBehind(multipleOf8(json.length));
+            }
+            byte[] padded = Arrays.copyOf(json, Math.toIntExact(headerBytes));
+            Arrays.fill(padded, json.length, padded.length, (byte) ' ');
+            ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            writeFully(length.putLong(0, headerBytes), 0);
+            writeFully(ByteBuffer.wrap(padded), Long.BYTES);
+            long fileBytes = Long.BYTES + headerBytes + dataBytes;
+            if (channel.size() < fileBytes) {
+                writeFully(ByteBuffer.allocate(1), fileBytes - 1);
+            }
+            channel.force(true);
+            channel.close();
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw Messages.io(target, "cannot write", e);
+        }
+    }
+
+    private byte[] header(Map<String, String> metadata) {
+        byte[] json;
+        try {
+            json = SafetensorsHeader.write(
+                    regions.values().stream().map(r -> r.entry).toList(), metadata);
+        } catch (JacksonException e) {
+            throw new WanException(target + ": cannot write the header: " + Messages.shown(e.getOriginalMessage()), e);
+        }
+        if (json.length > StrictJson.MAX_BYTES) {
+            throw new WanException(target + ": cannot write a header of " + json.length + " bytes: the format allows "
+                    + StrictJson.MAX_BYTES + "; less metadata?");
+        }
+        return json;
+    }
+
+    /** The header turned out larger than its room: rather than lose the data, copy it behind a larger one. */
+    private void moveDataBehind(long newHeaderBytes) throws IOException {
+        Path larger = temporaryFor(target);
+        FileChannel out = openNew(larger);
+        try {
+            long from = Long.BYTES + headerBytes;
+            out.position(Long.BYTES + newHeaderBytes);
+            while (from < channel.size()) {
+                from += channel.transferTo(from, channel.size() - from, out);
+            }
+        } catch (IOException e) {
+            out.close();
+            Files.deleteIfExists(larger);
+            throw e;
+        }
+        channel.close();
+        Files.delete(temporary);
+        temporary = larger;
+        channel = out;
+        headerBytes = newHeaderBytes;
+    }
+
+    private void writeFully(ByteBuffer bytes, long position) throws IOException {
+        long at = position;
+        while (bytes.hasRemaining()) {
+            at += channel.write(bytes, at);
+        }
+    }
+
+    /** Removes what was written unless {@link #finish} has moved it into place. */
+    @Override
+    public synchronized void close() {
+        try (FileChannel _ = channel) {
+            Files.deleteIfExists(temporary);
+        } catch (IOException e) {
+            throw Messages.io(temporary, "cannot remove", e);
+        }
+    }
+
+    /** The bytes of one tensor in the file. Threads may write different parts of it at once. */
+    public final class Region {
+        private final SafetensorsHeader.Entry entry;
+
+        private Region(SafetensorsHeader.Entry entry) {
+            this.entry = entry;
+        }
+
+        /** The tensor's name. */
+        public String name() {
+            return entry.name();
+        }
+
+        /** The type its elements are stored as. */
+        public DType dtype() {
+            return entry.dtype();
+        }
+
+        /** Its extents, outermost first. */
+        public Shape shape() {
+            return entry.shape();
+        }
+
+        /** Its size. */
+        public long byteSize() {
+            return entry.end() - entry.begin();
+        }
+
+        /**
+         * Writes little-endian, C-order bytes.
+         *
+         * @param byteOffset from the tensor's first byte
+         * @param bytes from its position to its limit; they are consumed
+         * @throws IndexOutOfBoundsException if they do not lie within the tensor
+         */
+        public void write(long byteOffset, ByteBuffer bytes) {
+            Objects.checkFromIndexSize(byteOffset, bytes.remaining(), byteSize());
+            try {
+                writeFully(bytes, Long.BYTES + headerBytes + entry.begin() + byteOffset);
+            } catch (IOException e) {
+                throw Messages.io(target, "cannot write", e);
+            }
+        }
+
+        /**
+         * Writes little-endian, C-order bytes.
+         *
+         * @param byteOffset from the tensor's first byte
+         * @param bytes native, mapped, or over a {@code byte[]}
+         * @throws IndexOutOfBoundsException if they do not lie within the tensor
+         */
+        public void write(long byteOffset, MemorySegment bytes) {
+            Objects.checkFromIndexSize(byteOffset, bytes.byteSize(), byteSize());
+            for (long at = 0; at < bytes.byteSize(); at += SEGMENT_BYTES) {
+                long count = Math.min(SEGMENT_BYTES, bytes.byteSize() - at);
+                write(byteOffset + at, bytes.asSlice(at, count).asByteBuffer());
+            }
+        }
+
+        /**
+         * Writes values, rounded to the tensor's type.
+         *
+         * @param firstElement index in C order of the first one
+         * @param values any number of them; the tensor is F64, F32, BF16 or F16
+         * @throws IndexOutOfBoundsException if they do not lie within the tensor
+         */
+        public void write(long firstElement, float[] values) {
+            long elements = entry.shape().size();
+            Objects.checkFromIndexSize(firstElement, values.length, elements);
+            int elementBytes = entry.dtype().bits() / 8;
+            int step = CHUNK_BYTES / Math.max(1, elementBytes);
+            ByteBuffer chunk = ByteBuffer.allocate(Math.min(step, values.length) * elementBytes);
+            for (int i = 0; i < values.length; i += step) {
+                chunk.clear();
+                FloatBytes.put(entry.dtype(), values, i, Math.min(step, values.length - i), chunk);
+                write((firstElement + i) * elementBytes, chunk.flip());
+            }
+        }
+
+        /** Writes the whole tensor, rounded to its type. */
+        public void write(float[] values) {
+            if (values.length != entry.shape().size()) {
+                throw WanException.mismatch(entry.name(), entry.shape() + " values", values.length, "");
+            }
+            write(0, values);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+package wan.jvm.kernel;
+
+import java.util.Arrays;
+import wan.op.AttentionTap;
+import wan.op.Quantity;
+import wan.op.Shape;
+
+/**
+ * Gathers {@link Quantity#FRAME_MASS} while the attention kernel runs.
+ *
+ * <p>Kernels hand in the weights of a few queries at a time, from several threads; each hand-in is summed over its queries at
+ * once and kept apart, and the sums are added up in the order of the queries, so that chance has no part in the result.
+ */
+public final class FrameMass {
+    private final AttentionCall call;
+    private final int queryGroupTokens;
+    private final int keyGroupTokens;
+    private final int[] heads;
+    private final int tileQueries;
+    private final int tiles;
+    private final double[][] partial;
+
+    /**
+     * Nothing gathered yet.
+     *
+     * @param tileQueries queries per hand-in; the last one of a sample may have fewer
+     */
+    public FrameMass(AttentionCall call, int queryGroupTokens, int keyGroupTokens, int[] heads, int tileQueries) {
+        this.call = call;
+        this.queryGroupTokens = queryGroupTokens;
+        this.keyGroupTokens = keyGroupTokens;
+        this.heads = heads;
+        this.tileQueries = tileQueries;
+        this.tiles = Math.ceilDiv(call.queries(), tileQueries);
+        this.partial = new double[call.cache().batch() * heads.length * tiles][];
+    }
+
+    /** Tokens of a key group. */
+    public int keyGroupTokens() {
+        return keyGroupTokens;
+    }
+
+    /** Key groups, K. */
+    public int keyGroups() {
+        return call.keys() / keyGroupTokens;
+    }
+
+    /** Whether this head is watched. */
+    public boolean wants(int head) {
+        return Arrays.binarySearch(heads, head) >= 0;
+    }
+
+    /**
+     * Takes the weights of one tile of queries.
+     *
+     * @param firstQuery a multiple of the tile's size
+     * @param queries valid queries
+     * @param mass [K, stride]: what each query gives to each key group
+     */
+    public void add(int sample, int head, int firstQuery, int queries, float[] mass, int stride) {
+        int keyGroups = keyGroups();
+        int firstGroup = firstQuery / queryGroupTokens;
+        int groups = (firstQuery + queries - 1) / queryGroupTokens - firstGroup + 1;
+        double[] sums = new double[groups * keyGroups];
+        for (int keyGroup = 0; keyGroup < keyGroups; keyGroup++) {
+            for (int query = 0; query < queries; query++) {
+                int group = (firstQuery + query) / queryGroupTokens - firstGroup;
+                sums[group * keyGroups + keyGroup] += mass[keyGroup * stride + query];
+            }
+        }
+        int headIndex = Arrays.binarySearch(heads, head);
+        partial[(sample * heads.length + headIndex) * tiles + firstQuery / tileQueries] = sums;
+    }
+
+    /** Adds everything up and hands it to the tap: [B, N, f, K]. */
+    public void deliver(AttentionTap tap) {
+        int keyGroups = keyGroups();
+        int queryGroups = call.queries() / queryGroupTokens;
+        int planes = call.cache().batch() * heads.length;
+        float[] out = new float[Math.toIntExact((long) planes * queryGroups * keyGroups)];
+        double[] sums = new double[queryGroups * keyGroups];
+        for (int plane = 0; plane < planes; plane++) {
+            Arrays.fill(sums, 0);
+            for (int tile = 0; tile < tiles; tile++) {
+                double[] part = partial[plane * tiles + tile];
+                int from = tile * tileQueries / queryGroupTokens * keyGroups;
+                for (int i = 0; i < part.length; i++) {
+                    sums[from + i] += part[i];
+                }
+            }
+            for (int i = 0; i < sums.length; i++) {
+                out[plane * sums.length + i] = (float) (sums[i] / queryGroupTokens);
+            }
+        }
+        tap.accept(Quantity.FRAME_MASS, Shape.of(call.cache().batch(), heads.length, queryGroups, keyGroups), out);
+    }
+}

@@ -1,0 +1,215 @@
+package wan.jvm.kernel;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import wan.op.KvTensor;
+import wan.op.WanException;
+
+/**
+ * Keys and values in the order in which the attention kernels read them.
+ *
+ * <p>Each page of each sample has one array for its keys and one for its values, allocated when the page is first written: a
+ * cache for 21 frames of the full model would be 12 GB. Within a page, keys are {@code [head][key / tile][channel][key %
+ * tile]} and values {@code [head][channel / tile][key][channel % tile]}, padded with zeros to whole tiles, so that both
+ * products of the attention read {@code tile} neighbours at each step of their inner loop.
+ */
+public class PagedKv implements KvTensor {
+    private final int batch;
+    private final int pages;
+    private final int pageTokens;
+    private final int numHeads;
+    private final int headDim;
+    private final int tile;
+    private final float[] @Nullable [] keys;
+    private final float[] @Nullable [] values;
+    private boolean released;
+
+    public PagedKv(int batch, int pages, int pageTokens, int numHeads, int headDim, int tile) {
+        if (batch < 1 || pages < 1 || pageTokens < 1 || numHeads < 1 || headDim < 1) {
+            throw WanException.mismatch(
+                    "kvCache",
+                    "positive extents",
+                    "batch %d, pages %d, pageTokens %d, numHeads %d, headDim %d"
+                            .formatted(batch, pages, pageTokens, numHeads, headDim),
+                    "");
+        }
+        this.batch = batch;
+        this.pages = pages;
+        this.pageTokens = pageTokens;
+        this.numHeads = numHeads;
+        this.headDim = headDim;
+        this.tile = tile;
+        if (Math.max(pageKeyFloats(), pageValueFloats()) > Integer.MAX_VALUE - 8) {
+            throw new WanException(
+                    "kvCache: a page of " + pageTokens + " tokens has more elements than a Java array holds");
+        }
+        int slots = Math.multiplyExact(batch, pages);
+        keys = new float[slots][];
+        values = new float[slots][];
+    }
+
+    private long pageKeyFloats() {
+        return (long) numHeads * tiles(pageTokens) * tile * headDim;
+    }
+
+    private long pageValueFloats() {
+        return (long) numHeads * tiles(headDim) * tile * pageTokens;
+    }
+
+    private int tiles(int count) {
+        return Math.ceilDiv(count, tile);
+    }
+
+    @Override
+    public int batch() {
+        return batch;
+    }
+
+    @Override
+    public int pages() {
+        return pages;
+    }
+
+    @Override
+    public int pageTokens() {
+        return pageTokens;
+    }
+
+    @Override
+    public int numHeads() {
+        return numHeads;
+    }
+
+    @Override
+    public int headDim() {
+        return headDim;
+    }
+
+    /** Neighbours in the inner loops. */
+    public int tile() {
+        return tile;
+    }
+
+    /** The keys of a page that has been written. */
+    public float[] keys(int sample, int page) {
+        return written(keys, sample, page);
+    }
+
+    /** The values of a page that has been written. */
+    public float[] values(int sample, int page) {
+        return written(values, sample, page);
+    }
+
+    private float[] written(float[] @Nullable [] store, int sample, int page) {
+        float[] array = store[slot(sample, page)];
+        if (array == null) {
+            throw new WanException("kv cache: page " + page + " of sample " + sample + " has not been written");
+        }
+        return array;
+    }
+
+    /** The number of a page among those of all samples. */
+    protected final int slot(int sample, int page) {
+        if (released) {
+            throw new WanException("kv cache: used after it was released");
+        }
+        if (page < 0 || page >= pages) {
+            throw WanException.mismatch("kv cache", "a page below " + pages, page, "");
+        }
+        return sample * pages + page;
+    }
+
+    /** Index of channel 0 of a key; its channels follow at distance {@link #tile()}. */
+    public int keyIndex(int head, int key) {
+        return (head * tiles(pageTokens) + key / tile) * tile * headDim + key % tile;
+    }
+
+    /** Index of one channel of key 0; the channel of the next keys follow at distance {@link #tile()}. */
+    public int valueIndex(int head, int channel) {
+        return (head * tiles(headDim) + channel / tile) * tile * pageTokens + channel % tile;
+    }
+
+    /** Makes sure that a page has arrays. */
+    public void allocate(int sample, int page) {
+        allocateKeys(sample, page);
+        int slot = slot(sample, page);
+        if (values[slot] == null) {
+            values[slot] = new float[(int) pageValueFloats()];
+        }
+    }
+
+    /** Makes sure that a page has an array of keys. */
+    protected final void allocateKeys(int sample, int page) {
+        int slot = slot(sample, page);
+        if (keys[slot] == null) {
+            keys[slot] = new float[(int) pageKeyFloats()];
+        }
+    }
+
+    /**
+     * Writes one head of a page.
+     *
+     * @param k [tokens, numHeads * headDim]
+     * @param v as k
+     * @param firstRow the row of k and v with the page's first token
+     */
+    public void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
+        appendKeys(sample, page, head, k, firstRow);
+        float[] pageValues = values(sample, page);
+        int dim = numHeads * headDim;
+        for (int channel = 0; channel < headDim; channel += tile) {
+            int width = Math.min(tile, headDim - channel);
+            int to = valueIndex(head, channel);
+            for (int token = 0; token < pageTokens; token++) {
+                System.arraycopy(
+                        v, (firstRow + token) * dim + head * headDim + channel, pageValues, to + token * tile, width);
+            }
+        }
+    }
+
+    /** Writes one head of a page's keys. */
+    protected final void appendKeys(int sample, int page, int head, float[] k, int firstRow) {
+        float[] pageKeys = keys(sample, page);
+        int dim = numHeads * headDim;
+        for (int token = 0; token < pageTokens; token++) {
+            int from = (firstRow + token) * dim + head * headDim;
+            int to = keyIndex(head, token);
+            for (int channel = 0; channel < headDim; channel++) {
+                pageKeys[to + channel * tile] = k[from + channel];
+            }
+        }
+    }
+
+    /**
+     * Copies a page out again.
+     *
+     * @param which 0 keys, 1 values
+     * @param out [tokens, numHeads, headDim]
+     * @param firstRow the row of {@code out} for the page's first token
+     */
+    public void read(int which, int sample, int page, float[] out, int firstRow) {
+        float[] from = which == 0 ? keys(sample, page) : values(sample, page);
+        for (int token = 0; token < pageTokens; token++) {
+            for (int head = 0; head < numHeads; head++) {
+                int to = ((firstRow + token) * numHeads + head) * headDim;
+                for (int channel = 0; channel < headDim; channel++) {
+                    out[to + channel] = which == 0
+                            ? from[keyIndex(head, token) + channel * tile]
+                            : from[valueIndex(head, channel) + token * tile];
+                }
+            }
+        }
+    }
+
+    /** Lets the memory go. */
+    public void release() {
+        released = true;
+        Arrays.fill(keys, null);
+        Arrays.fill(values, null);
+    }
+
+    @Override
+    public String toString() {
+        return "kv cache [%d, %d x %d, %d, %d]".formatted(batch, pages, pageTokens, numHeads, headDim);
+    }
+}

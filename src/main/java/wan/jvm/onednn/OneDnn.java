@@ -1,0 +1,113 @@
+package wan.jvm.onednn;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+import wan.op.DType;
+
+/** The products of oneDNN that one backend uses: made on the first use of a shape, and kept until it is closed. */
+final class OneDnn implements AutoCloseable {
+    /** Rows for which oneDNN chooses the layout of weights; other numbers of rows take it as it is. */
+    private static final int TYPICAL_ROWS = 224;
+
+    private static final int[] COPY_ROLES = {1, 17, 80}; // DNNL_ARG_FROM, TO, SCRATCHPAD
+
+    /**
+     * How oneDNN wants the right operand [k, n] of a product.
+     *
+     * @param matrix oneDNN's description of it
+     * @param bytes its size
+     */
+    record Layout(int k, int n, MemorySegment matrix, long bytes) {}
+
+    private final OneDnnLibrary library = OneDnnLibrary.get();
+    private final OneDnnObjects objects = new OneDnnObjects(library, Arena.ofShared());
+    private final DType dtype;
+    private final int threads;
+    private final Map<Long, Layout> layouts = new HashMap<>(); // guarded by this
+    private final Map<OneDnnMatmul.Spec, OneDnnMatmul> matmuls = new HashMap<>(); // guarded by this
+
+    /**
+     * Nothing made yet.
+     *
+     * @param dtype of what is multiplied: BF16 or F32
+     * @param threads how many workers there are
+     * @throws wan.op.UsageException if the library is not there
+     */
+    OneDnn(DType dtype, int threads) {
+        this.dtype = dtype;
+        this.threads = threads;
+    }
+
+    OneDnnLibrary library() {
+        return library;
+    }
+
+    /** Of what is multiplied. */
+    DType dtype() {
+        return dtype;
+    }
+
+    /** How the right operand of a product is to be packed. */
+    synchronized Layout layout(int k, int n) {
+        return layouts.computeIfAbsent(((long) k << 32) | n, _ -> {
+            MemorySegment x = objects.matrix(dtype, TYPICAL_ROWS, k, k, 1);
+            MemorySegment y = objects.matrix(DType.F32, TYPICAL_ROWS, n, n, 1);
+            MemorySegment any = objects.anyMatrix(dtype, k, n);
+            MemorySegment chosen = objects.weights(objects.matmul(x, any, MemorySegment.NULL, y, objects.attributes()));
+            return new Layout(k, n, chosen, objects.bytes(chosen));
+        });
+    }
+
+    /**
+     * The product of that shape.
+     *
+     * @param m rows of x
+     * @param k columns of x
+     * @param n columns of y
+     * @param xStride elements from row to row of x
+     * @param yStride elements from row to row of y
+     */
+    synchronized OneDnnMatmul matmul(int m, int k, int n, int xStride, int yStride, OneDnnMatmul.Epilogue epilogue) {
+        return matmuls.computeIfAbsent(
+                new OneDnnMatmul.Spec(dtype, m, k, n, xStride, yStride, epilogue),
+                spec -> new OneDnnMatmul(objects, spec, layout(k, n).matrix, threads));
+    }
+
+    /**
+     * Brings a right operand into its layout and type. From any thread.
+     *
+     * @param from native; element (i, j) of [k, n] is number i * kStride + j * nStride
+     * @param to native, {@link Layout#bytes} large
+     */
+    void pack(MemorySegment from, DType fromType, int kStride, int nStride, Layout layout, MemorySegment to) {
+        try (OneDnnObjects own = new OneDnnObjects(library, Arena.ofConfined())) {
+            copy(own, from, own.matrix(fromType, layout.k, layout.n, kStride, nStride), to, layout.matrix);
+        }
+    }
+
+    /** The other way, to float32: [k, n] in C order. From any thread. */
+    void unpack(MemorySegment from, Layout layout, MemorySegment to) {
+        try (OneDnnObjects own = new OneDnnObjects(library, Arena.ofConfined())) {
+            copy(own, from, layout.matrix, to, own.matrix(DType.F32, layout.k, layout.n, layout.n, 1));
+        }
+    }
+
+    private static void copy(
+            OneDnnObjects own, MemorySegment from, MemorySegment fromMatrix, MemorySegment to, MemorySegment toMatrix) {
+        MemorySegment description = own.reorder(fromMatrix, toMatrix);
+        MemorySegment scratchpad = own.scratchpad(description);
+        MemorySegment[] memories = {
+            own.memory(fromMatrix, from), own.memory(toMatrix, to), own.memory(scratchpad, own.allocate(scratchpad))
+        };
+        MemorySegment arguments = own.arguments(COPY_ROLES, memories);
+        MemorySegment primitive = own.primitive(description);
+        own.library().check("dnnl_primitive_execute", primitive, own.stream(), memories.length, arguments);
+    }
+
+    @Override
+    public synchronized void close() {
+        objects.close();
+    }
+}

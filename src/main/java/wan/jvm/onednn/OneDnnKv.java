@@ -1,0 +1,143 @@
+package wan.jvm.onednn;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import wan.jvm.kernel.PagedKv;
+import wan.op.DType;
+import wan.op.WanException;
+
+/**
+ * A cache with keys and values as oneDNN multiplies them, in blocks of keys that end where pages end, the last one padded with
+ * zeros. The keys are there once more as they came, in float32: captured logits are sums over these.
+ *
+ * <p>With BF16 a token takes as much memory as in a {@link PagedKv}, half of it off the heap; with F32 half as much again.
+ */
+final class OneDnnKv extends PagedKv {
+    /** Keys of a block, at most: logits, weights, keys and values of a task fit the second-level cache. */
+    static final int BLOCK_KEYS = 320;
+
+    private final OneDnn oneDnn;
+    private final Arena arena = Arena.ofShared();
+    private final int blockKeys;
+    private final int blocks;
+    private final OneDnn.Layout keyLayout;
+    private final OneDnn.Layout valueLayout;
+    /** Per page: [head][block] of keys, then the same of values. */
+    private final @Nullable MemorySegment[] packed;
+
+    private boolean released;
+
+    OneDnnKv(OneDnn oneDnn, int batch, int pages, int pageTokens, int numHeads, int headDim, int tile) {
+        super(batch, pages, pageTokens, numHeads, headDim, tile);
+        this.oneDnn = oneDnn;
+        blockKeys = OneDnnLinear.blockSize(pageTokens, BLOCK_KEYS, 64);
+        blocks = Math.ceilDiv(pageTokens, blockKeys);
+        keyLayout = oneDnn.layout(headDim, blockKeys);
+        valueLayout = oneDnn.layout(blockKeys, headDim);
+        packed = new MemorySegment[batch * pages];
+    }
+
+    /** Keys of a block. */
+    int blockKeys() {
+        return blockKeys;
+    }
+
+    /** Blocks of a page. */
+    int blocks() {
+        return blocks;
+    }
+
+    /** [headDim, blockKeys], as oneDNN likes it. */
+    MemorySegment keyBlock(int sample, int page, int head, int block) {
+        return page(sample, page).asSlice(((long) head * blocks + block) * aligned(keyLayout));
+    }
+
+    /** [blockKeys, headDim], as oneDNN likes it. */
+    MemorySegment valueBlock(int sample, int page, int head, int block) {
+        long values = (long) numHeads() * blocks * aligned(keyLayout);
+        return page(sample, page).asSlice(values + ((long) head * blocks + block) * aligned(valueLayout));
+    }
+
+    private static long aligned(OneDnn.Layout layout) {
+        return Math.ceilDiv(layout.bytes(), 64) * 64;
+    }
+
+    private MemorySegment page(int sample, int page) {
+        MemorySegment memory = packed[slot(sample, page)];
+        if (memory == null) {
+            throw new WanException("kv cache: page " + page + " of sample " + sample + " has not been written");
+        }
+        return memory;
+    }
+
+    @Override
+    public void allocate(int sample, int page) {
+        allocateKeys(sample, page);
+        int slot = slot(sample, page);
+        if (packed[slot] == null) {
+            packed[slot] = arena.allocate((long) numHeads() * blocks * (aligned(keyLayout) + aligned(valueLayout)), 64);
+        }
+    }
+
+    @Override
+    public void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
+        appendKeys(sample, page, head, k, firstRow);
+        for (int block = 0; block < blocks; block++) {
+            try (Arena temporary = Arena.ofConfined()) {
+                MemorySegment rows = temporary.allocate(4L * blockKeys * headDim(), 64);
+                copyRows(k, head, firstRow, block, rows);
+                oneDnn.pack(rows, DType.F32, 1, headDim(), keyLayout, keyBlock(sample, page, head, block));
+                copyRows(v, head, firstRow, block, rows);
+                oneDnn.pack(rows, DType.F32, headDim(), 1, valueLayout, valueBlock(sample, page, head, block));
+            }
+        }
+    }
+
+    /** One block of one head: [blockKeys, headDim]. */
+    private void copyRows(float[] from, int head, int firstRow, int block, MemorySegment rows) {
+        int count = Math.min(blockKeys, pageTokens() - block * blockKeys);
+        for (int i = 0; i < count; i++) {
+            int at = ((firstRow + block * blockKeys + i) * numHeads() + head) * headDim();
+            MemorySegment.copy(from, at, rows, ValueLayout.JAVA_FLOAT, 4L * i * headDim(), headDim());
+        }
+    }
+
+    @Override
+    public void read(int which, int sample, int page, float[] out, int firstRow) {
+        if (which == 0) {
+            super.read(which, sample, page, out, firstRow);
+            return;
+        }
+        try (Arena temporary = Arena.ofConfined()) {
+            MemorySegment rows = temporary.allocate(4L * blockKeys * headDim(), 64);
+            for (int head = 0; head < numHeads(); head++) {
+                for (int token = 0; token < pageTokens(); token++) {
+                    if (token % blockKeys == 0) {
+                        MemorySegment block = valueBlock(sample, page, head, token / blockKeys);
+                        oneDnn.unpack(block, valueLayout, rows);
+                    }
+                    int to = ((firstRow + token) * numHeads() + head) * headDim();
+                    long from = 4L * (token % blockKeys) * headDim();
+                    MemorySegment.copy(rows, ValueLayout.JAVA_FLOAT, from, out, to, headDim());
+                }
+            }
+        }
+    }
+
+    boolean isReleased() {
+        return released;
+    }
+
+    @Override
+    public void release() {
+        super.release();
+        if (!released) {
+            released = true;
+            Arrays.fill(packed, null);
+            arena.close();
+        }
+    }
+}

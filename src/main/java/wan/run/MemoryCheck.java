@@ -1,0 +1,64 @@
+package wan.run;
+
+import com.sun.management.HotSpotDiagnosticMXBean;
+import java.lang.management.ManagementFactory;
+import tornado.MemoryPlan;
+import wan.op.WanException;
+import wan.sampling.RunCost;
+import wan.sampling.RunPlan;
+
+/** Refuses a run that cannot fit before it starts, rather than after an hour. */
+public final class MemoryCheck {
+    private MemoryCheck() {}
+
+    /**
+     * Compares what the run keeps in the heap with what the heap may grow to.
+     *
+     * @throws WanException with the numbers, if it does not fit
+     */
+    public static void require(RunCost cost, RunPlan plan) {
+        long cache = cost.cacheBytes(plan);
+        long activations = cost.activationBytes(plan);
+        long heap = Runtime.getRuntime().maxMemory();
+        if (cache + activations > heap) {
+            throw new WanException("memory: expected " + bytes(cache) + " for the KV cache and " + bytes(activations)
+                    + " for activations, got a heap of at most " + bytes(heap)
+                    + "; use fewer frames, a smaller frame, --local-attn-size, or --heap");
+        }
+    }
+
+    /**
+     * Compares what a device's arrays need with what the device and this machine have.
+     *
+     * @throws WanException with the numbers, if it does not fit
+     */
+    public static void require(MemoryPlan plan) {
+        plan.check();
+        long limit = directMemory();
+        if (plan.bytes() > limit) {
+            throw new WanException(
+                    "memory: expected " + bytes(plan.bytes()) + " on the host, where TornadoVM keeps a copy"
+                            + " of every array of a device (" + plan.parts() + "), got at most " + bytes(limit)
+                            + "; use fewer frames, a smaller frame, --local-attn-size, or --heap, which bounds the copies too");
+        }
+    }
+
+    /** What may lie outside of the heap, copies of device arrays among it: as much as the heap, if no flag says otherwise. */
+    private static long directMemory() {
+        HotSpotDiagnosticMXBean hotspot = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+        long flag = Long.parseLong(hotspot.getVMOption("MaxDirectMemorySize").getValue());
+        return flag > 0 ? flag : Runtime.getRuntime().maxMemory();
+    }
+
+    /** Bytes as people read them: 1.5 GiB. */
+    public static String bytes(long bytes) {
+        String[] units = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+        int unit = 0;
+        double value = (double) bytes;
+        while (value >= 1024 && unit < units.length - 1) {
+            value /= 1024;
+            unit++;
+        }
+        return String.format(java.util.Locale.ROOT, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    }
+}

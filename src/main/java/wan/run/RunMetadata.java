@@ -1,0 +1,105 @@
+package wan.run;
+
+import capture.CapturePlan;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.IntStream;
+import wan.model.WanConfig;
+import wan.op.Quantity;
+import wan.pass.Pass;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+
+/**
+ * What a result file says of itself: the fields of the reference's script, and everything it takes to know where the numbers came
+ * from.
+ */
+public final class RunMetadata {
+    private RunMetadata() {}
+
+    /**
+     * The metadata of a run.
+     *
+     * @param modelName a folder, a file, or the demo model
+     * @param noise from {@code NoiseSource.description}
+     * @param stopped why the run ended early, or "complete"
+     */
+    public static SequencedMap<String, Object> of(
+            RunPlan plan,
+            CapturePlan capture,
+            WanConfig config,
+            String modelName,
+            String fingerprint,
+            String prompt,
+            String noise,
+            String backend,
+            String stopped) {
+        RunSettings settings = plan.settings();
+        int frames = settings.totalFrames();
+        List<Integer> blockSizes = settings.blockSizes();
+        int lastStart = frames - blockSizes.getLast();
+        SequencedMap<String, Object> fields = new LinkedHashMap<>();
+        fields.put(
+                "layer_index", capture.layers().size() == 1 ? capture.layers().getFirst() : capture.layers());
+        fields.put("is_logits", !capture.quantities().equals(Set.of(Quantity.FRAME_MASS)));
+        fields.put("prompt", prompt);
+        fields.put("num_frames", frames);
+        fields.put("frame_seq_length", settings.frameSeqLen());
+        fields.put("num_frame_per_block", settings.numFramePerBlock());
+        fields.put("num_heads", capture.heads().size());
+        fields.put("block_sizes", blockSizes);
+        fields.put("query_frames", range(0, frames));
+        fields.put("key_frames", range(0, frames));
+        fields.put("last_block_query_frames", range(lastStart, frames));
+
+        fields.put("layers", capture.layers());
+        fields.put("heads", capture.heads());
+        fields.put(
+                "attention",
+                capture.kinds().stream()
+                        .map(k -> k.name().toLowerCase(Locale.ROOT))
+                        .sorted()
+                        .toList());
+        fields.put(
+                "what",
+                capture.quantities().stream().map(Quantity::option).sorted().toList());
+        fields.put("captured_passes", capture.passes().toString());
+        fields.put("wan_attn_version", Program.version());
+        fields.put("model", modelName);
+        fields.put("model_fingerprint", fingerprint);
+        fields.put("model_config", config);
+        fields.put("settings", settings);
+        fields.put("timesteps", plan.timesteps());
+        fields.put("noise", noise);
+        fields.put("backend", backend);
+        fields.put("run", stopped);
+        fields.put("passes", passes(plan));
+
+        return fields;
+    }
+
+    private static List<Map<String, Object>> passes(RunPlan plan) {
+        List<Map<String, Object>> passes = new ArrayList<>();
+        for (Pass pass : plan.passes()) {
+            Map<String, Object> entry = new LinkedHashMap<>();
+            entry.put("name", pass.id().label());
+            entry.put("first_frame", pass.firstFrame());
+            entry.put("frames", pass.frames());
+            entry.put("timestep", pass.timestep());
+            entry.put("layers", pass.numLayers());
+            entry.put("key_frames", pass.placement().keyFrames());
+            entry.put("evicted_frames", pass.placement().evictedFrames());
+            passes.add(entry);
+        }
+        return passes;
+    }
+
+    private static List<Integer> range(int from, int to) {
+        return IntStream.range(from, to).boxed().toList();
+    }
+}
