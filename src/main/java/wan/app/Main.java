@@ -26,7 +26,9 @@ import wan.app.command.PlotCommand;
 import wan.app.command.ReportCommand;
 import wan.app.command.SelftestCommand;
 import wan.app.command.TokenizeCommand;
+import wan.app.terminal.Cancellation;
 import wan.app.terminal.Stdout;
+import wan.file.TemporaryFile;
 import wan.run.Program;
 
 /**
@@ -108,6 +110,7 @@ public final class Main implements Callable<Integer> {
                     .map(arg -> URLDecoder.decode(arg, StandardCharsets.UTF_8))
                     .toArray(String[]::new);
         }
+        Runtime.getRuntime().addShutdownHook(new Thread(Main::removeUnfinished, "unfinished files"));
         Stdout stdout = Stdout.install();
         int exitCode = run(decoded);
         System.exit(stdout.finish() || exitCode != 0 ? exitCode : 1);
@@ -116,6 +119,16 @@ public final class Main implements Callable<Integer> {
     @SuppressWarnings("FutureReturnValueIgnored") // nothing waits for it
     private static void endWith(ProcessHandle launcher) {
         launcher.onExit().thenRun(() -> System.exit(Failures.FAILED));
+    }
+
+    /** What is half written when the user stops a command goes, as it would if the command failed. */
+    private static void removeUnfinished() {
+        try {
+            Cancellation.awaitAll();
+            TemporaryFile.removeAll();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Runs one command on the present System.out and System.err, and returns its exit code. */

@@ -1,16 +1,15 @@
 package wan.file;
 
 import java.io.BufferedOutputStream;
+import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.util.UUID;
 import wan.op.WanException;
 
-/** Writes a file in one go under a hidden name beside it, and moves it into place when it is whole. */
+/** Writes a file in one go under a name of its own beside it, and moves it into place when it is whole and on the disk. */
 public final class OutputFile {
     /** Writes the content. */
     @FunctionalInterface
@@ -28,18 +27,14 @@ public final class OutputFile {
      */
     public static void write(Path file, Content content) {
         Path target = Messages.destination(file);
-        Path temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
-        temporary.toFile().deleteOnExit();
-        try {
-            try (OutputStream out = new BufferedOutputStream(
-                    Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW), 1 << 18)) {
-                content.writeTo(out);
-            }
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+        try (TemporaryFile temporary = TemporaryFile.beside(target)) {
+            OutputStream out =
+                    new BufferedOutputStream(new Unclosed(Channels.newOutputStream(temporary.channel())), 1 << 18);
+            content.writeTo(out);
+            out.flush();
+            temporary.moveIntoPlace();
         } catch (IOException e) {
             throw Messages.io(target, "cannot write", e);
-        } finally {
-            temporary.toFile().delete();
         }
     }
 
@@ -62,6 +57,23 @@ public final class OutputFile {
             }
         } catch (IOException e) {
             throw Messages.io(folder, "cannot write", e);
+        }
+    }
+
+    /** A stream that content may close, which must not close the file: it is not in its place yet. */
+    private static final class Unclosed extends FilterOutputStream {
+        Unclosed(OutputStream out) {
+            super(out);
+        }
+
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+            out.write(bytes, offset, length);
+        }
+
+        @Override
+        public void close() throws IOException {
+            flush();
         }
     }
 }

@@ -5,15 +5,11 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
-import java.util.UUID;
 import tools.jackson.core.JacksonException;
 import wan.op.DType;
 import wan.op.Shape;
@@ -23,7 +19,7 @@ import wan.op.WanException;
  * Writes a safetensors file as its data comes: regions are reserved one behind the other, filled in any order by any thread, and
  * described by a header at the end, for which room is kept at the start.
  *
- * <p>Until {@link #finish} the data lies in a hidden file in the target's folder; closing without it removes that file. The format
+ * <p>Until {@link #finish} the data lies in a file of its own beside the target ({@link TemporaryFile}); closing without it removes that file. The format
  * allows no gaps, so a region is aligned only as the ones before it leave it: add wide element types first.
  */
 public final class SafetensorsWriter implements AutoCloseable {
@@ -32,15 +28,13 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     private final Path target;
     private final Map<String, Region> regions = new LinkedHashMap<>();
-    private Path temporary;
-    private FileChannel channel;
+    private TemporaryFile file;
     private long headerBytes;
     private long dataBytes;
 
-    private SafetensorsWriter(Path target, Path temporary, FileChannel channel, long headerBytes) {
+    private SafetensorsWriter(Path target, TemporaryFile file, long headerBytes) {
         this.target = target;
-        this.temporary = temporary;
-        this.channel = channel;
+        this.file = file;
         this.headerBytes = headerBytes;
     }
 
@@ -57,22 +51,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         if (headerCapacityBytes > StrictJson.MAX_BYTES) {
             throw new IllegalArgumentException("a header is at most " + StrictJson.MAX_BYTES + " bytes");
         }
-        Path temporary = temporaryFor(target);
-        try {
-            return new SafetensorsWriter(target, temporary, openNew(temporary), multipleOf8(headerCapacityBytes));
-        } catch (IOException e) {
-            throw Messages.io(target, "cannot write", e);
-        }
-    }
-
-    private static Path temporaryFor(Path target) {
-        return target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
-    }
-
-    private static FileChannel openNew(Path file) throws IOException {
-        // Also gone when the user interrupts the program.
-        file.toFile().deleteOnExit();
-        return FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        return new SafetensorsWriter(target, TemporaryFile.beside(target), multipleOf8(headerCapacityBytes));
     }
 
     private static long multipleOf8(long bytes) {
@@ -126,12 +105,10 @@ public final class SafetensorsWriter implements AutoCloseable {
             writeFully(length.putLong(0, headerBytes), 0);
             writeFully(ByteBuffer.wrap(padded), Long.BYTES);
             long fileBytes = Long.BYTES + headerBytes + dataBytes;
-            if (channel.size() < fileBytes) {
+            if (file.channel().size() < fileBytes) {
                 writeFully(ByteBuffer.allocate(1), fileBytes - 1);
             }
-            channel.force(true);
-            channel.close();
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            file.moveIntoPlace();
         } catch (IOException e) {
             throw Messages.io(target, "cannot write", e);
         }
@@ -154,40 +131,37 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     /** The header turned out larger than its room: rather than lose the data, copy it behind a larger one. */
     private void moveDataBehind(long newHeaderBytes) throws IOException {
-        Path larger = temporaryFor(target);
-        FileChannel out = openNew(larger);
+        TemporaryFile larger = TemporaryFile.beside(target);
         try {
+            FileChannel out = larger.channel();
             long from = Long.BYTES + headerBytes;
             out.position(Long.BYTES + newHeaderBytes);
-            while (from < channel.size()) {
-                from += channel.transferTo(from, channel.size() - from, out);
+            while (from < file.channel().size()) {
+                from += file.channel().transferTo(from, file.channel().size() - from, out);
             }
         } catch (IOException e) {
-            out.close();
-            Files.deleteIfExists(larger);
+            larger.close();
             throw e;
         }
-        channel.close();
-        Files.delete(temporary);
-        temporary = larger;
-        channel = out;
+        file.close();
+        file = larger;
         headerBytes = newHeaderBytes;
     }
 
     private void writeFully(ByteBuffer bytes, long position) throws IOException {
         long at = position;
         while (bytes.hasRemaining()) {
-            at += channel.write(bytes, at);
+            at += file.channel().write(bytes, at);
         }
     }
 
     /** Removes what was written unless {@link #finish} has moved it into place. */
     @Override
     public synchronized void close() {
-        try (FileChannel _ = channel) {
-            Files.deleteIfExists(temporary);
+        try {
+            file.close();
         } catch (IOException e) {
-            throw Messages.io(temporary, "cannot remove", e);
+            throw Messages.io(file.path(), "cannot remove", e);
         }
     }
 

@@ -1,6 +1,8 @@
 package wan.app.terminal;
 
+import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 
 /**
@@ -9,11 +11,14 @@ import java.util.concurrent.CountDownLatch;
  * <p>A flag and not an interrupt: interrupting a thread would close the file that it writes to.
  */
 public final class Cancellation implements AutoCloseable {
+    private static final Set<Cancellation> OPEN = ConcurrentHashMap.newKeySet();
+
     private final CountDownLatch finished = new CountDownLatch(1);
     private final Thread hook = new Thread(this::stop, "cancel");
     private volatile boolean requested;
 
     public Cancellation() {
+        OPEN.add(this);
         Runtime.getRuntime().addShutdownHook(hook);
     }
 
@@ -23,6 +28,13 @@ public final class Cancellation implements AutoCloseable {
             finished.await(); // writing what was captured may take minutes; SIGKILL remains
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Waits until all that is to be saved is. */
+    public static void awaitAll() throws InterruptedException {
+        for (Cancellation open : OPEN) {
+            open.finished.await();
         }
     }
 
@@ -37,6 +49,7 @@ public final class Cancellation implements AutoCloseable {
     @Override
     public void close() {
         finished.countDown();
+        OPEN.remove(this);
         try {
             boolean _ = Runtime.getRuntime().removeShutdownHook(hook);
         } catch (IllegalStateException e) {
