@@ -18,7 +18,7 @@ import wan.op.Quantity;
 import wan.op.TracingOps;
 import wan.op.UsageException;
 import wan.pass.PassId;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
@@ -44,8 +44,8 @@ class CaptureTest {
                     EnumSet.allOf(Quantity.class));
             Capture capture = new Capture(what, new RunGeometry(1, 13, 6, sizes.textLen(), 4), sink);
             CausalSampler sampler = new CausalSampler(plan, replay, null);
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                HostTensor output = sampler.run(session, captured ? capture::observe : RunListener.NONE);
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                HostTensor output = sampler.run(runner, captured ? capture::observe : RunListener.NONE);
                 return new Outcome(List.copyOf(ops.trace()), output, sink);
             }
         }

@@ -32,7 +32,7 @@ import wan.op.Tensor;
 import wan.op.TracingOps;
 import wan.op.WanException;
 import wan.pass.Pass;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
@@ -54,8 +54,8 @@ class TornadoRecordingTest {
                     new WanModel(Goldens.modelConfig(golden.config().get("model_config")), parameters.weights(), ops);
             RunPlan plan = RunPlan.of(replay.settings(), model.config().numLayers());
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                HostTensor _ = sampler.run(session, new RunListener() {
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                HostTensor _ = sampler.run(runner, new RunListener() {
                     @Override
                     public PassObserver passStarted(Pass pass) {
                         return PassObserver.NONE;

@@ -36,7 +36,7 @@ import wan.op.TensorView;
 import wan.op.WanException;
 import wan.op.WeightSource;
 import wan.pass.Pass;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
@@ -152,8 +152,8 @@ class TornadoStorageTest {
             WanModel model = new WanModel(Goldens.modelConfig(golden.config().get("model_config")), source, ops);
             RunPlan plan = RunPlan.of(replay.settings(), model.config().numLayers());
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                flows.add(sampler.run(session, new RunListener() {
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                flows.add(sampler.run(runner, new RunListener() {
                     @Override
                     public PassObserver passStarted(Pass pass) {
                         return PassObserver.NONE;

@@ -23,7 +23,7 @@ import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.Shape;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
@@ -53,8 +53,8 @@ class LibraryExampleTest {
             Capture capture = new Capture(layer3, geometry, new MemorySink());
             NoiseSource noise = NoiseSource.of(Rng.TORCH_CUDA, 42, true, CudaGeometry.H100);
             CausalSampler sampler = new CausalSampler(plan, noise, null);
-            try (Session session = sampler.open(model, promptEmbeds)) {
-                HostTensor _ = sampler.run(session, capture::observe); // clean latents, [1, 7, 16, 8, 8]
+            try (PassRunner runner = sampler.open(model, promptEmbeds)) {
+                HostTensor _ = sampler.run(runner, capture::observe); // clean latents, [1, 7, 16, 8, 8]
             }
             return capture.matrix(3).get(0, 6, 0); // logit of head 0, query frame 6, key frame 0
         }

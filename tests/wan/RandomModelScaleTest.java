@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import wan.cache.CacheLayout;
 import wan.cache.Placement;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
@@ -23,9 +24,10 @@ import wan.op.HostTensor;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
+import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassId;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.weights.RandomModel;
 
 /** A random model is worth running only if its numbers have the size of a trained one's. */
@@ -38,16 +40,11 @@ class RandomModelScaleTest {
                 JvmOps ops = new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO))) {
             WanModel model = new WanModel(config, RandomModel.inMemory(config, 4, arena), ops);
             HostTensor prompt = normal(Shape.of(1, 8, 24));
-            try (Session session = new Session(model, prompt, 8, 8, 3, 30)) {
+            try (PassRunner runner =
+                    new PassRunner(model, List.of(new Context(prompt)), 8, 8, List.of(CacheLayout.passing(3)), 30)) {
                 Pass pass = new Pass(
-                        PassId.parse("block0.step0"),
-                        0,
-                        3,
-                        1000,
-                        new Placement(List.of(0, 1, 2), List.of(0, 1, 2), List.of(0, 1, 2), 0),
-                        30,
-                        true);
-                HostTensor flow = session.run(pass, normal(Shape.of(1, 3, 16, 8, 8)), collect(deviations));
+                        PassId.parse("block0.step0"), 0, 3, 1000, Placement.alone("block0.step0", 3), 30, true);
+                HostTensor flow = runner.run(pass, normal(Shape.of(1, 3, 16, 8, 8)), collect(deviations));
                 assertThat(deviation(Objects.requireNonNull(flow).values())).isBetween(0.5, 2.5);
             }
         }

@@ -20,7 +20,7 @@ import wan.op.HalfFormat;
 import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.Quantity;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunPlan;
@@ -72,8 +72,8 @@ public record RolloutErrors(double matrices, double latents) {
             Capture capture = new Capture(capturePlan, run, new MemorySink());
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
             HostTensor output;
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                output = sampler.run(session, capture::observe);
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                output = sampler.run(runner, capture::observe);
             }
             double matrices = 0;
             for (int layer : layers) {

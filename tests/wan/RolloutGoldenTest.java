@@ -31,7 +31,7 @@ import wan.op.Quantity;
 import wan.op.Shape;
 import wan.pass.Pass;
 import wan.pass.PassId;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.Replay;
 import wan.sampling.CausalSampler;
 import wan.sampling.RunListener;
@@ -67,8 +67,8 @@ public class RolloutGoldenTest {
                     capture(plan, golden, sizes, sink, PassChoice.parse("all"), EnumSet.allOf(Quantity.class));
             List<String> compared = new ArrayList<>();
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                HostTensor output = sampler.run(session, new RunListener() {
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                HostTensor output = sampler.run(runner, new RunListener() {
                     @Override
                     public PassObserver passStarted(Pass pass) {
                         return capture.observe(pass);
@@ -89,7 +89,7 @@ public class RolloutGoldenTest {
                         golden.file().tensor("output64").toDoubles(),
                         Goldens.ROLLOUT);
                 compared.add("output64");
-                compareCaches(golden, compared, plan, session, sizes.numLayers());
+                compareCaches(golden, compared, plan, runner, sizes.numLayers());
             }
             compareCaptures(golden, compared, sink, plan);
             compareMatrices(golden, compared, capture, plan);
@@ -120,8 +120,8 @@ public class RolloutGoldenTest {
             assertThat(plan.passes())
                     .hasSize(whole.passes().size() - whole.timesteps().size());
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
-            try (Session session = sampler.open(model, replay.promptEmbeds())) {
-                HostTensor _ = sampler.run(session, capture::observe);
+            try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
+                HostTensor _ = sampler.run(runner, capture::observe);
             }
             compareMatrices(golden, new ArrayList<>(), capture, whole);
         }
@@ -181,12 +181,12 @@ public class RolloutGoldenTest {
     }
 
     private static void compareCaches(
-            Goldens golden, List<String> compared, RunPlan plan, Session session, int numLayers) {
+            Goldens golden, List<String> compared, RunPlan plan, PassRunner runner, int numLayers) {
         List<Integer> pages = plan.passes().getLast().placement().attended();
         for (int l = 0; l < numLayers; l++) {
             if (golden.has("final_cache.layer" + l + ".k")) {
-                compare(golden, compared, "final_cache.layer" + l + ".k", session.keys(l, pages));
-                compare(golden, compared, "final_cache.layer" + l + ".v", session.values(l, pages));
+                compare(golden, compared, "final_cache.layer" + l + ".k", runner.keys(0, l, pages));
+                compare(golden, compared, "final_cache.layer" + l + ".v", runner.values(0, l, pages));
             }
         }
     }

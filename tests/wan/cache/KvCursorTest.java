@@ -61,7 +61,7 @@ class KvCursorTest {
             for (int block = 0; block < 8; block++) {
                 int frames = 1 + random.nextInt(largest);
                 for (int pass = 0; pass < 3; pass++) {
-                    Placement placement = cursor.place(frame, frames);
+                    Placement placement = cursor.place("pass", frame, frames);
                     List<Integer> expected = reference.pass(frame, frames);
                     for (int i = 0; i < frames; i++) {
                         pageHolds[placement.written().get(i)] = frame + i;
@@ -85,17 +85,17 @@ class KvCursorTest {
     @Test
     void place_countsSinkAndPresentFrameBlock_inTheWindow() {
         KvCursor cursor = new KvCursor(6, true, 1);
-        Placement _ = cursor.place(0, 1);
-        Placement _ = cursor.place(1, 3);
-        assertThat(cursor.place(4, 3).keyFrames()).containsExactly(0, 2, 3, 4, 5, 6);
-        assertThat(cursor.place(7, 3).keyFrames()).containsExactly(0, 5, 6, 7, 8, 9);
+        Placement _ = cursor.place("pass", 0, 1);
+        Placement _ = cursor.place("pass", 1, 3);
+        assertThat(cursor.place("pass", 4, 3).keyFrames()).containsExactly(0, 2, 3, 4, 5, 6);
+        assertThat(cursor.place("pass", 7, 3).keyFrames()).containsExactly(0, 5, 6, 7, 8, 9);
     }
 
     @Test
     void place_refuses_whatDoesNotFit() {
         KvCursor cursor = new KvCursor(4, false, 0);
-        Placement _ = cursor.place(0, 3);
-        assertThatThrownBy(() -> cursor.place(3, 3))
+        Placement _ = cursor.place("pass", 0, 3);
+        assertThatThrownBy(() -> cursor.place("pass", 3, 3))
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining("at most 4 frames");
     }

@@ -93,7 +93,7 @@ class JvmOpsGoldenTest {
                 Scope _ = b.ops.scope()) {
             for (int start : new int[] {0, 5}) {
                 Tensor x = b.input("rope." + headDim + ".x", 36, 2L * headDim);
-                b.ops.rope(x, 2, THREE_FRAMES, b.dyn(start));
+                b.ops.rope(x, 2, THREE_FRAMES, b.dyn(start, start + 1, start + 2));
                 Golden.check(b.ops.read(x), "rope." + headDim + ".start" + start + ".out", 5e-7);
             }
         }
@@ -237,9 +237,9 @@ class JvmOpsGoldenTest {
                 Tensor q = projected(b, x, "q");
                 Tensor k = projected(b, x, "k");
                 Tensor v = b.ops.linear(x, b.linear("blocks.0.self_attn.v"));
-                Dyn start = b.dyn(pages[call - 1][0]);
-                b.ops.rope(q, HEADS, grid, start);
-                b.ops.rope(k, HEADS, grid, start);
+                Dyn positions = b.dyn(pages[call - 1]);
+                b.ops.rope(q, HEADS, grid, positions);
+                b.ops.rope(k, HEADS, grid, positions);
                 b.ops.append(cache, k, v, b.dyn(pages[call - 1]));
                 Dyn attended = call == 1 ? b.dyn(0) : b.dyn(0, 1, 2);
                 Tensor y = b.ops.attention(q, cache, attended, S, S, AttentionTap.NONE);

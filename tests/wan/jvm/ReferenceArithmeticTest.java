@@ -27,7 +27,7 @@ class ReferenceArithmeticTest {
         for (int row = 0; row < rows.length; row++) {
             int column = row * pairs;
             for (int axisPairs : axes) {
-                double[] table = Rope.table((int) rows[row], 1, axisPairs);
+                double[] table = Rope.table(new int[] {(int) rows[row]}, axisPairs);
                 for (int j = 0; j < axisPairs; j++, column++) {
                     assertThat(Math.abs(table[2 * j] - cos.toDoubles()[column])).isLessThan(1e-12);
                     assertThat(Math.abs(table[2 * j + 1] - sin.toDoubles()[column]))

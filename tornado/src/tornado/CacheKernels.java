@@ -12,6 +12,9 @@ import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
  * <p>Slot: items, k or v, batch, pages, page table, first page of the cache, pages per sample, page tokens, heads, headDim.
  */
 final class CacheKernels {
+    /** In a page table: leave this page out. Far below 0 whatever is added. */
+    static final int LEFT_OUT = -(1 << 28);
+
     private CacheKernels() {}
 
     /** One item per element of the pages, padding included. */
@@ -32,7 +35,9 @@ final class CacheKernels {
             if (token < pageTokens) {
                 value = act.get(step.get(slot + 1) + ((index * pageTokens + token) * heads + head) * headDim + channel);
             }
-            keys.getArray().set(page * pageSize + i % pageSize, value);
+            if (page >= 0) {
+                keys.getArray().set(page * pageSize + i % pageSize, value);
+            }
         }
     }
 
@@ -54,7 +59,9 @@ final class CacheKernels {
             if (channel < headDim) {
                 value = act.get(step.get(slot + 1) + ((index * pageTokens + token) * heads + head) * headDim + channel);
             }
-            values.getArray().set(page * pageSize + i % pageSize, value);
+            if (page >= 0) {
+                values.getArray().set(page * pageSize + i % pageSize, value);
+            }
         }
     }
 

@@ -29,11 +29,12 @@ final class DeviceCache implements KvTensor {
         return first;
     }
 
-    /** These pages of every sample as numbers of the pool, [batch, pages]. */
+    /** These pages of every sample as numbers of the pool, [batch, pages]; -1 stays -1. */
     int[] inPool(int[] numbers) {
         int[] all = new int[batch * numbers.length];
         for (int i = 0; i < all.length; i++) {
-            all[i] = first + i / numbers.length * pages + numbers[i % numbers.length];
+            int number = numbers[i % numbers.length];
+            all[i] = number < 0 ? -1 : first + i / numbers.length * pages + number;
         }
         return all;
     }

@@ -46,8 +46,8 @@ final class ElementKernels {
     }
 
     /**
-     * Turns pairs of channels in place. Slot: pairs, x, heads, pairs of a head, tokens, rows of a frame, columns of a row, start
-     * frame, frame table, grid table. The tables hold cosine and sine: [position][pair of the axis].
+     * Turns pairs of channels in place. Slot: pairs, x, heads, pairs of a head, tokens, rows of a frame, columns of a row, where
+     * the frames' positions are, frame table, grid table. The tables hold cosine and sine: [position][pair of the axis].
      */
     static void rope(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int i = context.globalIdx;
@@ -62,7 +62,8 @@ final class ElementKernels {
             int framePairs = pairs - 2 * third;
             int entry;
             if (pair < framePairs) {
-                entry = step.get(slot + 8) + 2 * ((step.get(slot + 7) + token / frameTokens) * framePairs + pair);
+                entry = step.get(slot + 8)
+                        + 2 * (step.get(step.get(slot + 7) + token / frameTokens) * framePairs + pair);
             } else if (pair < framePairs + third) {
                 int row = token % frameTokens / columns;
                 entry = step.get(slot + 9) + 2 * (row * third + pair - framePairs);

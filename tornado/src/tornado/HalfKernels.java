@@ -40,7 +40,7 @@ final class HalfKernels {
     }
 
     /**
-     * The way back.
+     * The way back; a page numbered -1 is left out.
      *
      * <p>Slot: as {@link #widenPages}, then where a table of {@link #pattern} begins.
      */
@@ -55,7 +55,10 @@ final class HalfKernels {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             float value = from.getArray().get(i);
-            to.set(inPool(step, slot, i), (short) pattern(step, step.get(slot + 4), act, params, value));
+            int at = inPool(step, slot, i);
+            if (at >= 0) {
+                to.set(at, (short) pattern(step, step.get(slot + 4), act, params, value));
+            }
         }
     }
 

@@ -3,15 +3,19 @@ package tornado;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import wan.op.HalfFormat;
 
 /** The small parameters (biases, norm weights, tables, constants) in one array. Position 0 is 0. */
 final class Parameters {
+    /** The reference's table is as long. */
+    private static final int ROPE_POSITIONS = 1024;
+
     private float[] values = new float[1024];
     private int count = 1;
     private final Map<Float, Integer> constants = new HashMap<>();
-    private final Map<Integer, Integer> ropeTables = new HashMap<>();
+    private final Map<List<Integer>, Integer> ropeTables = new HashMap<>();
     private final Map<HalfFormat, Integer> halfTables = new EnumMap<>(HalfFormat.class);
 
     /** Adds values and says where. */
@@ -30,9 +34,15 @@ final class Parameters {
         return constants.computeIfAbsent(value, v -> add(v));
     }
 
-    /** Cosine and sine of position * 10000^(-j/pairs), [positions][pairs][2], computed in double. */
-    int ropeTable(int pairs, int positions) {
-        return ropeTables.computeIfAbsent(pairs, p -> {
+    /**
+     * Cosine and sine of position * 10000^(-j/pairs), [positions][pairs][2], computed in double.
+     *
+     * @param least how many positions it has at least; the table of a longer video is a new one, of twice the length
+     */
+    int ropeTable(int pairs, int least) {
+        int positions = Math.max(ROPE_POSITIONS, Integer.highestOneBit(Math.max(1, least - 1)) * 2);
+        return ropeTables.computeIfAbsent(List.of(pairs, positions), key -> {
+            int p = pairs;
             float[] table = new float[2 * positions * p];
             for (int position = 0; position < positions; position++) {
                 for (int j = 0; j < p; j++) {

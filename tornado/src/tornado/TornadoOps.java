@@ -1,5 +1,6 @@
 package tornado;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -28,9 +29,6 @@ import wan.op.WanException;
  */
 public final class TornadoOps implements Ops {
     private static final System.Logger LOG = System.getLogger("wan.tornado");
-
-    /** The reference's rotary table is as long. */
-    private static final int ROPE_POSITIONS = 1024;
 
     private final DeviceTarget target;
     private final boolean rehearsal;
@@ -321,7 +319,7 @@ public final class TornadoOps implements Ops {
     }
 
     @Override
-    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
         String op = "rope";
         int dim = Checks.rowLength(op, x);
         int rows = x.shape().dim(0);
@@ -331,28 +329,34 @@ public final class TornadoOps implements Ops {
         if (grid.tokens() < 1 || rows % grid.tokens() != 0) {
             throw WanException.mismatch(op, "a multiple of " + grid.tokens() + " rows for " + grid, x.shape(), "");
         }
-        int start = startFrame.get(0);
-        int furthest = Math.max(start + grid.frames(), Math.max(grid.rows(), grid.columns()));
-        if (start < 0 || furthest > ROPE_POSITIONS) {
-            throw WanException.mismatch(op, "positions below " + ROPE_POSITIONS, start + " + " + grid, "");
+        int[] frames = positions.values();
+        if (frames.length != grid.frames() || Arrays.stream(frames).anyMatch(frame -> frame < 0)) {
+            throw WanException.mismatch(op, "a position from 0 for each frame of " + grid, positions, "");
         }
         DeviceTensor at = activation(op, x);
         begin(op);
         recorder.sawFrames(grid.frames());
         int pairs = dim / numHeads / 2;
         int third = pairs / 3;
-        elements(
+        if (rows == 0) {
+            return;
+        }
+        int last = Arrays.stream(frames).max().orElse(0);
+        recorder.add(recorder.elements(
                 Kernel.ROPE,
+                null,
+                null,
                 rows * numHeads * pairs,
+                List.of(new Call.Table(7, frames)),
                 at.offset(),
                 numHeads,
                 pairs,
                 grid.tokens(),
                 grid.rows(),
                 grid.columns(),
-                start,
-                parameters.ropeTable(pairs - 2 * third, ROPE_POSITIONS),
-                parameters.ropeTable(third, ROPE_POSITIONS));
+                0,
+                parameters.ropeTable(pairs - 2 * third, last + 1),
+                parameters.ropeTable(third, Math.max(grid.rows(), grid.columns()))));
     }
 
     @Override
@@ -380,20 +384,47 @@ public final class TornadoOps implements Ops {
         Checks.expect(op + " k", k, (long) entries * kv.pageTokens(), dim);
         Checks.expect(op + " v", v, (long) entries * kv.pageTokens(), dim);
         for (int page : numbers) {
-            kv.write(op, page);
+            if (page >= 0) {
+                kv.write(op, page);
+            }
         }
         DeviceTensor keys = activation(op, k);
         DeviceTensor values = activation(op, v);
         begin(op);
         if (entries > 0) {
             PagePool.Geometry page = kv.pool().geometry();
-            Pages to = halves.writable(kv, numbers);
+            Pages to = halves.writable(
+                    kv,
+                    Arrays.stream(numbers)
+                            .map(number -> number < 0 ? CacheKernels.LEFT_OUT : number)
+                            .toArray());
             recorder.add(cacheCall(Kernel.APPEND_KEYS, to.keys(), entries * page.keyElements(), keys.offset(), kv, to));
             recorder.add(cacheCall(
                     Kernel.APPEND_VALUES, to.values(), entries * page.valueElements(), values.offset(), kv, to));
             halves.written(kv, numbers, lastLinear);
         }
         recorder.cut();
+    }
+
+    @Override
+    public Tensor load(KvTensor cache, int which, Dyn pages) {
+        String op = "load";
+        DeviceCache kv = own(op, cache);
+        int[] numbers = Checks.values(pages);
+        for (int page : numbers) {
+            kv.require(op, page);
+        }
+        DeviceTensor out = scratch.take(
+                Shape.of((long) kv.batch() * numbers.length * kv.pageTokens(), (long) kv.numHeads() * kv.headDim()));
+        begin(op);
+        if (numbers.length > 0) {
+            Kernel kernel = which == 0 ? Kernel.READ_KEYS : Kernel.READ_VALUES;
+            recorder.cut();
+            Pages from = halves.readable(kv, numbers);
+            Store store = which == 0 ? from.keys() : from.values();
+            recorder.add(cacheCall(kernel, store, out.shape().intSize(), out.offset(), kv, from));
+        }
+        return out;
     }
 
     private Call cacheCall(Kernel kernel, Store store, int items, int at, DeviceCache kv, Pages pages) {

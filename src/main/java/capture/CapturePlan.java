@@ -106,7 +106,7 @@ public record CapturePlan(
         long f = pass.frames();
         long queries = f * run.frameSeqLen();
         boolean self = kind == AttentionKind.SELF;
-        long groups = self ? pass.placement().attended().size() : run.textLen();
+        long groups = self ? pass.placement().keys() : run.textLen();
         long keys = self ? groups * run.frameSeqLen() : run.textLen();
         return switch (quantity) {
             case FRAME_LOGITS, FRAME_MASS -> Shape.of(run.batch(), heads.size(), f, groups);

@@ -58,8 +58,8 @@ public record PassChoice(Kind kind, List<Integer> steps) {
     public boolean includes(PassId id, int numSteps) {
         return switch (id.kind()) {
             case INIT -> true;
-            case CONTEXT -> kind == Kind.CONTEXT || kind == Kind.ALL;
-            case DENOISE ->
+            case CONTEXT, UPDATE, RECACHE, RECOMPUTE -> kind == Kind.CONTEXT || kind == Kind.ALL;
+            case DENOISE, STEP, WINDOW ->
                 switch (kind) {
                     case FIRST -> id.step() == 0;
                     case LAST -> id.step() == numSteps - 1;

@@ -18,7 +18,7 @@ public record PassSlot(int step) implements Comparable<PassSlot> {
 
     /** The slot of a pass of a generated frame block. */
     static PassSlot of(PassId id) {
-        return id.kind() == PassId.Kind.DENOISE ? new PassSlot(id.step()) : CONTEXT;
+        return id.denoises() ? new PassSlot(id.step()) : CONTEXT;
     }
 
     /** Whether a pass stands in this slot. */

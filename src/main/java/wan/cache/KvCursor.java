@@ -18,6 +18,8 @@ public final class KvCursor {
     private final List<Integer> pages = new ArrayList<>();
     /** Slot to absolute frame. */
     private final List<Integer> slotFrames = new ArrayList<>();
+    /** Slot to the pass that wrote it. */
+    private final List<String> slotWriters = new ArrayList<>();
 
     private int localEnd;
     private int globalEnd;
@@ -34,18 +36,20 @@ public final class KvCursor {
         this.sinkFrames = sinkFrames;
         for (int i = 0; i < capacityFrames; i++) {
             pages.add(i);
-            slotFrames.add(-1);
+            slotFrames.add(Placement.EMPTY);
+            slotWriters.add("");
         }
     }
 
     /**
      * Advances to a pass. The first pass of a frame block may evict; later ones overwrite the frame block's own slots.
      *
+     * @param pass its name
      * @param firstFrame absolute number of the pass's first frame
      * @param frames frames of the pass
      * @throws WanException if they do not fit
      */
-    public Placement place(int firstFrame, int frames) {
+    public Placement place(String pass, int firstFrame, int frames) {
         int end = firstFrame + frames;
         int capacity = pages.size();
         int evicted = 0;
@@ -55,6 +59,7 @@ public final class KvCursor {
                 // Closes the gap behind the sink; the evicted pages come last and are written next.
                 Collections.rotate(pages.subList(sinkFrames, localEnd), -evicted);
                 Collections.rotate(slotFrames.subList(sinkFrames, localEnd), -evicted);
+                Collections.rotate(slotWriters.subList(sinkFrames, localEnd), -evicted);
             }
         }
         int newLocalEnd = localEnd + (end - globalEnd) - evicted;
@@ -66,11 +71,17 @@ public final class KvCursor {
         globalEnd = end;
         for (int i = 0; i < frames; i++) {
             slotFrames.set(localEnd - frames + i, firstFrame + i);
+            slotWriters.set(localEnd - frames + i, pass);
         }
         return new Placement(
-                List.copyOf(pages.subList(localEnd - frames, localEnd)),
-                List.copyOf(pages.subList(0, localEnd)),
-                List.copyOf(slotFrames.subList(0, localEnd)),
+                pages.subList(localEnd - frames, localEnd),
+                pages.subList(0, localEnd),
+                List.of(),
+                slotFrames.subList(localEnd - frames, localEnd),
+                slotFrames.subList(0, localEnd),
+                slotFrames.subList(0, localEnd),
+                slotWriters.subList(0, localEnd),
+                List.of(),
                 evicted);
     }
 }

@@ -1,13 +1,63 @@
 package wan.cache;
 
+import java.util.Collections;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
- * Where a pass's frames go in the cache and what it attends, in frames.
+ * Where a pass's frames go in the cache, and what it attends at which time positions; in frames.
  *
- * @param written the pages that the pass's frames are written to
- * @param attended the pages that it attends, in slot order
- * @param keyFrames the absolute frame number that each attended page holds once the pass has written
+ * <p>Key slots are the attended pages, in slot order, then the pass's own frames that are attended without lying in a page ({@code
+ * own}); the lists of keys have one entry for each.
+ *
+ * @param written the page that each frame of the pass is written to; -1 where it is not kept
+ * @param attended the pages that are attended
+ * @param own which frames of the pass are attended though no attended page holds them, counted from its first
+ * @param queryPositions the time position of each frame of the pass
+ * @param keyFrames the absolute frame number that each key slot holds once the pass has written; {@link #EMPTY} where nothing was
+ *     ever written, {@link #GIVEN} for a frame that is none of the video
+ * @param keyPositions the time position that each key is turned to; {@link #EMPTY} where there is none
+ * @param keyWrittenBy the pass that each key was computed in; empty where there is none
+ * @param blank pages that are attended though nothing was written to them since the cache was made or cleared: their keys and values
+ *     have to be zeros
  * @param evictedFrames frames that the pass drops from the cache before it writes
  */
-public record Placement(List<Integer> written, List<Integer> attended, List<Integer> keyFrames, int evictedFrames) {}
+public record Placement(
+        List<Integer> written,
+        List<Integer> attended,
+        List<Integer> own,
+        List<Integer> queryPositions,
+        List<Integer> keyFrames,
+        List<Integer> keyPositions,
+        List<String> keyWrittenBy,
+        List<Integer> blank,
+        int evictedFrames) {
+    /** A key slot that was never written. */
+    public static final int EMPTY = -1;
+
+    /** A key slot with a frame from elsewhere, such as a picture that was encoded anew. */
+    public static final int GIVEN = -2;
+
+    /** Copies the lists. */
+    public Placement {
+        written = List.copyOf(written);
+        attended = List.copyOf(attended);
+        own = List.copyOf(own);
+        queryPositions = List.copyOf(queryPositions);
+        keyFrames = List.copyOf(keyFrames);
+        keyPositions = List.copyOf(keyPositions);
+        keyWrittenBy = List.copyOf(keyWrittenBy);
+        blank = List.copyOf(blank);
+    }
+
+    /** Key frames of the pass. */
+    public int keys() {
+        return keyFrames.size();
+    }
+
+    /** A pass that writes its frames to the first pages, and attends these alone, in both directions. */
+    public static Placement alone(String pass, int frames) {
+        List<Integer> all = IntStream.range(0, frames).boxed().toList();
+        return new Placement(all, all, List.of(), all, all, all, Collections.nCopies(frames, pass), List.of(), 0);
+    }
+}

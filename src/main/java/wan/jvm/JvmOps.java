@@ -262,7 +262,7 @@ public final class JvmOps implements Ops {
     }
 
     @Override
-    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
         int dim = rowLength("rope", x);
         if (numHeads < 1 || dim % (2 * numHeads) != 0) {
             throw WanException.mismatch("rope", "rows of " + numHeads + " heads of even size", x.shape(), "");
@@ -271,9 +271,12 @@ public final class JvmOps implements Ops {
         if (grid.tokens() < 1 || rows % grid.tokens() != 0) {
             throw WanException.mismatch("rope", "a multiple of " + grid.tokens() + " rows for " + grid, x.shape(), "");
         }
+        if (positions.count() != grid.frames()) {
+            throw WanException.mismatch("rope", "a position for each frame of " + grid, positions, "");
+        }
         float[] values = values("rope", x);
         begin("rope");
-        Rope rope = new Rope(grid, dim / numHeads, startFrame.get(0));
+        Rope rope = new Rope(grid, dim / numHeads, positions.values());
         workers.ranges(rows, 32, (from, to) -> rope.apply(values, numHeads, from, to));
     }
 
@@ -298,14 +301,33 @@ public final class JvmOps implements Ops {
         begin("append");
         int slots = kv.batch() * pages.count();
         for (int slot = 0; slot < slots; slot++) {
-            kv.allocate(slot / pages.count(), pages.get(slot % pages.count()));
+            if (pages.get(slot % pages.count()) >= 0) {
+                kv.allocate(slot / pages.count(), pages.get(slot % pages.count()));
+            }
         }
         workers.run(slots * kv.numHeads(), (task, _) -> {
             int slot = task / kv.numHeads();
             int sample = slot / pages.count();
             int page = pages.get(slot % pages.count());
-            kv.append(sample, page, task % kv.numHeads(), keys, values, slot * kv.pageTokens());
+            if (page >= 0) {
+                kv.append(sample, page, task % kv.numHeads(), keys, values, slot * kv.pageTokens());
+            }
         });
+    }
+
+    @Override
+    public Tensor load(KvTensor cache, int which, Dyn pages) {
+        PagedKv kv = own("load", cache);
+        HeapTensor rows = pool.take(
+                Shape.of((long) kv.batch() * pages.count() * kv.pageTokens(), (long) kv.numHeads() * kv.headDim()),
+                "load");
+        begin("load");
+        float[] out = rows.values("load");
+        workers.run(
+                kv.batch() * pages.count(),
+                (slot, _) -> kv.read(
+                        which, slot / pages.count(), pages.get(slot % pages.count()), out, slot * kv.pageTokens()));
+        return rows;
     }
 
     @Override

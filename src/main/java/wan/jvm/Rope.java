@@ -1,5 +1,6 @@
 package wan.jvm;
 
+import java.util.stream.IntStream;
 import wan.op.Grid;
 
 /**
@@ -12,29 +13,29 @@ final class Rope {
 
     private final Grid grid;
     private final int headDim;
-    /** Cosine and sine alternating: [axis][position][pair of the axis]. */
+    /** Cosine and sine alternating: [axis][frame, row or column][pair of the axis]. */
     private final double[][] tables;
 
-    /** The tables for frames from {@code startFrame} on. */
-    Rope(Grid grid, int headDim, int startFrame) {
+    /** The tables for frames at these time positions, one per frame. */
+    Rope(Grid grid, int headDim, int[] positions) {
         this.grid = grid;
         this.headDim = headDim;
         int pairs = headDim / 2;
         int third = pairs / 3;
         this.tables = new double[][] {
-            table(startFrame, grid.frames(), pairs - 2 * third),
-            table(0, grid.rows(), third),
-            table(0, grid.columns(), third)
+            table(positions, pairs - 2 * third),
+            table(IntStream.range(0, grid.rows()).toArray(), third),
+            table(IntStream.range(0, grid.columns()).toArray(), third)
         };
     }
 
-    static double[] table(int start, int positions, int pairs) {
-        double[] table = new double[positions * pairs * 2];
-        for (int position = 0; position < positions; position++) {
+    static double[] table(int[] positions, int pairs) {
+        double[] table = new double[positions.length * pairs * 2];
+        for (int i = 0; i < positions.length; i++) {
             for (int pair = 0; pair < pairs; pair++) {
-                double angle = (start + position) * Math.pow(THETA, -(double) pair / pairs);
-                table[2 * (position * pairs + pair)] = Math.cos(angle);
-                table[2 * (position * pairs + pair) + 1] = Math.sin(angle);
+                double angle = positions[i] * Math.pow(THETA, -(double) pair / pairs);
+                table[2 * (i * pairs + pair)] = Math.cos(angle);
+                table[2 * (i * pairs + pair) + 1] = Math.sin(angle);
             }
         }
         return table;

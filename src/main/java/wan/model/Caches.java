@@ -1,12 +1,22 @@
 package wan.model;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import wan.op.KvTensor;
 
 /**
- * Keys and values that a run keeps, one entry per layer that runs.
+ * Keys and values that a pass reads and writes, one entry per layer that runs.
  *
- * @param frames of the latent frames, one page a frame
+ * @param frames of the latent frames, one page a frame; the same one for all layers where nothing is kept from pass to pass
  * @param context of the text, one page
+ * @param workspace where keys that are kept unrotated are turned to their positions, shared by all layers; null without such keys
  */
-public record Caches(List<KvTensor> frames, List<KvTensor> context) {}
+public record Caches(
+        List<KvTensor> frames,
+        List<KvTensor> context,
+        @Nullable KvTensor workspace) {
+    /** Caches of keys that are kept rotated. */
+    public Caches(List<KvTensor> frames, List<KvTensor> context) {
+        this(frames, context, null);
+    }
+}

@@ -1,6 +1,8 @@
 package wan.model;
 
+import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
+import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.KvTensor;
 import wan.op.Ops;
@@ -47,8 +49,16 @@ public final class WanLayer {
      * @param e0 time embedding of every frame, [B * F, 6 * dim]
      * @param frames the cache that the pass's keys and values go to and that it attends
      * @param context keys and values of the text, from {@link #encodeContext}
+     * @param workspace where unrotated keys are turned, or null
      */
-    public void forward(Tensor x, Tensor e0, Step step, KvTensor frames, KvTensor context, PassObserver observer) {
+    public void forward(
+            Tensor x,
+            Tensor e0,
+            Step step,
+            KvTensor frames,
+            KvTensor context,
+            @Nullable KvTensor workspace,
+            PassObserver observer) {
         float eps = config.eps();
         int heads = config.numHeads();
         int s = step.grid().frameSeqLen();
@@ -59,10 +69,18 @@ public final class WanLayer {
             Tensor q = ops.rmsNorm(ops.linear(h, w.selfAttn().q()), w.selfAttn().normQ(), eps);
             Tensor k = ops.rmsNorm(ops.linear(h, w.selfAttn().k()), w.selfAttn().normK(), eps);
             Tensor v = ops.linear(h, w.selfAttn().v());
-            ops.rope(q, heads, step.grid(), step.startFrame());
-            ops.rope(k, heads, step.grid(), step.startFrame());
-            ops.append(frames, k, v, step.written());
-            Tensor a = ops.attention(q, frames, step.attended(), s, s, observer.tap(index, AttentionKind.SELF));
+            ops.rope(q, heads, step.grid(), step.positions());
+            AttentionTap tap = observer.tap(index, AttentionKind.SELF);
+            Tensor a;
+            if (step.turn() == null || workspace == null) {
+                ops.rope(k, heads, step.grid(), step.positions());
+                ops.append(frames, k, v, step.written());
+                a = ops.attention(q, frames, step.attended(), s, s, tap);
+            } else {
+                ops.append(frames, k, v, step.written());
+                turn(k, v, step, step.turn(), frames, workspace);
+                a = ops.attention(q, workspace, step.turn().attended(), s, s, tap);
+            }
             ops.linearGatedResidual(x, a, w.selfAttn().o(), m, GATE);
 
             Tensor n = ops.layerNorm(x, w.norm3Weight(), w.norm3Bias(), eps);
@@ -75,6 +93,20 @@ public final class WanLayer {
             ops.linearGatedResidual(x, f, w.ffn2(), m, FFN_GATE);
         }
         observer.layerDone(index);
+    }
+
+    /** Puts what is attended side by side in the workspace, every key turned to its time position. */
+    private void turn(Tensor k, Tensor v, Step step, Step.Turn turn, KvTensor frames, KvTensor workspace) {
+        int heads = config.numHeads();
+        if (turn.cached().frames() > 0) {
+            try (Scope _ = ops.scope()) {
+                Tensor cached = ops.load(frames, 0, step.attended());
+                ops.rope(cached, heads, turn.cached(), turn.positions());
+                ops.append(workspace, cached, ops.load(frames, 1, step.attended()), turn.copies());
+            }
+        }
+        ops.rope(k, heads, step.grid(), step.positions());
+        ops.append(workspace, k, v, turn.own());
     }
 
     /**

@@ -110,7 +110,7 @@ public final class WanModel {
      * Runs all layers and the head.
      *
      * @param latents noisy latents, [B, F, inDim, H, W]
-     * @param timesteps one per frame, [B * F], on the scale 0 to 1000
+     * @param timesteps one per frame, [B * F], or one per token, [B * F * S], on the scale 0 to 1000
      * @return the predicted flow, [B, F, outDim, H, W]
      */
     public HostTensor forward(HostTensor latents, float[] timesteps, Step step, Caches caches, PassObserver observer) {
@@ -171,6 +171,7 @@ public final class WanModel {
                             step,
                             caches.frames().get(i),
                             caches.context().get(i),
+                            caches.workspace(),
                             observer);
         }
         return x;

@@ -3,7 +3,7 @@ package wan.op;
 import java.util.Arrays;
 
 /**
- * Integers that change from step to step while the operations stay the same: a start frame, the pages to attend.
+ * Integers that change from step to step while the operations stay the same: time positions, the pages to attend.
  *
  * <p>The host sets them before a pass; only a backend reads them. Model code never does (an ArchUnit rule holds this), so it
  * cannot branch on them, and one recording serves every step. A device keeps the {@code capacity} integers and the count
@@ -44,6 +44,11 @@ public final class Dyn {
             throw WanException.mismatch("dyn " + name, "an index below " + count, i, "");
         }
         return values[i];
+    }
+
+    /** For backends: all values of the present step. */
+    public int[] values() {
+        return Arrays.copyOf(values, count);
     }
 
     /** For backends: how many values the present step has. */

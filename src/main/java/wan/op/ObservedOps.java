@@ -119,9 +119,9 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
-    public void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame) {
+    public void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
         Tensor _ = observe("rope", 0, () -> {
-            ops.rope(x, numHeads, grid, startFrame);
+            ops.rope(x, numHeads, grid, positions);
             return x;
         });
     }
@@ -142,6 +142,11 @@ public abstract class ObservedOps implements Ops {
             ops.append(cache, k, v, pages);
             return k;
         });
+    }
+
+    @Override
+    public Tensor load(KvTensor cache, int which, Dyn pages) {
+        return observe("load", 0, () -> ops.load(cache, which, pages));
     }
 
     @Override

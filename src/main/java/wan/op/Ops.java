@@ -126,12 +126,12 @@ public interface Ops extends AutoCloseable {
     /**
      * In place: three-axis rotary position embedding of every head, adjacent channels (2i, 2i+1) as complex numbers. With c =
      * headDim / 2 pairs, the last c / 3 turn with the column, the c / 3 before them with the row, the others, first, with
-     * the absolute frame; an axis of n pairs has angles position * 10000^(-j/n).
+     * the frame's time position; an axis of n pairs has angles position * 10000^(-j/n).
      *
      * @param x [batch * grid.tokens(), numHeads * headDim]
-     * @param startFrame one value: the absolute number of the first frame
+     * @param positions the time position of each of the grid's frames, from 0; mostly its absolute number
      */
-    void rope(Tensor x, int numHeads, Grid grid, Dyn startFrame);
+    void rope(Tensor x, int numHeads, Grid grid, Dyn positions);
 
     /** An empty key and value cache; it lives as long as the backend or until {@link #release}. */
     KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim);
@@ -144,9 +144,17 @@ public interface Ops extends AutoCloseable {
      *
      * @param k [batch * n * pageTokens, numHeads * headDim]; the n pages of each sample go where {@code pages} says
      * @param v as k
-     * @param pages n page numbers
+     * @param pages n page numbers; -1 leaves one out
      */
     void append(KvTensor cache, Tensor k, Tensor v, Dyn pages);
+
+    /**
+     * Copies keys (which = 0) or values (which = 1) of pages into scratch; what {@link #append} takes.
+     *
+     * @param pages n page numbers
+     * @return [batch * n * pageTokens, numHeads * headDim]
+     */
+    Tensor load(KvTensor cache, int which, Dyn pages);
 
     /**
      * Copies a cache's keys (which = 0) or values (which = 1) to the host.

@@ -1,22 +1,57 @@
 package wan.pass;
 
+import java.util.Collections;
+import java.util.List;
 import wan.cache.Placement;
 
 /**
- * One forward of the model for one frame block, with everything that is known of it before the run.
+ * One forward of the model, with everything that is known of it before the run: its frames and their noise levels, what it attends,
+ * where its keys go. A pass carries its conditions itself, so that guidance, rolling windows and prompt switches are passes like any
+ * other.
  *
  * @param id its name
  * @param firstFrame absolute number of its first frame
  * @param frames latent frames
- * @param timestep on the scale 0 to 1000, the same for all frames
- * @param placement where its keys go and which it attends
+ * @param timesteps one per frame, on the scale 0 to 1000
+ * @param context which of the run's contexts (prompts) cross-attention attends
+ * @param cache which of the run's caches it writes and attends
+ * @param placement where its keys go and which it attends, at which positions
  * @param numLayers how many layers have to run
  * @param flow whether its flow prediction is needed
  */
 public record Pass(
-        PassId id, int firstFrame, int frames, float timestep, Placement placement, int numLayers, boolean flow) {
+        PassId id,
+        int firstFrame,
+        int frames,
+        List<Float> timesteps,
+        int context,
+        int cache,
+        Placement placement,
+        int numLayers,
+        boolean flow) {
+    /** Copies the list. */
+    public Pass {
+        timesteps = List.copyOf(timesteps);
+    }
+
+    /** A pass with one timestep, the run's first context and its first cache. */
+    public Pass(
+            PassId id, int firstFrame, int frames, float timestep, Placement placement, int numLayers, boolean flow) {
+        this(id, firstFrame, frames, Collections.nCopies(frames, timestep), 0, 0, placement, numLayers, flow);
+    }
+
+    /** The timestep of its first frame: of all frames, but where blocks of a window have their own. */
+    public float timestep() {
+        return timesteps.getFirst();
+    }
+
     /** The same pass, stopped after some layers and without its flow. */
     public Pass onlyLayers(int layers) {
-        return new Pass(id, firstFrame, frames, timestep, placement, layers, false);
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement, layers, false);
+    }
+
+    /** The same pass through all layers, with its flow. */
+    public Pass withFlow(int layers) {
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement, layers, true);
     }
 }

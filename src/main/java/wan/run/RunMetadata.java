@@ -93,6 +93,9 @@ public final class RunMetadata {
             entry.put("timestep", pass.timestep());
             entry.put("layers", pass.numLayers());
             entry.put("key_frames", pass.placement().keyFrames());
+            entry.put("key_positions", pass.placement().keyPositions());
+            entry.put("key_written_by", pass.placement().keyWrittenBy());
+            entry.put("query_positions", pass.placement().queryPositions());
             entry.put("evicted_frames", pass.placement().evictedFrames());
             passes.add(entry);
         }

@@ -1,20 +1,19 @@
 package wan.sampling;
 
 import org.jspecify.annotations.Nullable;
-import wan.model.WanModel;
 import wan.noise.NoiseSource;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
 import wan.pass.Pass;
 import wan.pass.PassId;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 
 /**
  * The rollout: every frame block is denoised in a few steps with the finished ones in the cache ({@code
  * CausalInferencePipeline.inference} in the reference's {@code pipeline/causal_inference.py}).
  */
-public final class CausalSampler {
+public final class CausalSampler implements Sampler {
     private final RunPlan plan;
     private final FlowMatchScheduler scheduler;
     private final NoiseSource noise;
@@ -32,30 +31,15 @@ public final class CausalSampler {
         this.initialLatent = initialLatent;
     }
 
-    /**
-     * A session with caches of the plan's size.
-     *
-     * @param promptEmbeds [B, textLen, textDim]
-     */
-    public Session open(WanModel model, HostTensor promptEmbeds) {
-        RunSettings settings = plan.settings();
-        return new Session(
-                model,
-                promptEmbeds,
-                settings.latentHeight(),
-                settings.latentWidth(),
-                settings.cacheFrames(),
-                plan.numLayers());
+    @Override
+    public RunPlan plan() {
+        return plan;
     }
 
-    /**
-     * Runs the plan in a session of {@link #open}.
-     *
-     * @return clean latents of all frames, [B, T, C, H, W]; zeros where the plan ends before
-     */
-    public HostTensor run(Session session, RunListener listener) {
-        int batch = session.batch();
-        int channels = session.model().config().inDim();
+    @Override
+    public HostTensor run(PassRunner runner, RunListener listener) {
+        int batch = runner.batch();
+        int channels = runner.model().config().inDim();
         RunSettings settings = plan.settings();
         int h = settings.latentHeight();
         int w = settings.latentWidth();
@@ -74,12 +58,12 @@ public final class CausalSampler {
         for (Pass pass : plan.passes()) {
             HostTensor latents = switch (pass.id().kind()) {
                 case INIT, CONTEXT -> output.frames(pass.firstFrame(), pass.frames());
-                case DENOISE ->
+                default ->
                     renoised != null
                             ? renoised
                             : start.frames(pass.firstFrame() - settings.numInitialFrames(), pass.frames());
             };
-            HostTensor flow = session.run(pass, latents, listener.passStarted(pass));
+            HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
             renoised = null;
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {

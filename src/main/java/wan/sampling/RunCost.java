@@ -1,5 +1,6 @@
 package wan.sampling;
 
+import wan.cache.CacheLayout;
 import wan.model.WanConfig;
 import wan.pass.Pass;
 
@@ -14,7 +15,7 @@ public record RunCost(WanConfig config, int batch, int frameSeqLen) {
     /** Operations of one layer in one pass: eight projections, two attentions, the feed-forward network. */
     public double layerFlops(Pass pass) {
         double queries = (double) batch * pass.frames() * frameSeqLen;
-        double keys = (double) pass.placement().attended().size() * frameSeqLen;
+        double keys = (double) pass.placement().keys() * frameSeqLen;
         double dim = config.dim();
         double linear = queries * dim * (6 * dim + 2.0 * config.ffnDim());
         double attention = 2 * queries * dim * (keys + config.textLen());
@@ -33,8 +34,12 @@ public record RunCost(WanConfig config, int batch, int frameSeqLen) {
 
     /** Float32 keys and values of all frames and of the text, for every layer that runs. */
     public long cacheBytes(RunPlan plan) {
-        long tokens = (long) plan.settings().cacheFrames() * frameSeqLen + config.textLen();
-        return 2L * Float.BYTES * batch * tokens * config.dim() * plan.numLayers();
+        long tokens = (long) config.textLen() * plan.numLayers();
+        for (CacheLayout cache : plan.caches()) {
+            int layers = cache.perLayer() ? plan.numLayers() : 1;
+            tokens += ((long) cache.frames() * layers + cache.workspaceFrames()) * frameSeqLen;
+        }
+        return 2L * Float.BYTES * batch * tokens * config.dim();
     }
 
     /** Float32 activations of the largest pass: thirteen rows of dim and one of ffnDim per token live until a layer ends. */

@@ -2,6 +2,7 @@ package wan.sampling;
 
 import java.util.ArrayList;
 import java.util.List;
+import wan.cache.CacheLayout;
 import wan.cache.KvCursor;
 import wan.op.WanException;
 import wan.pass.Pass;
@@ -12,9 +13,10 @@ import wan.pass.PassId;
  *
  * @param settings what is run
  * @param timesteps of the denoising steps, on the scale 0 to 1000
+ * @param caches which the passes name by number
  * @param passes in order
  */
-public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> passes) {
+public record RunPlan(RunSettings settings, List<Float> timesteps, List<CacheLayout> caches, List<Pass> passes) {
     /**
      * Plans a whole rollout: the initial frame blocks, then for each frame block its denoising steps and a context pass.
      *
@@ -30,7 +32,7 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> pa
         for (int b = 0; b < initial.size(); b++) {
             int frames = initial.get(b);
             PassId id = new PassId(PassId.Kind.INIT, b, 0);
-            passes.add(new Pass(id, frame, frames, 0, cursor.place(frame, frames), numLayers, false));
+            passes.add(new Pass(id, frame, frames, 0, cursor.place(id.label(), frame, frames), numLayers, false));
             frame += frames;
         }
         List<Integer> generated = settings.generatedBlockSizes();
@@ -38,14 +40,22 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> pa
             int frames = generated.get(b);
             for (int s = 0; s < timesteps.size(); s++) {
                 PassId id = new PassId(PassId.Kind.DENOISE, b, s);
-                passes.add(new Pass(id, frame, frames, timesteps.get(s), cursor.place(frame, frames), numLayers, true));
+                passes.add(new Pass(
+                        id, frame, frames, timesteps.get(s), cursor.place(id.label(), frame, frames), numLayers, true));
             }
             PassId id = new PassId(PassId.Kind.CONTEXT, b, 0);
             passes.add(new Pass(
-                    id, frame, frames, settings.contextNoise(), cursor.place(frame, frames), numLayers, false));
+                    id,
+                    frame,
+                    frames,
+                    settings.contextNoise(),
+                    cursor.place(id.label(), frame, frames),
+                    numLayers,
+                    false));
             frame += frames;
         }
-        return new RunPlan(settings, timesteps, List.copyOf(passes));
+        return new RunPlan(
+                settings, timesteps, List.of(CacheLayout.rotated(settings.cacheFrames())), List.copyOf(passes));
     }
 
     /**
@@ -66,7 +76,7 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> pa
                     }
                     kept.set(i, kept.get(i).onlyLayers(numLayers));
                 }
-                return new RunPlan(settings, timesteps, List.copyOf(kept));
+                return new RunPlan(settings, timesteps, caches, List.copyOf(kept));
             }
         }
         throw WanException.mismatch("run plan", "one of its passes", last, "");
@@ -74,10 +84,8 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<Pass> pa
 
     /** The same run with the flow of every pass computed, the context passes' included. */
     public RunPlan withAllFlows(int numLayers) {
-        List<Pass> all = passes.stream()
-                .map(p -> new Pass(p.id(), p.firstFrame(), p.frames(), p.timestep(), p.placement(), numLayers, true))
-                .toList();
-        return new RunPlan(settings, timesteps, all);
+        List<Pass> all = passes.stream().map(pass -> pass.withFlow(numLayers)).toList();
+        return new RunPlan(settings, timesteps, caches, all);
     }
 
     /** The most layers that any pass runs. */

@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -231,10 +232,10 @@ public final class SelfTestCases {
         cases.add(new Case("rope", size, bytes, "GB/s", ops -> {
             Inputs inputs = new Inputs(ops, size);
             Tensor x = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
-            Dyn start = new Dyn("start", 1);
-            start.set(5);
+            Dyn positions = new Dyn("positions", grid.frames());
+            positions.set(IntStream.range(5, 5 + grid.frames()).toArray());
             return () -> {
-                ops.rope(x, heads, grid, start);
+                ops.rope(x, heads, grid, positions);
                 return inputs.output(x);
             };
         }));

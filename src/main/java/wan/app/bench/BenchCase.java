@@ -95,8 +95,8 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
                 new BenchCase("rope", rows + " x " + dim, 0, 2 * floats, () -> {
                     Scope operands = ops.scope();
                     Tensor x = random(ops, rows, dim);
-                    Dyn start = dyn(1);
-                    return new Prepared(ops, operands, List.of(), () -> ops.rope(x, sizes.numHeads(), grid, start));
+                    Dyn positions = dyn(IntStream.range(1, 1 + frames).toArray());
+                    return new Prepared(ops, operands, List.of(), () -> ops.rope(x, sizes.numHeads(), grid, positions));
                 }));
     }
 

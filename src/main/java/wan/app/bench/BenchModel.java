@@ -97,7 +97,7 @@ final class BenchModel {
                     ops,
                     operands,
                     List.of(cache, context),
-                    () -> measured.forward(x, e0, step, cache, context, observer));
+                    () -> measured.forward(x, e0, step, cache, context, null, observer));
         });
     }
 
@@ -132,13 +132,12 @@ final class BenchModel {
 
     private BenchCase model(
             String op, String shape, int frames, int keyFrames, int layers, Supplier<BenchCase.Prepared> prepare) {
-        List<Integer> pages = IntStream.range(0, keyFrames).boxed().toList();
         Pass pass = new Pass(
                 new PassId(PassId.Kind.DENOISE, 0, 0),
                 keyFrames - frames,
                 frames,
                 TIMESTEP,
-                new Placement(pages.subList(keyFrames - frames, keyFrames), pages, pages, 0),
+                Placement.alone("", keyFrames),
                 layers,
                 true);
         double dim = config.dim();
@@ -165,7 +164,7 @@ final class BenchModel {
         int first = keyFrames - frames;
         return new Step(
                 new Grid(frames, 1, frameSeqLen),
-                BenchCase.dyn(first),
+                BenchCase.dyn(IntStream.range(first, keyFrames).toArray()),
                 BenchCase.dyn(IntStream.range(first, keyFrames).toArray()),
                 BenchCase.dyn(IntStream.range(0, keyFrames).toArray()));
     }

@@ -46,7 +46,7 @@ import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.UsageException;
 import wan.pass.Pass;
-import wan.pass.Session;
+import wan.pass.PassRunner;
 import wan.run.LatentsFile;
 import wan.run.LoadedModel;
 import wan.run.MemoryCheck;
@@ -350,11 +350,11 @@ public final class ExtractCommand implements Callable<Integer> {
         Capture capture = new Capture(job.capture(), job.geometry(), new MemorySink());
         HostTensor noEmbeds = HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim()));
         CausalSampler sampler = new CausalSampler(job.plan(), job.noise(), job.initialLatent());
-        try (Session session = sampler.open(model, noEmbeds)) {
+        try (PassRunner runner = sampler.open(model, noEmbeds)) {
             for (Pass pass : job.plan().passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
-                HostTensor _ = session.run(pass, HostTensor.zeros(latents), capture.observe(pass));
+                HostTensor _ = runner.run(pass, HostTensor.zeros(latents), capture.observe(pass));
             }
         }
     }
@@ -371,8 +371,8 @@ public final class ExtractCommand implements Callable<Integer> {
     private static HostTensor rollOut(Job job, Ops ops, Umt5Encoder.Progress encoding, RunListener listener) {
         WanModel model = new WanModel(job.model().config(), job.model().weights(), ops);
         CausalSampler sampler = new CausalSampler(job.plan(), job.noise(), job.initialLatent());
-        try (Session session = sampler.open(model, job.promptEmbeds().apply(encoding))) {
-            return sampler.run(session, listener);
+        try (PassRunner runner = sampler.open(model, job.promptEmbeds().apply(encoding))) {
+            return sampler.run(runner, listener);
         }
     }
 

@@ -1,0 +1,267 @@
+package wan.pass;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import wan.cache.CacheLayout;
+import wan.cache.Placement;
+import wan.model.Caches;
+import wan.model.Step;
+import wan.model.WanModel;
+import wan.op.Dyn;
+import wan.op.Grid;
+import wan.op.HostTensor;
+import wan.op.KvTensor;
+import wan.op.NonFiniteException;
+import wan.op.PassObserver;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.WanException;
+
+/**
+ * Runs the passes of one run, in order, on a model with the run's caches and contexts.
+ *
+ * <p>Close it to free the caches; the model stays. Not thread-safe.
+ */
+public final class PassRunner implements AutoCloseable {
+    private final WanModel model;
+    private final List<Context> contexts;
+    private final int batch;
+    private final int rows;
+    private final int columns;
+    private final int numLayers;
+    private final List<Cache> caches = new ArrayList<>();
+    /** What is attended of each context that is in use, one entry per layer. */
+    private final TreeMap<Integer, List<KvTensor>> encoded = new TreeMap<>();
+
+    /** One cache of the run. */
+    private record Cache(
+            CacheLayout layout,
+            List<KvTensor> layers,
+            @Nullable KvTensor workspace,
+            Dyn positions,
+            Dyn written,
+            Dyn attended,
+            Dyn keyPositions,
+            Dyn copies,
+            Dyn own,
+            Dyn side) {
+        static Cache of(CacheLayout layout, List<KvTensor> layers, @Nullable KvTensor workspace) {
+            int most = Math.max(layout.frames(), layout.workspaceFrames());
+            return new Cache(
+                    layout,
+                    layers,
+                    workspace,
+                    new Dyn("positions", most),
+                    new Dyn("written", most),
+                    new Dyn("attended", most),
+                    new Dyn("key positions", most),
+                    new Dyn("copies", most),
+                    new Dyn("own", most),
+                    new Dyn("side", most));
+        }
+    }
+
+    /**
+     * Makes empty caches.
+     *
+     * @param contexts what the passes name by number; each is encoded when it is used first
+     * @param latentHeight even
+     * @param latentWidth even
+     * @param layouts the caches, which the passes name by number
+     * @param numLayers the most layers that any pass will run
+     */
+    public PassRunner(
+            WanModel model,
+            List<Context> contexts,
+            int latentHeight,
+            int latentWidth,
+            List<CacheLayout> layouts,
+            int numLayers) {
+        this.model = model;
+        this.contexts = List.copyOf(contexts);
+        this.batch = contexts.getFirst().text().shape().dim(0);
+        this.rows = latentHeight / 2;
+        this.columns = latentWidth / 2;
+        this.numLayers = numLayers;
+        try {
+            for (CacheLayout layout : layouts) {
+                caches.add(cache(layout));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Cache cache(CacheLayout layout) {
+        List<KvTensor> layers = new ArrayList<>();
+        try {
+            if (!layout.perLayer()) {
+                layers.addAll(Collections.nCopies(numLayers, newCache(layout.frames())));
+            }
+            while (layers.size() < numLayers) {
+                layers.add(newCache(layout.frames()));
+            }
+            @Nullable KvTensor workspace = layout.workspaceFrames() == 0 ? null : newCache(layout.workspaceFrames());
+            return Cache.of(layout, layers, workspace);
+        } catch (RuntimeException e) {
+            layers.stream().distinct().forEach(model.ops()::release);
+            throw e;
+        }
+    }
+
+    private KvTensor newCache(int frames) {
+        return model.newFrameCache(batch, frames, rows * columns);
+    }
+
+    /**
+     * Runs one pass.
+     *
+     * @param latents noisy latents, [B, pass.frames(), inDim, H, W]
+     * @return the predicted flow, [B, pass.frames(), outDim, H, W]; null if the pass does not need it
+     * @throws WanException if the latents' shape is another
+     * @throws NonFiniteException if something overflowed; names the pass
+     */
+    public @Nullable HostTensor run(Pass pass, HostTensor latents, PassObserver observer) {
+        Shape expected = Shape.of(batch, pass.frames(), model.config().inDim(), 2L * rows, 2L * columns);
+        if (!latents.shape().equals(expected)) {
+            throw WanException.mismatch("latents of " + pass.id(), expected, latents.shape(), "");
+        }
+        try {
+            Cache cache = caches.get(pass.cache());
+            blank(cache, pass.placement());
+            Caches layers = new Caches(cache.layers(), context(pass.context()), cache.workspace());
+            Step step = step(pass, cache);
+            float[] timesteps = new float[batch * pass.frames()];
+            for (int i = 0; i < timesteps.length; i++) {
+                timesteps[i] = pass.timesteps().get(i % pass.frames());
+            }
+            if (pass.flow()) {
+                return finite(model.forward(latents, timesteps, step, layers, observer));
+            }
+            model.forwardLayers(latents, timesteps, step, layers, pass.numLayers(), observer);
+            return null;
+        } catch (NonFiniteException e) {
+            throw e.in(pass.id().label());
+        }
+    }
+
+    private Step step(Pass pass, Cache cache) {
+        Placement placement = pass.placement();
+        cache.positions().set(ints(placement.queryPositions()));
+        cache.written().set(ints(placement.written()));
+        cache.attended().set(ints(placement.attended()));
+        Grid grid = new Grid(pass.frames(), rows, columns);
+        if (cache.workspace() == null) {
+            return new Step(grid, cache.positions(), cache.written(), cache.attended());
+        }
+        int cached = placement.attended().size();
+        int[] own = new int[pass.frames()];
+        for (int i = 0; i < own.length; i++) {
+            int place = placement.own().indexOf(i);
+            own[i] = place < 0 ? -1 : cached + place;
+        }
+        cache.keyPositions().set(ints(placement.keyPositions().subList(0, cached)));
+        cache.copies().set(IntStream.range(0, cached).toArray());
+        cache.own().set(own);
+        cache.side().set(IntStream.range(0, placement.keys()).toArray());
+        Step.Turn turn = new Step.Turn(
+                new Grid(cached, rows, columns), cache.keyPositions(), cache.copies(), cache.own(), cache.side());
+        return new Step(grid, cache.positions(), cache.written(), cache.attended(), turn);
+    }
+
+    /** Fills pages with zeros. */
+    private void blank(Cache cache, Placement placement) {
+        if (placement.blank().isEmpty()) {
+            return;
+        }
+        Dyn pages = new Dyn("blank", placement.blank().size());
+        pages.set(ints(placement.blank()));
+        Shape shape = Shape.of(
+                (long) batch * placement.blank().size() * rows * columns,
+                model.config().dim());
+        try (Scope _ = model.ops().scope()) {
+            Tensor zeros = model.ops().scratch(shape);
+            model.ops().write(zeros, new float[shape.intSize()]);
+            for (KvTensor layer : cache.layers()) {
+                model.ops().append(layer, zeros, zeros, pages);
+            }
+        }
+    }
+
+    /** What is attended of a context; those with lower numbers than any that is still to come can be {@link #forget forgotten}. */
+    private List<KvTensor> context(int number) {
+        return encoded.computeIfAbsent(
+                number, n -> model.encodeContext(contexts.get(n).text(), numLayers));
+    }
+
+    /** Frees what is attended of a context that no further pass uses. */
+    public void forget(int context) {
+        List<KvTensor> layers = encoded.remove(context);
+        if (layers != null) {
+            layers.forEach(model.ops()::release);
+        }
+    }
+
+    private static HostTensor finite(HostTensor flow) {
+        int bad = 0;
+        for (float value : flow.values()) {
+            bad += Float.isFinite(value) ? 0 : 1;
+        }
+        if (bad > 0) {
+            throw new NonFiniteException("flow " + flow.shape() + ": expected finite numbers, got " + bad
+                    + " that are not; are the weights and the latents?");
+        }
+        return flow;
+    }
+
+    /** Samples that run side by side. */
+    public int batch() {
+        return batch;
+    }
+
+    /** The model that runs. */
+    public WanModel model() {
+        return model;
+    }
+
+    /** The cached keys of one layer as they are kept, rotated or not, at the given pages: [B, pages * S, N, d]. */
+    public HostTensor keys(int cache, int layer, List<Integer> pages) {
+        return cached(cache, layer, 0, pages);
+    }
+
+    /** The cached values of one layer at the given pages: [B, pages * S, N, d]. */
+    public HostTensor values(int cache, int layer, List<Integer> pages) {
+        return cached(cache, layer, 1, pages);
+    }
+
+    private HostTensor cached(int cache, int layer, int which, List<Integer> pages) {
+        Shape shape = Shape.of(
+                batch,
+                (long) pages.size() * rows * columns,
+                model.config().numHeads(),
+                model.config().headDim());
+        return new HostTensor(shape, model.ops().read(caches.get(cache).layers().get(layer), which, ints(pages)));
+    }
+
+    private static int[] ints(List<Integer> values) {
+        return values.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    @Override
+    public void close() {
+        for (Cache cache : caches) {
+            cache.layers().stream().distinct().forEach(model.ops()::release);
+            if (cache.workspace() != null) {
+                model.ops().release(cache.workspace());
+            }
+        }
+        caches.clear();
+        List.copyOf(encoded.keySet()).forEach(this::forget);
+    }
+}
