@@ -193,8 +193,15 @@ class TornadoRecordingTest {
             }
 
             @Override
-            public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
-                seen.add(Quantity.TOKEN_LOGITS);
+            public void acceptTokens(
+                    Quantity quantity,
+                    int batch,
+                    int headIndex,
+                    int firstQuery,
+                    int queries,
+                    int keys,
+                    float[] tile) {
+                seen.add(quantity);
             }
         };
     }

@@ -76,7 +76,7 @@ class RandomModelScaleTest {
 
                     @Override
                     public void acceptTokens(
-                            int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+                            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
                         out.add(deviation(Arrays.copyOf(tile, queries * keys)));
                     }
                 };

@@ -2,6 +2,7 @@ package wan.jvm;
 
 import java.util.Random;
 import java.util.stream.IntStream;
+import wan.op.AttentionEdit;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -144,6 +145,28 @@ public final class KernelTwins implements AutoCloseable {
     }
 
     private void attention(int queries, int pageTokens, int headDim) {
+        attention(queries, pageTokens, headDim, AttentionEdit.NONE);
+        attention(queries, pageTokens, headDim, edit(pageTokens, pageTokens));
+        attention(queries, pageTokens, headDim, edit(pageTokens, 1));
+    }
+
+    /** Factors, biases, a blocked page or key, and a silent head: of two heads and two pages. */
+    private AttentionEdit edit(int pageTokens, int groupTokens) {
+        int groups = 2 * pageTokens / groupTokens;
+        AttentionEdit.Builder edit = new AttentionEdit.Builder(2, groups, groupTokens);
+        edit.scaleLogits(1, 1.4f);
+        edit.scaleOutput(1, 0.7f);
+        for (int group = 0; group < groups; group++) {
+            edit.addBias(1, group, (float) random.nextGaussian());
+            if (group % 3 == 0 && group < groups - 1) {
+                edit.addBias(1, group, Float.NEGATIVE_INFINITY);
+            }
+        }
+        edit.scaleOutput(0, 0);
+        return edit.build();
+    }
+
+    private void attention(int queries, int pageTokens, int headDim, AttentionEdit edit) {
         int heads = 2;
         int dim = heads * headDim;
         float[] q = random(queries * dim);
@@ -156,8 +179,8 @@ public final class KernelTwins implements AutoCloseable {
             ops.append(cache, tensor(ops, k, 2L * pageTokens, dim), tensor(ops, v, 2L * pageTokens, dim), pages);
             Tensor input = tensor(ops, q, queries, dim);
             RecordingTap tap = new RecordingTap(new int[] {1}, Quantity.TOKEN_LOGITS, Quantity.FRAME_MASS);
-            Tensor plain = ops.attention(input, cache, pages, queries, pageTokens, AttentionTap.NONE);
-            Tensor watched = ops.attention(input, cache, pages, queries, pageTokens, tap);
+            Tensor plain = ops.attention(input, cache, pages, queries, pageTokens, AttentionTap.NONE, edit);
+            Tensor watched = ops.attention(input, cache, pages, queries, pageTokens, tap, edit);
             float[] logits = tap.tokenLogits(1, queries, 2 * pageTokens);
             return new Tensor[] {
                 plain, watched, tensor(ops, logits, logits.length), tensor(ops, tap.values(Quantity.FRAME_MASS), 2)
@@ -170,7 +193,7 @@ public final class KernelTwins implements AutoCloseable {
             rounding = twin.productType() == DType.BF16 ? Math.max(rounding, BFLOAT16_EPS * Math.abs(value)) : 0;
         }
         compare(
-                "attention %d x 2 * %d, %d".formatted(queries, pageTokens, headDim),
+                "attention %d x 2 * %d, %d, edit %s".formatted(queries, pageTokens, headDim, edit),
                 run,
                 6 * logitError + rounding,
                 6 * logitError);

@@ -14,7 +14,7 @@ import wan.op.Shape;
 
 /** Keeps everything that it is given, and fails on anything that comes twice. */
 public final class RecordingTap implements AttentionTap {
-    private record Tile(int batch, int headIndex, int firstQuery, int queries, int keys, List<Float> values) {}
+    private record Tile(Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, List<Float> values) {}
 
     private final int[] heads;
     private final Set<Quantity> wanted;
@@ -40,7 +40,7 @@ public final class RecordingTap implements AttentionTap {
     @Override
     public void accept(Quantity quantity, Shape shape, float[] delivered) {
         assertThat(wanted).contains(quantity);
-        assertThat(quantity).isNotEqualTo(Quantity.TOKEN_LOGITS);
+        assertThat(quantity.inTiles()).isFalse();
         assertThat(shapes.put(quantity, shape)).isNull();
         assertThat((long) delivered.length).isEqualTo(shape.size());
         values.put(quantity, delivered);
@@ -48,12 +48,12 @@ public final class RecordingTap implements AttentionTap {
 
     @Override
     public synchronized void acceptTokens(
-            int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
         List<Float> copy = new ArrayList<>(queries * keys);
         for (int i = 0; i < queries * keys; i++) {
             copy.add(tile[i]);
         }
-        tiles.add(new Tile(batch, headIndex, firstQuery, queries, keys, copy));
+        tiles.add(new Tile(quantity, batch, headIndex, firstQuery, queries, keys, copy));
     }
 
     Shape shape(Quantity quantity) {
@@ -66,9 +66,17 @@ public final class RecordingTap implements AttentionTap {
 
     /** [batch, heads, queries, keys], once it is clear that every row came exactly once. */
     float[] tokenLogits(int batch, int queries, int keys) {
+        return tiles(Quantity.TOKEN_LOGITS, batch, queries, keys);
+    }
+
+    /** As {@link #tokenLogits}, of either quantity that comes in tiles. */
+    float[] tiles(Quantity quantity, int batch, int queries, int keys) {
         float[] all = new float[batch * heads.length * queries * keys];
         boolean[] seen = new boolean[batch * heads.length * queries];
         for (Tile tile : tiles) {
+            if (tile.quantity != quantity) {
+                continue;
+            }
             assertThat(tile.keys).isEqualTo(keys);
             for (int row = 0; row < tile.queries; row++) {
                 int to = (tile.batch * heads.length + tile.headIndex) * queries + tile.firstQuery + row;

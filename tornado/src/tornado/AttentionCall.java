@@ -1,14 +1,59 @@
 package tornado;
 
+import java.util.ArrayList;
 import java.util.List;
+import wan.op.AttentionEdit;
 
 /**
  * What one attention works on; {@link AttentionKernels} has the slot.
  *
  * @param queries of one sample
  * @param scale where 1 / sqrt(headDim) stands among the parameters
+ * @param edit what is changed
+ * @param changes the edit's numbers among the activations; the queries where there is none
  */
-record AttentionCall(DeviceTarget target, DeviceTensor q, DeviceCache kv, Pages pages, int queries, int scale) {
+record AttentionCall(
+        DeviceTarget target,
+        DeviceTensor q,
+        DeviceCache kv,
+        Pages pages,
+        int queries,
+        int scale,
+        AttentionEdit edit,
+        DeviceTensor changes) {
+    /** Stands for minus infinity, of which kernels cannot take a difference. */
+    private static final float BLOCKED = -1e30f;
+
+    /** The numbers of an edit, [heads, 2 + groups]: factor of the logits, factor of the output, biases. */
+    static float[] numbers(AttentionEdit edit, int heads) {
+        int groups = edit.groups();
+        float[] numbers = new float[heads * (2 + groups)];
+        for (int head = 0; head < heads; head++) {
+            int at = head * (2 + groups);
+            numbers[at] = edit.logitScale(head);
+            numbers[at + 1] = edit.outputScale(head);
+            for (int group = 0; group < groups; group++) {
+                numbers[at + 2 + group] = Math.max(BLOCKED, edit.bias(head, group * edit.groupTokens()));
+            }
+        }
+        return numbers;
+    }
+
+    /** What kernels need of an edit: where its numbers are, groups, tokens of a group; then per head how many pages it sees, and which. */
+    private int[] editTable() {
+        int stride = 1 + pages.numbers().length;
+        int[] table = new int[3 + kv.numHeads() * stride];
+        table[0] = changes.offset();
+        table[1] = edit.groups();
+        table[2] = edit.groupTokens();
+        for (int head = 0; head < kv.numHeads(); head++) {
+            int[] seen = edit.seen(head, pages.numbers().length, kv.pageTokens());
+            table[3 + head * stride] = seen.length;
+            System.arraycopy(seen, 0, table, 4 + head * stride, seen.length);
+        }
+        return table;
+    }
+
     /** The attention alone. */
     Call call(DeviceTensor out) {
         return call(out, 0, 1, 0);
@@ -25,6 +70,10 @@ record AttentionCall(DeviceTarget target, DeviceTensor q, DeviceCache kv, Pages 
 
     private Call call(DeviceTensor out, int masses, int keyGroupTokens, int keyGroups) {
         boolean vector = target.kernels() == DeviceTarget.Kernels.VECTOR;
+        List<Call.Table> tables = new ArrayList<>(List.of(new Call.Table(8, pages.numbers())));
+        if (!edit.isNone()) {
+            tables.add(new Call.Table(15, editTable()));
+        }
         int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
         return new Call(
                 vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED,
@@ -45,9 +94,10 @@ record AttentionCall(DeviceTarget target, DeviceTensor q, DeviceCache kv, Pages 
                     scale,
                     masses,
                     keyGroupTokens,
-                    keyGroups
+                    keyGroups,
+                    0
                 },
-                List.of(new Call.Table(8, pages.numbers())),
+                List.copyOf(tables),
                 kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows),
                 vector ? 1 : AttentionKernels.SHARED_ITEMS);
     }

@@ -12,7 +12,11 @@ import uk.ac.manchester.tornado.api.types.vectors.Float16;
  * online softmax).
  *
  * <p>Slot: queries per sample, batch, heads, headDim, q, out, pageTokens, pages, page table, first page of the cache, pages per
- * sample, scale; masses, tokens of a key group, key groups. {@link CacheKernels} has the layout of a page.
+ * sample, scale; masses, tokens of a key group, key groups; edit table. {@link CacheKernels} has the layout of a page.
+ *
+ * <p>The edit table, 0 for none, has: where the edit's numbers are, groups of keys, tokens of a group, and per head how many of the attended
+ * pages it sees and which. The numbers, per head: factor of the logits, factor of the output, the bias of each group. A head walks
+ * over the pages that it sees, so what is blocked costs nothing.
  *
  * <p>Masses, [B, N, Lq, K], are the sums of a query's weights over each group of keys. They accumulate as the sum of all weights
  * does, so they need no logits in memory; without key groups there are none, at the cost of a branch for every 32 keys. A kernel
@@ -77,6 +81,17 @@ final class AttentionKernels {
                 sum[i] = 0f;
             }
             int pages = step.get(slot + 7);
+            int edit = step.get(slot + 15);
+            int seen = 0;
+            int bias = 0;
+            float outputScale = 1f;
+            if (edit > 0) {
+                seen = edit + 3 + head * (pages + 1);
+                pages = step.get(seen);
+                bias = step.get(edit) + head * (step.get(edit + 1) + 2);
+                scale *= act.get(bias);
+                outputScale = act.get(bias + 1);
+            }
             int groups = step.get(slot + 14);
             int groupTokens = step.get(slot + 13);
             int masses = step.get(slot + 12) + ((sample * heads + head) * queries + query) * groups;
@@ -84,9 +99,13 @@ final class AttentionKernels {
                 act.set(masses + g, 0f);
             }
             for (int p = 0; p < pages * pageTiles; p++) {
+                int attended = p / pageTiles;
+                if (edit > 0) {
+                    attended = step.get(seen + 1 + attended);
+                }
                 int page = step.get(slot + 9)
                         + sample * step.get(slot + 10)
-                        + step.get(step.get(slot + 8) + p / pageTiles);
+                        + step.get(step.get(slot + 8) + attended);
                 int token = p % pageTiles * 32;
                 int here = TornadoMath.min(32, pageTokens - token);
                 int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 2;
@@ -136,14 +155,25 @@ final class AttentionKernels {
                 LinearKernels.spread(weight, 144, right4);
                 LinearKernels.spread(weight, 160, left5);
                 LinearKernels.spread(weight, 176, right5);
+                for (int i = 0; i < 192; i++) {
+                    weight[i] = weight[i] * scale;
+                }
+                if (edit > 0) {
+                    for (int j = 0; j < here; j++) {
+                        float added = act.get(bias + 2 + (attended * pageTokens + token + j) / step.get(edit + 2));
+                        for (int i = 0; i < 6; i++) {
+                            weight[i * 32 + j] += added;
+                        }
+                    }
+                }
                 for (int i = 0; i < 6; i++) {
                     float newMax = max[i];
                     for (int j = 0; j < here; j++) {
-                        newMax = TornadoMath.max(newMax, weight[i * 32 + j] * scale);
+                        newMax = TornadoMath.max(newMax, weight[i * 32 + j]);
                     }
                     float total = 0f;
                     for (int j = 0; j < here; j++) {
-                        float e = TornadoMath.exp(weight[i * 32 + j] * scale - newMax);
+                        float e = TornadoMath.exp(weight[i * 32 + j] - newMax);
                         weight[i * 32 + j] = e;
                         total += e;
                     }
@@ -152,7 +182,7 @@ final class AttentionKernels {
                     max[i] = newMax;
                 }
                 if (groups > 0) {
-                    int key = p / pageTiles * pageTokens + token;
+                    int key = attended * pageTokens + token;
                     int group = key / groupTokens;
                     for (int i = 0; i < TornadoMath.min(6, queries - query); i++) {
                         int at = masses + i * groups;
@@ -236,7 +266,7 @@ final class AttentionKernels {
                 if (query + i < queries) {
                     float factor = 1f / sum[i];
                     for (int c = 0; c < headDim; c++) {
-                        act.set(o + i * dim + c, act.get(o + i * dim + c) * factor);
+                        act.set(o + i * dim + c, act.get(o + i * dim + c) * factor * outputScale);
                     }
                     for (int g = 0; g < groups; g++) {
                         act.set(masses + i * groups + g, act.get(masses + i * groups + g) * factor);
@@ -297,6 +327,17 @@ final class AttentionKernels {
         int pageTiles = (pageTokens + 31) / 32;
         int channelTiles = (headDim + 31) / 32;
         int pages = step.get(slot + 7);
+        int edit = step.get(slot + 15);
+        int seen = 0;
+        int bias = 0;
+        float outputScale = 1f;
+        if (edit > 0) {
+            seen = edit + 3 + head * (pages + 1);
+            pages = step.get(seen);
+            bias = step.get(edit) + head * (step.get(edit + 1) + 2);
+            scale *= act.get(bias);
+            outputScale = act.get(bias + 1);
+        }
         int groupTokens = step.get(slot + 13);
         int masses = step.get(slot + 12);
         int groups = 0; // of this item: the first of the two that share a query keeps the masses
@@ -308,7 +349,11 @@ final class AttentionKernels {
             act.set(masses + g, 0f);
         }
         for (int p = 0; p < pages * pageTiles; p++) {
-            int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + p / pageTiles);
+            int attended = p / pageTiles;
+            if (edit > 0) {
+                attended = step.get(seen + 1 + attended);
+            }
+            int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + attended);
             int token = p % pageTiles * 32;
             int here = TornadoMath.min(32, pageTokens - token);
             int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 32;
@@ -327,9 +372,13 @@ final class AttentionKernels {
                     }
                 }
             }
-            for (int i = 0; i < 4; i++) {
-                for (int j = 0; j < 4; j++) {
-                    weights[(j * 8 + myKey) * 33 + scoreQuery + i] = scores[i * 4 + j] * scale;
+            for (int j = 0; j < 4; j++) {
+                float added = 0f;
+                if (edit > 0 && j * 8 + myKey < here) {
+                    added = act.get(bias + 2 + (attended * pageTokens + token + j * 8 + myKey) / step.get(edit + 2));
+                }
+                for (int i = 0; i < 4; i++) {
+                    weights[(j * 8 + myKey) * 33 + scoreQuery + i] = scores[i * 4 + j] * scale + added;
                 }
             }
             context.localBarrier();
@@ -373,7 +422,7 @@ final class AttentionKernels {
                 }
             }
             if (groups > 0) {
-                int key = p / pageTiles * pageTokens + token;
+                int key = attended * pageTokens + token;
                 int group = key / groupTokens;
                 if (keep < 1f) {
                     for (int g = 0; g <= group; g++) {
@@ -407,7 +456,7 @@ final class AttentionKernels {
                 for (int j = 0; j < 8; j++) {
                     if (j * 16 + myChannel < headDim) {
                         int at = first + (outQuery + i) * dim + j * 16 + myChannel;
-                        act.set(step.get(slot + 5) + at, sums[i * 8 + j] / total);
+                        act.set(step.get(slot + 5) + at, sums[i * 8 + j] / total * outputScale);
                     }
                 }
             }

@@ -83,6 +83,11 @@ final class CaptureCalls {
                         case QUERY_LOGITS -> queryLogits();
                         case FRAME_MASS -> {} // comes with the attention
                         case TOKEN_LOGITS -> tokenLogits();
+                        case LOGITS_USED -> {
+                            if (!wanted.contains(Quantity.TOKEN_LOGITS)) {
+                                tokenLogits(); // which delivers both
+                            }
+                        }
                     }
                 }
             }
@@ -248,7 +253,12 @@ final class CaptureCalls {
         forTiles((plane, first, rows, logits) -> {
             DeviceTensor used = new DeviceTensor(Shape.of(rows, keys), logits.owner(), false, logits.offset());
             int sample = plane / heads.length;
-            recorder.fetch(used, tile -> tap.acceptTokens(sample, plane % heads.length, first, rows, keys, tile));
+            int headIndex = plane % heads.length;
+            recorder.fetch(
+                    used,
+                    tile -> attention
+                            .edit()
+                            .deliver(tap, sample, headIndex, heads[headIndex], first, rows, keys, tile));
         });
     }
 

@@ -82,6 +82,62 @@ final class ElementKernels {
     }
 
     /**
+     * Mean of a group of rows, in all of them, one item per channel. Slot: items, x, channels of a row, of a head, chosen heads, rows of a
+     * group, head table.
+     */
+    static void averageHeads(KernelContext context, IntArray step, int slot, FloatArray act) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int dim = step.get(slot + 2);
+            int headDim = step.get(slot + 3);
+            int heads = step.get(slot + 4);
+            int rows = step.get(slot + 5);
+            int head = step.get(step.get(slot + 6) + i / headDim % heads);
+            int at = step.get(slot + 1) + i / (headDim * heads) * rows * dim + head * headDim + i % headDim;
+            float total = 0f;
+            for (int t = 0; t < rows; t += 16) {
+                float part = 0f;
+                for (int j = t; j < TornadoMath.min(t + 16, rows); j++) {
+                    part += act.get(at + j * dim);
+                }
+                total += part;
+            }
+            for (int j = 0; j < rows; j++) {
+                act.set(at + j * dim, total / rows);
+            }
+        }
+    }
+
+    /** x = keep * x + values. Slot: values, x, values, channels of a row, of a head, chosen heads, keep, head table. */
+    static void mixHeads(KernelContext context, IntArray step, int slot, FloatArray act) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int headDim = step.get(slot + 4);
+            int heads = step.get(slot + 5);
+            int head = step.get(step.get(slot + 7) + i / headDim % heads);
+            int at = step.get(slot + 1) + i / (headDim * heads) * step.get(slot + 3) + head * headDim + i % headDim;
+            float keep = act.get(step.get(slot + 6));
+            float kept = 0f;
+            if (keep != 0f) {
+                kept = keep * act.get(at);
+            }
+            act.set(at, kept + act.get(step.get(slot + 2) + i));
+        }
+    }
+
+    /** residual += y * gate. Slot: values, residual, y, channels of a row, gate, values of an entry, rows of an entry. */
+    static void gatedResidual(KernelContext context, IntArray step, int slot, FloatArray act) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int dim = step.get(slot + 3);
+            int entry = i / dim / step.get(slot + 6);
+            float gate = act.get(step.get(slot + 4) + entry * step.get(slot + 5) + i % dim);
+            int at = step.get(slot + 1) + i;
+            act.set(at, act.get(at) + act.get(step.get(slot + 2) + i) * gate);
+        }
+    }
+
+    /**
      * [samples and frames, channels, 2 rows, 2 columns] to [samples, frames, rows, columns, channels, 2, 2]. Slot: values, x, y,
      * channels, rows, columns.
      */

@@ -4,11 +4,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
+import wan.op.HeadShapes;
 import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.Ops;
@@ -472,7 +474,13 @@ public final class TornadoOps implements Ops {
 
     @Override
     public Tensor attention(
-            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+            Tensor q,
+            KvTensor cache,
+            Dyn pages,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit) {
         String op = "attention";
         DeviceCache kv = own(op, cache);
         int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
@@ -483,10 +491,11 @@ public final class TornadoOps implements Ops {
         for (int page : attended) {
             kv.require(op, page);
         }
+        edit.check(kv, attended.length);
         DeviceTensor from = activation(op, q);
         DeviceTensor out = scratch.take(q.shape());
         begin(op);
-        boolean library = SdpaCalls.byLibrary(target, kv, queries);
+        boolean library = edit.isNone() && SdpaCalls.byLibrary(target, kv, queries); // a library's cannot be changed
         if (library && tap.wanted().isEmpty()) {
             recorder.cut();
             sdpa(from, out, kv, queries, attended);
@@ -495,7 +504,8 @@ public final class TornadoOps implements Ops {
         Pages readable = halves.readable(kv, attended);
         recorder.cut();
         int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
-        AttentionCall call = new AttentionCall(target, from, kv, readable, queries, scale);
+        DeviceTensor changes = edit.isNone() ? from : upload(AttentionCall.numbers(edit, kv.numHeads()));
+        AttentionCall call = new AttentionCall(target, from, kv, readable, queries, scale, edit, changes);
         if (tap.wanted().isEmpty()) {
             recorder.add(call.call(out));
             return out;
@@ -513,6 +523,91 @@ public final class TornadoOps implements Ops {
             sdpa(from, out, kv, queries, attended);
         }
         return out;
+    }
+
+    private DeviceTensor upload(float[] values) {
+        DeviceTensor to = scratch.take(Shape.of(values.length));
+        recorder.upload(to, values);
+        return to;
+    }
+
+    @Override
+    public void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens) {
+        String op = "averageHeads";
+        HeadShapes.check(op, x.shape(), numHeads, heads);
+        int rows = x.shape().dim(0);
+        int dim = Checks.rowLength(op, x);
+        if (groupTokens < 1 || rows % groupTokens != 0) {
+            throw WanException.mismatch(op, "rows in groups of " + groupTokens, x.shape(), "");
+        }
+        DeviceTensor at = activation(op, x);
+        begin(op);
+        int headDim = dim / numHeads;
+        int items = rows / groupTokens * heads.length * headDim;
+        if (items > 0) {
+            recorder.add(recorder.elements(
+                    Kernel.AVERAGE_HEADS,
+                    null,
+                    null,
+                    items,
+                    List.of(new Call.Table(6, heads.clone())),
+                    at.offset(),
+                    dim,
+                    headDim,
+                    heads.length,
+                    groupTokens,
+                    0));
+        }
+    }
+
+    @Override
+    public void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values) {
+        String op = "mixHeads";
+        HeadShapes.check(op, x.shape(), numHeads, heads);
+        int dim = Checks.rowLength(op, x);
+        int headDim = dim / numHeads;
+        Checks.expect(op + " values", values, x.shape().dim(0), (long) heads.length * headDim);
+        DeviceTensor at = activation(op, x);
+        DeviceTensor from = activation(op, values);
+        begin(op);
+        if (from.shape().size() > 0) {
+            DeviceTensor kept = upload(new float[] {keep}); // a number of this step, which no table of constants should keep
+            recorder.add(recorder.elements(
+                    Kernel.MIX_HEADS,
+                    null,
+                    null,
+                    from.shape().intSize(),
+                    List.of(new Call.Table(7, heads.clone())),
+                    at.offset(),
+                    from.offset(),
+                    dim,
+                    headDim,
+                    heads.length,
+                    kept.offset(),
+                    0));
+        }
+    }
+
+    @Override
+    public void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow) {
+        String op = "gatedResidual";
+        int dim = Checks.rowLength(op, residual);
+        int rows = residual.shape().dim(0);
+        Checks.expect(op, y, rows, dim);
+        int entries = Checks.entries(op, modulation, rows, dim, gateRow);
+        DeviceTensor to = activation(op, residual);
+        DeviceTensor from = activation(op, y);
+        int gate = activation(op, modulation).offset() + gateRow * dim;
+        begin(op);
+        elements(
+                Kernel.GATED_RESIDUAL,
+                rows * dim,
+                to.offset(),
+                from.offset(),
+                dim,
+                gate,
+                modulation.shape().dim(1) * dim,
+                Math.max(1, rows / entries));
     }
 
     /** In a graph of its own: it is compiled for every number of pages. */

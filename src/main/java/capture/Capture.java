@@ -4,7 +4,6 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
 import wan.op.PassObserver;
@@ -83,7 +82,7 @@ public final class Capture {
         private final Pass pass;
         private final int layer;
         private final AttentionKind kind;
-        private CaptureSink.@Nullable Pieces tokens;
+        private final Map<Quantity, CaptureSink.Pieces> tiled = new EnumMap<>(Quantity.class);
 
         Tap(Pass pass, int layer, AttentionKind kind) {
             this.pass = pass;
@@ -114,18 +113,16 @@ public final class Capture {
         }
 
         @Override
-        public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+        public void acceptTokens(
+                Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
             long row =
                     ((long) batch * plan.heads().size() + headIndex) * pass.frames() * run.frameSeqLen() + firstQuery;
-            tokens().write(row * keys, tile, queries * keys);
+            pieces(quantity).write(row * keys, tile, queries * keys);
         }
 
-        private synchronized CaptureSink.Pieces tokens() {
-            if (tokens == null) {
-                Shape shape = plan.shape(pass, kind, Quantity.TOKEN_LOGITS, run);
-                tokens = sink.open(CapturePlan.name(pass.id(), layer, kind, Quantity.TOKEN_LOGITS), shape);
-            }
-            return tokens;
+        private synchronized CaptureSink.Pieces pieces(Quantity quantity) {
+            return tiled.computeIfAbsent(quantity, q ->
+                    sink.open(CapturePlan.name(pass.id(), layer, kind, q), plan.shape(pass, kind, q, run)));
         }
     }
 }

@@ -112,7 +112,7 @@ public record CapturePlan(
             case FRAME_LOGITS, FRAME_MASS -> Shape.of(run.batch(), heads.size(), f, groups);
             case KEY_LOGITS -> Shape.of(run.batch(), heads.size(), f, keys);
             case QUERY_LOGITS -> Shape.of(run.batch(), heads.size(), queries, groups);
-            case TOKEN_LOGITS -> Shape.of(run.batch(), heads.size(), queries, keys);
+            case TOKEN_LOGITS, LOGITS_USED -> Shape.of(run.batch(), heads.size(), queries, keys);
         };
     }
 
@@ -124,6 +124,7 @@ public record CapturePlan(
             case KEY_LOGITS -> "key_logits";
             case QUERY_LOGITS -> "query_logits";
             case TOKEN_LOGITS -> kind == AttentionKind.SELF ? "self_logits" : "logits";
+            case LOGITS_USED -> kind == AttentionKind.SELF ? "self_logits_used" : "logits_used";
         };
         return pass.label() + ".layer" + layer + "." + (kind == AttentionKind.CROSS ? "cross_" : "") + what;
     }

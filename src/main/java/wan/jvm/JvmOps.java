@@ -15,11 +15,13 @@ import wan.jvm.kernel.Workers;
 import wan.jvm.onednn.OneDnnKernels;
 import wan.jvm.scalar.ScalarKernels;
 import wan.jvm.vector.VectorKernels;
+import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
+import wan.op.HeadShapes;
 import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.Ops;
@@ -348,15 +350,22 @@ public final class JvmOps implements Ops {
 
     @Override
     public Tensor attention(
-            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+            Tensor q,
+            KvTensor cache,
+            Dyn pages,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit) {
         String op = "attention";
         PagedKv kv = own(op, cache);
         int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
         int[] attended = attended(kv, pages);
+        edit.check(kv, attended.length);
         float[] from = values(op, q);
         HeapTensor out = pool.take(q.shape(), op);
         begin(op);
-        AttentionCall call = new AttentionCall(from, queries, kv, attended);
+        AttentionCall call = new AttentionCall(from, queries, kv, attended, edit);
         Set<Quantity> wanted = tap.wanted();
         if (wanted.isEmpty()) {
             kernels.attention(call, out.values(op), null);
@@ -396,7 +405,7 @@ public final class JvmOps implements Ops {
         if (!means.isEmpty()) {
             new MeanLogits(call, queryGroupTokens, keyGroupTokens).deliver(tap, workers);
         }
-        if (wanted.contains(Quantity.TOKEN_LOGITS)) {
+        if (wanted.stream().anyMatch(Quantity::inTiles)) {
             kernels.tokenLogits(call, tap);
         }
     }
@@ -414,6 +423,73 @@ public final class JvmOps implements Ops {
             }
         }
         return attended;
+    }
+
+    @Override
+    public void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens) {
+        String op = "averageHeads";
+        int dim = rowLength(op, x);
+        HeadShapes.check(op, x.shape(), numHeads, heads);
+        int rows = x.shape().dim(0);
+        if (groupTokens < 1 || rows % groupTokens != 0) {
+            throw WanException.mismatch(op, "rows in groups of " + groupTokens, x.shape(), "");
+        }
+        float[] values = values(op, x);
+        begin(op);
+        int headDim = dim / numHeads;
+        workers.run(rows / groupTokens * heads.length, (task, _) -> {
+            int first = task / heads.length * groupTokens;
+            int column = heads[task % heads.length] * headDim;
+            for (int channel = column; channel < column + headDim; channel++) {
+                double sum = 0;
+                for (int row = first; row < first + groupTokens; row++) {
+                    sum += values[row * dim + channel];
+                }
+                for (int row = first; row < first + groupTokens; row++) {
+                    values[row * dim + channel] = (float) (sum / groupTokens);
+                }
+            }
+        });
+    }
+
+    @Override
+    public void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values) {
+        String op = "mixHeads";
+        int dim = rowLength(op, x);
+        HeadShapes.check(op, x.shape(), numHeads, heads);
+        int headDim = dim / numHeads;
+        int rows = x.shape().dim(0);
+        expect(op + " values", values, rows, (long) heads.length * headDim);
+        float[] to = values(op, x);
+        float[] from = values(op, values);
+        begin(op);
+        for (int row = 0; row < rows; row++) {
+            for (int i = 0; i < heads.length; i++) {
+                int at = row * dim + heads[i] * headDim;
+                int source = (row * heads.length + i) * headDim;
+                for (int channel = 0; channel < headDim; channel++) {
+                    float kept = keep == 0 ? 0 : keep * to[at + channel];
+                    to[at + channel] = kept + from[source + channel];
+                }
+            }
+        }
+    }
+
+    @Override
+    public void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow) {
+        String op = "gatedResidual";
+        int dim = rowLength(op, residual);
+        int rows = residual.shape().dim(0);
+        expect(op, y, rows, dim);
+        int rowsPerEntry = Math.max(1, rows / entries(op, modulation, rows, dim, gateRow));
+        int stride = modulation.shape().dim(1) * dim;
+        float[] to = values(op, residual);
+        float[] from = values(op, y);
+        float[] m = values(op, modulation);
+        begin(op);
+        for (int i = 0; i < rows * dim; i++) {
+            to[i] += from[i] * m[i / dim / rowsPerEntry * stride + gateRow * dim + i % dim];
+        }
     }
 
     @Override

@@ -2,12 +2,13 @@ package wan.model;
 
 import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
-import wan.op.AttentionTap;
 import wan.op.Dyn;
 import wan.op.KvTensor;
+import wan.op.Linear;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Scope;
+import wan.op.Site;
 import wan.op.Tensor;
 import wan.op.WeightSource;
 
@@ -69,34 +70,43 @@ public final class WanLayer {
             Tensor q = ops.rmsNorm(ops.linear(h, w.selfAttn().q()), w.selfAttn().normQ(), eps);
             Tensor k = ops.rmsNorm(ops.linear(h, w.selfAttn().k()), w.selfAttn().normK(), eps);
             Tensor v = ops.linear(h, w.selfAttn().v());
+            visit(Site.Q_RAW, q, observer);
+            visit(Site.K_RAW, k, observer);
+            visit(Site.V, v, observer);
             ops.rope(q, heads, step.grid(), step.positions());
-            AttentionTap tap = observer.tap(index, AttentionKind.SELF);
+            visit(Site.Q, q, observer);
             Tensor a;
             if (step.turn() == null || workspace == null) {
                 ops.rope(k, heads, step.grid(), step.positions());
+                visit(Site.K, k, observer);
                 ops.append(frames, k, v, step.written());
-                a = ops.attention(q, frames, step.attended(), s, s, tap);
+                a = attention(AttentionKind.SELF, q, frames, step.attended(), s, s, observer);
             } else {
                 ops.append(frames, k, v, step.written());
-                turn(k, v, step, step.turn(), frames, workspace);
-                a = ops.attention(q, workspace, step.turn().attended(), s, s, tap);
+                turn(k, v, step, step.turn(), frames, workspace, observer);
+                a = attention(AttentionKind.SELF, q, workspace, step.turn().attended(), s, s, observer);
             }
-            ops.linearGatedResidual(x, a, w.selfAttn().o(), m, GATE);
+            visit(Site.Z, a, observer);
+            addGated(x, a, w.selfAttn().o(), m, GATE, Site.ATTN_OUT, observer);
 
             Tensor n = ops.layerNorm(x, w.norm3Weight(), w.norm3Bias(), eps);
             Tensor cq =
                     ops.rmsNorm(ops.linear(n, w.crossAttn().q()), w.crossAttn().normQ(), eps);
-            Tensor c = ops.attention(cq, context, text, s, 1, observer.tap(index, AttentionKind.CROSS));
-            ops.linearResidual(x, c, w.crossAttn().o());
+            visit(Site.CROSS_Q, cq, observer);
+            Tensor c = attention(AttentionKind.CROSS, cq, context, text, s, 1, observer);
+            visit(Site.CROSS_Z, c, observer);
+            addText(x, c, observer);
 
             Tensor f = ops.linearGelu(ops.layerNormModulate(x, m, FFN_SHIFT, FFN_SCALE, eps), w.ffn0());
-            ops.linearGatedResidual(x, f, w.ffn2(), m, FFN_GATE);
+            addGated(x, f, w.ffn2(), m, FFN_GATE, Site.FFN_OUT, observer);
+            visit(Site.RESID, x, observer);
         }
         observer.layerDone(index);
     }
 
     /** Puts what is attended side by side in the workspace, every key turned to its time position. */
-    private void turn(Tensor k, Tensor v, Step step, Step.Turn turn, KvTensor frames, KvTensor workspace) {
+    private void turn(
+            Tensor k, Tensor v, Step step, Step.Turn turn, KvTensor frames, KvTensor workspace, PassObserver observer) {
         int heads = config.numHeads();
         if (turn.cached().frames() > 0) {
             try (Scope _ = ops.scope()) {
@@ -106,7 +116,62 @@ public final class WanLayer {
             }
         }
         ops.rope(k, heads, step.grid(), step.positions());
+        visit(Site.K, k, observer);
         ops.append(workspace, k, v, turn.own());
+    }
+
+    private Tensor attention(
+            AttentionKind kind,
+            Tensor q,
+            KvTensor cache,
+            Dyn pages,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            PassObserver observer) {
+        return ops.attention(
+                q,
+                cache,
+                pages,
+                queryGroupTokens,
+                keyGroupTokens,
+                observer.tap(index, kind),
+                observer.edit(index, kind));
+    }
+
+    private void visit(Site site, Tensor x, PassObserver observer) {
+        if (observer.looksAt(index, site) || observer.changes(index, site)) {
+            observer.visit(index, site, x, ops);
+        }
+    }
+
+    /** Adds a gated product to the residual stream, in one operation unless the product itself is to be changed. */
+    private void addGated(
+            Tensor x, Tensor input, Linear linear, Tensor m, int gateRow, Site product, PassObserver observer) {
+        if (observer.changes(index, product)) {
+            Tensor y = ops.linear(input, linear);
+            visit(product, y, observer);
+            ops.gatedResidual(x, y, m, gateRow);
+            return;
+        }
+        if (observer.looksAt(index, product)) {
+            visit(product, ops.linear(input, linear), observer);
+        }
+        ops.linearGatedResidual(x, input, linear, m, gateRow);
+    }
+
+    /** As {@link #addGated}, for cross-attention, which has no gate. */
+    private void addText(Tensor x, Tensor input, PassObserver observer) {
+        Linear linear = w.crossAttn().o();
+        if (observer.changes(index, Site.CROSS_OUT)) {
+            Tensor y = ops.linear(input, linear);
+            visit(Site.CROSS_OUT, y, observer);
+            ops.mixHeads(x, 1, new int[] {0}, 1, y);
+            return;
+        }
+        if (observer.looksAt(index, Site.CROSS_OUT)) {
+            visit(Site.CROSS_OUT, ops.linear(input, linear), observer);
+        }
+        ops.linearResidual(x, input, linear);
     }
 
     /**

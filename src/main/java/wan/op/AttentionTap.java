@@ -27,7 +27,8 @@ public interface AttentionTap {
         }
 
         @Override
-        public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+        public void acceptTokens(
+                Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
             throw new IllegalStateException("nothing was asked for");
         }
     };
@@ -39,7 +40,7 @@ public interface AttentionTap {
     int[] heads();
 
     /**
-     * Receives one whole quantity, once per call of the attention; any but {@link Quantity#TOKEN_LOGITS}.
+     * Receives one whole quantity, once per call of the attention; any but those that come in tiles.
      *
      * @param shape as {@link Quantity} says
      * @param values C order; the receiver may keep the array
@@ -47,8 +48,10 @@ public interface AttentionTap {
     void accept(Quantity quantity, Shape shape, float[] values);
 
     /**
-     * Receives rows of the token logits. May be called from several threads at once, in any order; each row comes once.
+     * Receives rows of {@link Quantity#TOKEN_LOGITS} or {@link Quantity#LOGITS_USED}. May be called from several threads at once, in any
+     * order; each row comes once.
      *
+     * @param quantity which of the two
      * @param batch sample
      * @param headIndex index into {@link #heads()}
      * @param firstQuery first row of the tile
@@ -56,5 +59,6 @@ public interface AttentionTap {
      * @param keys columns, Lk
      * @param tile [queries, keys]; only valid during the call
      */
-    void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile);
+    void acceptTokens(
+            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile);
 }

@@ -156,12 +156,42 @@ public abstract class ObservedOps implements Ops {
 
     @Override
     public Tensor attention(
-            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+            Tensor q,
+            KvTensor cache,
+            Dyn pages,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit) {
         double keys = (double) pages.count() * cache.pageTokens();
         return observe(
                 "attention",
                 4 * keys * q.shape().size(),
-                () -> ops.attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap));
+                () -> ops.attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap, edit));
+    }
+
+    @Override
+    public void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens) {
+        Tensor _ = observe("averageHeads", 0, () -> {
+            ops.averageHeads(x, numHeads, heads, groupTokens);
+            return x;
+        });
+    }
+
+    @Override
+    public void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values) {
+        Tensor _ = observe("mixHeads", 0, () -> {
+            ops.mixHeads(x, numHeads, heads, keep, values);
+            return x;
+        });
+    }
+
+    @Override
+    public void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow) {
+        Tensor _ = observe("gatedResidual", 0, () -> {
+            ops.gatedResidual(residual, y, modulation, gateRow);
+            return residual;
+        });
     }
 
     @Override

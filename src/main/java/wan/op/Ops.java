@@ -172,9 +172,51 @@ public interface Ops extends AutoCloseable {
      * @param queryGroupTokens tokens of a query group (a frame), for what is captured
      * @param keyGroupTokens tokens of a key group; divides pageTokens
      * @param tap what to capture; {@link AttentionTap#NONE} for nothing
+     * @param edit what to change; {@link AttentionEdit#NONE} for nothing
      * @return [batch * Lq, numHeads * headDim]
      */
-    Tensor attention(Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap);
+    Tensor attention(
+            Tensor q,
+            KvTensor cache,
+            Dyn pages,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit);
+
+    /** As the other, with nothing changed. */
+    default Tensor attention(
+            Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        return attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap, AttentionEdit.NONE);
+    }
+
+    /**
+     * In place: each head's rows become the mean of the rows of their group.
+     *
+     * @param x [R, numHeads * headDim]
+     * @param heads which heads, ascending
+     * @param groupTokens neighbouring rows of a group; divides R
+     */
+    void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens);
+
+    /**
+     * In place: x = keep * x + values in the named heads. With keep 0 what was there does not matter, not even if it is not a number.
+     *
+     * @param x [R, numHeads * headDim]
+     * @param heads which heads, ascending
+     * @param values [R, heads.length * headDim]
+     */
+    void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values);
+
+    /**
+     * In place: residual += y * modulation[entry of the row, gateRow], which {@link #linearGatedResidual} does with a product.
+     *
+     * @param residual [R, dim]
+     * @param y [R, dim]
+     * @param modulation [E, rows, dim]
+     * @param gateRow which of the rows is the gate
+     */
+    void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow);
 
     /**
      * Cuts latents into 1 x 2 x 2 patches; the values of a patch are ordered channel (slowest), row, column.

@@ -1,14 +1,39 @@
 package wan.op;
 
-/** Watches one pass: chooses the taps of its attentions, and hears of every layer that is done. */
+/**
+ * Watches one pass and may change it: chooses the taps and edits of its attentions, sees its activations, and hears of every layer that is
+ * done. What changes nothing adds no operation.
+ */
 public interface PassObserver {
-    /** Watches nothing. */
+    /** Watches and changes nothing. */
     PassObserver NONE = new PassObserver() {};
 
     /** The tap of one attention of one layer. */
     default AttentionTap tap(int layer, AttentionKind kind) {
         return AttentionTap.NONE;
     }
+
+    /** What is changed in one attention of one layer. */
+    default AttentionEdit edit(int layer, AttentionKind kind) {
+        return AttentionEdit.NONE;
+    }
+
+    /** Whether {@link #visit} looks at a site without changing it. */
+    default boolean looksAt(int layer, Site site) {
+        return false;
+    }
+
+    /** Whether {@link #visit} changes a site. Then the model makes the site's value even where it otherwise would not. */
+    default boolean changes(int layer, Site site) {
+        return false;
+    }
+
+    /**
+     * Called at every site that is looked at or changed.
+     *
+     * @param x shaped as {@link Site} says; changed in place with operations of {@code ops}
+     */
+    default void visit(int layer, Site site, Tensor x, Ops ops) {}
 
     /** Called after each layer, on the calling thread; an exception thrown here ends the pass. */
     default void layerDone(int layer) {}

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import wan.op.AttentionEdit;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -182,9 +183,44 @@ public final class SelfTestCases {
     private static void attentions(
             List<Case> cases, int batch, int heads, int pageTokens, int queryFrames, int headDim, int pages) {
         attention(cases, batch, heads, pageTokens, queryFrames, headDim, pages, Set.of());
+        edited(cases, batch, heads, pageTokens, queryFrames, headDim, pages, pageTokens);
+        edited(cases, batch, heads, pageTokens, queryFrames, headDim, pages, 1);
         for (Quantity quantity : Quantity.values()) {
             attention(cases, batch, heads, pageTokens, queryFrames, headDim, pages, Set.of(quantity));
         }
+    }
+
+    /** Attention with every kind of edit, and its masses. */
+    private static void edited(
+            List<Case> cases,
+            int batch,
+            int heads,
+            int pageTokens,
+            int queryFrames,
+            int headDim,
+            int pages,
+            int groupTokens) {
+        int groups = pages * pageTokens / groupTokens;
+        AttentionEdit.Builder builder = new AttentionEdit.Builder(heads, groups, groupTokens);
+        for (int head = 0; head < heads; head++) {
+            builder.scaleLogits(head, 1 / (0.7f + head));
+            builder.scaleOutput(head, head - 0.5f);
+            for (int group = 0; group < groups; group++) {
+                boolean blocked = group % 3 == head % 3 && group != groups - 1;
+                builder.addBias(head, group, blocked ? Float.NEGATIVE_INFINITY : 0.3f * (group % 5 - 2));
+            }
+        }
+        attention(
+                cases,
+                "edited-attention" + groupTokens,
+                batch,
+                heads,
+                pageTokens,
+                queryFrames,
+                headDim,
+                pages,
+                Set.of(Quantity.FRAME_MASS),
+                builder.build());
     }
 
     private static void attention(
@@ -196,10 +232,24 @@ public final class SelfTestCases {
             int headDim,
             int pages,
             Set<Quantity> wanted) {
+        String op = wanted.isEmpty() ? "attention" : wanted.iterator().next().option();
+        attention(cases, op, batch, heads, pageTokens, queryFrames, headDim, pages, wanted, AttentionEdit.NONE);
+    }
+
+    private static void attention(
+            List<Case> cases,
+            String op,
+            int batch,
+            int heads,
+            int pageTokens,
+            int queryFrames,
+            int headDim,
+            int pages,
+            Set<Quantity> wanted,
+            AttentionEdit edit) {
         int queries = pageTokens * queryFrames;
         String size =
                 "[" + batch + ", " + heads + ", " + queries + ", " + headDim + "], " + pages * pageTokens + " keys";
-        String op = wanted.isEmpty() ? "attention" : wanted.iterator().next().option();
         double flops = 4.0 * batch * heads * queries * pages * pageTokens * headDim;
         cases.add(new Case(op, size, flops, "GFLOP/s", ops -> {
             Inputs inputs = new Inputs(ops, op + size);
@@ -219,13 +269,37 @@ public final class SelfTestCases {
             return () -> {
                 Collector tap = new Collector(wanted, heads > 2 ? new int[] {0, 2} : new int[] {heads - 1});
                 AttentionTap chosen = wanted.isEmpty() ? AttentionTap.NONE : tap;
-                Tensor y = ops.attention(q, cache, dyn, pageTokens, pageTokens, chosen);
+                Tensor y = ops.attention(q, cache, dyn, pageTokens, pageTokens, chosen, edit);
                 return new Output(ops, y, tap);
             };
         }));
     }
 
+    private static void heads(List<Case> cases, int rows, int heads, int headDim) {
+        String size = "[" + rows + ", " + heads + " x " + headDim + "]";
+        double bytes = 8.0 * rows * heads * headDim;
+        int[] chosen = heads > 2 ? new int[] {0, 2} : new int[] {heads - 1};
+        for (String op : List.of("averageHeads", "mixHeads", "gatedResidual")) {
+            cases.add(new Case(op, size, bytes, "GB/s", ops -> {
+                Inputs inputs = new Inputs(ops, op + size);
+                Tensor x = inputs.tensor(rows, (long) heads * headDim);
+                Tensor y = inputs.tensor(rows, (long) heads * headDim);
+                Tensor values = inputs.tensor(rows, (long) chosen.length * headDim);
+                Tensor modulation = inputs.tensor(1, 3, (long) heads * headDim);
+                return () -> {
+                    switch (op) {
+                        case "averageHeads" -> ops.averageHeads(x, heads, chosen, rows % 2 == 0 ? rows / 2 : rows);
+                        case "mixHeads" -> ops.mixHeads(x, heads, chosen, 0.4f, values);
+                        default -> ops.gatedResidual(x, y, modulation, 1);
+                    }
+                    return inputs.output(x);
+                };
+            }));
+        }
+    }
+
     private static void elements(List<Case> cases, int batch, Grid grid, int heads, int headDim) {
+        heads(cases, batch * grid.tokens(), heads, headDim);
         String size = batch + " x " + grid.frames() + "x" + grid.rows() + "x" + grid.columns() + ", " + heads
                 + " heads of " + headDim;
         double bytes = 8.0 * batch * grid.tokens() * heads * headDim;
@@ -338,11 +412,12 @@ public final class SelfTestCases {
         }
 
         @Override
-        public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+        public void acceptTokens(
+                Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
             for (int row = 0; row < queries; row++) {
                 float[] logits = new float[keys];
                 System.arraycopy(tile, row * keys, logits, 0, keys);
-                keep(String.format("%04d %04d %06d", batch, headIndex, firstQuery + row), logits);
+                keep(String.format("%s %04d %04d %06d", quantity, batch, headIndex, firstQuery + row), logits);
             }
         }
 

@@ -166,7 +166,8 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
         public void accept(Quantity quantity, Shape shape, float[] values) {}
 
         @Override
-        public void acceptTokens(int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {}
+        public void acceptTokens(
+                Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {}
     }
 
     static Dyn dyn(int... values) {

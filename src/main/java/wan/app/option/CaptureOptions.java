@@ -57,7 +57,8 @@ public final class CaptureOptions {
                 "  frame-mass    softmax weight per key frame; sums to 1",
                 "  key-logits    mean logit of a query frame with every key token",
                 "  query-logits  mean logit of every query token with a key frame",
-                "  token-logits  every logit; large: see --dry-run"
+                "  token-logits  every logit; large: see --dry-run",
+                "  logits-used   the same after what --edit changes"
             })
     private List<String> what = new ArrayList<>();
 
@@ -99,8 +100,8 @@ public final class CaptureOptions {
                 }
             }
             if (found == null) {
-                throw new UsageException("--what: expected frame-logits, frame-mass, key-logits, query-logits or"
-                        + " token-logits, got \"" + word + "\"");
+                throw new UsageException("--what: expected frame-logits, frame-mass, key-logits, query-logits,"
+                        + " token-logits or logits-used, got \"" + word + "\"");
             }
             chosen.add(found);
         }

@@ -1,5 +1,7 @@
 package wan.jvm.kernel;
 
+import wan.op.AttentionEdit;
+
 /**
  * One attention of all samples and heads.
  *
@@ -7,12 +9,18 @@ package wan.jvm.kernel;
  * @param queries queries per sample, Lq
  * @param cache keys and values
  * @param pages pages to attend, in order; all of them written
+ * @param edit what is changed; it fits
  */
 @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
-public record AttentionCall(float[] q, int queries, PagedKv cache, int[] pages) {
+public record AttentionCall(float[] q, int queries, PagedKv cache, int[] pages, AttentionEdit edit) {
     /** Keys per sample, Lk. */
     public int keys() {
         return Math.multiplyExact(pages.length, cache.pageTokens());
+    }
+
+    /** Indices into {@link #pages} of those that a head sees. */
+    public int[] seen(int head) {
+        return edit.seen(head, pages.length, cache.pageTokens());
     }
 
     /** numHeads * headDim. */

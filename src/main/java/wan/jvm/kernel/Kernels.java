@@ -54,7 +54,7 @@ public interface Kernels extends AutoCloseable {
     void layerNorm(float[] x, int dim, RowAffine affine, float eps, float[] y);
 
     /**
-     * softmax(q k^T / sqrt(headDim)) v.
+     * softmax(q k^T / sqrt(headDim)) v, with the call's edit.
      *
      * @param out as {@code call.q()}
      * @param mass where the weight of each key group goes, or null; changes no bit of {@code out}
@@ -64,7 +64,7 @@ public interface Kernels extends AutoCloseable {
     /** How many queries this hands to {@link FrameMass} at a time. */
     int massTileQueries();
 
-    /** Delivers every logit of the tap's heads in tiles of bounded size. */
+    /** Delivers every logit of the tap's heads in tiles of bounded size, as it is before or after the call's edit. */
     void tokenLogits(AttentionCall call, AttentionTap tap);
 
     @Override

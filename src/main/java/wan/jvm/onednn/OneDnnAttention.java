@@ -29,6 +29,8 @@ final class OneDnnAttention {
     static final int MASS_QUERIES = 16;
 
     private static final int TASK_QUERIES = OneDnnLinear.BLOCK_ROWS;
+    /** The bias of a blocked key that shares its page with others: finite, so that a maximum of such keys is one too. */
+    private static final float BLOCKED = -1e30f;
 
     private final OneDnn oneDnn;
     private final Workers workers;
@@ -128,6 +130,11 @@ final class OneDnnAttention {
                 float[] out,
                 @Nullable FrameMass mass) {
             int headDim = cache.headDim();
+            float outputScale = call.edit().outputScale(head);
+            if (outputScale == 0 && mass == null) {
+                silence(out);
+                return;
+            }
             MemorySegment q = scratch.queries.atLeast(dtype.bytes((long) tile * headDim));
             MemorySegment logits = scratch.logits.atLeast(4L * tile * stride);
             MemorySegment rounded = dtype == DType.F32 ? logits : scratch.rounded.atLeast(2L * tile * stride);
@@ -143,12 +150,16 @@ final class OneDnnAttention {
                 scratch.masses.reset(queries, mass.keyGroups());
             }
             MemorySegment none = MemorySegment.NULL;
-            for (int i = 0; i < call.pages().length; i++) {
+            boolean biased = call.edit().biased(head);
+            for (int i : call.seen(head)) {
                 int page = call.pages()[i];
                 for (int block = 0; block < cache.blocks(); block++) {
                     int key = block * cache.blockKeys();
                     int count = Math.min(cache.blockKeys(), cache.pageTokens() - key);
                     logitProduct.run(worker, q, cache.keyBlock(sample, page, head, block), logits, none);
+                    if (biased) {
+                        addBias(logits, i * cache.pageTokens() + key, count);
+                    }
                     softmax(logits, count, rounded);
                     if (mass != null) {
                         addMasses(logits, i * cache.pageTokens() + key, count, mass);
@@ -157,15 +168,37 @@ final class OneDnnAttention {
                     outputProduct.run(worker, rounded, cache.valueBlock(sample, page, head, block), outputs, none);
                 }
             }
-            store(outputs, out);
+            store(outputs, outputScale, out);
             if (mass != null) {
                 deliverMasses(mass);
             }
         }
 
+        private void silence(float[] out) {
+            for (int i = 0; i < queries; i++) {
+                int to = call.index(sample, firstQuery + i, head);
+                Arrays.fill(out, to, to + cache.headDim(), 0);
+            }
+        }
+
+        /** The edit's bias, before the scale that the softmax multiplies with. */
+        private void addBias(MemorySegment logits, int firstKey, int count) {
+            double scale = call.scale() * call.edit().logitScale(head);
+            for (int key = 0; key < count; key++) {
+                float bias = call.edit().bias(head, firstKey + key);
+                if (bias != 0) {
+                    float added = Math.max(BLOCKED, (float) (bias / scale));
+                    for (int i = 0; i < queries; i++) {
+                        long at = (long) i * stride + key;
+                        logits.setAtIndex(FLOATS, at, logits.getAtIndex(FLOATS, at) + added);
+                    }
+                }
+            }
+        }
+
         /** Logits to weights, where they are, and rounded where that is another place. */
         private void softmax(MemorySegment logits, int count, MemorySegment rounded) {
-            float factor = (float) (call.scale() * VectorMath.LOG2_E);
+            float factor = (float) (call.scale() * call.edit().logitScale(head) * VectorMath.LOG2_E);
             int columns = Math.ceilDiv(cache.blockKeys(), WIDTH) * WIDTH;
             for (int i = 0; i < queries; i++) {
                 long row = (long) i * stride;
@@ -256,13 +289,18 @@ final class OneDnnAttention {
             }
         }
 
-        private void store(MemorySegment outputs, float[] out) {
+        private void store(MemorySegment outputs, float outputScale, float[] out) {
             int headDim = cache.headDim();
             for (int i = 0; i < queries; i++) {
                 int to = call.index(sample, firstQuery + i, head);
                 MemorySegment.copy(outputs, FLOATS, 4L * i * headDim, out, to, headDim);
                 for (int channel = 0; channel < headDim; channel++) {
                     out[to + channel] /= scratch.sums[i];
+                }
+                if (outputScale != 1) {
+                    for (int channel = 0; channel < headDim; channel++) {
+                        out[to + channel] = outputScale == 0 ? 0 : out[to + channel] * outputScale;
+                    }
                 }
             }
         }

@@ -134,31 +134,42 @@ public final class ScalarKernels implements Kernels {
             int query = task % call.queries();
             int head = task / call.queries() % heads;
             int sample = task / call.queries() / heads;
-            double[] weights = logits(call, sample, head, query);
+            int pageTokens = call.cache().pageTokens();
+            int[] seen = call.seen(head);
+            double[] weights = new double[call.keys()]; // 0 where a page is not seen
             double max = Double.NEGATIVE_INFINITY;
-            for (double logit : weights) {
-                max = Math.max(max, logit);
-            }
-            double sum = 0;
-            for (int key = 0; key < weights.length; key++) {
-                weights[key] = Math.exp(weights[key] - max);
-                sum += weights[key];
-            }
-            double[] mean = new double[headDim];
-            for (int key = 0; key < weights.length; key++) {
-                weights[key] /= sum;
-                float[] values = call.cache()
-                        .values(sample, call.pages()[key / call.cache().pageTokens()]);
-                int token = key % call.cache().pageTokens();
-                for (int channel = 0; channel < headDim; channel++) {
-                    int at = call.cache().valueIndex(head, channel)
-                            + token * call.cache().tile();
-                    mean[channel] += weights[key] * values[at];
+            for (int page : seen) {
+                logits(call, sample, head, query, page, weights);
+                for (int key = page * pageTokens; key < (page + 1) * pageTokens; key++) {
+                    weights[key] = weights[key] * call.edit().logitScale(head)
+                            + call.edit().bias(head, key);
+                    max = Math.max(max, weights[key]);
                 }
             }
+            double sum = 0;
+            for (int page : seen) {
+                for (int key = page * pageTokens; key < (page + 1) * pageTokens; key++) {
+                    weights[key] = Math.exp(weights[key] - max);
+                    sum += weights[key];
+                }
+            }
+            double[] mean = new double[headDim];
+            for (int page : seen) {
+                float[] values = call.cache().values(sample, call.pages()[page]);
+                for (int token = 0; token < pageTokens; token++) {
+                    int key = page * pageTokens + token;
+                    weights[key] /= sum;
+                    for (int channel = 0; channel < headDim; channel++) {
+                        int at = call.cache().valueIndex(head, channel)
+                                + token * call.cache().tile();
+                        mean[channel] += weights[key] * values[at];
+                    }
+                }
+            }
+            float outputScale = call.edit().outputScale(head);
             int to = call.index(sample, query, head);
             for (int channel = 0; channel < headDim; channel++) {
-                out[to + channel] = (float) mean[channel];
+                out[to + channel] = outputScale == 0 ? 0 : (float) (mean[channel] * outputScale);
             }
             if (mass != null && mass.wants(head)) {
                 double[] groups = new double[mass.keyGroups()];
@@ -190,30 +201,32 @@ public final class ScalarKernels implements Kernels {
             int sample = task / tiles / heads.length;
             int rows = Math.min(tileRows, call.queries() - first);
             float[] tile = new float[rows * call.keys()];
+            double[] logits = new double[call.keys()];
             for (int row = 0; row < rows; row++) {
-                double[] logits = logits(call, sample, heads[headIndex], first + row);
+                for (int page = 0; page < call.pages().length; page++) {
+                    logits(call, sample, heads[headIndex], first + row, page, logits);
+                }
                 for (int key = 0; key < logits.length; key++) {
                     tile[row * logits.length + key] = (float) logits[key];
                 }
             }
-            tap.acceptTokens(sample, headIndex, first, rows, call.keys(), tile);
+            call.edit().deliver(tap, sample, headIndex, heads[headIndex], first, rows, call.keys(), tile);
         });
     }
 
-    private static double[] logits(AttentionCall call, int sample, int head, int query) {
+    /** Logits of one query with the keys of one attended page, at these keys' places in {@code logits}. */
+    private static void logits(AttentionCall call, int sample, int head, int query, int page, double[] logits) {
         PagedKv cache = call.cache();
-        double[] logits = new double[call.keys()];
+        float[] keys = cache.keys(sample, call.pages()[page]);
         int from = call.index(sample, query, head);
-        for (int key = 0; key < logits.length; key++) {
-            float[] keys = cache.keys(sample, call.pages()[key / cache.pageTokens()]);
-            int at = cache.keyIndex(head, key % cache.pageTokens());
+        for (int token = 0; token < cache.pageTokens(); token++) {
+            int at = cache.keyIndex(head, token);
             double sum = 0;
             for (int channel = 0; channel < cache.headDim(); channel++) {
                 sum += (double) call.q()[from + channel] * keys[at + channel * cache.tile()];
             }
-            logits[key] = sum * call.scale();
+            logits[page * cache.pageTokens() + token] = sum * call.scale();
         }
-        return logits;
     }
 
     @Override

@@ -31,6 +31,8 @@ final class VectorAttention {
     private static final int TASK_QUERIES = 544;
     /** Keys of a block, at most. */
     private static final int BLOCK_KEYS = 264;
+    /** The bias of a blocked key that shares its page with others: finite, so that a maximum of such keys is one too. */
+    private static final float BLOCKED = -1e30f;
 
     private final Workers workers;
     private final Arena arena;
@@ -105,7 +107,12 @@ final class VectorAttention {
         void run(int firstPanel, int endPanel, float[] out, @Nullable FrameMass allMass) {
             FrameMass mass = allMass != null && allMass.wants(head) ? allMass : null;
             int panels = endPanel - firstPanel;
-            float factor = (float) (call.scale() * VectorMath.LOG2_E);
+            float outputScale = call.edit().outputScale(head);
+            if (outputScale == 0 && mass == null) {
+                silence(firstPanel, endPanel, out);
+                return;
+            }
+            float factor = (float) (call.scale() * call.edit().logitScale(head) * VectorMath.LOG2_E);
             for (int panel = 0; panel < panels; panel++) {
                 packQueries(panel, (firstPanel + panel) * PANEL, factor);
             }
@@ -118,13 +125,17 @@ final class VectorAttention {
             int pageTokens = call.cache().pageTokens();
             int blocks = Math.ceilDiv(pageTokens, BLOCK_KEYS);
             int blockKeys = Math.ceilDiv(Math.ceilDiv(pageTokens, blocks), TILE) * TILE;
-            for (int i = 0; i < call.pages().length; i++) {
+            boolean biased = call.edit().biased(head);
+            for (int i : call.seen(head)) {
                 float[] keys = call.cache().keys(sample, call.pages()[i]);
                 float[] values = call.cache().values(sample, call.pages()[i]);
                 for (int key = 0; key < pageTokens; key += blockKeys) {
                     int count = Math.min(blockKeys, pageTokens - key);
                     for (int panel = 0; panel < panels; panel++) {
                         logits(keys, key, count, panel);
+                        if (biased) {
+                            addBias(i * pageTokens + key, count);
+                        }
                         softmax(count, panel);
                         if (mass != null) {
                             addMasses(i * pageTokens + key, count, panel, mass);
@@ -136,7 +147,7 @@ final class VectorAttention {
             for (int panel = 0; panel < panels; panel++) {
                 int query = (firstPanel + panel) * PANEL;
                 int queries = Math.min(PANEL, call.queries() - query);
-                store(panel, query, queries, out);
+                store(panel, query, queries, outputScale, out);
                 if (mass != null) {
                     float[] masses = scratch.masses.normalised(panel * PANEL, scratch.maxima, scratch.sums);
                     mass.add(sample, head, query, queries, masses, PANEL);
@@ -232,13 +243,42 @@ final class VectorAttention {
             }
         }
 
-        private void store(int panel, int firstQuery, int queries, float[] out) {
+        private void silence(int firstPanel, int endPanel, float[] out) {
+            int end = Math.min(endPanel * PANEL, call.queries());
+            for (int query = firstPanel * PANEL; query < end; query++) {
+                int to = call.index(sample, query, head);
+                Arrays.fill(out, to, to + scratch.headDim, 0);
+            }
+        }
+
+        /** The edit's bias, in base 2 as the logits are. */
+        private void addBias(int firstKey, int count) {
+            for (int key = 0; key < count; key++) {
+                float bias = call.edit().bias(head, firstKey + key);
+                if (bias != 0) {
+                    addTo(scratch.logits, key * PANEL, Math.max(BLOCKED, (float) (bias * VectorMath.LOG2_E)));
+                }
+            }
+        }
+
+        private static void addTo(float[] logits, int row, float bias) {
+            for (int i = row; i < row + PANEL; i += WIDTH) {
+                FloatVector.fromArray(FLOAT, logits, i).add(bias).intoArray(logits, i);
+            }
+        }
+
+        private void store(int panel, int firstQuery, int queries, float outputScale, float[] out) {
             int from = panel * outputFloats(scratch.headDim);
             for (int query = 0; query < queries; query++) {
                 int to = call.index(sample, firstQuery + query, head);
                 float sum = scratch.sums[panel * PANEL + query];
                 for (int channel = 0; channel < scratch.headDim; channel++) {
                     out[to + channel] = scratch.outputs[from + channel * PANEL + query] / sum;
+                }
+                if (outputScale != 1) {
+                    for (int channel = 0; channel < scratch.headDim; channel++) {
+                        out[to + channel] = outputScale == 0 ? 0 : out[to + channel] * outputScale;
+                    }
                 }
             }
         }
@@ -303,7 +343,7 @@ final class VectorAttention {
                     }
                 }
             }
-            tap.acceptTokens(sample, headIndex, firstQuery, queries, call.keys(), tile);
+            call.edit().deliver(tap, sample, headIndex, heads[headIndex], firstQuery, queries, call.keys(), tile);
         });
     }
 }
