@@ -194,13 +194,7 @@ class TornadoRecordingTest {
 
             @Override
             public void acceptTokens(
-                    Quantity quantity,
-                    int batch,
-                    int headIndex,
-                    int firstQuery,
-                    int queries,
-                    int keys,
-                    float[] tile) {
+                    Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
                 seen.add(quantity);
             }
         };

@@ -76,7 +76,13 @@ class RandomModelScaleTest {
 
                     @Override
                     public void acceptTokens(
-                            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+                            Quantity quantity,
+                            int batch,
+                            int headIndex,
+                            int firstQuery,
+                            int queries,
+                            int keys,
+                            float[] tile) {
                         out.add(deviation(Arrays.copyOf(tile, queries * keys)));
                     }
                 };

@@ -14,7 +14,8 @@ import wan.op.Shape;
 
 /** Keeps everything that it is given, and fails on anything that comes twice. */
 public final class RecordingTap implements AttentionTap {
-    private record Tile(Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, List<Float> values) {}
+    private record Tile(
+            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, List<Float> values) {}
 
     private final int[] heads;
     private final Set<Quantity> wanted;

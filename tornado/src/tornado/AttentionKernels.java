@@ -103,9 +103,7 @@ final class AttentionKernels {
                 if (edit > 0) {
                     attended = step.get(seen + 1 + attended);
                 }
-                int page = step.get(slot + 9)
-                        + sample * step.get(slot + 10)
-                        + step.get(step.get(slot + 8) + attended);
+                int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + attended);
                 int token = p % pageTiles * 32;
                 int here = TornadoMath.min(32, pageTokens - token);
                 int k = ((page * heads + head) * pageTiles + p % pageTiles) * headDim * 2;

@@ -571,7 +571,8 @@ public final class TornadoOps implements Ops {
         DeviceTensor from = activation(op, values);
         begin(op);
         if (from.shape().size() > 0) {
-            DeviceTensor kept = upload(new float[] {keep}); // a number of this step, which no table of constants should keep
+            DeviceTensor kept =
+                    upload(new float[] {keep}); // a number of this step, which no table of constants should keep
             recorder.add(recorder.elements(
                     Kernel.MIX_HEADS,
                     null,

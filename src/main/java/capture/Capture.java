@@ -121,8 +121,9 @@ public final class Capture {
         }
 
         private synchronized CaptureSink.Pieces pieces(Quantity quantity) {
-            return tiled.computeIfAbsent(quantity, q ->
-                    sink.open(CapturePlan.name(pass.id(), layer, kind, q), plan.shape(pass, kind, q, run)));
+            return tiled.computeIfAbsent(
+                    quantity,
+                    q -> sink.open(CapturePlan.name(pass.id(), layer, kind, q), plan.shape(pass, kind, q, run)));
         }
     }
 }

@@ -115,14 +115,7 @@ public final class AttentionEdit {
      * @param tile [queries, keys], before the edit; overwritten
      */
     public void deliver(
-            AttentionTap tap,
-            int batch,
-            int headIndex,
-            int head,
-            int firstQuery,
-            int queries,
-            int keys,
-            float[] tile) {
+            AttentionTap tap, int batch, int headIndex, int head, int firstQuery, int queries, int keys, float[] tile) {
         if (tap.wanted().contains(Quantity.TOKEN_LOGITS)) {
             tap.acceptTokens(Quantity.TOKEN_LOGITS, batch, headIndex, firstQuery, queries, keys, tile);
         }

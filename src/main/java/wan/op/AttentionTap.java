@@ -59,6 +59,5 @@ public interface AttentionTap {
      * @param keys columns, Lk
      * @param tile [queries, keys]; only valid during the call
      */
-    void acceptTokens(
-            Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile);
+    void acceptTokens(Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile);
 }
