@@ -263,7 +263,7 @@ class ExtractCommandTest {
                         + " got \"logits\"",
                 "--attention text | 2 | --attention: expected self, cross or both, got \"text\"",
                 "--local-attn-size 2 | 2 | --local-attn-size: expected at least the largest frame block, 3, got 2",
-                "--save-passes | 2 | --save-passes: expected --save-latents FILE with it, which the passes are added to",
+                "--save-passes | 2 | --save-passes: expected --save-latents with it, which the passes are added to",
                 "--rng numpy | 2 | --rng: expected torch-cuda, torch-cpu or java, got \"numpy\"",
                 "--dtype bf16 | 2 | --dtype bf16: expected a TornadoVM --device, got jvm; it has f32, and keeps a checkpoint's"
                         + " bf16 as it is",

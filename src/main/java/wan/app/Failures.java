@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
+import wan.app.option.OptionNames;
 import wan.op.UsageException;
 import wan.op.WanException;
 import wan.run.Program;
@@ -68,7 +69,8 @@ record Failures(PrintStream err, boolean stacktrace) {
 
     private int tell(Throwable e, @Nullable String message, int exitCode) {
         String text = message == null ? e.getClass().getSimpleName() : message;
-        err.println(Program.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
+        err.println(
+                Program.NAME + ": " + OptionNames.inPlaceOfFields(text).strip().replaceAll("\\s*\\R\\s*", " "));
         if (stacktrace) {
             e.printStackTrace(err);
         }

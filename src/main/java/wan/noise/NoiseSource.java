@@ -21,7 +21,7 @@ import wan.op.Shape;
  *
  * <p>A run calls {@link #initial} once and then {@link #renoise} in the order above. Not thread-safe.
  */
-public interface NoiseSource {
+public interface NoiseSource extends AutoCloseable {
     /**
      * The noise a run starts from.
      *
@@ -42,6 +42,10 @@ public interface NoiseSource {
 
     /** Generator, seed and precision in a few words, enough to draw the same noise again. */
     String description();
+
+    /** Closes what a recording lies in; a generator has nothing to close. */
+    @Override
+    default void close() {}
 
     /**
      * A source that draws from one generator, call after call, as PyTorch's default generator is drawn from.

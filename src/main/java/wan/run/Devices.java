@@ -1,10 +1,14 @@
 package wan.run;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import tornado.Library;
 import tornado.MemoryPlan;
 import tornado.Storage;
 import tornado.TornadoDevices;
@@ -61,6 +65,67 @@ public final class Devices {
         // The launcher, which reads the SDK's flags, says what is wrong with it.
         String problem = System.getProperty(PROBLEM, "");
         return problem.isEmpty() ? "TornadoVM of TORNADOVM_HOME=" + home + " did not load: " + e : problem;
+    }
+
+    /** Opens a device, and checks it against the oracle before it is used. */
+    static Ops open(RunSpec.Device device) {
+        return open(device.name(), jvm(device), settings(device, ""), choice(device));
+    }
+
+    /**
+     * Opens a device as it is, right or wrong, with all libraries that may be used.
+     *
+     * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
+     */
+    public static Ops openUnchecked(RunSpec.Device device, String kernels) {
+        TornadoDevices.Settings settings = settings(device, kernels);
+        Ops ops = openUnchecked(device.name(), jvm(device), settings);
+        choice(device).require(settings, ops);
+        return ops;
+    }
+
+    /** What a run needs of a device; null where none is used. */
+    static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, Consumer<Ops> rehearsal) {
+        return memoryPlan(device.name(), settings(device, ""), rehearsal);
+    }
+
+    private static JvmOptions jvm(RunSpec.Device device) {
+        JvmOptions defaults = JvmOptions.defaults();
+        return device.threads() == null ? defaults : new JvmOptions(device.threads(), defaults.kernels());
+    }
+
+    private static TornadoDevices.Settings settings(RunSpec.Device device, String kernels) {
+        Storage storage = new Storage(device.weights(), device.cache());
+        return new TornadoDevices.Settings(kernels, storage, libraries(device), device.memoryBytes());
+    }
+
+    private static Set<Library> libraries(RunSpec.Device device) {
+        if (device.libraries().equals("auto")) {
+            return EnumSet.allOf(Library.class);
+        }
+        Set<Library> named = EnumSet.noneOf(Library.class);
+        if (device.libraries().equals("off")) {
+            return named;
+        }
+        for (String name : device.libraries().split(",", -1)) {
+            named.add(Arrays.stream(Library.values())
+                    .filter(library -> library.option().equals(name))
+                    .findFirst()
+                    .orElseThrow(() ->
+                            new UsageException("--libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got '"
+                                    + device.libraries() + "'")));
+        }
+        if (named.contains(Library.CUDNN) && device.cache() != DType.F16) {
+            throw new UsageException("--libraries cudnn: expected --kv-cache-dtype f16, got "
+                    + device.cache().option() + "; its attention takes no other type");
+        }
+        return named;
+    }
+
+    private static LibraryChoice choice(RunSpec.Device device) {
+        return device.libraries().equals("auto") || device.libraries().equals("off")
+                ? LibraryChoice.MEASURED
+                : LibraryChoice.ASKED;
     }
 
     /**

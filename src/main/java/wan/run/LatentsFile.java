@@ -9,26 +9,26 @@ import wan.op.HostTensor;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
 
-/** The file of {@code --save-latents}: tensor {@code output} and, if asked for, every pass's {@code .flow} and {@code .x0}. */
-public final class LatentsFile implements AutoCloseable {
+/** The file of {@link RunSpec.Output#latents}: tensor {@code output} and, if asked for, every pass's {@code .flow} and {@code .x0}. */
+final class LatentsFile implements AutoCloseable {
     private static final int HEADER_BYTES_PER_PASS = 320;
 
     private final SafetensorsWriter writer;
     private final boolean passes;
 
-    public LatentsFile(Path target, RunPlan plan, boolean passes) {
+    LatentsFile(Path target, RunPlan plan, boolean passes) {
         this.writer = SafetensorsWriter.create(target, (plan.passes().size() + 1L) * HEADER_BYTES_PER_PASS + 2048);
         this.passes = passes;
     }
 
-    public void passDone(Pass pass, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+    void passDone(Pass pass, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         if (passes && flow != null && x0 != null) {
             write(pass.id() + ".flow", flow);
             write(pass.id() + ".x0", x0);
         }
     }
 
-    public void finish(HostTensor output, Map<String, String> metadata) {
+    void finish(HostTensor output, Map<String, String> metadata) {
         write("output", output);
         writer.finish(metadata);
     }

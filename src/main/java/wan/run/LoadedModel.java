@@ -1,9 +1,13 @@
 package wan.run;
 
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
 import wan.op.WeightSource;
+import wan.weights.ModelFolder;
+import wan.weights.RandomModel;
 
 /**
  * A model's sizes and parameters, ready to run.
@@ -15,7 +19,7 @@ import wan.op.WeightSource;
  * @param latentWidth likewise
  * @param source closes what is open
  */
-public record LoadedModel(
+record LoadedModel(
         String name,
         @Nullable Path path,
         WanConfig config,
@@ -25,6 +29,41 @@ public record LoadedModel(
         int latentWidth,
         AutoCloseable source)
         implements AutoCloseable {
+    private static final int LATENT_HEIGHT = 60;
+    private static final int LATENT_WIDTH = 104;
+    private static final int DEMO_LATENT = 16;
+    private static final long DEMO_SEED = 0;
+
+    /** Opens a model; what is odd but no error goes to the notice. */
+    static LoadedModel open(RunSpec.Model model, Consumer<String> notice) {
+        if (model.path() == null) {
+            WanConfig config = RandomModel.tiny();
+            notice.accept("no model.path: the built-in demo model with random weights (" + config.numHeads()
+                    + " heads, " + config.numLayers() + " layers); its numbers say nothing about Wan");
+            Arena arena = Arena.ofShared();
+            return new LoadedModel(
+                    "demo (random weights)",
+                    null,
+                    config,
+                    RandomModel.inMemory(config, DEMO_SEED, arena),
+                    "demo-" + DEMO_SEED,
+                    DEMO_LATENT,
+                    DEMO_LATENT,
+                    arena);
+        }
+        ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch());
+        folder.notices().forEach(notice);
+        return new LoadedModel(
+                model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),
+                model.path(),
+                folder.config(),
+                folder,
+                folder.fingerprint(),
+                LATENT_HEIGHT,
+                LATENT_WIDTH,
+                folder);
+    }
+
     @Override
     public void close() {
         try {

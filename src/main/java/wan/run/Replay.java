@@ -21,7 +21,7 @@ import wan.sampling.RunSettings;
  * exactly. Tensors {@code noise}, {@code prompt_embeds}, {@code initial_latent} (where there is one) and {@code
  * block{b}.step{s}.renoise}; settings as a JSON object in the metadata entry {@code config}.
  */
-public final class Replay implements NoiseSource, AutoCloseable {
+public final class Replay implements NoiseSource {
     private final TensorStore file;
     private final RunSettings settings;
 

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
-import wan.model.WanConfig;
 import wan.op.Quantity;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
@@ -19,35 +18,25 @@ import wan.sampling.RunSettings;
  * What a result file says of itself: the fields of the reference's script, and everything it takes to know where the numbers came
  * from.
  */
-public final class RunMetadata {
+final class RunMetadata {
     private RunMetadata() {}
 
     /**
      * The metadata of a run.
      *
-     * @param modelName a folder, a file, or the demo model
-     * @param noise from {@code NoiseSource.description}
-     * @param stopped why the run ended early, or "complete"
+     * @param state why the run ended early, or "complete"
      */
-    public static SequencedMap<String, Object> of(
-            RunPlan plan,
-            CapturePlan capture,
-            WanConfig config,
-            String modelName,
-            String fingerprint,
-            String prompt,
-            String noise,
-            String backend,
-            String stopped) {
+    static SequencedMap<String, Object> of(Job job, String backend, String state) {
+        RunPlan plan = job.plan();
+        CapturePlan capture = job.capture();
         RunSettings settings = plan.settings();
         int frames = settings.totalFrames();
         List<Integer> blockSizes = settings.blockSizes();
-        int lastStart = frames - blockSizes.getLast();
         SequencedMap<String, Object> fields = new LinkedHashMap<>();
         fields.put(
                 "layer_index", capture.layers().size() == 1 ? capture.layers().getFirst() : capture.layers());
         fields.put("is_logits", !capture.quantities().equals(Set.of(Quantity.FRAME_MASS)));
-        fields.put("prompt", prompt);
+        fields.put("prompt", job.prompt());
         fields.put("num_frames", frames);
         fields.put("frame_seq_length", settings.frameSeqLen());
         fields.put("num_frame_per_block", settings.numFramePerBlock());
@@ -55,7 +44,7 @@ public final class RunMetadata {
         fields.put("block_sizes", blockSizes);
         fields.put("query_frames", range(0, frames));
         fields.put("key_frames", range(0, frames));
-        fields.put("last_block_query_frames", range(lastStart, frames));
+        fields.put("last_block_query_frames", range(job.lastFrameBlockStart(), frames));
 
         fields.put("layers", capture.layers());
         fields.put("heads", capture.heads());
@@ -70,14 +59,14 @@ public final class RunMetadata {
                 capture.quantities().stream().map(Quantity::option).sorted().toList());
         fields.put("captured_passes", capture.passes().toString());
         fields.put("wan_attn_version", Program.version());
-        fields.put("model", modelName);
-        fields.put("model_fingerprint", fingerprint);
-        fields.put("model_config", config);
+        fields.put("model", job.model().name());
+        fields.put("model_fingerprint", job.model().fingerprint());
+        fields.put("model_config", job.config());
         fields.put("settings", settings);
         fields.put("timesteps", plan.timesteps());
-        fields.put("noise", noise);
+        fields.put("noise", job.noise());
         fields.put("backend", backend);
-        fields.put("run", stopped);
+        fields.put("run", state);
         fields.put("passes", passes(plan));
 
         return fields;

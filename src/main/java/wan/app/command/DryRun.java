@@ -5,10 +5,10 @@ import capture.RunGeometry;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 import tornado.MemoryPlan;
 import wan.model.WanConfig;
 import wan.pass.Pass;
+import wan.run.Job;
 import wan.run.MemoryCheck;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
@@ -18,19 +18,16 @@ import wan.sampling.RunSettings;
  * What a run would do: its passes, operations, memory and files.
  *
  * @param target the result file
- * @param device what it needs of a device, if one is used
  */
-record DryRun(
-        PrintStream out,
-        RunPlan plan,
-        CapturePlan capture,
-        RunGeometry run,
-        WanConfig config,
-        Path target,
-        @Nullable MemoryPlan device) {
+record DryRun(PrintStream out, Job job, Path target) {
     void print() {
+        RunPlan plan = job.plan();
+        CapturePlan capture = job.capture();
+        RunGeometry run = job.geometry();
+        WanConfig config = job.config();
         RunSettings settings = plan.settings();
-        RunCost cost = new RunCost(config, run.batch(), run.frameSeqLen());
+        RunCost cost = job.cost();
+        MemoryPlan device = job.deviceMemory();
         out.printf(
                 Locale.ROOT,
                 "model     %d layers, %d heads of %d, dim %d, ffn %d%n",

@@ -15,6 +15,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import wan.app.option.EncoderOptions;
 import wan.app.option.PromptText;
+import wan.app.terminal.TerminalMonitor;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.UsageException;
@@ -105,7 +106,7 @@ public final class EncodePromptCommand implements Callable<Integer> {
             texts.addAll(text.ids(List.of(negativePrompt), model, textLen));
         }
 
-        HostTensor all = encoder.encode(texts, model, textLen, EncoderOptions.progress());
+        HostTensor all = encoder.encode(texts, model, textLen, new TerminalMonitor(System.err, false, false)::encoding);
         SequencedMap<String, HostTensor> embeddings = new LinkedHashMap<>();
         embeddings.put(PromptEmbeddingFile.TENSOR, rows(all, 0, count));
         if (negativePrompt != null) {

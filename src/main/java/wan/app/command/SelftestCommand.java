@@ -6,9 +6,11 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import tornado.Storage;
 import wan.app.option.DeviceOptions;
-import wan.jvm.JvmOptions;
 import wan.op.Ops;
+import wan.run.Devices;
+import wan.run.RunSpec;
 import wan.selftest.SelfTest;
 
 /** {@code wan-attn selftest}: every operation of a device against the oracle, and how fast each is. */
@@ -40,7 +42,7 @@ public final class SelftestCommand implements Callable<Integer> {
             return 0;
         }
         try (Ops ops = open()) {
-            List<SelfTest.Result> results = SelfTest.run(ops, deviceOptions.storage(), op);
+            List<SelfTest.Result> results = SelfTest.run(ops, storage(), op);
             System.out.printf("%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
             results.forEach(result -> System.out.println(result));
             long wrong = results.stream().filter(result -> !result.passed()).count();
@@ -50,7 +52,12 @@ public final class SelftestCommand implements Callable<Integer> {
         }
     }
 
+    private Storage storage() {
+        RunSpec.Device device = deviceOptions.device(null);
+        return new Storage(device.weights(), device.cache());
+    }
+
     private Ops open() {
-        return deviceOptions.openUnchecked(JvmOptions.defaults(), kernels);
+        return Devices.openUnchecked(deviceOptions.device(null), kernels);
     }
 }

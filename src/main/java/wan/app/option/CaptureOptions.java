@@ -1,17 +1,16 @@
 package wan.app.option;
 
-import capture.CapturePlan;
-import capture.IndexList;
+import capture.Indices;
 import capture.PassChoice;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import picocli.CommandLine.Option;
-import wan.model.WanConfig;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.UsageException;
+import wan.run.RunSpec;
 
 /** The options that say what is captured. */
 public final class CaptureOptions {
@@ -68,16 +67,16 @@ public final class CaptureOptions {
     }
 
     /**
-     * The plan that the options ask for.
+     * What the options ask for.
      *
-     * @throws UsageException if a layer or head is not there, or a word is unknown
+     * @throws UsageException if a word is unknown
      */
-    public CapturePlan plan(WanConfig config) {
-        return new CapturePlan(
-                IndexList.parse("--layer", layer, config.numLayers(), "layers"),
+    public RunSpec.Captures captures() {
+        return new RunSpec.Captures(
+                Indices.parse("--layer", layer, "layers"),
+                Indices.parse("--head", head, "heads"),
                 kinds(),
                 PassChoice.parse(pass),
-                IndexList.parse("--head", head, config.numHeads(), "heads"),
                 quantities());
     }
 

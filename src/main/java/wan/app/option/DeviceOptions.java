@@ -1,23 +1,13 @@
 package wan.app.option;
 
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
-import tornado.Library;
-import tornado.MemoryPlan;
-import tornado.Storage;
-import tornado.TornadoDevices;
-import wan.jvm.JvmOptions;
 import wan.op.DType;
-import wan.op.Ops;
 import wan.op.UsageException;
 import wan.run.Devices;
-import wan.run.LibraryChoice;
+import wan.run.RunSpec;
 
 /** The options that say what computes. */
 public final class DeviceOptions {
@@ -61,69 +51,19 @@ public final class DeviceOptions {
                     + " (on its CUDA backend), that compute rightly and that are faster here (default: auto).")
     private String libraries = "auto";
 
-    /** The option as given. */
-    String device() {
-        return device;
-    }
-
     /**
-     * How to use a TornadoVM device.
+     * The device that the options ask for.
      *
-     * @param kernels {@code vector}, {@code shared}, or empty for those that suit the device
+     * @param threads that compute on the processor; null for all cores
      */
-    TornadoDevices.Settings settings(String kernels) {
-        return new TornadoDevices.Settings(kernels, storage(), libraries(), memory == null ? 0 : bytes(memory));
-    }
-
-    private Set<Library> libraries() {
-        return switch (libraries) {
-            case "auto" -> EnumSet.allOf(Library.class);
-            case "off" -> Set.of();
-            default -> {
-                Set<Library> named = EnumSet.noneOf(Library.class);
-                for (String name : libraries.split(",", -1)) {
-                    named.add(Arrays.stream(Library.values())
-                            .filter(library -> library.option().equals(name))
-                            .findFirst()
-                            .orElseThrow(() -> new UsageException(
-                                    "--libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got '" + libraries
-                                            + "'")));
-                }
-                if (named.contains(Library.CUDNN) && storage().cache() != DType.F16) {
-                    throw new UsageException("--libraries cudnn: expected --kv-cache-dtype f16, got " + cacheDtype
-                            + "; its attention takes no other type");
-                }
-                yield named;
-            }
-        };
-    }
-
-    private LibraryChoice choice() {
-        return libraries.equals("auto") || libraries.equals("off") ? LibraryChoice.MEASURED : LibraryChoice.ASKED;
-    }
-
-    /** What a run needs of the device; null where none is used. */
-    @Nullable
-    public MemoryPlan memoryPlan(Consumer<Ops> rehearsal) {
-        return Devices.memoryPlan(device, settings(""), rehearsal);
-    }
-
-    /** Opens the backend as it is, right or wrong, with all libraries that may be used. */
-    public Ops openUnchecked(JvmOptions jvm, String kernels) {
-        TornadoDevices.Settings settings = settings(kernels);
-        Ops ops = Devices.openUnchecked(device, jvm, settings);
-        choice().require(settings, ops);
-        return ops;
-    }
-
-    /** Opens the backend. */
-    public Ops open(JvmOptions jvm) {
-        return Devices.open(device, jvm, settings(""), choice());
-    }
-
-    /** How a device stores what it computes with. */
-    public Storage storage() {
-        return new Storage(dtype("--dtype", dtype), dtype("--kv-cache-dtype", cacheDtype));
+    public RunSpec.Device device(@Nullable Integer threads) {
+        return new RunSpec.Device(
+                device,
+                dtype("--dtype", dtype),
+                dtype("--kv-cache-dtype", cacheDtype),
+                libraries,
+                memory == null ? 0 : bytes(memory),
+                threads);
     }
 
     private static DType dtype(String option, String text) {

@@ -2,15 +2,10 @@ package wan.app.option;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
-import wan.app.terminal.Terminal;
-import wan.jvm.JvmOps;
-import wan.jvm.JvmOptions;
 import wan.op.HostTensor;
-import wan.run.Program;
-import wan.text.PromptEncoder;
+import wan.run.Prompts;
 import wan.text.TokenIds;
 import wan.text.Umt5Encoder;
 
@@ -35,23 +30,18 @@ public final class EncoderOptions {
      * @return [texts, textLen, channels]
      */
     public HostTensor encode(List<TokenIds> texts, @Nullable Path model, int textLen, Umt5Encoder.Progress progress) {
-        PromptEncoder encoder = new PromptEncoder(
-                PromptText.path("--text-encoder", textEncoder, model),
-                () -> new JvmOps(JvmOptions.defaults()),
-                textLen,
-                noCache ? Optional.empty() : Optional.of(PromptEncoder.defaultCacheFolder()));
-        return encoder.encode(texts, progress);
+        return Prompts.encode(
+                texts, PromptText.path("--text-encoder", textEncoder, model), textLen, !noCache, progress);
     }
 
-    /** Shows on stderr how far the encoder is. */
-    public static Umt5Encoder.Progress progress() {
-        boolean terminal = Terminal.stderrIsTerminal();
-        return (done, layers) -> {
-            if (terminal) {
-                System.err.print("\r\u001b[K" + (done < layers ? "text encoder: layer " + done + "/" + layers : ""));
-            } else if (done == layers) {
-                System.err.println(Program.NAME + ": text encoder: " + layers + " layers done");
-            }
-        };
+    /** The encoder that was named, or null. */
+    @Nullable
+    Path textEncoder() {
+        return textEncoder;
+    }
+
+    /** Whether embeddings are kept. */
+    boolean keep() {
+        return !noCache;
     }
 }

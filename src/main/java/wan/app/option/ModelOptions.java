@@ -1,24 +1,14 @@
 package wan.app.option;
 
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
-import wan.model.WanConfig;
 import wan.op.UsageException;
-import wan.run.LoadedModel;
-import wan.weights.ModelFolder;
+import wan.run.RunSpec;
 import wan.weights.ModelLayout.Branch;
-import wan.weights.RandomModel;
 
 /** The options that say which model runs. */
 public final class ModelOptions {
-    private static final int LATENT_HEIGHT = 60;
-    private static final int LATENT_WIDTH = 104;
-    private static final int DEMO_LATENT = 16;
-    private static final long DEMO_SEED = 0;
-
     @Option(
             names = {"--model", "-m"},
             paramLabel = "PATH",
@@ -47,40 +37,12 @@ public final class ModelOptions {
                             + " generator if there is none).")
     private @Nullable Boolean useEma;
 
-    /** Opens the model; the caller closes it. */
-    public LoadedModel open(Consumer<String> notice) {
+    /** The model that the options ask for. */
+    public RunSpec.Model model() {
         if (noCheckpoint && checkpoint != null) {
             throw new UsageException("--no-checkpoint: expected it without --checkpoint, got both");
         }
-        if (model == null && checkpoint != null) {
-            throw new UsageException("--checkpoint needs --model: the model's folder, whose config.json has the sizes");
-        }
-        if (model == null) {
-            WanConfig config = RandomModel.tiny();
-            notice.accept("no --model: the built-in demo model with random weights (" + config.numHeads() + " heads, "
-                    + config.numLayers() + " layers); its numbers say nothing about Wan");
-            Arena arena = Arena.ofShared();
-            return new LoadedModel(
-                    "demo (random weights)",
-                    null,
-                    config,
-                    RandomModel.inMemory(config, DEMO_SEED, arena),
-                    "demo-" + DEMO_SEED,
-                    DEMO_LATENT,
-                    DEMO_LATENT,
-                    arena);
-        }
-        ModelFolder folder = ModelFolder.open(model, checkpoint, branch(useEma));
-        folder.notices().forEach(notice);
-        return new LoadedModel(
-                model + (checkpoint == null ? "" : " with " + checkpoint),
-                model,
-                folder.config(),
-                folder,
-                folder.fingerprint(),
-                LATENT_HEIGHT,
-                LATENT_WIDTH,
-                folder);
+        return new RunSpec.Model(model, checkpoint, branch(useEma));
     }
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */

@@ -3,9 +3,9 @@ package wan.app.option;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.noise.CudaGeometry;
-import wan.noise.NoiseSource;
 import wan.noise.Rng;
 import wan.op.UsageException;
+import wan.run.RunSpec;
 
 /** The options that say where noise comes from. */
 public final class NoiseOptions {
@@ -43,23 +43,23 @@ public final class NoiseOptions {
         return seed != null || rng != null;
     }
 
-    /** The seed, for whatever else is drawn. */
-    public long seed() {
-        return seed == null ? DEFAULT_SEED : seed;
-    }
-
     /**
-     * The source that the options ask for.
+     * The noise that the options ask for.
      *
      * @throws UsageException if a word is unknown
      */
-    public NoiseSource source() {
+    public RunSpec.Noise noise() {
         if (!dtype.equals("bf16") && !dtype.equals("f32")) {
             throw new UsageException("--noise-dtype: expected bf16 or f32, got \"" + dtype + "\"");
         }
         for (Rng choice : Rng.values()) {
             if (choice.toString().equals(rng == null ? Rng.TORCH_CUDA.toString() : rng)) {
-                return NoiseSource.of(choice, seed(), dtype.equals("bf16"), CudaGeometry.of(cudaDevice));
+                return new RunSpec.Noise(
+                        choice,
+                        seed == null ? DEFAULT_SEED : seed,
+                        dtype.equals("bf16"),
+                        CudaGeometry.of(cudaDevice),
+                        null);
             }
         }
         throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + rng + "\"");

@@ -65,6 +65,12 @@ public final class PromptText {
         return Tokenizer.open(path("--tokenizer", tokenizer, model));
     }
 
+    /** The tokenizer that was named, or null. */
+    @Nullable
+    Path tokenizer() {
+        return tokenizer;
+    }
+
     /** What an option names, or else the model's folder. */
     static Path path(String option, @Nullable Path given, @Nullable Path model) {
         if (given != null) {

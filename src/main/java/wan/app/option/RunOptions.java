@@ -5,7 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.op.UsageException;
-import wan.sampling.RunSettings;
+import wan.run.RunSpec;
 
 /** The options that say what is generated; what is not given comes from a replayed run or the defaults. */
 public final class RunOptions {
@@ -79,29 +79,29 @@ public final class RunOptions {
             description = "Timestep of the context passes (default: 0).")
     private @Nullable Float contextNoise;
 
-    /** Latent frames of a run without any option. */
-    public static final int NUM_FRAMES = 21;
-
     /**
-     * The settings that the options ask for.
+     * The run that the options ask for.
      *
      * @param base what holds where no option is given
      */
-    public RunSettings resolve(RunSettings base) {
-        int[] size = latentSize(base.latentHeight(), base.latentWidth());
-        return new RunSettings(
-                size[0],
-                size[1],
-                or(numFrames, base.numFrames()),
-                base.numInitialFrames(),
-                or(numFramePerBlock, base.numFramePerBlock()),
-                or(independentFirstFrame, base.independentFirstFrame()),
-                or(steps, base.denoisingSteps()),
-                or(shift, base.shift()),
-                or(warp, base.warp()),
-                or(localAttnSize, base.localAttnSize()),
-                or(sinkSize, base.sinkSize()),
-                or(contextNoise, base.contextNoise()));
+    public RunSpec resolve(RunSpec base) {
+        RunSpec.Video video = base.video();
+        RunSpec.Sampler sampler = base.sampler();
+        RunSpec.Cache cache = base.cache();
+        int[] size = latentSize();
+        return base.withVideo(new RunSpec.Video(
+                        size[0] == 0 ? video.latentHeight() : Integer.valueOf(size[0]),
+                        size[1] == 0 ? video.latentWidth() : Integer.valueOf(size[1]),
+                        or(numFrames, video.numFrames()),
+                        video.initialLatent()))
+                .withSampler(new RunSpec.Sampler(
+                        or(steps, sampler.steps()),
+                        or(shift, sampler.shift()),
+                        or(warp, sampler.warp()),
+                        or(contextNoise, sampler.contextNoise()),
+                        or(numFramePerBlock, sampler.numFramePerBlock()),
+                        or(independentFirstFrame, sampler.independentFirstFrame())))
+                .withCache(new RunSpec.Cache(or(localAttnSize, cache.localAttnSize()), or(sinkSize, cache.sinkSize())));
     }
 
     /** The names of the options that change the shape of what is drawn or the order of passes, of those that were given. */
@@ -123,11 +123,12 @@ public final class RunOptions {
         }
     }
 
-    private int[] latentSize(int baseHeight, int baseWidth) {
+    /** Height and width; 0 for what was not given. */
+    private int[] latentSize() {
         if (latentSize == null) {
             return new int[] {
-                height == null ? baseHeight : latentExtent("--height", height),
-                width == null ? baseWidth : latentExtent("--width", width)
+                height == null ? 0 : latentExtent("--height", height),
+                width == null ? 0 : latentExtent("--width", width)
             };
         }
         if (height != null || width != null) {

@@ -1,7 +1,6 @@
 package wan.app.terminal;
 
 import java.util.Set;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 
@@ -38,11 +37,9 @@ public final class Cancellation implements AutoCloseable {
         }
     }
 
-    /** Ends the run if the user asked to stop. */
-    public void check() {
-        if (requested) {
-            throw new CancellationException("stopped");
-        }
+    /** Whether the user asked to stop. */
+    public boolean requested() {
+        return requested;
     }
 
     /** Everything is saved: the JVM may exit. */

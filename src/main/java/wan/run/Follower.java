@@ -1,0 +1,58 @@
+package wan.run;
+
+import capture.Capture;
+import org.jspecify.annotations.Nullable;
+import wan.op.AttentionKind;
+import wan.op.AttentionTap;
+import wan.op.HostTensor;
+import wan.op.PassObserver;
+import wan.pass.Pass;
+import wan.sampling.RunListener;
+
+/** Passes a run on to the capture, the monitor and the outputs, and ends it when the monitor asks for that. */
+final class Follower implements RunListener {
+    private final Capture capture;
+    private final RunMonitor monitor;
+    private final RunOutputs outputs;
+    private String position = "the first pass";
+
+    Follower(Job job, RunMonitor monitor, RunOutputs outputs) {
+        this.capture = new Capture(job.capture(), job.geometry(), outputs.sink());
+        this.monitor = monitor;
+        this.outputs = outputs;
+    }
+
+    Capture capture() {
+        return capture;
+    }
+
+    /** The pass that is running. */
+    String position() {
+        return position;
+    }
+
+    @Override
+    public PassObserver passStarted(Pass pass) {
+        monitor.checkCancelled();
+        position = pass.id().label();
+        monitor.passStarted(pass);
+        PassObserver captured = capture.observe(pass);
+        return new PassObserver() {
+            @Override
+            public AttentionTap tap(int layer, AttentionKind kind) {
+                monitor.checkCancelled();
+                return captured.tap(layer, kind);
+            }
+
+            @Override
+            public void layerDone(int layer) {
+                monitor.layerDone(layer);
+            }
+        };
+    }
+
+    @Override
+    public void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+        outputs.passDone(pass, flow, x0);
+    }
+}

@@ -1,0 +1,245 @@
+package wan.run;
+
+import capture.Capture;
+import capture.CapturePlan;
+import capture.MemorySink;
+import capture.RunGeometry;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+import tornado.MemoryPlan;
+import wan.model.WanConfig;
+import wan.model.WanModel;
+import wan.noise.NoiseSource;
+import wan.op.HostTensor;
+import wan.op.Ops;
+import wan.op.Shape;
+import wan.pass.Pass;
+import wan.pass.PassRunner;
+import wan.sampling.CausalSampler;
+import wan.sampling.RunCost;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+
+/** A run that has been checked and planned against its model, and not been started. */
+public final class Job {
+    private final RunSpec spec;
+    private final LoadedModel model;
+    private final RunPlan plan;
+    private final CapturePlan capture;
+    private final RunGeometry geometry;
+    private final @Nullable HostTensor initialLatent;
+
+    private Job(
+            RunSpec spec,
+            LoadedModel model,
+            RunPlan plan,
+            CapturePlan capture,
+            RunGeometry geometry,
+            @Nullable HostTensor initialLatent) {
+        this.spec = spec;
+        this.model = model;
+        this.plan = plan;
+        this.capture = capture;
+        this.geometry = geometry;
+        this.initialLatent = initialLatent;
+    }
+
+    /** Plans a run; what is odd but no error goes to the monitor. */
+    static Job of(RunSpec spec, LoadedModel model, RunMonitor monitor) {
+        WanConfig config = model.config();
+        CapturePlan capture = new CapturePlan(
+                spec.capture().layers().in("capture.layers", config.numLayers()),
+                spec.capture().attention(),
+                spec.capture().passes(),
+                spec.capture().heads().in("capture.heads", config.numHeads()),
+                spec.capture().quantities());
+        HostTensor initialLatent;
+        int batch;
+        int initialFrames;
+        Path recording = spec.noise().replay();
+        if (recording != null) {
+            try (Replay replay = Replay.open(recording)) {
+                initialLatent = replay.initialLatent();
+                initialFrames = replay.settings().numInitialFrames();
+                batch = replay.promptEmbeds().shape().dim(0);
+            }
+        } else {
+            Path given = spec.video().initialLatent();
+            initialLatent = given == null ? null : Prompts.initialLatent(given);
+            initialFrames = initialLatent == null ? 0 : initialLatent.shape().dim(1);
+            batch = Prompts.count(spec.prompt());
+        }
+        RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
+        noticeOddities(settings, monitor);
+        RunPlan plan = RunPlan.of(settings, config.numLayers());
+        capture.passes().check(plan.timesteps().size());
+        if (spec.output().passes()) {
+            plan = plan.withAllFlows(config.numLayers());
+        } else if (!spec.output().complete() && spec.output().latents() == null) {
+            List<Pass> captured =
+                    capture.captured(plan.passes(), plan.timesteps().size());
+            plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
+        }
+        RunGeometry geometry = new RunGeometry(
+                batch,
+                settings.totalFrames(),
+                settings.frameSeqLen(),
+                config.textLen(),
+                plan.timesteps().size());
+        return new Job(spec, model, plan, capture, geometry, initialLatent);
+    }
+
+    private static void noticeOddities(RunSettings settings, RunMonitor monitor) {
+        int leftOut = settings.numFrames() - settings.generatedFrames();
+        if (leftOut > 0) {
+            monitor.notice(settings.numFrames() + " frames do not fill frame blocks of " + settings.numFramePerBlock()
+                    + (settings.independentFirstFrame() ? " after the first frame" : "") + ": the last " + leftOut
+                    + " are left out; frame blocks " + settings.generatedBlockSizes());
+        }
+        int largest =
+                settings.blockSizes().stream().mapToInt(Integer::intValue).max().orElse(0);
+        if (settings.localAttnSize() != -1 && settings.sinkSize() + largest > settings.localAttnSize()) {
+            monitor.notice("a sink of " + settings.sinkSize() + " and frame blocks of " + largest
+                    + " frames exceed the window of "
+                    + settings.localAttnSize() + ": the sink keeps "
+                    + Math.max(0, settings.localAttnSize() - largest) + " frames, as in the reference");
+        }
+    }
+
+    /** What was asked for. */
+    public RunSpec spec() {
+        return spec;
+    }
+
+    /** Every pass. */
+    public RunPlan plan() {
+        return plan;
+    }
+
+    /** What is captured, with the model's own layers and heads. */
+    public CapturePlan capture() {
+        return capture;
+    }
+
+    /** The sizes that decide what a capture delivers. */
+    public RunGeometry geometry() {
+        return geometry;
+    }
+
+    /** The model's sizes. */
+    public WanConfig config() {
+        return model.config();
+    }
+
+    LoadedModel model() {
+        return model;
+    }
+
+    /** What it costs. */
+    public RunCost cost() {
+        return new RunCost(model.config(), geometry.batch(), geometry.frameSeqLen());
+    }
+
+    /** First frame of the last frame block. */
+    public int lastFrameBlockStart() {
+        RunSettings settings = plan.settings();
+        return settings.totalFrames() - settings.blockSizes().getLast();
+    }
+
+    /** Where the noise comes from, in words. */
+    String noise() {
+        try (NoiseSource noise = openNoise()) {
+            return noise.description();
+        }
+    }
+
+    /** What the prompt is, in words. */
+    String prompt() {
+        return spec.noise().replay() == null ? Prompts.describe(spec.prompt()) : "(" + noise() + ")";
+    }
+
+    /** The same job, its captures written to a file. */
+    Job writing(Path result) {
+        RunSpec.Output output =
+                new RunSpec.Output(result, null, false, spec.output().complete());
+        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent);
+    }
+
+    /** What the run needs of its device, found by going through it without running anything; null where no device is used. */
+    public @Nullable MemoryPlan deviceMemory() {
+        return Devices.memoryPlan(spec.device(), this::rehearse);
+    }
+
+    /** Goes through all passes with their captures, for a backend that only notes what they need. */
+    private void rehearse(Ops ops) {
+        WanConfig config = model.config();
+        RunSettings settings = plan.settings();
+        long batch = geometry.batch();
+        Capture taps = new Capture(capture, geometry, new MemorySink());
+        HostTensor noEmbeds = HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim()));
+        try (NoiseSource noise = openNoise();
+                PassRunner runner = new CausalSampler(plan, noise, initialLatent)
+                        .open(new WanModel(config, model.weights(), ops), noEmbeds)) {
+            for (Pass pass : plan.passes()) {
+                Shape latents =
+                        Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
+                HostTensor _ = runner.run(pass, HostTensor.zeros(latents), taps.observe(pass));
+            }
+        }
+    }
+
+    /**
+     * Checks memory, opens the device, runs, and writes the files. A run that the monitor ends keeps what it captured.
+     *
+     * @return also of a run that ended early; see {@link RunResult#complete}
+     */
+    public RunResult execute(RunMonitor monitor) {
+        MemoryPlan device = deviceMemory();
+        if (device == null) {
+            MemoryCheck.require(cost(), plan);
+        } else {
+            MemoryCheck.require(device);
+        }
+        monitor.started(this);
+        try (Ops ops = monitor.instrument(Devices.open(spec.device()));
+                RunOutputs outputs = new RunOutputs(this, ops.backend())) {
+            Follower follower = new Follower(this, monitor, outputs);
+            String state = RunResult.COMPLETE;
+            HostTensor clean = null;
+            try {
+                clean = rollOut(ops, follower, monitor);
+            } catch (CancellationException e) {
+                state = "interrupted in " + follower.position();
+            } finally {
+                monitor.ended();
+            }
+            return outputs.finish(follower.capture(), clean, state);
+        }
+    }
+
+    private HostTensor rollOut(Ops ops, Follower follower, RunMonitor monitor) {
+        try (NoiseSource noise = openNoise()) {
+            CausalSampler sampler = new CausalSampler(plan, noise, initialLatent);
+            HostTensor embeddings = noise instanceof Replay replay
+                    ? replay.promptEmbeds()
+                    : Prompts.embed(
+                            spec.prompt(),
+                            model.path(),
+                            model.config(),
+                            spec.noise().seed(),
+                            monitor);
+            try (PassRunner runner = sampler.open(new WanModel(model.config(), model.weights(), ops), embeddings)) {
+                return sampler.run(runner, follower);
+            }
+        }
+    }
+
+    private NoiseSource openNoise() {
+        RunSpec.Noise noise = spec.noise();
+        return noise.replay() != null
+                ? Replay.open(noise.replay())
+                : NoiseSource.of(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice());
+    }
+}

@@ -1,0 +1,134 @@
+package wan.run;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+import wan.file.TensorStore;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.model.WanConfig;
+import wan.op.FormatException;
+import wan.op.HostTensor;
+import wan.op.Shape;
+import wan.op.TensorView;
+import wan.op.UsageException;
+import wan.op.WanException;
+import wan.text.PromptEmbeddingFile;
+import wan.text.PromptEncoder;
+import wan.text.TokenIds;
+import wan.text.Tokenizer;
+import wan.text.Umt5Encoder;
+
+/** What a run is given besides noise: embeddings of its prompts, and latent frames. */
+public final class Prompts {
+    private Prompts() {}
+
+    /** How many samples a prompt gives, without encoding anything. */
+    static int count(RunSpec.Prompt prompt) {
+        if (prompt.embeddings() == null) {
+            return Math.max(1, prompt.texts().size());
+        }
+        try (TensorStore file = TensorStore.open(prompt.embeddings())) {
+            Shape shape = file.tensor(PromptEmbeddingFile.TENSOR).shape();
+            return shape.rank() == 3 ? shape.dim(0) : 1;
+        }
+    }
+
+    /** What the metadata say of it. */
+    static String describe(RunSpec.Prompt prompt) {
+        if (prompt.embeddings() != null) {
+            return "(embeddings from a file)";
+        }
+        return prompt.texts().isEmpty() ? "(random embeddings)" : String.join("\n", prompt.texts());
+    }
+
+    /**
+     * The embeddings, [B, textLen, textDim]; drawn from the seed where there is no prompt.
+     *
+     * @param model the folder of what the prompt has no path for, or null
+     */
+    static HostTensor embed(
+            RunSpec.Prompt prompt, @Nullable Path model, WanConfig config, long seed, RunMonitor monitor) {
+        if (prompt.negative() != null) {
+            monitor.notice("prompt.negative: not used, since this model runs without guidance");
+        }
+        if (prompt.embeddings() != null) {
+            return PromptEmbeddingFile.read(prompt.embeddings(), config.textLen(), config.textDim());
+        }
+        if (prompt.texts().isEmpty()) {
+            monitor.notice("no prompt: random prompt embeddings drawn from the seed");
+            return random(Shape.of(1, config.textLen(), config.textDim()), seed);
+        }
+        Tokenizer tokenizer = Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model));
+        List<TokenIds> texts = prompt.texts().stream()
+                .map(text -> tokenizer.encodePrompt(text, config.textLen()))
+                .toList();
+        Path encoder = path("prompt.text_encoder", prompt.textEncoder(), model);
+        HostTensor embeddings = encode(texts, encoder, config.textLen(), prompt.keep(), (done, layers) -> {
+            monitor.checkCancelled();
+            monitor.encoding(done, layers);
+        });
+        if (embeddings.shape().dim(-1) != config.textDim()) {
+            throw new UsageException("prompt.text_encoder: expected an encoder of " + config.textDim()
+                    + " channels, as the model takes, got one of "
+                    + embeddings.shape().dim(-1));
+        }
+        return embeddings;
+    }
+
+    /**
+     * Embeddings of token ids, as many channels as the encoder has.
+     *
+     * @param encoder the encoder's file, or a folder with it
+     * @param keep whether they are looked for among those kept, and kept
+     * @return [texts, textLen, channels]
+     */
+    public static HostTensor encode(
+            List<TokenIds> texts, Path encoder, int textLen, boolean keep, Umt5Encoder.Progress progress) {
+        return new PromptEncoder(
+                        encoder,
+                        () -> new JvmOps(JvmOptions.defaults()),
+                        textLen,
+                        keep ? Optional.of(PromptEncoder.defaultCacheFolder()) : Optional.empty())
+                .encode(texts, progress);
+    }
+
+    /** The latent frames of a file, [B, F0, C, H, W]. */
+    static HostTensor initialLatent(Path path) {
+        try (TensorStore file = TensorStore.open(path)) {
+            TensorView view = file.tensor("initial_latent");
+            if (view.shape().rank() != 5) {
+                throw WanException.mismatch(path + ": initial_latent", "[B, F, C, H, W]", view.shape(), "");
+            }
+            float[] values = view.toFloats();
+            for (float value : values) {
+                if (!Float.isFinite(value)) {
+                    throw new FormatException(path, "initial_latent has values that are no finite numbers");
+                }
+            }
+            return new HostTensor(view.shape(), values);
+        }
+    }
+
+    private static HostTensor random(Shape shape, long seed) {
+        float[] values = new float[shape.intSize()];
+        SplittableRandom random = new SplittableRandom(seed);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return new HostTensor(shape, values);
+    }
+
+    private static Path path(String field, @Nullable Path given, @Nullable Path model) {
+        if (given != null) {
+            return given;
+        }
+        if (model == null) {
+            throw new UsageException(
+                    field + ": expected a file, or model.path with a folder that has one, got neither");
+        }
+        return model;
+    }
+}

@@ -1,0 +1,117 @@
+package wan.run;
+
+import capture.Indices;
+import capture.PassChoice;
+import java.nio.file.Path;
+import java.util.Set;
+import wan.op.AttentionKind;
+import wan.op.Quantity;
+
+/** A run in the making; {@link #execute} carries it out. Captures frame logits of all layers and heads unless told otherwise. */
+public final class Run {
+    private final Wan wan;
+    private RunSpec spec;
+    private RunMonitor monitor = RunMonitor.NONE;
+
+    Run(Wan wan, RunSpec spec) {
+        this.wan = wan;
+        RunSpec.Captures c = spec.capture();
+        this.spec = spec.withCapture(
+                new RunSpec.Captures(Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities()));
+    }
+
+    /** Latent frames to generate. */
+    public Run frames(int frames) {
+        RunSpec.Video v = spec.video();
+        return with(spec.withVideo(new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent())));
+    }
+
+    /** Rows and columns of a latent frame, an eighth of the video's pixels each; both even. */
+    public Run latentSize(int height, int width) {
+        RunSpec.Video v = spec.video();
+        return with(spec.withVideo(new RunSpec.Video(height, width, v.numFrames(), v.initialLatent())));
+    }
+
+    /** The seed of all noise. */
+    public Run seed(long seed) {
+        RunSpec.Noise n = spec.noise();
+        return with(spec.withNoise(new RunSpec.Noise(n.generator(), seed, n.bf16(), n.cudaDevice(), n.replay())));
+    }
+
+    /** A window over the cache, in frames, and the first frames that it never evicts. */
+    public Run window(int localAttnSize, int sinkSize) {
+        return with(spec.withCache(new RunSpec.Cache(localAttnSize, sinkSize)));
+    }
+
+    /** Layers to capture, counted from 0. */
+    public Run layers(int... layers) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(
+                new RunSpec.Captures(Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities())));
+    }
+
+    /** Heads to capture, counted from 0. */
+    public Run heads(int... heads) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(
+                new RunSpec.Captures(c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities())));
+    }
+
+    /** Self-attention, cross-attention or both. */
+    public Run attention(AttentionKind... kinds) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(
+                new RunSpec.Captures(c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities())));
+    }
+
+    /** Passes of each frame block to capture. */
+    public Run passes(PassChoice passes) {
+        RunSpec.Captures c = spec.capture();
+        return with(
+                spec.withCapture(new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities())));
+    }
+
+    /** What of each attention to capture. */
+    public Run capture(Quantity... quantities) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(
+                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities))));
+    }
+
+    /** What computes: {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}. */
+    public Run device(String name) {
+        return with(spec.withDevice(spec.device().named(name)));
+    }
+
+    /** Streams captures to a file rather than to memory: what is too large for it, such as token logits. */
+    public Run to(Path result) {
+        RunSpec.Output o = spec.output();
+        return with(spec.withOutput(new RunSpec.Output(result, o.latents(), o.passes(), o.complete())));
+    }
+
+    /** Follows the run, and may end it. */
+    public Run monitor(RunMonitor follower) {
+        monitor = follower;
+        return this;
+    }
+
+    private Run with(RunSpec changed) {
+        spec = changed;
+        return this;
+    }
+
+    /** The run as a value. */
+    public RunSpec spec() {
+        return spec;
+    }
+
+    /** Checks and plans the run. */
+    public Job prepare() {
+        return wan.prepare(spec, monitor);
+    }
+
+    /** Runs until all that was asked for has been captured. */
+    public RunResult execute() {
+        return prepare().execute(monitor);
+    }
+}

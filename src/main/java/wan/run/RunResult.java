@@ -1,0 +1,123 @@
+package wan.run;
+
+import capture.Capture;
+import capture.CapturePlan;
+import capture.FrameMatrix;
+import capture.MemorySink;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import wan.file.TensorStore;
+import wan.op.AttentionKind;
+import wan.op.HostTensor;
+import wan.op.Quantity;
+import wan.op.TensorView;
+import wan.op.WanException;
+import wan.pass.PassId;
+
+/** What a run gave. */
+public final class RunResult {
+    static final String COMPLETE = "complete";
+
+    private final Job job;
+    private final String backend;
+    private final Capture capture;
+    private final @Nullable MemorySink memory;
+    private final @Nullable Path file;
+    private final String state;
+
+    RunResult(
+            Job job, String backend, Capture capture, @Nullable MemorySink memory, @Nullable Path file, String state) {
+        this.job = job;
+        this.backend = backend;
+        this.capture = capture;
+        this.memory = memory;
+        this.file = file;
+        this.state = state;
+    }
+
+    /** {@code complete}, or why the run ended early. */
+    public String state() {
+        return state;
+    }
+
+    /** Whether everything that was asked for is there. */
+    public boolean complete() {
+        return state.equals(COMPLETE);
+    }
+
+    /** What ran. */
+    public Job job() {
+        return job;
+    }
+
+    /** The file, or the folder of files, that the captures are in; null if they are in memory, or if there are none. */
+    public @Nullable Path file() {
+        return file;
+    }
+
+    /**
+     * Mean logits of frames over the whole rollout, [N, T, T], of the first sample and the first captured pass of each frame block.
+     *
+     * @throws WanException if they were not captured
+     */
+    public FrameMatrix frameLogits(int layer) {
+        return matrix(Quantity.FRAME_LOGITS, layer);
+    }
+
+    /** Softmax weight of frames, as {@link #frameLogits}. */
+    public FrameMatrix frameMass(int layer) {
+        return matrix(Quantity.FRAME_MASS, layer);
+    }
+
+    private FrameMatrix matrix(Quantity quantity, int layer) {
+        FrameMatrix matrix = capture.matrices(quantity).get(layer);
+        if (matrix == null) {
+            throw new WanException("result: no " + quantity.option() + " of layer " + layer
+                    + " were captured; there are " + capture.matrices(quantity).keySet());
+        }
+        return matrix;
+    }
+
+    /** All matrices of a quantity, by layer. */
+    public Map<Integer, FrameMatrix> matrices(Quantity quantity) {
+        return capture.matrices(quantity);
+    }
+
+    /**
+     * One captured tensor, shaped as {@link Quantity} says.
+     *
+     * @throws WanException if it was not captured
+     */
+    public HostTensor get(PassId pass, int layer, AttentionKind kind, Quantity quantity) {
+        String name = CapturePlan.name(pass, layer, kind, quantity);
+        if (memory != null) {
+            return memory.get(name);
+        }
+        if (file == null) {
+            throw new WanException("result: nothing was captured, the run was " + state);
+        }
+        try (TensorStore store = TensorStore.open(file)) {
+            TensorView view = store.tensor(name);
+            return new HostTensor(view.shape(), view.toFloats());
+        }
+    }
+
+    /**
+     * Writes what is in memory as {@code extract} writes it: {@code .safetensors}, {@code .npz}, or {@code .pt} as the reference's
+     * script does.
+     *
+     * @throws WanException if the run has written its file already
+     */
+    public void save(Path target) {
+        if (memory == null) {
+            throw new WanException("result: expected captures in memory to save, got "
+                    + (file == null ? "none" : "those already in " + file));
+        }
+        Job named = job.writing(target);
+        try (RunOutputs outputs = new RunOutputs(named, backend)) {
+            memory.tensors().forEach((name, tensor) -> outputs.sink().write(name, tensor.shape(), tensor.values()));
+            RunResult _ = outputs.finish(capture, null, state);
+        }
+    }
+}

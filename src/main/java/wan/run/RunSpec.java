@@ -1,0 +1,349 @@
+package wan.run;
+
+import capture.Indices;
+import capture.PassChoice;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import wan.noise.CudaGeometry;
+import wan.noise.Rng;
+import wan.op.AttentionKind;
+import wan.op.DType;
+import wan.op.Quantity;
+import wan.op.UsageException;
+import wan.sampling.RunSettings;
+import wan.weights.ModelLayout.Branch;
+
+/**
+ * All of a run as a value: two runs of the same specification on the same machine give the same bits.
+ *
+ * <p>Relative paths are those of the process that reads them.
+ */
+public record RunSpec(
+        Model model,
+        Prompt prompt,
+        Video video,
+        Noise noise,
+        Sampler sampler,
+        Cache cache,
+        Captures capture,
+        Device device,
+        Output output) {
+    /**
+     * Which model.
+     *
+     * @param path a folder or a file; null for the built-in demo model, whose weights are random
+     * @param checkpoint weights in place of the model's own, or null
+     * @param branch which of a checkpoint's weights
+     */
+    public record Model(@Nullable Path path, @Nullable Path checkpoint, Branch branch) {
+        /** The built-in demo model. */
+        public static final Model DEMO = new Model(null, null, Branch.EMA_OR_GENERATOR);
+
+        /** Refuses a checkpoint without the model whose sizes it has. */
+        public Model {
+            if (path == null && checkpoint != null) {
+                throw new UsageException(
+                        "model.checkpoint: expected model.path with it, whose config.json has the sizes");
+            }
+        }
+
+        /** A folder or file with its own weights. */
+        public static Model of(Path path) {
+            return new Model(path, null, Branch.EMA_OR_GENERATOR);
+        }
+    }
+
+    /**
+     * What the video is of. Without texts and embeddings, embeddings are drawn from the seed.
+     *
+     * @param texts one per sample of the batch
+     * @param negative what guidance leads away from, or null
+     * @param embeddings a file with tensor {@code prompt_embeds} instead of texts, or null
+     * @param tokenizer a file or folder; null for the one in the model's folder
+     * @param textEncoder likewise
+     * @param keep whether embeddings are kept for next time
+     */
+    public record Prompt(
+            List<String> texts,
+            @Nullable String negative,
+            @Nullable Path embeddings,
+            @Nullable Path tokenizer,
+            @Nullable Path textEncoder,
+            boolean keep) {
+        /** Embeddings drawn from the seed. */
+        public static final Prompt RANDOM = new Prompt(List.of(), null, null, null, null, true);
+
+        /** Refuses texts beside embeddings. */
+        public Prompt {
+            texts = List.copyOf(texts);
+            if (embeddings != null && !texts.isEmpty()) {
+                throw new UsageException("prompt.embeddings: expected no prompt.texts beside it");
+            }
+        }
+
+        /** Texts, one per sample. */
+        public static Prompt of(String... texts) {
+            return new Prompt(List.of(texts), null, null, null, null, true);
+        }
+
+        /** Whether it says anything of the video. */
+        public boolean given() {
+            return !texts.isEmpty() || embeddings != null;
+        }
+    }
+
+    /**
+     * The size of the video.
+     *
+     * @param latentHeight rows of a latent frame; null for the model's own
+     * @param latentWidth columns of a latent frame; null for the model's own
+     * @param numFrames latent frames to generate
+     * @param initialLatent a file with tensor {@code initial_latent} [B, F, C, H, W], frames that are given; null for none
+     */
+    public record Video(
+            @Nullable Integer latentHeight,
+            @Nullable Integer latentWidth,
+            int numFrames,
+            @Nullable Path initialLatent) {}
+
+    /**
+     * Where noise comes from.
+     *
+     * @param generator whose numbers
+     * @param seed of all noise
+     * @param bf16 whether it is drawn in bfloat16, as the reference does, rather than float32
+     * @param cudaDevice whose order of elements {@link Rng#TORCH_CUDA} gives
+     * @param replay a recorded run whose noise, embeddings and given latents are taken instead, or null
+     */
+    public record Noise(
+            Rng generator,
+            long seed,
+            boolean bf16,
+            CudaGeometry cudaDevice,
+            @Nullable Path replay) {}
+
+    /**
+     * How noise becomes latents: the few steps of a causal model, frame block after frame block.
+     *
+     * @param steps falling, on the scale 0 to 1000
+     * @param shift timestep shift of the schedule
+     * @param warp whether steps are positions on the shifted schedule rather than timesteps
+     * @param contextNoise timestep of the context passes
+     * @param numFramePerBlock latent frames of a frame block
+     * @param independentFirstFrame whether the very first frame is a frame block of its own
+     */
+    public record Sampler(
+            List<Float> steps,
+            float shift,
+            boolean warp,
+            float contextNoise,
+            int numFramePerBlock,
+            boolean independentFirstFrame) {
+        /** Copies the list. */
+        public Sampler {
+            steps = List.copyOf(steps);
+        }
+    }
+
+    /**
+     * Which keys are kept.
+     *
+     * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none
+     * @param sinkSize first frames that the window never evicts
+     */
+    public record Cache(int localAttnSize, int sinkSize) {}
+
+    /**
+     * What is captured.
+     *
+     * @param layers of the model
+     * @param heads of every layer
+     * @param attention self, cross or both
+     * @param passes of every frame block
+     * @param quantities what of each attention
+     */
+    public record Captures(
+            Indices layers, Indices heads, Set<AttentionKind> attention, PassChoice passes, Set<Quantity> quantities) {
+        /** Copies the sets, and refuses empty ones. */
+        public Captures {
+            attention = Set.copyOf(attention);
+            quantities = Set.copyOf(quantities);
+            if (attention.isEmpty() || quantities.isEmpty()) {
+                throw new UsageException((attention.isEmpty() ? "capture.attention" : "capture.quantities")
+                        + ": expected at least one, got none");
+            }
+        }
+    }
+
+    /**
+     * What computes.
+     *
+     * @param name {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}, ...
+     * @param weights how a device stores weights
+     * @param cache how it stores keys and values
+     * @param libraries {@code auto}, {@code off}, or the names of those that a device is to use
+     * @param memoryBytes what may be used of its memory; 0 for all
+     * @param threads that compute on the processor; null for all cores
+     */
+    public record Device(
+            String name,
+            DType weights,
+            DType cache,
+            String libraries,
+            long memoryBytes,
+            @Nullable Integer threads) {
+        /** The Vector API on all cores. */
+        public static final Device JVM = new Device(Devices.JVM, DType.F32, DType.F32, "auto", 0, null);
+
+        /** Another device, everything else as it is. */
+        public Device named(String other) {
+            return new Device(other, weights, cache, libraries, memoryBytes, threads);
+        }
+    }
+
+    /**
+     * What is written, and how far the run goes for it.
+     *
+     * @param result the file of captures; null to keep them in memory
+     * @param latents the file of clean latents; null for none
+     * @param passes whether that has the flow and x0 of every pass too
+     * @param complete whether to run to the end even when everything has been captured
+     */
+    public record Output(@Nullable Path result, @Nullable Path latents, boolean passes, boolean complete) {
+        /** In memory. */
+        public static final Output MEMORY = new Output(null, null, false, false);
+
+        /** Refuses what excludes each other. */
+        public Output {
+            if (passes && latents == null) {
+                throw new UsageException(
+                        "output.passes: expected output.latents with it, which the passes are added to");
+            }
+            if (latents != null && !latents.toString().endsWith(".safetensors")) {
+                throw new UsageException("output.latents: expected a name ending in .safetensors, got " + latents);
+            }
+            if (latents != null && result != null && same(latents, result)) {
+                throw new UsageException(
+                        "output.latents: expected another file than output.result, got " + latents + " for both");
+            }
+        }
+
+        private static boolean same(Path a, Path b) {
+            return a.toAbsolutePath().normalize().equals(b.toAbsolutePath().normalize());
+        }
+    }
+
+    /** The reference script's run: 21 frames of the first layer's frame logits, with random embeddings, in memory. */
+    public static RunSpec of(Model model) {
+        RunSettings defaults = RunSettings.of(2, 2, 21);
+        return new RunSpec(
+                        model,
+                        Prompt.RANDOM,
+                        new Video(null, null, defaults.numFrames(), null),
+                        new Noise(Rng.TORCH_CUDA, 42, true, CudaGeometry.H100, null),
+                        new Sampler(List.of(1f), 1, true, 0, 1, true),
+                        new Cache(-1, 0),
+                        new Captures(
+                                Indices.of(0),
+                                Indices.ALL,
+                                EnumSet.of(AttentionKind.SELF),
+                                PassChoice.FIRST,
+                                EnumSet.of(Quantity.FRAME_LOGITS)),
+                        Device.JVM,
+                        Output.MEMORY)
+                .withSampling(defaults);
+    }
+
+    /**
+     * Repeats a recorded run: its settings, and its noise, embeddings and given latents.
+     *
+     * @param replay a recording; see {@link Replay}
+     */
+    public RunSpec replaying(Path replay) {
+        RunSettings settings;
+        try (Replay recording = Replay.open(replay)) {
+            settings = recording.settings();
+        }
+        RunSpec same = withVideo(new Video(
+                settings.latentHeight(), settings.latentWidth(), settings.numFrames(), video.initialLatent()));
+        return same.withNoise(new Noise(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice(), replay))
+                .withSampling(settings);
+    }
+
+    private RunSpec withSampling(RunSettings s) {
+        return withSampler(new Sampler(
+                        s.denoisingSteps(),
+                        s.shift(),
+                        s.warp(),
+                        s.contextNoise(),
+                        s.numFramePerBlock(),
+                        s.independentFirstFrame()))
+                .withCache(new Cache(s.localAttnSize(), s.sinkSize()));
+    }
+
+    /**
+     * What the sampler is to do.
+     *
+     * @param latentHeight of the model, where the video has none
+     * @param latentWidth likewise
+     * @param initialFrames latent frames that are given
+     */
+    RunSettings settings(int latentHeight, int latentWidth, int initialFrames) {
+        return new RunSettings(
+                video.latentHeight() == null ? latentHeight : video.latentHeight(),
+                video.latentWidth() == null ? latentWidth : video.latentWidth(),
+                video.numFrames(),
+                initialFrames,
+                sampler.numFramePerBlock(),
+                sampler.independentFirstFrame(),
+                sampler.steps(),
+                sampler.shift(),
+                sampler.warp(),
+                cache.localAttnSize(),
+                cache.sinkSize(),
+                sampler.contextNoise());
+    }
+
+    /** Another prompt, everything else as it is. */
+    public RunSpec withPrompt(Prompt other) {
+        return new RunSpec(model, other, video, noise, sampler, cache, capture, device, output);
+    }
+
+    /** Another size, everything else as it is. */
+    public RunSpec withVideo(Video other) {
+        return new RunSpec(model, prompt, other, noise, sampler, cache, capture, device, output);
+    }
+
+    /** Other noise, everything else as it is. */
+    public RunSpec withNoise(Noise other) {
+        return new RunSpec(model, prompt, video, other, sampler, cache, capture, device, output);
+    }
+
+    /** Other steps, everything else as it is. */
+    public RunSpec withSampler(Sampler other) {
+        return new RunSpec(model, prompt, video, noise, other, cache, capture, device, output);
+    }
+
+    /** Another window, everything else as it is. */
+    public RunSpec withCache(Cache other) {
+        return new RunSpec(model, prompt, video, noise, sampler, other, capture, device, output);
+    }
+
+    /** Other captures, everything else as it is. */
+    public RunSpec withCapture(Captures other) {
+        return new RunSpec(model, prompt, video, noise, sampler, cache, other, device, output);
+    }
+
+    /** Another device, everything else as it is. */
+    public RunSpec withDevice(Device other) {
+        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, other, output);
+    }
+
+    /** Other files, everything else as it is. */
+    public RunSpec withOutput(Output other) {
+        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, device, other);
+    }
+}

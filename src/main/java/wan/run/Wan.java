@@ -1,0 +1,79 @@
+package wan.run;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import wan.model.WanConfig;
+import wan.op.UsageException;
+
+/**
+ * A model that is ready to run: where a program that uses this library begins.
+ *
+ * <pre>{@code
+ * try (Wan wan = Wan.open(Path.of("weights/Wan2.1-T2V-1.3B"))) {
+ *     RunResult result = wan.run("a cat walks").frames(7).seed(42).layers(3).capture(FRAME_LOGITS).execute();
+ *     float sink = result.frameLogits(3).get(0, 6, 0); // head, query frame, key frame
+ * }
+ * }</pre>
+ *
+ * <p>Close it when its last run is over. Runs one job at a time.
+ */
+public final class Wan implements AutoCloseable {
+    private final RunSpec.Model spec;
+    private final LoadedModel model;
+
+    private Wan(RunSpec.Model spec, LoadedModel model) {
+        this.spec = spec;
+        this.model = model;
+    }
+
+    /** Opens a model: a folder as it was downloaded, or a file. */
+    public static Wan open(Path path) {
+        return open(RunSpec.Model.of(path), RunMonitor.NONE);
+    }
+
+    /** The built-in demo model: small, with random weights. */
+    public static Wan demo() {
+        return open(RunSpec.Model.DEMO, RunMonitor.NONE);
+    }
+
+    /** Opens the model of a specification; what is odd but no error goes to the monitor. */
+    public static Wan open(RunSpec.Model model, RunMonitor monitor) {
+        return new Wan(model, LoadedModel.open(model, monitor::notice));
+    }
+
+    /** The model's sizes. */
+    public WanConfig config() {
+        return model.config();
+    }
+
+    /**
+     * Begins to say what to run.
+     *
+     * @param prompts one per sample; none for embeddings drawn from the seed
+     */
+    public Run run(String... prompts) {
+        return new Run(this, RunSpec.of(spec).withPrompt(RunSpec.Prompt.of(prompts)));
+    }
+
+    /**
+     * Checks and plans a run.
+     *
+     * @throws UsageException if it cannot be run, with the field that is wrong
+     */
+    public Job prepare(RunSpec run, RunMonitor monitor) {
+        if (!run.model().equals(spec)) {
+            throw new UsageException("model.path: expected the model that is open, " + name(spec.path()) + ", got "
+                    + name(run.model().path()));
+        }
+        return Job.of(run, model, monitor);
+    }
+
+    private static String name(@Nullable Path path) {
+        return path == null ? "the demo model" : path.toString();
+    }
+
+    @Override
+    public void close() {
+        model.close();
+    }
+}
