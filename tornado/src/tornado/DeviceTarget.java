@@ -4,6 +4,7 @@ import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 import wan.op.DType;
+import wan.op.DeviceException;
 import wan.op.WanException;
 
 /** One device: which kernels suit it and how much fits. */
@@ -111,6 +112,19 @@ final class DeviceTarget {
         String hint = kind.contains("OutOfMemory")
                 ? "; less memory is free than the device has: close what else uses it, or " + MemoryPlan.smaller()
                 : "";
-        return new WanException("device " + name + ": " + kind + ": " + thrown.getMessage() + hint, thrown);
+        // TornadoVM prints some of its messages in red.
+        String message = String.valueOf(thrown.getMessage()).replaceAll("\u001B\\[[0-9;]*m", "");
+        return new WanException("device " + name + ": " + kind + ": " + message.replaceAll("\\s+", " ") + hint, thrown);
+    }
+
+    /**
+     * The device has failed, which shows only in that nothing comes back.
+     *
+     * @param layer the last that ran before that was seen, or empty
+     */
+    DeviceException fault(String layer) {
+        return new DeviceException("device " + name + (layer.isEmpty() ? "" : " in or before " + layer)
+                + ": expected the ticket of this execution back, got an older one: the device or its driver failed;"
+                + " TornadoVM's lines above say how");
     }
 }

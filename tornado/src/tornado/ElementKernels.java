@@ -7,6 +7,9 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /** Kernels with one item per element, which do little work; the first value of every slot is their number. */
 final class ElementKernels {
+    /** Where {@link #download} has its ticket. */
+    static final int TICKET = 2;
+
     private ElementKernels() {}
 
     /** Slot: values, from in input, to. */
@@ -17,11 +20,15 @@ final class ElementKernels {
         }
     }
 
-    /** Slot: values, from. */
+    /** Slot: values, from, ticket. The ticket comes back behind the values: the host sees that they are this execution's. */
     static void download(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray output) {
         int i = context.globalIdx;
-        if (i < step.get(slot)) {
+        int values = step.get(slot);
+        if (i < values) {
             output.set(i, act.get(step.get(slot + 1) + i));
+        }
+        if (i == 0) {
+            output.set(values, step.get(slot + 2));
         }
     }
 

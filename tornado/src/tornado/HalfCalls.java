@@ -131,10 +131,11 @@ final class HalfCalls {
         recorder.add(recorder.elements(kernel, half, half.wide(), items, tables, table, half.pageElements(), 0, 0));
     }
 
-    /** Fetches, with all that is still to run, whether 16 bits had room for everything. */
+    /** Fetches, with all that is still to run, whether 16 bits had room for everything, and whether the device still works. */
     void ask() {
-        if (!narrowed.isEmpty()) {
+        if (recorder.takeUnconfirmed()) {
             recorder.fetch(firstBad, values -> found = (int) values[0]);
+            boolean _ = recorder.takeUnconfirmed();
         }
     }
 

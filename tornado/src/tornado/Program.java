@@ -18,7 +18,6 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.TornadoExecutionPlan;
 import uk.ac.manchester.tornado.api.WorkerGrid1D;
-import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -35,6 +34,9 @@ import wan.op.WanException;
  */
 final class Program implements AutoCloseable {
     private static final int TABLE_INTS = 8192;
+    /** They come back as floats. */
+    private static final int MOST_TICKETS = 1 << 24;
+
     private static final int INIT = 0;
     private static final int PULL = 1;
 
@@ -77,6 +79,7 @@ final class Program implements AutoCloseable {
     private final FloatArray params;
     private final FloatArray input;
     private final FloatArray output;
+    private final DeviceTarget target;
     private final Sizes sizes;
     private final DType factors;
     private final LibraryArrays operands;
@@ -87,6 +90,7 @@ final class Program implements AutoCloseable {
     private final Set<Integer> compiled = new LinkedHashSet<>();
     private final TornadoExecutionPlan plan;
     private final Counters counters;
+    private int tickets;
 
     /**
      * Records all graphs and puts the shared arrays on the device.
@@ -96,13 +100,14 @@ final class Program implements AutoCloseable {
      * @param kept activations of the program before this one, if any
      */
     Program(
-            TornadoDevice device,
+            DeviceTarget target,
             Sizes sizes,
             float[] parameters,
             Collection<Segment.Key> keys,
             DType factors,
             @Nullable MemorySegment kept,
             Counters counters) {
+        this.target = target;
         this.counters = counters;
         this.sizes = sizes;
         this.factors = factors;
@@ -130,7 +135,7 @@ final class Program implements AutoCloseable {
             recorded.add(graph("g" + recorded.size(), key));
         }
         plan = new TornadoExecutionPlan(recorded.toArray(new ImmutableTaskGraph[0]));
-        TornadoExecutionPlan _ = plan.withDevice(device);
+        TornadoExecutionPlan _ = plan.withDevice(target.device());
         TornadoExecutionPlan _ = plan.withGridScheduler(scheduler);
         counters.recorded(graphs.size(), System.nanoTime() - start);
         execute(INIT);
@@ -309,10 +314,19 @@ final class Program implements AutoCloseable {
             MemorySegment.copy(values, 0, input.getSegment(), ValueLayout.JAVA_FLOAT, 4L * to, values.length);
             to += values.length;
         }
+        int count = segment.downloadFloats();
+        if (count > 0) {
+            tickets = tickets % MOST_TICKETS + 1;
+            step.set((segment.calls().size() - 1) * Call.SLOT + ElementKernels.TICKET, tickets);
+        }
         execute(graph);
         counters.launched(segment.calls().size());
-        if (segment.downloadFloats() > 0) {
-            float[] values = new float[segment.downloadFloats()];
+        if (count > 0) {
+            // The SDK's native code only prints what goes wrong on a device, and the array keeps its values.
+            if (output.get(count) != tickets) {
+                throw target.fault(segment.layer());
+            }
+            float[] values = new float[count];
             MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
             segment.receiver().accept(values);
         }

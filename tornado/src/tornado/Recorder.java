@@ -12,8 +12,11 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
+import uk.ac.manchester.tornado.api.exceptions.TornadoOutOfMemoryException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import wan.op.DType;
+import wan.op.DeviceException;
 import wan.op.WanException;
 
 /**
@@ -43,6 +46,8 @@ final class Recorder implements AutoCloseable {
     private int mostFrames;
     private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
     private boolean failed;
+    private String layer = "";
+    private boolean unconfirmed;
 
     /**
      * Nothing is recorded yet.
@@ -60,6 +65,18 @@ final class Recorder implements AutoCloseable {
         return counters;
     }
 
+    /** Notes which layer the calls to come belong to, for a message. */
+    void in(String name) {
+        layer = name;
+    }
+
+    /** Whether calls were added since this was asked: only what comes back shows that a device still works. */
+    boolean takeUnconfirmed() {
+        boolean was = unconfirmed;
+        unconfirmed = false;
+        return was;
+    }
+
     /** Adds a call to the present segment. */
     void add(Call call) {
         if (!current.hasRoom(1)) {
@@ -70,6 +87,7 @@ final class Recorder implements AutoCloseable {
             libraryRows.merge(library.largest(), call.arguments()[0], Math::max);
         }
         current.add(call);
+        unconfirmed = true;
     }
 
     /** Adds calls that belong into one graph. */
@@ -95,7 +113,7 @@ final class Recorder implements AutoCloseable {
         int count = from.shape().intSize();
         add(elements(Kernel.DOWNLOAD, null, count, from.offset()));
         current.deliver(count, to);
-        outputFloats = Math.max(outputFloats, count);
+        outputFloats = Math.max(outputFloats, count + 1);
         cut();
     }
 
@@ -200,6 +218,7 @@ final class Recorder implements AutoCloseable {
             return;
         }
         Segment ended = current;
+        ended.in(layer);
         current = new Segment();
         if (rehearsal) {
             if (rehearsedKeys.add(ended.key())) {
@@ -254,9 +273,12 @@ final class Recorder implements AutoCloseable {
         pending.clear();
         try {
             now.forEach(present::run);
-        } catch (TornadoRuntimeException e) {
+        } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
             failed = true;
             throw target.failure(e);
+        } catch (DeviceException e) {
+            failed = true;
+            throw e;
         }
     }
 
@@ -276,16 +298,10 @@ final class Recorder implements AutoCloseable {
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
             Program fresh = new Program(
-                    target.device(),
-                    sizes,
-                    parameters.values(),
-                    all,
-                    target.storage().weights(),
-                    kept,
-                    counters);
+                    target, sizes, parameters.values(), all, target.storage().weights(), kept, counters);
             program = fresh;
             return fresh;
-        } catch (TornadoRuntimeException e) {
+        } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
             throw target.failure(e);
         }
     }

@@ -15,13 +15,12 @@ final class RowKernels {
 
     /** y = x / sqrt(mean(x^2) + eps) * weight. Slot: rows, dim, x, y, eps, weight. */
     static void rmsNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
-        float[] shared = context.allocateFloatLocalArray(256);
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
         int y = step.get(slot + 3) + row * dim;
         int weight = step.get(slot + 5);
-        float squares = sumOfSquares(context, shared, act, x, dim, 0f);
+        float squares = sumOfSquares(context, act, x, dim, 0f);
         float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, act.get(x + i) * factor * params.get(weight + i));
@@ -30,15 +29,14 @@ final class RowKernels {
 
     /** LN(x) * weight + bias. Slot: rows, dim, x, y, eps, weight, bias. */
     static void layerNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
-        float[] shared = context.allocateFloatLocalArray(256);
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
         int y = step.get(slot + 3) + row * dim;
         int weight = step.get(slot + 5);
         int bias = step.get(slot + 6);
-        float mean = sum(context, shared, act, x, dim) / dim;
-        float squares = sumOfSquares(context, shared, act, x, dim, mean);
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
         float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i));
@@ -50,7 +48,6 @@ final class RowKernels {
      * values of an entry, rows of an entry.
      */
     static void layerNormModulate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
-        float[] shared = context.allocateFloatLocalArray(256);
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
@@ -58,15 +55,15 @@ final class RowKernels {
         int entry = row / step.get(slot + 8) * step.get(slot + 7);
         int scale = step.get(slot + 5) + entry;
         int shift = step.get(slot + 6) + entry;
-        float mean = sum(context, shared, act, x, dim) / dim;
-        float squares = sumOfSquares(context, shared, act, x, dim, mean);
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
         float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * (1f + act.get(scale + i)) + act.get(shift + i));
         }
     }
 
-    private static float sum(KernelContext context, float[] shared, FloatArray act, int x, int dim) {
+    private static float sum(KernelContext context, FloatArray act, int x, int dim) {
         int stride = context.localGroupSizeX;
         float total = 0f;
         for (int from = context.localIdx; from < dim; from += 16 * stride) {
@@ -76,11 +73,10 @@ final class RowKernels {
             }
             total += part;
         }
-        return overGroup(context, shared, total);
+        return overGroup(context, total);
     }
 
-    private static float sumOfSquares(
-            KernelContext context, float[] shared, FloatArray act, int x, int dim, float mean) {
+    private static float sumOfSquares(KernelContext context, FloatArray act, int x, int dim, float mean) {
         int stride = context.localGroupSizeX;
         float total = 0f;
         for (int from = context.localIdx; from < dim; from += 16 * stride) {
@@ -91,11 +87,17 @@ final class RowKernels {
             }
             total += part;
         }
-        return overGroup(context, shared, total);
+        return overGroup(context, total);
     }
 
-    /** The sum of every item's value, for every item. The group's size is a power of two. */
-    private static float overGroup(KernelContext context, float[] shared, float value) {
+    /**
+     * The sum of every item's value, for every item. The group's size is a power of two.
+     *
+     * <p>The array is allocated here: one that comes as a parameter is indexed by byte offsets, beyond its end (TornadoVM 5.2.0,
+     * OpenCL and CUDA).
+     */
+    private static float overGroup(KernelContext context, float value) {
+        float[] shared = context.allocateFloatLocalArray(256);
         int item = context.localIdx;
         shared[item] = value;
         context.localBarrier();

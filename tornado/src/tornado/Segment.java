@@ -39,6 +39,17 @@ final class Segment {
     private final List<float[]> uploads = new ArrayList<>();
     private int uploadFloats;
     private @Nullable Delivery delivery;
+    private String layer = "";
+
+    /** Says which layer it ends in, for a message. */
+    void in(String name) {
+        layer = name;
+    }
+
+    /** The layer it ends in, or empty. */
+    String layer() {
+        return layer;
+    }
 
     boolean isEmpty() {
         return calls.isEmpty();

@@ -199,6 +199,7 @@ public final class TornadoOps implements Ops {
         begin(op);
         recorder.place(w);
         lastLinear = " after " + w.layer();
+        recorder.in(w.layer());
         if (rows > 0) {
             boolean wide = target.storage().weights() == DType.F32;
             boolean library = Linears.byLibrary(target, rows, w);

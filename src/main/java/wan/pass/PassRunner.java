@@ -11,6 +11,7 @@ import wan.cache.Placement;
 import wan.model.Caches;
 import wan.model.Step;
 import wan.model.WanModel;
+import wan.op.DeviceException;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.HostTensor;
@@ -147,6 +148,8 @@ public final class PassRunner implements AutoCloseable {
             model.forwardLayers(latents, timesteps, step, layers, pass.numLayers(), observer);
             return null;
         } catch (NonFiniteException e) {
+            throw e.in(pass.id().label());
+        } catch (DeviceException e) {
             throw e.in(pass.id().label());
         }
     }

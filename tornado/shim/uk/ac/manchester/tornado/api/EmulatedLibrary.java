@@ -1,6 +1,7 @@
 package uk.ac.manchester.tornado.api;
 
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
+import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
@@ -19,8 +20,12 @@ final class EmulatedLibrary {
     /** Calls a function on arrays of the device. */
     static void call(LibraryTaskDescriptor task, Object[] arguments) {
         boolean cudnn = "nvidia/cudnn".equals(task.getLibraryName());
-        if (!Emulator.passesFor("cuda") || Emulator.passesFor(cudnn ? "no-cudnn" : "no-cublas")) {
+        if (!Emulator.passesFor("cuda")) {
             throw new TornadoRuntimeException("no provider for " + task.getLibraryName());
+        }
+        if (Emulator.passesFor(cudnn ? "no-cudnn" : "no-cublas")) {
+            // What a launch without the library's native part comes to.
+            throw new TornadoBailoutRuntimeException("no native part of " + task.getLibraryName());
         }
         if (task.getAccess().length != arguments.length) {
             throw new TornadoRuntimeException(

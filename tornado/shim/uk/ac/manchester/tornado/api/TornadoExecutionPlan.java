@@ -9,6 +9,7 @@ import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
+import uk.ac.manchester.tornado.api.exceptions.TornadoOutOfMemoryException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -26,6 +27,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
     private final Set<Integer> executed = new HashSet<>();
     private GridScheduler grids = new GridScheduler();
     private int selected;
+    private long executions;
 
     /** A plan of these graphs. */
     public TornadoExecutionPlan(ImmutableTaskGraph... immutableTaskGraphs) {
@@ -63,6 +65,9 @@ public class TornadoExecutionPlan implements AutoCloseable {
 
     /** Runs the selected graph. */
     public TornadoExecutionResult execute() {
+        if (++executions > Emulator.lifetime()) {
+            return new TornadoExecutionResult(array -> {});
+        }
         TaskGraph graph = graphs.get(selected).graph;
         Map<Object, Object> device = new IdentityHashMap<>();
         for (Object array : graph.consumed) {
@@ -118,6 +123,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
         int at = context;
         long[] local = grid.getLocalWork();
         Emulator.run(
+                task.name(),
                 item -> {
                     Object[] mine = arguments.clone();
                     mine[at] = item;
@@ -129,6 +135,10 @@ public class TornadoExecutionPlan implements AutoCloseable {
 
     /** Device memory for an array; floats, of 16 bits too, read as NaN until they are written. */
     private static Object blank(Object array) {
+        if (Emulator.passesFor("full")) {
+            throw new TornadoOutOfMemoryException(
+                    "no room for an array of " + segment(array).byteSize() + " bytes");
+        }
         return switch (array) {
             case FloatArray floats -> blank(floats);
             case VectorFloat16 vectors -> new VectorFloat16(blank(vectors.getArray()));

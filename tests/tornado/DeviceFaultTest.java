@@ -1,0 +1,76 @@
+package tornado;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tornado.TornadoDevices.Settings;
+import uk.ac.manchester.tornado.api.TaskGraph;
+import wan.op.DeviceException;
+import wan.op.Ops;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.WanException;
+
+/** What becomes of a run when the device fails: the emulator does what TornadoVM's native code does, which is nothing. */
+class DeviceFaultTest {
+    @BeforeEach
+    void needsTheEmulator() {
+        assumeTrue(!TaskGraph.class.getModule().isNamed(), "a device cannot be made to fail");
+    }
+
+    @AfterEach
+    void restore() {
+        System.clearProperty(EmulatedCuda.PROPERTY);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"9, 0, init0.ctx, blocks.", "40, 5, block0.ctx, blocks."})
+    void fault_isSeenInItsPass_andNamesPassAndLayer(int executions, int goodPasses, String pass, String layer) {
+        System.setProperty(EmulatedCuda.PROPERTY, "dies-" + executions);
+        AtomicInteger passes = new AtomicInteger();
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
+            assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-d2", ops, passes::incrementAndGet))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageStartingWith(pass + ": device tornado:0:0 in or before " + layer)
+                    .hasMessageContaining("expected the ticket of this execution back");
+        }
+        assertThat(passes).hasValue(goodPasses);
+    }
+
+    @Test
+    void values_areNeverThoseOfAnEarlierExecution() {
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT);
+                Scope _ = ops.scope()) {
+            Tensor x = ops.scratch(Shape.of(1, 2));
+            ops.write(x, new float[] {1, 2});
+            assertThat(ops.read(x)).containsExactly(1, 2);
+            System.setProperty(EmulatedCuda.PROPERTY, "dies-0");
+            ops.write(x, new float[] {3, 4});
+            assertThatThrownBy(() -> ops.read(x)).isInstanceOf(DeviceException.class);
+        } catch (DeviceException e) {
+            assertThat(e).hasMessageStartingWith("device tornado:0:0: "); // what the scope's end finds once more
+        }
+    }
+
+    @Test
+    void fullDevice_isOneLine_withWhatToDo() {
+        System.setProperty(EmulatedCuda.PROPERTY, "full");
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT);
+                Scope _ = ops.scope()) {
+            Tensor x = ops.scratch(Shape.of(1, 2));
+            ops.write(x, new float[] {1, 2});
+            assertThatThrownBy(() -> ops.read(x))
+                    .isInstanceOf(WanException.class)
+                    .hasMessageMatching("device tornado:0:0: TornadoOutOfMemoryException: no room for an array of \\d+"
+                            + " bytes; less memory is free than the device has: close what else uses it, or use .*");
+        }
+    }
+}
