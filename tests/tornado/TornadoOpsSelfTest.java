@@ -6,7 +6,11 @@ import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
+import wan.jvm.JvmOps;
+import wan.jvm.JvmOptions;
+import wan.jvm.SpecialNumbers;
 import wan.op.DType;
 import wan.selftest.SelfTest;
 
@@ -19,6 +23,16 @@ class TornadoOpsSelfTest {
         try (TornadoOps ops = TornadoDevices.open("tornado", new Settings(kernels.name(), storage, Set.of(), 0))) {
             List<SelfTest.Result> results = SelfTest.run(ops, storage, "");
             assertThat(results).hasSizeGreaterThan(80).allMatch(SelfTest.Result::passed);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void everyOperation_keepsWhatIsNotFinite(DeviceTarget.Kernels kernels) {
+        Storage storage = new Storage(DType.F32, DType.F32);
+        try (TornadoOps ops = TornadoDevices.open("tornado", new Settings(kernels.name(), storage, Set.of(), 0));
+                JvmOps oracle = new JvmOps(new JvmOptions(1, JvmOptions.Kind.SCALAR))) {
+            assertThat(SpecialNumbers.check(oracle, ops, 1e-4)).isEmpty();
         }
     }
 }

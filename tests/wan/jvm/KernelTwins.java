@@ -1,5 +1,6 @@
 package wan.jvm;
 
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import wan.op.AttentionEdit;
@@ -53,6 +54,7 @@ public final class KernelTwins implements AutoCloseable {
                 twins.rows(size);
                 twins.attention(size);
             }
+            twins.specialNumbers();
         }
     }
 
@@ -109,6 +111,15 @@ public final class KernelTwins implements AutoCloseable {
             return new Tensor[] {ops.linear(input, linear), ops.linearGelu(input, linear), added, gated};
         };
         compare("linear %d x %d -> %d".formatted(rows, in, out), run, tolerance);
+    }
+
+    /** NaN, infinities, the largest and the smallest. */
+    public void specialNumbers() {
+        double tolerance = twin.productType() == DType.BF16 ? 0.05 : 1e-4;
+        List<String> wrong = SpecialNumbers.check(scalar, twin, tolerance);
+        if (!wrong.isEmpty()) {
+            throw new AssertionError(wrong.size() + " wrong:\n" + String.join("\n", wrong));
+        }
     }
 
     /** Norms and SiLU. */

@@ -21,7 +21,7 @@ final class RowKernels {
         int y = step.get(slot + 3) + row * dim;
         int weight = step.get(slot + 5);
         float squares = sumOfSquares(context, act, x, dim, 0f);
-        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, act.get(x + i) * factor * params.get(weight + i));
         }
@@ -37,7 +37,7 @@ final class RowKernels {
         int bias = step.get(slot + 6);
         float mean = sum(context, act, x, dim) / dim;
         float squares = sumOfSquares(context, act, x, dim, mean);
-        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i));
         }
@@ -57,10 +57,19 @@ final class RowKernels {
         int shift = step.get(slot + 6) + entry;
         float mean = sum(context, act, x, dim) / dim;
         float squares = sumOfSquares(context, act, x, dim, mean);
-        float factor = 1f / TornadoMath.sqrt(squares / dim + params.get(step.get(slot + 4)));
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * (1f + act.get(scale + i)) + act.get(shift + i));
         }
+    }
+
+    /** 1 / sqrt(mean + eps); where the squares are beyond a float infinity, since 0 would make numbers of it. */
+    private static float factor(float squares, int dim, float eps) {
+        float factor = 1f / TornadoMath.sqrt(squares / dim + eps);
+        if (squares > 3.4e38f) {
+            factor = squares;
+        }
+        return factor;
     }
 
     private static float sum(KernelContext context, FloatArray act, int x, int dim) {

@@ -74,6 +74,12 @@ public class OneDnnTest {
 
     @ParameterizedTest
     @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16"})
+    void everyOperation_keepsWhatIsNotFinite(JvmOptions.Kind kernels) {
+        twins(kernels).specialNumbers();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16"})
     void everyResult_isTheSameBits_forAnyNumberOfThreads(JvmOptions.Kind kernels) {
         VectorKernelsTest.assertSameBits(kernels);
     }

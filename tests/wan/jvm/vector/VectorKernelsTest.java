@@ -66,6 +66,23 @@ public class VectorKernelsTest {
         TWINS.attention(size);
     }
 
+    @Test
+    void everyOperation_keepsWhatIsNotFinite() {
+        TWINS.specialNumbers();
+    }
+
+    @Test
+    void exp2_isNotANumber_forAnyPayload() {
+        float[] y = new float[Lanes.WIDTH];
+        for (long bits = 0x7f800001L; bits <= 0x7fffffffL; bits += bits < 0x7f800100L ? 1 : 4001) {
+            for (int sign : new int[] {0, Integer.MIN_VALUE}) {
+                float nan = Float.intBitsToFloat((int) bits | sign);
+                VectorMath.exp2(FloatVector.broadcast(Lanes.FLOAT, nan)).intoArray(y, 0);
+                assertThat(y).as("of %08x", (int) bits | sign).containsOnly(Float.NaN);
+            }
+        }
+    }
+
     static IntStream narrowerWidths() {
         return IntStream.of(128, 256).filter(bits -> bits < FloatVector.SPECIES_PREFERRED.vectorBitSize());
     }

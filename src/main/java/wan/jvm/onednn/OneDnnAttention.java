@@ -250,10 +250,12 @@ final class OneDnnAttention {
                 float[] lanes) {
             FloatVector sum = FloatVector.zero(FLOAT);
             FloatVector scale = FloatVector.broadcast(FLOAT, factor);
-            FloatVector shift = FloatVector.broadcast(FLOAT, -max);
+            FloatVector shift = FloatVector.broadcast(FLOAT, max);
             for (int i = 0; i < columns; i += WIDTH) {
+                // Not fused: the largest has to come out as 0 however large it is, rounded as its maximum was.
                 FloatVector weight = VectorMath.exp2(FloatVector.fromMemorySegment(FLOAT, logits, 4 * (row + i), ORDER)
-                        .fma(scale, shift));
+                        .mul(scale)
+                        .sub(shift));
                 weight.intoMemorySegment(logits, 4 * (row + i), ORDER);
                 if (round) {
                     OneDnnBuffer.storeBfloat16(weight, rounded, 2 * (row + i));

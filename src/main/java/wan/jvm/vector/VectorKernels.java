@@ -152,6 +152,10 @@ public final class VectorKernels implements Kernels {
         }
         sums.intoArray(lanes, 0);
         double sum = total(lanes);
+        if (!Double.isFinite(sum)) { // perhaps only beyond a float
+            sum = 0;
+            whole = 0;
+        }
         for (int i = whole; i < count; i++) {
             sum += x[at + i];
         }
@@ -168,6 +172,10 @@ public final class VectorKernels implements Kernels {
         }
         sums.intoArray(lanes, 0);
         double sum = total(lanes);
+        if (!Double.isFinite(sum)) { // perhaps only beyond a float: a factor of 0 would make numbers of it
+            sum = 0;
+            whole = 0;
+        }
         for (int i = whole; i < count; i++) {
             double deviation = x[at + i] - center;
             sum += deviation * deviation;
