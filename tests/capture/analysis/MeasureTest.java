@@ -28,7 +28,7 @@ class MeasureTest {
         0.25f, 0, 0.25f, 0.25f, 0.25f
     };
 
-    private static final HeadView VIEW = new HeadView(new HeadId(0, 0), 5, new FrameBlock(2, 3, 2), LOGITS, MASS);
+    private static final HeadView VIEW = HeadViews.of(new HeadId(0, 0), 5, new FrameBlock(2, 3, 2), LOGITS, MASS);
 
     private static double of(Measure measure, HeadView view) {
         return measure.of(view, MeasureOptions.DEFAULT);
@@ -77,7 +77,7 @@ class MeasureTest {
     void peakAge_isTheNewest_onATie() {
         float[] even = MASS.clone();
         Arrays.fill(even, 15, 25, 0.2f);
-        assertThat(of(Measure.PEAK_AGE, new HeadView(new HeadId(0, 0), 5, VIEW.block(), null, even)))
+        assertThat(of(Measure.PEAK_AGE, HeadViews.of(new HeadId(0, 0), 5, VIEW.block(), null, even)))
                 .isZero();
     }
 
@@ -89,7 +89,7 @@ class MeasureTest {
             logits[q * 5 + 1] = X;
             mass[q * 5 + 1] = X;
         }
-        HeadView view = new HeadView(new HeadId(0, 0), 5, VIEW.block(), logits, mass);
+        HeadView view = HeadViews.of(new HeadId(0, 0), 5, VIEW.block(), logits, mass);
         assertThat(view.keyFrames()).containsExactly(0, 2, 3, 4);
         assertThat(of(Measure.SINK_SCORE, view)).isEqualTo(7 - (1 - 2) / 2.0);
         assertThat(of(Measure.NEIGHBOUR_MASS, view)).isEqualTo(3 / 16.0);
@@ -101,19 +101,19 @@ class MeasureTest {
 
     @Test
     void sinkScore_takesTheMeanOfAll_whenThereIsNoMiddle() {
-        HeadView two = new HeadView(new HeadId(0, 0), 2, new FrameBlock(0, 0, 2), new float[] {4, 2, 4, 2}, null);
+        HeadView two = HeadViews.of(new HeadId(0, 0), 2, new FrameBlock(0, 0, 2), new float[] {4, 2, 4, 2}, null);
         assertThat(of(Measure.SINK_SCORE, two)).isEqualTo(4 - 3);
     }
 
     @Test
     void measures_areNaN_whereTheirQuantityIsMissing() {
-        HeadView none = new HeadView(new HeadId(0, 0), 5, VIEW.block(), null, null);
+        HeadView none = HeadViews.of(new HeadId(0, 0), 5, VIEW.block(), null, null);
         for (Measure measure : Measure.values()) {
             assertThat(of(measure, none)).as(measure.id()).isNaN();
         }
         float[] empty = new float[25];
         Arrays.fill(empty, X);
-        HeadView masked = new HeadView(new HeadId(0, 0), 5, VIEW.block(), empty, empty);
+        HeadView masked = HeadViews.of(new HeadId(0, 0), 5, VIEW.block(), empty, empty);
         for (Measure measure : Measure.values()) {
             assertThat(of(measure, masked)).as(measure.id()).isNaN();
         }

@@ -14,7 +14,7 @@ class RolesTest {
     private static Analysis masses(double[]... rows) {
         List<HeadView> heads = new ArrayList<>();
         for (int h = 0; h < rows.length; h++) {
-            heads.add(new HeadView(new HeadId(0, h), 4, BLOCK, null, matrix(rows[h])));
+            heads.add(HeadViews.of(new HeadId(0, h), 4, BLOCK, null, matrix(rows[h])));
         }
         return new Analysis("test", new PassSlot(0), BLOCK, MeasureOptions.DEFAULT, heads);
     }
@@ -27,7 +27,7 @@ class RolesTest {
             for (int k = 0; k < frames; k++) {
                 matrix[(frames - 1) * frames + k] = (float) rows[h][k];
             }
-            heads.add(new HeadView(new HeadId(0, h), frames, block, matrix, null));
+            heads.add(HeadViews.of(new HeadId(0, h), frames, block, matrix, null));
         }
         return new Analysis("test", new PassSlot(0), block, MeasureOptions.DEFAULT, heads);
     }
@@ -83,7 +83,7 @@ class RolesTest {
             matrix[q * 4] = 0.25f;
             matrix[q * 4 + 1] = 0.75f;
         }
-        HeadView view = new HeadView(new HeadId(0, 0), 4, second, null, matrix);
+        HeadView view = HeadViews.of(new HeadId(0, 0), 4, second, null, matrix);
         Analysis analysis = new Analysis("test", new PassSlot(0), second, MeasureOptions.DEFAULT, List.of(view, view));
         assertThat(RoleRule.DUMMY_FORCING.of(analysis, RoleOptions.DEFAULT).roles())
                 .containsExactly("dummy", "sink");

@@ -156,9 +156,9 @@ public final class SpecialNumbers {
         with(x, 2, 96, special);
         compare("modulation and rope", special, ops -> {
             Tensor rotated = tensor(ops, x, 8, 96);
-            Dyn start = new Dyn("start", 1);
-            start.set(3);
-            ops.rope(rotated, 4, new Grid(2, 2, 2), start);
+            Dyn positions = new Dyn("positions", 2);
+            positions.set(3, 4);
+            ops.rope(rotated, 4, new Grid(2, 2, 2), positions);
             return List.of(
                     ops.read(ops.modulation(
                             ops.parameter(Tensors.f32("table", table, 1, 6, 20)), tensor(ops, embedding, 2, 20))),
@@ -196,8 +196,10 @@ public final class SpecialNumbers {
                         results.add(tap.values(quantity));
                     }
                 }
-                results.add(ops.read(cache, 0, new int[] {1, 0}));
-                results.add(ops.read(cache, 1, new int[] {1, 0}));
+                for (int which = 0; which < 2; which++) {
+                    results.add(ops.read(cache, which, new int[] {1, 0}));
+                    results.add(ops.read(ops.load(cache, which, pages)));
+                }
                 ops.release(cache);
                 return results;
             });

@@ -1,11 +1,13 @@
 package capture;
 
 import java.util.EnumMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
+import wan.op.NonFiniteException;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
@@ -18,25 +20,36 @@ import wan.pass.Pass;
  * <p>Give {@link #observe} to the run; afterwards, or whenever, read {@link #matrix}.
  */
 public final class Capture {
+    /** How far a query's masses may be from 1 in sum: bfloat16 products and thousands of key groups stay well below it. */
+    private static final double MASS_TOLERANCE = 1e-3;
+
     /** Quantities that are also assembled over the whole rollout. */
     private static final Set<Quantity> ASSEMBLED = Set.of(Quantity.FRAME_LOGITS, Quantity.FRAME_MASS);
 
     private final CapturePlan plan;
     private final RunGeometry run;
     private final CaptureSink sink;
+    private final boolean keepNonFinite;
     private final Map<Quantity, Map<Integer, FrameMatrix>> matrices = new EnumMap<>(Quantity.class);
+
+    /** As the other, ending the run at the first value that is not finite. */
+    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink) {
+        this(plan, run, sink, false);
+    }
 
     /**
      * Prepares a capture.
      *
      * @param run the sizes of the run
      * @param sink where the tensors go
+     * @param keepNonFinite whether values that are not finite are kept as they are; else they end the run
      */
-    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink) {
+    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink, boolean keepNonFinite) {
         plan.passes().check(run.numSteps());
         this.plan = plan;
         this.run = run;
         this.sink = sink;
+        this.keepNonFinite = keepNonFinite;
         for (Quantity quantity : ASSEMBLED) {
             if (plan.kinds().contains(AttentionKind.SELF) && plan.quantities().contains(quantity)) {
                 matrices.put(quantity, new TreeMap<>());
@@ -44,17 +57,20 @@ public final class Capture {
         }
     }
 
-    /** The observer of one pass; {@link PassObserver#NONE} where the plan asks for nothing. */
+    /** The observer of one pass. Its taps throw {@link NonFiniteException}s, which name layer, head and quantity. */
     public PassObserver observe(Pass pass) {
-        if (!plan.passes().includes(pass.id(), run.numSteps())) {
-            return PassObserver.NONE;
-        }
+        boolean wanted = plan.passes().includes(pass.id(), run.numSteps());
         return new PassObserver() {
             @Override
             public AttentionTap tap(int layer, AttentionKind kind) {
-                return plan.layers().contains(layer) && plan.kinds().contains(kind)
+                return wanted && plan.layers().contains(layer) && plan.kinds().contains(kind)
                         ? new Tap(pass, layer, kind)
                         : AttentionTap.NONE;
+            }
+
+            @Override
+            public boolean keepsNonFinite() {
+                return keepNonFinite;
             }
         };
     }
@@ -102,6 +118,7 @@ public final class Capture {
 
         @Override
         public void accept(Quantity quantity, Shape shape, float[] values) {
+            check(quantity, shape, values);
             Map<Integer, FrameMatrix> assembled = matrices.get(quantity);
             if (kind == AttentionKind.SELF && assembled != null) {
                 assembled
@@ -115,9 +132,49 @@ public final class Capture {
         @Override
         public void acceptTokens(
                 Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+            for (int i = 0; i < queries * keys && !keepNonFinite; i++) {
+                boolean blocked = quantity == Quantity.LOGITS_USED && tile[i] == Float.NEGATIVE_INFINITY;
+                if (!Float.isFinite(tile[i]) && !blocked) {
+                    throw new NonFiniteException("%s: expected finite numbers, got %s at query %d, key %d"
+                            .formatted(where(quantity, headIndex), tile[i], firstQuery + i / keys, i % keys));
+                }
+            }
             long row =
                     ((long) batch * plan.heads().size() + headIndex) * pass.frames() * run.frameSeqLen() + firstQuery;
             pieces(quantity).write(row * keys, tile, queries * keys);
+        }
+
+        /** @param shape [B, N, query groups or queries, key groups or keys] */
+        private void check(Quantity quantity, Shape shape, float[] values) {
+            int heads = shape.dim(1);
+            int columns = shape.dim(3);
+            for (int row = 0; row < values.length; row += columns) {
+                double sum = 0;
+                for (int i = row; i < row + columns; i++) {
+                    sum += values[i];
+                }
+                int head = row / columns / shape.dim(2) % heads;
+                if (!Double.isFinite(sum)) {
+                    if (!keepNonFinite) {
+                        NonFiniteException.check(where(quantity, head), shape, values);
+                    }
+                } else if (quantity == Quantity.FRAME_MASS && Math.abs(sum - 1) > MASS_TOLERANCE) {
+                    throw WanException.mismatch(
+                            pass.id() + ": " + where(quantity, head),
+                            "weights of a query frame that sum to 1",
+                            sum,
+                            "a fault of the backend");
+                }
+            }
+        }
+
+        private String where(Quantity quantity, int headIndex) {
+            return "layer %d, head %d, %s-attention %s"
+                    .formatted(
+                            layer,
+                            plan.heads().get(headIndex),
+                            kind.name().toLowerCase(Locale.ROOT),
+                            quantity.option());
         }
 
         private synchronized CaptureSink.Pieces pieces(Quantity quantity) {

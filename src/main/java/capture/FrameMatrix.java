@@ -7,13 +7,17 @@ import wan.op.Shape;
 import wan.pass.Pass;
 
 /**
- * Frame-by-frame figures of one layer over a whole rollout, [N, T, T]: query frame by key frame, both absolute. What was never
- * attended is NaN.
+ * Frame-by-frame figures of one layer over a whole rollout, [N, T, T]: query frame by key frame, both absolute.
+ *
+ * <p>What was attended is known from the passes that were entered, never from the figures. What was not is NaN in {@link #values}; a
+ * figure that is NaN where the mask is true is a failed computation.
  */
 public final class FrameMatrix {
     private final int heads;
     private final int frames;
     private final float[] values;
+    /** [query frame, key frame]: what the passes attended. */
+    private final boolean[] attended;
     /** Per query frame: whether its frame block still had every earlier frame in the cache. */
     private final boolean[] complete;
 
@@ -29,6 +33,7 @@ public final class FrameMatrix {
         this.heads = heads;
         this.frames = frames;
         this.values = new float[Math.multiplyExact(heads, Math.multiplyExact(frames, frames))];
+        this.attended = new boolean[frames * frames];
         this.complete = new boolean[frames];
         this.seen = new boolean[frames];
         Arrays.fill(values, Float.NaN);
@@ -45,15 +50,18 @@ public final class FrameMatrix {
         }
         List<Integer> keyFrames = pass.placement().keyFrames();
         int keys = keyFrames.size();
-        for (int h = 0; h < heads; h++) {
-            for (int q = 0; q < pass.frames(); q++) {
-                for (int k = 0; k < keys; k++) {
-                    values[index(h, pass.firstFrame() + q, keyFrames.get(k))] =
-                            batchValues[(h * pass.frames() + q) * keys + k];
+        for (int q = 0; q < pass.frames(); q++) {
+            int frame = pass.firstFrame() + q;
+            for (int k = 0; k < keys; k++) {
+                int key = keyFrames.get(k);
+                if (key < 0) { // no frame of the video
+                    continue;
+                }
+                attended[frame * frames + key] = true;
+                for (int h = 0; h < heads; h++) {
+                    values[index(h, frame, key)] = batchValues[(h * pass.frames() + q) * keys + k];
                 }
             }
-        }
-        for (int q = 0; q < pass.frames(); q++) {
             seen[pass.firstFrame() + q] = true;
             complete[pass.firstFrame() + q] = keys == pass.firstFrame() + pass.frames();
         }
@@ -69,7 +77,12 @@ public final class FrameMatrix {
         return frames;
     }
 
-    /** The figure of one head, query frame and key frame; NaN where there is none. */
+    /** Whether a captured pass attended a key frame from a query frame. */
+    public boolean attended(int queryFrame, int keyFrame) {
+        return attended[queryFrame * frames + keyFrame];
+    }
+
+    /** The figure of one head, query frame and key frame; NaN where nothing was attended. */
     public float get(int headIndex, int queryFrame, int keyFrame) {
         return values[index(headIndex, queryFrame, keyFrame)];
     }
@@ -81,9 +94,9 @@ public final class FrameMatrix {
 
     /** 1 where something was attended, else 0: [T, T] in C order. */
     public byte[] mask() {
-        byte[] mask = new byte[frames * frames];
+        byte[] mask = new byte[attended.length];
         for (int i = 0; i < mask.length; i++) {
-            mask[i] = (byte) (Float.isNaN(values[i]) ? 0 : 1);
+            mask[i] = (byte) (attended[i] ? 1 : 0);
         }
         return mask;
     }
@@ -104,7 +117,7 @@ public final class FrameMatrix {
     public HostTensor scriptValues() {
         float[] out = values.clone();
         for (int i = 0; i < out.length; i++) {
-            if (Float.isNaN(out[i]) || !complete[i / frames % frames]) {
+            if (!attended[i % attended.length] || !complete[i / frames % frames]) {
                 out[i] = 0;
             }
         }

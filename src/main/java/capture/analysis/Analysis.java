@@ -31,9 +31,16 @@ public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptio
         for (int layer : info.layers()) {
             FrameMaps logits = hasLogits ? result.maps(Quantity.FRAME_LOGITS, layer, slot) : null;
             FrameMaps mass = hasMass ? result.maps(Quantity.FRAME_MASS, layer, slot) : null;
+            FrameMaps any = logits != null ? logits : mass;
+            boolean[] attended = any != null ? any.attended() : new boolean[info.frames() * info.frames()];
             for (int h = 0; h < info.heads().size(); h++) {
                 heads.add(new HeadView(
-                        new HeadId(layer, info.heads().get(h)), info.frames(), block, head(logits, h), head(mass, h)));
+                        new HeadId(layer, info.heads().get(h)),
+                        info.frames(),
+                        block,
+                        attended,
+                        head(logits, h),
+                        head(mass, h)));
             }
         }
         return new Analysis(result.name(), slot, block, options, heads);
@@ -47,7 +54,8 @@ public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptio
                 other,
                 options,
                 heads.stream()
-                        .map(view -> new HeadView(view.head(), view.frames(), other, view.logits(), view.mass()))
+                        .map(view -> new HeadView(
+                                view.head(), view.frames(), other, view.attended(), view.logits(), view.mass()))
                         .toList());
     }
 

@@ -1,8 +1,7 @@
 package capture.analysis;
 
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,21 +10,29 @@ import org.jspecify.annotations.Nullable;
  * @param head which head
  * @param frames frames of the rollout, T
  * @param block the query frames
- * @param logits frame logits [T, T], NaN where nothing was attended; null if not captured
+ * @param attended [T, T]: what the captured passes attended
+ * @param logits frame logits [T, T]; null if not captured. NaN where nothing was attended, or where the run computed no number, which
+ *     leaves a measure without a value
  * @param mass frame mass [T, T], likewise
  */
 @SuppressWarnings("ArrayRecordComponent") // a view, compared by nobody
-public record HeadView(HeadId head, int frames, FrameBlock block, float @Nullable [] logits, float @Nullable [] mass) {
+public record HeadView(
+        HeadId head,
+        int frames,
+        FrameBlock block,
+        boolean[] attended,
+        float @Nullable [] logits,
+        float @Nullable [] mass) {
     /** Absolute frames that the frame block attended, ascending; empty if it was not captured. */
     public int[] keyFrames() {
-        float[] any = logits != null ? logits : mass;
-        List<Integer> keys = new ArrayList<>();
-        for (int k = 0; any != null && k < frames; k++) {
-            if (!Float.isNaN(any[block.first() * frames + k])) {
-                keys.add(k);
-            }
-        }
-        return keys.stream().mapToInt(Integer::intValue).toArray();
+        return IntStream.range(0, frames)
+                .filter(k -> attended(block.first(), k))
+                .toArray();
+    }
+
+    /** Whether a query frame attended a key frame. */
+    boolean attended(int queryFrame, int keyFrame) {
+        return attended[queryFrame * frames + keyFrame];
     }
 
     /**

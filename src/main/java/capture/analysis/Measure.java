@@ -22,7 +22,7 @@ public enum Measure {
         @Override
         public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.logits());
-            return row[0] - middle(row);
+            return row[0] - middle(view, row);
         }
     },
     /** The newest frame against the middle ones. */
@@ -37,7 +37,7 @@ public enum Measure {
         public double of(HeadView view, MeasureOptions options) {
             double[] row = view.row(view.logits());
             int[] keys = view.keyFrames();
-            return keys.length == 0 ? Double.NaN : row[keys[keys.length - 1]] - middle(row);
+            return keys.length == 0 ? Double.NaN : row[keys[keys.length - 1]] - middle(view, row);
         }
     },
     /** Frames with themselves. */
@@ -84,6 +84,9 @@ public enum Measure {
                     logits != null && q < view.block().end();
                     q++) {
                 for (int k : view.keyFrames()) {
+                    if (Float.isNaN(logits[q * view.frames() + k])) {
+                        return Double.NaN;
+                    }
                     pairs++;
                     positive += logits[q * view.frames() + k] > 0 ? 1 : 0;
                 }
@@ -192,7 +195,7 @@ public enum Measure {
             for (int q = view.block().first(); q < view.block().end(); q++) {
                 for (int k : keys) {
                     double m = mass[q * view.frames() + k];
-                    sum -= m > 0 ? m * Math.log(m) : 0;
+                    sum -= m == 0 ? 0 : m * Math.log(m); // NaN stays
                 }
             }
             return sum / view.block().frames();
@@ -236,6 +239,9 @@ public enum Measure {
             }
             int best = keys[keys.length - 1];
             for (int k : keys) {
+                if (Double.isNaN(row[k])) {
+                    return Double.NaN;
+                }
                 best = row[k] > row[best] ? k : best;
             }
             return keys[keys.length - 1] - best;
@@ -310,18 +316,15 @@ public enum Measure {
                                 ", ", Arrays.stream(values()).map(Measure::id).toList()) + ", got " + id));
     }
 
-    /** Mean over all but the first and last frame of the rollout that are there; over all, where that leaves none. */
-    private static double middle(double[] row) {
-        double inner = Arrays.stream(row, Math.min(1, row.length), Math.max(1, row.length - 1))
-                .filter(value -> !Double.isNaN(value))
+    /** Mean over all attended frames but the first and last of the rollout; over all of them, where that leaves none. */
+    private static double middle(HeadView view, double[] row) {
+        int[] keys = view.keyFrames();
+        int[] inner =
+                Arrays.stream(keys).filter(k -> k > 0 && k < row.length - 1).toArray();
+        return Arrays.stream(inner.length > 0 ? inner : keys)
+                .mapToDouble(k -> row[k])
                 .average()
                 .orElse(Double.NaN);
-        return !Double.isNaN(inner)
-                ? inner
-                : Arrays.stream(row)
-                        .filter(value -> !Double.isNaN(value))
-                        .average()
-                        .orElse(Double.NaN);
     }
 
     private interface Cells {
@@ -333,7 +336,9 @@ public enum Measure {
         double sum = 0;
         int count = 0;
         for (int i = 0; logits != null && i < logits.length; i++) {
-            if (cells.contain(i / view.frames(), i % view.frames()) && !Float.isNaN(logits[i])) {
+            int q = i / view.frames();
+            int k = i % view.frames();
+            if (cells.contain(q, k) && view.attended(q, k)) {
                 sum += logits[i];
                 count++;
             }
@@ -348,7 +353,7 @@ public enum Measure {
         int bestLength = 0;
         int length = 0;
         for (int k = 0; k < row.length; k++) {
-            length = Double.isNaN(row[k]) ? 0 : length + 1;
+            length = view.attended(view.block().first(), k) ? length + 1 : 0;
             if (length > 0 && length >= bestLength) {
                 bestLength = length;
                 bestEnd = k + 1;

@@ -49,6 +49,6 @@ public record Spectrum(double period, double share) {
                 frequency = j;
             }
         }
-        return best <= 1e-24 * scale * scale * n ? NONE : new Spectrum((double) n / frequency, best / total);
+        return best > 1e-24 * scale * scale * n ? new Spectrum((double) n / frequency, best / total) : NONE;
     }
 }

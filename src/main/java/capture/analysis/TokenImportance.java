@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import wan.op.NonFiniteException;
 import wan.op.Quantity;
+import wan.op.Shape;
 import wan.op.UsageException;
 
 /**
@@ -65,6 +67,10 @@ public record TokenImportance(
         int heads = 0;
         for (int layer : layers) {
             float[] logits = result.values(Quantity.KEY_LOGITS, pass, layer);
+            NonFiniteException.check(
+                    result.path() + ": key-logits of " + pass.id() + ", layer " + layer,
+                    Shape.of(result.info().heads().size(), pass.frames(), (long) frames * tokens),
+                    logits); // else they would count as the most important
             for (int h = 0; h < result.info().heads().size(); h++) {
                 double[] importance = importance(logits, h, pass, tokens, options.queryFrames());
                 List<Integer> order = new ArrayList<>(candidates);

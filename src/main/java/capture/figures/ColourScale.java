@@ -17,11 +17,14 @@ public record ColourScale(double limit, boolean signed) {
         0x053061, 0x2166ac, 0x4393c3, 0x92c5de, 0xd1e5f0, 0xf7f7f7, 0xfddbc7, 0xf4a582, 0xd6604d, 0xb2182b, 0x67001f
     };
 
-    /** A scale for some values; NaN are left out. */
+    /** Of what should be a number and is none: no colour of the scale. */
+    static final String NOT_FINITE = "#00a000";
+
+    /** A scale for some values; those that are not finite are left out. */
     public static ColourScale of(boolean signed, double... values) {
         double limit = 0;
         for (double value : values) {
-            limit = Math.max(limit, Double.isNaN(value) ? 0 : Math.abs(value));
+            limit = Math.max(limit, Double.isFinite(value) ? Math.abs(value) : 0);
         }
         return new ColourScale(limit > 0 ? limit : 1, signed);
     }
@@ -31,10 +34,13 @@ public record ColourScale(double limit, boolean signed) {
         return signed ? -limit : 0;
     }
 
-    /** The colour of a value; null for NaN. */
+    /** The colour of a value; null for NaN, which stands for no value. */
     public @Nullable String colour(double value) {
         if (Double.isNaN(value)) {
             return null;
+        }
+        if (Double.isInfinite(value)) {
+            return NOT_FINITE;
         }
         double at = Math.clamp(value / limit, signed ? -1.0 : 0.0, 1.0) / 2 + 0.5;
         double level = Math.rint(at * (LEVELS - 1)) / (LEVELS - 1) * (ANCHORS.length - 1);

@@ -28,6 +28,12 @@ public final class HeatMapFigures {
         };
     }
 
+    /** A cell: NaN for what was not attended, infinity for a number that should be there and is none. */
+    private static double cell(FrameMaps maps, int head, int q, int k) {
+        float value = maps.get(head, q, k);
+        return maps.attended(q, k) && !Float.isFinite(value) ? Double.POSITIVE_INFINITY : value;
+    }
+
     private static ColourScale scale(Quantity quantity, double limit) {
         return ColourScale.of(quantity != Quantity.FRAME_MASS, limit);
     }
@@ -49,31 +55,30 @@ public final class HeatMapFigures {
                 scale(quantity, maps.limit()),
                 title(quantity),
                 maps.frames(),
-                (panel, q, k) -> maps.get(panel, q, k));
+                (panel, q, k) -> cell(maps, panel, q, k));
     }
 
     /**
      * One head in every pass.
      *
-     * @param maps [T, T] by the pass's name
+     * @param maps of the head's layer, by the pass's name
      */
     public static Figure passes(
-            FigureFrame frame, Quantity quantity, HeadId head, int frames, SequencedMap<String, float[]> maps) {
+            FigureFrame frame, Quantity quantity, HeadId head, SequencedMap<String, FrameMaps> maps) {
+        List<FrameMaps> values = List.copyOf(maps.values());
+        int index = values.getFirst().heads().indexOf(head.head());
         double limit = 0;
-        for (float[] map : maps.values()) {
-            for (float value : map) {
-                limit = Math.max(limit, Float.isNaN(value) ? 0 : Math.abs(value));
-            }
+        for (FrameMaps map : values) {
+            limit = Math.max(limit, FrameMaps.limit(map.head(index)));
         }
-        List<float[]> values = List.copyOf(maps.values());
         return panels(
                 frame,
                 "Layer " + head.layer() + ", head " + head.head() + " (" + head.label() + "): every pass",
                 List.copyOf(maps.keySet()),
                 scale(quantity, limit),
                 title(quantity),
-                frames,
-                (panel, q, k) -> values.get(panel)[q * frames + k]);
+                values.getFirst().frames(),
+                (panel, q, k) -> cell(values.get(panel), index, q, k));
     }
 
     /**
@@ -222,7 +227,7 @@ public final class HeatMapFigures {
                             its.frames(),
                             its.frames(),
                             scale,
-                            (q, k) -> its.get(head, q, k));
+                            (q, k) -> cell(its, head, q, k));
                 }
             });
             row++;

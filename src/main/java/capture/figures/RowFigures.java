@@ -14,8 +14,13 @@ import wan.op.Quantity;
 public final class RowFigures {
     private RowFigures() {}
 
+    /** By key frame: NaN for what was not attended, infinity for a number that should be there and is none. */
     private static double[] row(Quantity quantity, HeadView view) {
-        return view.row(quantity == Quantity.FRAME_MASS ? view.mass() : view.logits());
+        double[] row = view.row(quantity == Quantity.FRAME_MASS ? view.mass() : view.logits());
+        for (int k : view.keyFrames()) {
+            row[k] = Double.isFinite(row[k]) ? row[k] : Double.POSITIVE_INFINITY;
+        }
+        return row;
     }
 
     private static Range range(List<double[]> rows) {
@@ -23,8 +28,8 @@ public final class RowFigures {
         double high = 0;
         for (double[] row : rows) {
             for (double value : row) {
-                low = Double.isNaN(value) ? low : Math.min(low, value);
-                high = Double.isNaN(value) ? high : Math.max(high, value);
+                low = Double.isFinite(value) ? Math.min(low, value) : low;
+                high = Double.isFinite(value) ? Math.max(high, value) : high;
             }
         }
         double margin = high > low ? (high - low) * 0.05 : 1;
@@ -99,6 +104,9 @@ public final class RowFigures {
                     double x = grid.left(panel) + (k + 0.1) * step;
                     if (Double.isNaN(value)) {
                         c.add(new Mark.Hatch(grid.left(panel) + k * step, grid.top(panel), step, grid.height()));
+                    } else if (Double.isInfinite(value)) {
+                        c.add(new Mark.Rect(
+                                x, grid.top(panel), 0.8 * step, grid.height(), ColourScale.NOT_FINITE, null, 0));
                     } else {
                         double y = range.position(value, grid.top(panel), grid.height());
                         c.add(new Mark.Rect(
@@ -164,7 +172,14 @@ public final class RowFigures {
                 double[] row = entry.getValue();
                 List<Double> points = new ArrayList<>();
                 for (int k = 0; k <= frames; k++) {
-                    if (k < frames && !Double.isNaN(row[k])) {
+                    if (k < frames && Double.isInfinite(row[k])) {
+                        c.add(new Mark.Dot(
+                                left + (k + 0.5) * width / frames,
+                                top + grid.height(),
+                                style.line() * 2,
+                                ColourScale.NOT_FINITE));
+                    }
+                    if (k < frames && Double.isFinite(row[k])) {
                         double x = left + (k + 0.5) * width / frames;
                         double y = range.position(row[k], top, grid.height());
                         points.add(x);

@@ -30,7 +30,8 @@ import wan.pass.PassId;
  * The numbers of one run as the report embeds them, and where they stand.
  *
  * <p>Little endian. Measures are float32 [slot, frame block, measure, head]; roles are bytes [slot, frame block, rule, head], 255 for
- * none; frame logits and mass are float16 [head, pass, query frame, key frame] without what no pass attended; token maps are bytes
+ * none; frame logits and mass are float16 [head, pass, query frame, key frame] without what no pass attended, NaN
+ * where nothing was captured and infinity where the run computed no finite number; token maps are bytes
  * [head, key frame, row, column] between two float32 limits for each head. A head is its layer and its number within it.
  *
  * @param description what the script has to know of the run
@@ -39,6 +40,8 @@ import wan.pass.PassId;
 @SuppressWarnings("ArrayRecordComponent") // handed on, compared by nobody
 record RunBlob(ObjectNode description, byte[] bytes) {
     private static final List<Quantity> FRAME_VALUES = List.of(Quantity.FRAME_LOGITS, Quantity.FRAME_MASS);
+
+    private static final short NOT_CAPTURED = Float.floatToFloat16(Float.NaN);
 
     private static final List<Measure> MEASURES = List.of(Measure.values());
     private static final List<RoleRule> RULES = List.of(RoleRule.values());
@@ -160,24 +163,24 @@ record RunBlob(ObjectNode description, byte[] bytes) {
             for (int layer : info.layers()) {
                 List<float[]> values = new ArrayList<>();
                 for (CapturedPass pass : passes) {
-                    values.add(result.has(quantity, pass) ? result.values(quantity, pass, layer) : missing(pass));
+                    values.add(result.has(quantity, pass) ? result.values(quantity, pass, layer) : new float[0]);
                 }
                 for (int h = 0; h < info.heads().size(); h++) {
-                    for (float[] pass : values) {
-                        int cells = pass.length / info.heads().size();
+                    for (int p = 0; p < passes.size(); p++) {
+                        float[] its = values.get(p);
+                        int cells = passes.get(p).frames()
+                                * passes.get(p).keyFrames().size();
                         for (int i = h * cells; i < (h + 1) * cells; i++) {
-                            room(2).putShort(Float.floatToFloat16(pass[i]));
+                            room(2).putShort(its.length == 0 ? NOT_CAPTURED : half(its[i]));
                         }
                     }
                 }
             }
         }
 
-        private float[] missing(CapturedPass pass) {
-            float[] none = new float
-                    [info.heads().size() * pass.frames() * pass.keyFrames().size()];
-            Arrays.fill(none, Float.NaN);
-            return none;
+        /** Infinity stands for all that is not finite. */
+        private static short half(float value) {
+            return Float.floatToFloat16(Float.isFinite(value) ? value : Float.POSITIVE_INFINITY);
         }
 
         /** Token maps of as many passes as there is room for, the last frame block's first. */
@@ -235,6 +238,10 @@ record RunBlob(ObjectNode description, byte[] bytes) {
                     for (float value : map) {
                         low = Math.min(low, value);
                         high = Math.max(high, value);
+                    }
+                    if (!Float.isFinite(low) || !Float.isFinite(high)) {
+                        low = Float.POSITIVE_INFINITY; // the whole map is shown as not finite
+                        high = low;
                     }
                     room(8).putFloat(low).putFloat(high);
                     maps.add(map);

@@ -86,7 +86,7 @@ public final class WanModel {
         }
         List<KvTensor> caches = new ArrayList<>();
         try (Scope _ = ops.scope()) {
-            Tensor context = embedText(promptEmbeds);
+            Tensor context = embedText(promptEmbeds.requireFinite("prompt_embeds"));
             for (WanLayer layer : layers.subList(0, numLayers)) {
                 caches.add(layer.encodeContext(context));
             }

@@ -28,6 +28,17 @@ public final class HostTensor {
         return new HostTensor(shape, new float[shape.intSize()]);
     }
 
+    /**
+     * This tensor, once it is clear that every value is finite.
+     *
+     * @param what it is, for the message
+     * @throws NonFiniteException if one is not
+     */
+    public HostTensor requireFinite(String what) {
+        NonFiniteException.check(what, shape, values);
+        return this;
+    }
+
     /** Extents, outermost first. */
     public Shape shape() {
         return shape;

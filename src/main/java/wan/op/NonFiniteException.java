@@ -1,5 +1,7 @@
 package wan.op;
 
+import java.util.Arrays;
+
 /** Infinities or NaN where numbers were expected: a type without the range, or broken weights. */
 public final class NonFiniteException extends WanException {
     private static final long serialVersionUID = 1L;
@@ -9,6 +11,33 @@ public final class NonFiniteException extends WanException {
      */
     public NonFiniteException(String message) {
         super(message);
+    }
+
+    /**
+     * Checks values.
+     *
+     * @param where what the values are, for the message
+     * @param shape theirs
+     * @throws NonFiniteException if one is not finite; says how many and where the first one is
+     */
+    public static void check(String where, Shape shape, float[] values) {
+        int bad = 0;
+        int first = -1;
+        for (int i = 0; i < values.length; i++) {
+            if (!Float.isFinite(values[i])) {
+                first = bad == 0 ? i : first;
+                bad++;
+            }
+        }
+        if (bad > 0) {
+            throw new NonFiniteException("%s: expected finite numbers, got %d of %d that are not; the first is %s at %s"
+                    .formatted(where, bad, values.length, values[first], Arrays.toString(shape.indices(first))));
+        }
+    }
+
+    /** The same, with what it comes from or may come from. */
+    public NonFiniteException because(String reason) {
+        return new NonFiniteException(getMessage() + "; " + reason);
     }
 
     /** The same, in a part of a run: {@code block1.step0}. */

@@ -35,6 +35,11 @@ public interface PassObserver {
      */
     default void visit(int layer, Site site, Tensor x, Ops ops) {}
 
+    /** Whether the pass goes on with results that are not finite, which otherwise end it. */
+    default boolean keepsNonFinite() {
+        return false;
+    }
+
     /** Called after each layer, on the calling thread; an exception thrown here ends the pass. */
     default void layerDone(int layer) {}
 }

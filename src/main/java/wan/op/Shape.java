@@ -6,6 +6,9 @@ import java.util.Arrays;
  * The extents of a tensor, outermost first; {@code []} is a scalar. Prints as {@code [4680, 1536]}.
  */
 public final class Shape {
+    /** The most elements that every JVM gives an array. */
+    private static final int MAX_ARRAY = Integer.MAX_VALUE - 8;
+
     private final long[] dims;
 
     private Shape(long[] dims) {
@@ -41,10 +44,14 @@ public final class Shape {
     /**
      * The extent of one axis; negative axes count from the end, -1 being the innermost.
      *
-     * @throws ArithmeticException if it is beyond an int
+     * @throws WanException if it is beyond an int
      */
     public int dim(int axis) {
-        return Math.toIntExact(dims[axis < 0 ? dims.length + axis : axis]);
+        long dim = dims[axis < 0 ? dims.length + axis : axis];
+        if (dim > MAX_ARRAY) {
+            throw new WanException("shape " + this + ": an extent of " + dim + " is more than a Java array holds");
+        }
+        return (int) dim;
     }
 
     /** The extents. */
@@ -66,13 +73,28 @@ public final class Shape {
         return size;
     }
 
+    /** The indices of an element by its place in C order, one per axis. */
+    public long[] indices(long element) {
+        long[] indices = new long[dims.length];
+        long rest = element;
+        for (int axis = dims.length - 1; axis >= 0; axis--) {
+            indices[axis] = rest % dims[axis];
+            rest /= dims[axis];
+        }
+        return indices;
+    }
+
     /**
      * Number of elements of something that has to fit a Java array.
      *
-     * @throws ArithmeticException if it does not
+     * @throws WanException if it does not
      */
     public int intSize() {
-        return Math.toIntExact(size());
+        long size = size();
+        if (size > MAX_ARRAY) {
+            throw new WanException("shape " + this + ": " + size + " elements are more than a Java array holds");
+        }
+        return (int) size;
     }
 
     @Override

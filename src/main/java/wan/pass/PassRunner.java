@@ -126,7 +126,7 @@ public final class PassRunner implements AutoCloseable {
      * @param latents noisy latents, [B, pass.frames(), inDim, H, W]
      * @return the predicted flow, [B, pass.frames(), outDim, H, W]; null if the pass does not need it
      * @throws WanException if the latents' shape is another
-     * @throws NonFiniteException if something overflowed; names the pass
+     * @throws NonFiniteException if the result or a captured value is not finite; names the pass
      */
     public @Nullable HostTensor run(Pass pass, HostTensor latents, PassObserver observer) {
         Shape expected = Shape.of(batch, pass.frames(), model.config().inDim(), 2L * rows, 2L * columns);
@@ -143,7 +143,8 @@ public final class PassRunner implements AutoCloseable {
                 timesteps[i] = pass.timesteps().get(i % pass.frames());
             }
             if (pass.flow()) {
-                return finite(model.forward(latents, timesteps, step, layers, observer));
+                HostTensor flow = model.forward(latents, timesteps, step, layers, observer);
+                return observer.keepsNonFinite() ? flow : flow.requireFinite("flow");
             }
             model.forwardLayers(latents, timesteps, step, layers, pass.numLayers(), observer);
             return null;
@@ -209,18 +210,6 @@ public final class PassRunner implements AutoCloseable {
         if (layers != null) {
             layers.forEach(model.ops()::release);
         }
-    }
-
-    private static HostTensor finite(HostTensor flow) {
-        int bad = 0;
-        for (float value : flow.values()) {
-            bad += Float.isFinite(value) ? 0 : 1;
-        }
-        if (bad > 0) {
-            throw new NonFiniteException("flow " + flow.shape() + ": expected finite numbers, got " + bad
-                    + " that are not; are the weights and the latents?");
-        }
-        return flow;
     }
 
     /** Samples that run side by side. */

@@ -17,7 +17,11 @@ final class Follower implements RunListener {
     private String position = "the first pass";
 
     Follower(Job job, RunMonitor monitor, RunOutputs outputs) {
-        this.capture = new Capture(job.capture(), job.geometry(), outputs.sink());
+        this.capture = new Capture(
+                job.capture(),
+                job.geometry(),
+                outputs.sink(),
+                job.spec().capture().keepNonFinite());
         this.monitor = monitor;
         this.outputs = outputs;
     }
@@ -42,6 +46,11 @@ final class Follower implements RunListener {
             public AttentionTap tap(int layer, AttentionKind kind) {
                 monitor.checkCancelled();
                 return captured.tap(layer, kind);
+            }
+
+            @Override
+            public boolean keepsNonFinite() {
+                return captured.keepsNonFinite();
             }
 
             @Override

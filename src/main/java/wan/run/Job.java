@@ -13,6 +13,7 @@ import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.noise.NoiseSource;
 import wan.op.HostTensor;
+import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.Shape;
 import wan.pass.Pass;
@@ -212,6 +213,9 @@ public final class Job {
                 clean = rollOut(ops, follower, monitor);
             } catch (CancellationException e) {
                 state = "interrupted in " + follower.position();
+            } catch (NonFiniteException e) {
+                throw WeightDiagnosis.explain(e, model.config(), model.weights())
+                        .because("capture.keep_non_finite goes on with such values");
             } finally {
                 monitor.ended();
             }

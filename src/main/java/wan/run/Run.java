@@ -16,8 +16,8 @@ public final class Run {
     Run(Wan wan, RunSpec spec) {
         this.wan = wan;
         RunSpec.Captures c = spec.capture();
-        this.spec = spec.withCapture(
-                new RunSpec.Captures(Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities()));
+        this.spec = spec.withCapture(new RunSpec.Captures(
+                Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities(), c.keepNonFinite()));
     }
 
     /** Latent frames to generate. */
@@ -46,36 +46,36 @@ public final class Run {
     /** Layers to capture, counted from 0. */
     public Run layers(int... layers) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities())));
+        return with(spec.withCapture(new RunSpec.Captures(
+                Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities(), c.keepNonFinite())));
     }
 
     /** Heads to capture, counted from 0. */
     public Run heads(int... heads) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities())));
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities(), c.keepNonFinite())));
     }
 
     /** Self-attention, cross-attention or both. */
     public Run attention(AttentionKind... kinds) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities())));
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities(), c.keepNonFinite())));
     }
 
     /** Passes of each frame block to capture. */
     public Run passes(PassChoice passes) {
         RunSpec.Captures c = spec.capture();
-        return with(
-                spec.withCapture(new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities())));
+        return with(spec.withCapture(
+                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.keepNonFinite())));
     }
 
     /** What of each attention to capture. */
     public Run capture(Quantity... quantities) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities))));
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities), c.keepNonFinite())));
     }
 
     /** What computes: {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}. */

@@ -164,9 +164,15 @@ public record RunSpec(
      * @param attention self, cross or both
      * @param passes of every frame block
      * @param quantities what of each attention
+     * @param keepNonFinite whether values that are not finite are kept; else the first one ends the run
      */
     public record Captures(
-            Indices layers, Indices heads, Set<AttentionKind> attention, PassChoice passes, Set<Quantity> quantities) {
+            Indices layers,
+            Indices heads,
+            Set<AttentionKind> attention,
+            PassChoice passes,
+            Set<Quantity> quantities,
+            boolean keepNonFinite) {
         /** Copies the sets, and refuses empty ones. */
         public Captures {
             attention = Set.copyOf(attention);
@@ -251,7 +257,8 @@ public record RunSpec(
                                 Indices.ALL,
                                 EnumSet.of(AttentionKind.SELF),
                                 PassChoice.FIRST,
-                                EnumSet.of(Quantity.FRAME_LOGITS)),
+                                EnumSet.of(Quantity.FRAME_LOGITS),
+                                false),
                         Device.JVM,
                         Output.MEMORY)
                 .withSampling(defaults);

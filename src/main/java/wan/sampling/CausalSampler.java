@@ -44,7 +44,7 @@ public final class CausalSampler implements Sampler {
         int h = settings.latentHeight();
         int w = settings.latentWidth();
         Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
-        HostTensor start = new HostTensor(generated, noise.initial(generated));
+        HostTensor start = new HostTensor(generated, noise.initial(generated)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
         if (settings.numInitialFrames() > 0) {
             Shape expected = Shape.of(batch, settings.numInitialFrames(), channels, h, w);
@@ -52,7 +52,7 @@ public final class CausalSampler implements Sampler {
                 throw WanException.mismatch(
                         "initial latent", expected, initialLatent == null ? "none" : initialLatent.shape(), "");
             }
-            output.setFrames(0, initialLatent);
+            output.setFrames(0, initialLatent.requireFinite("initial latent"));
         }
         @Nullable HostTensor renoised = null;
         for (Pass pass : plan.passes()) {
@@ -69,8 +69,9 @@ public final class CausalSampler implements Sampler {
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
                 int step = pass.id().step();
                 if (step < plan.timesteps().size() - 1) {
-                    HostTensor fresh =
-                            new HostTensor(x0.shape(), noise.renoise(pass.id().frameBlock(), step, x0.shape()));
+                    HostTensor fresh = new HostTensor(
+                                    x0.shape(), noise.renoise(pass.id().frameBlock(), step, x0.shape()))
+                            .requireFinite("noise after " + pass.id());
                     renoised = scheduler.addNoise(x0, fresh, plan.timesteps().get(step + 1));
                 } else {
                     output.setFrames(pass.firstFrame(), x0);

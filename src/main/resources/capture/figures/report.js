@@ -59,7 +59,7 @@
       return this.passes.filter(pass => pass.slot === slot || pass.slot < 0);
     }
 
-    /** [T, T], NaN where nothing was attended or captured. */
+    /** [T, T], NaN where nothing was attended or captured, Infinity where the run computed no finite number. */
     matrix(quantity, layer, head, slot) {
       const out = new Float32Array(this.frames * this.frames).fill(NaN);
       const at = this.position(layer, head), halves = this.halves[quantity];
@@ -111,6 +111,7 @@
   const number = value => !Number.isFinite(value) ? "–"
     : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1)
       : Math.abs(value) >= 0.01 || value === 0 ? value.toFixed(3) : value.toExponential(1);
+  const words = value => Number.isFinite(value) ? number(value) : "not finite";
   const label = (layer, head) => `L${layer + 1}H${head + 1}`;
   const quantityTitle = quantity => quantity === "frame_mass" ? "frame mass" : "frame logit";
   const say = text => { $("live").textContent = text; };
@@ -123,6 +124,7 @@
 
   const ANCHORS = [[5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240], [247, 247, 247],
     [253, 219, 199], [244, 165, 130], [214, 96, 77], [178, 24, 43], [103, 0, 31]];
+  const NOT_FINITE = "#00a000"; // no colour of the scale
   const ROLE_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
   const SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7b52ab"];
   const THEMES = {
@@ -215,9 +217,9 @@
       const top = y + (image ? r : rows - 1 - r) * h;
       for (let k = 0; k < columns; k++) {
         const v = value(r, k);
-        if (Number.isFinite(v)) {
+        if (!Number.isNaN(v)) {
           element(group, "rect", { x: +(x + k * w).toFixed(2), y: +top.toFixed(2), width: +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2), height: +h.toFixed(2),
-            fill: colour(v, limit, signed) });
+            fill: Number.isFinite(v) ? colour(v, limit, signed) : NOT_FINITE });
         }
       }
     }
@@ -557,7 +559,7 @@
     $("maps").replaceChildren();
     const addMap = (r, matrix, title, most, sign, bar) => figure($("maps"), title, `${file}-${r.slots[slotOf(r)]}-${what}-${title}`,
       theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
-      (q, k) => `query frame ${q}, key frame ${k}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${number(matrix[q * r.frames + k])}`),
+      (q, k) => `query frame ${q}, key frame ${k}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
       () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames), i % r.frames, v])
         .filter(row => !Number.isNaN(row[2]))]);
     for (const [r, matrix, title] of matrices) addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, limit, signed, quantityTitle(what));
@@ -579,7 +581,7 @@
     if (both) barSeries.push({ name: other().name, values: of(other(), slotOf(other()), blockOf(other())) });
     const addRow = (title, series, asBars, suffix) => figure($("rows"), title, `${file}-${suffix}`,
       theme => diagram(theme, its.frames, series, `${name}: ${title}`, quantityTitle(what), asBars),
-      (r, k) => `key frame ${k}\n` + series.map(s => `${s.name} ${Number.isFinite(s.values[k]) ? number(s.values[k]) : "masked"}`).join("\n"),
+      (r, k) => `key frame ${k}\n` + series.map(s => `${s.name} ${Number.isNaN(s.values[k]) ? "masked" : words(s.values[k])}`).join("\n"),
       () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k, ...series.map(s => s.values[k])])]);
     addRow(shown.frames > 1 ? `What frames ${shown.first} to ${shown.first + shown.frames - 1} attend` : `What frame ${shown.first} attends`,
       barSeries, true, "bars");
@@ -603,7 +605,7 @@
       + (its.pooled > 1 ? `; ${its.pooled} x ${its.pooled} tokens averaged to keep this file small` : "") + ".";
     const at = its.position(state.layer, state.head);
     const low = token.limits[at * 2], high = token.limits[at * 2 + 1], limit = limitOf([low, high]);
-    const value = (frame, r, k) => low + (high - low) * token.values[((at * frames + frame) * rows + r) * cols + k] / 255;
+    const value = (frame, r, k) => !Number.isFinite(low) ? low : low + (high - low) * token.values[((at * frames + frame) * rows + r) * cols + k] / 255;
     const title = `Tokens of frame ${pass.keys[state.key]}, ${pass.name}`, frame = state.key;
     $("tokens").replaceChildren();
     figure($("tokens"), title, `${file}-tokens-frame${pass.keys[frame]}`, theme => {
@@ -612,7 +614,7 @@
       const grid = cells(c, 8, 8, width, height, rows, cols, (r, k) => value(frame, r, k), limit, true, true);
       colourBar(c, width + 16, 8, Math.min(180, height), limit, true, "key logit");
       return { svg: c.svg, grid };
-    }, (r, k) => `row ${r}, column ${k}\nkey logit ${number(value(frame, r, k))}`,
+    }, (r, k) => `row ${r}, column ${k}\nkey logit ${words(value(frame, r, k))}`,
     () => [["key_frame", "row", "column", "key_logit"], ...pass.keys.flatMap((f, i) =>
       Array.from({ length: rows * cols }, (_, j) => [f, Math.floor(j / cols), j % cols, +value(i, Math.floor(j / cols), j % cols).toPrecision(4)]))]);
   }

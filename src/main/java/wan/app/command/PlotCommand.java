@@ -172,12 +172,9 @@ public final class PlotCommand implements Callable<Integer> {
             }
             case MEASURE -> HeatMapFigures.matrix(frame, analysisOptions.analysis(result), measure(result));
             case PASSES -> {
-                SequencedMap<String, float[]> maps = new LinkedHashMap<>();
-                for (PassSlot each : result.slots(quantity)) {
-                    FrameMaps its = result.maps(quantity, theLayer, each);
-                    maps.put(each.label(), its.head(info.heads().indexOf(theHead)));
-                }
-                yield HeatMapFigures.passes(frame, quantity, id, info.frames(), maps);
+                SequencedMap<String, FrameMaps> maps = new LinkedHashMap<>();
+                result.slots(quantity).forEach(each -> maps.put(each.label(), result.maps(quantity, theLayer, each)));
+                yield HeatMapFigures.passes(frame, quantity, id, maps);
             }
             case PASS_LINES -> {
                 FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
@@ -209,6 +206,9 @@ public final class PlotCommand implements Callable<Integer> {
             for (int k = 0; k < keys; k++) {
                 means[k] += values[(first + q) * keys + k] / pass.frames();
             }
+        }
+        for (int k = 0; k < keys; k++) {
+            means[k] = Double.isFinite(means[k]) ? means[k] : Double.POSITIVE_INFINITY; // shown as what it is
         }
         return HeatMapFigures.tokens(frame, id, pass.keyFrames(), info.tokenRows(), info.tokenCols(), means);
     }

@@ -26,13 +26,18 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         Mean firstFrame = new Mean();
         for (int h = 0; h < matrix.heads(); h++) {
             for (int q = 0; q < frames; q++) {
-                diagonal.add(matrix.get(h, q, q));
-                firstFrame.add(matrix.get(h, q, 0));
                 for (int k = 0; k < frames; k++) {
+                    if (!matrix.attended(q, k)) {
+                        continue;
+                    }
                     float value = matrix.get(h, q, k);
-                    if (!Float.isNaN(value)) {
-                        min = Math.min(min, value);
-                        max = Math.max(max, value);
+                    min = Math.min(min, value); // NaN stays
+                    max = Math.max(max, value);
+                    if (k == q) {
+                        diagonal.add(value);
+                    }
+                    if (k == 0) {
+                        firstFrame.add(value);
                     }
                 }
             }
@@ -71,7 +76,7 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         for (int h = 0; h < matrix.heads(); h++) {
             float[] row = new float[frames];
             System.arraycopy(last.values(), h * frames, row, 0, frames);
-            double middle = middle(row);
+            double middle = middle(row, lastStart);
             out.printf(
                     Locale.ROOT,
                     "  %-8s %+7.3f  %+7.3f  %+7.3f  %+7.3f%n",
@@ -83,29 +88,30 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         }
     }
 
-    /** Mean over all but the first and last key frame that are there; over all, where that leaves none. */
-    private static double middle(float[] row) {
+    /** Mean over all attended key frames but the first and last of the rollout; over all of them, where that leaves none. */
+    private double middle(float[] row, int queryFrame) {
         Mean inner = new Mean();
         Mean all = new Mean();
         for (int k = 0; k < row.length; k++) {
+            if (!matrix.attended(queryFrame, k)) {
+                continue;
+            }
             all.add(row[k]);
             if (k > 0 && k < row.length - 1) {
                 inner.add(row[k]);
             }
         }
-        return Double.isNaN(inner.value()) ? all.value() : inner.value();
+        return inner.count == 0 ? all.value() : inner.value();
     }
 
-    /** A mean that leaves out what was not attended. */
+    /** A mean; NaN of nothing. */
     private static final class Mean {
         private double sum;
         private int count;
 
         void add(float value) {
-            if (!Float.isNaN(value)) {
-                sum += value;
-                count++;
-            }
+            sum += value;
+            count++;
         }
 
         double value() {

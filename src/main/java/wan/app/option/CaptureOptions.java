@@ -61,6 +61,13 @@ public final class CaptureOptions {
             })
     private List<String> what = new ArrayList<>();
 
+    @Option(
+            names = "--allow-non-finite",
+            description =
+                    "Go on with values that are not finite and keep them in the result; else the first one ends the"
+                            + " run.")
+    private boolean allowNonFinite;
+
     /** The layers as they were given, for a file name: {@code 0-5,9}. */
     public String layers() {
         return layer;
@@ -77,7 +84,8 @@ public final class CaptureOptions {
                 Indices.parse("--head", head, "heads"),
                 kinds(),
                 PassChoice.parse(pass),
-                quantities());
+                quantities(),
+                allowNonFinite);
     }
 
     private Set<AttentionKind> kinds() {

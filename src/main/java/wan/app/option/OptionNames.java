@@ -37,6 +37,7 @@ public final class OptionNames {
             Map.entry("capture.attention", "--attention"),
             Map.entry("capture.passes", "--pass"),
             Map.entry("capture.quantities", "--what"),
+            Map.entry("capture.keep_non_finite", "--allow-non-finite"),
             Map.entry("device.name", "--device"),
             Map.entry("device.weights", "--dtype"),
             Map.entry("device.cache", "--kv-cache-dtype"),

@@ -1,0 +1,216 @@
+package wan.app.command;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import wan.Goldens;
+import wan.app.CommandLineRun;
+import wan.file.Safetensors;
+import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
+import wan.op.DType;
+import wan.op.TensorView;
+
+/** What is not a finite number on the way in ends a run with words, or stays visible in the result; it is never a value. */
+class NotFiniteTest {
+    private static final float NAN = Float.intBitsToFloat(0x7fffffff); // the payload that CUDA gives
+
+    @TempDir
+    Path folder;
+
+    /** A copy of a file with one number of one tensor replaced. */
+    private Path poisoned(Path file, String tensor, float value) {
+        Path copy = folder.resolve("poisoned-" + file.getFileName());
+        boolean found = false;
+        try (Safetensors source = Safetensors.open(file);
+                SafetensorsWriter writer = SafetensorsWriter.create(copy, 1 << 20)) {
+            for (String name : source.names()) {
+                TensorView view = source.tensor(name);
+                float[] values = view.toFloats();
+                if (name.equals(tensor)) {
+                    values[values.length / 2] = value;
+                    found = true;
+                }
+                writer.add(name, DType.F32, view.shape()).write(values);
+            }
+            writer.finish(source.metadata());
+        }
+        assertThat(found).as(tensor).isTrue();
+        return copy;
+    }
+
+    private CommandLineRun extract(Object... words) {
+        Object[] all = new Object[words.length + 4];
+        all[0] = "extract";
+        all[1] = "--quiet";
+        all[2] = "--output";
+        all[3] = folder.resolve("result.safetensors");
+        System.arraycopy(words, 0, all, 4, words.length);
+        return CommandLineRun.of(all);
+    }
+
+    private void assertEnds(CommandLineRun run, String... words) {
+        assertThat(run.err().lines()).as(run.err()).hasSize(1);
+        assertThat(run.err())
+                .startsWith("wan-attn: ")
+                .contains("expected finite numbers")
+                .contains(words);
+        assertThat(run.exitCode()).isEqualTo(1);
+        assertThat(folder.resolve("result.safetensors")).doesNotExist();
+    }
+
+    /** One pass, which is cut off behind the captured layer: nothing but what is captured can be looked at. */
+    @ParameterizedTest
+    @CsvSource({
+        "patch_embedding.weight, NaN",
+        "text_embedding.2.bias, Infinity",
+        "time_projection.1.weight, NaN",
+        "blocks.0.self_attn.v.weight, -Infinity",
+        "blocks.1.cross_attn.o.weight, NaN",
+        "blocks.2.norm3.weight, NaN",
+        "blocks.2.ffn.2.bias, Infinity",
+        "blocks.3.self_attn.q.weight, NaN",
+        "blocks.3.self_attn.k.bias, NaN",
+        "blocks.3.self_attn.norm_q.weight, Infinity",
+        "blocks.2.modulation, NaN"
+    })
+    void extract_namesTheWeight_whenTheOnlyPassComesToNoNumbers(String tensor, float value) {
+        Path model = poisoned(Goldens.path("model-tiny"), tensor, value);
+        assertEnds(
+                extract("--model", model, "--num-frames", 1, "--layer", 3),
+                "block0.step0: layer 3, head ",
+                "self-attention frame-logits",
+                "the model's " + tensor + " has 1 of ",
+                "--allow-non-finite");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"frame-logits", "frame-mass", "key-logits", "query-logits", "token-logits"})
+    void extract_namesTheQuantity(String quantity) {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.self_attn.k.weight", NAN);
+        for (String attention : new String[] {"self", "both"}) {
+            assertEnds(
+                    extract("--model", model, "--layer", 2, "--what", quantity, "--attention", attention),
+                    "block0.step0: layer 2, head 0, self-attention " + quantity);
+        }
+        Path text = poisoned(Goldens.path("model-tiny"), "blocks.1.cross_attn.k.weight", NAN);
+        assertEnds(
+                extract("--model", text, "--layer", 1, "--what", quantity, "--attention", "cross"),
+                "block0.step0: layer 1, head ",
+                "cross-attention " + quantity);
+    }
+
+    @Test
+    void extract_namesThePass_whenOnlyItsFlowIsNotFinite() {
+        Path model = poisoned(Goldens.path("model-tiny"), "head.head.weight", NAN);
+        assertEnds(extract("--model", model, "--layer", 0), "block0.step0: flow", "head.head.weight has 1 of");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "a, noise, initial noise",
+        "a, prompt_embeds, prompt_embeds",
+        "a, block1.step1.renoise, noise after block1.step1",
+        "d, initial_latent, initial latent"
+    })
+    void replay_namesTheRecordedTensor(String rollout, String tensor, String what) {
+        Path file = poisoned(Goldens.path("rollout-" + rollout), tensor, NAN);
+        assertEnds(
+                extract("--model", Goldens.path("model-tiny"), "--replay", file, "--layer", 3, "--complete"),
+                what + ": expected finite numbers, got 1 of ",
+                "the first is NaN at [");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"--prompt-embeds, prompt_embeds", "--initial-latent, initial_latent"})
+    void extract_namesTheFile_whenWhatIsGivenIsNotFinite(String option, String tensor) {
+        Path file = poisoned(Goldens.path("rollout-d"), tensor, Float.NEGATIVE_INFINITY);
+        CommandLineRun run = extract("--model", Goldens.path("model-tiny"), option, file, "--latent-size", "4x6");
+        assertThat(run.exitCode()).isEqualTo(1);
+        assertThat(run.err().lines()).hasSize(1);
+        assertThat(run.err()).contains(file.toString(), tensor).contains("no finite numbers");
+    }
+
+    @Test
+    void allowNonFinite_keepsWhatIsNot_underATrueMask() {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.self_attn.q.weight", NAN);
+        for (String ending : new String[] {"safetensors", "pt"}) {
+            Path result = folder.resolve("kept." + ending);
+            CommandLineRun run = CommandLineRun.of(
+                    "extract",
+                    "--model",
+                    model,
+                    "--layer",
+                    1,
+                    "--num-frames",
+                    4,
+                    "--allow-non-finite",
+                    "--output",
+                    result);
+            assertThat(run.exitCode()).as(run.err()).isZero();
+            assertThat(run.out()).contains("range                       [NaN, NaN]");
+            try (TensorStore file = TensorStore.open(result)) {
+                boolean torch = ending.equals("pt");
+                float[] matrix = file.tensor(torch ? "full_frame_attention" : "layer1.full_frame_attention")
+                        .toFloats();
+                for (int i = 0; i < matrix.length; i++) {
+                    boolean attended = i % 4 <= (i / 4 % 4 == 0 ? 0 : 3);
+                    if (attended) {
+                        assertThat(matrix[i]).as(ending + " " + i).isNaN();
+                    } else {
+                        assertThat(matrix[i]).isEqualTo(torch ? Float.valueOf(0) : Float.valueOf(Float.NaN));
+                    }
+                }
+                if (!torch) {
+                    assertThat(file.tensor("layer1.mask").toFloats())
+                            .containsExactly(1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+                }
+            }
+        }
+    }
+
+    @Test
+    void figures_showWhatIsNotFinite_asThat() throws Exception {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.self_attn.norm_k.weight", NAN);
+        Path result = folder.resolve("kept.safetensors");
+        CommandLineRun run = CommandLineRun.of(
+                "extract",
+                "--model",
+                model,
+                "--layer",
+                1,
+                "--num-frames",
+                4,
+                "--what",
+                "frame-logits,frame-mass,key-logits",
+                "--allow-non-finite",
+                "--output",
+                result);
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        for (String kind : new String[] {"heads", "mosaic", "passes", "bars", "lines", "pass-lines", "tokens"}) {
+            Path figure = folder.resolve(kind + ".svg");
+            CommandLineRun plot = CommandLineRun.of("plot", result, "--kind", kind, "--layer", 1, "--out", figure);
+            assertThat(plot.exitCode()).as(plot.err()).isZero();
+            assertThat(Files.readString(figure)).as(kind).contains("#00a000");
+        }
+        CommandLineRun analyze = CommandLineRun.of("analyze", result);
+        assertThat(analyze.exitCode()).as(analyze.err()).isZero();
+        CommandLineRun report = CommandLineRun.of("report", result, "--out", folder.resolve("report.html"));
+        assertThat(report.exitCode()).as(report.err()).isZero();
+        CommandLineRun tokens = CommandLineRun.of("analyze", result, "--tokens");
+        assertThat(tokens.exitCode()).as(tokens.out() + tokens.err()).isNotZero();
+    }
+
+    @Test
+    void extract_isAsGoodAsEver_whenZerosAreZeros() {
+        assertThat(extract("--model", Goldens.path("model-tiny"), "--num-frames", 1, "--layer", 3)
+                        .exitCode())
+                .isZero();
+    }
+}
