@@ -192,7 +192,7 @@ public final class SpecialNumbers {
                         ops.read(ops.attention(input, cache, pages, queries, 15, tap)),
                         tap.tokenLogits(1, queries, 2 * pageTokens)));
                 for (Quantity quantity : Quantity.values()) {
-                    if (quantity != Quantity.TOKEN_LOGITS) {
+                    if (!quantity.inTiles()) {
                         results.add(tap.values(quantity));
                     }
                 }
