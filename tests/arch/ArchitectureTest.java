@@ -57,6 +57,7 @@ class ArchitectureTest {
             Map.entry("wan.weights", Set.of("wan.op", "wan.file", "wan.model.WanConfig", "wan.model.WanParameters")),
             Map.entry("wan.text", Set.of("wan.op", "wan.file")),
             Map.entry("wan.vae", Set.of("wan.op", "wan.file")),
+            Map.entry("wan.video", Set.of("wan.op", "wan.file")),
             Map.entry("capture", Set.of("wan.op", "wan.cache", "wan.pass", "wan.file")),
             Map.entry("capture.analysis", Set.of("capture", "wan.op", "wan.pass", "wan.file")),
             Map.entry("capture.figures", Set.of("capture.analysis", "wan.op", "wan.pass", "wan.file")),

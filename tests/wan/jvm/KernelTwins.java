@@ -5,8 +5,10 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import wan.op.AttentionEdit;
 import wan.op.AttentionTap;
+import wan.op.Convolution;
 import wan.op.DType;
 import wan.op.Dyn;
+import wan.op.FrameOps;
 import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.Quantity;
@@ -37,9 +39,11 @@ public final class KernelTwins implements AutoCloseable {
 
     private final JvmOps scalar = new JvmOps(new JvmOptions(2, JvmOptions.Kind.SCALAR));
     private final JvmOps twin;
+    private final JvmOptions.Kind kind;
     private final Random random = new Random(3);
 
     public KernelTwins(JvmOptions.Kind kernels) {
+        kind = kernels;
         twin = new JvmOps(new JvmOptions(2, kernels));
     }
 
@@ -53,6 +57,7 @@ public final class KernelTwins implements AutoCloseable {
                 twins.linear(size);
                 twins.rows(size);
                 twins.attention(size);
+                twins.convolution(size);
             }
             twins.specialNumbers();
         }
@@ -208,6 +213,87 @@ public final class KernelTwins implements AutoCloseable {
                 run,
                 6 * logitError + rounding,
                 6 * logitError);
+    }
+
+    /** Kernels of one and three frames, all samplings, norms and activations; sizes odd in turn. */
+    public void convolution(int size) {
+        int some = Math.min(size, 65);
+        convolution(some, 5, 6, 7, 3, 3, FrameOps.Sampling.SAME);
+        convolution(5, some, 3, 4, 1, 3, FrameOps.Sampling.SAME);
+        convolution(3, 4, 5, some, 3, 1, FrameOps.Sampling.SAME);
+        convolution(4, 3, some, 9, 1, 3, FrameOps.Sampling.DOUBLED);
+        convolution(3, 15, 2 * some, 6, 1, 3, FrameOps.Sampling.HALVED);
+        convolution(2, 3, 4, 2 * some, 1, 3, FrameOps.Sampling.HALVED);
+    }
+
+    /** Deep enough for several blocks of terms, and larger than a task. */
+    public void deepConvolution() {
+        convolution(130, 30, 9, 70, 3, 3, FrameOps.Sampling.SAME);
+    }
+
+    private void convolution(
+            int in, int out, int rows, int columns, int frames, int kernel, FrameOps.Sampling sampling) {
+        TensorView weight =
+                Tensors.f32("w", random(out * in * frames * kernel * kernel), out, in, frames, kernel, kernel);
+        TensorView bias = Tensors.f32("b", random(out), out);
+        TensorView gamma = Tensors.f32("gamma", random(in), in);
+        float[] x = random(in * rows * columns);
+        int outRows = sampled(rows, sampling);
+        int outColumns = sampled(columns, sampling);
+        Shape shape = Shape.of(out, outRows, outColumns);
+        float[] first = random(shape.intSize());
+        float[] second = random(shape.intSize());
+        float[][][] results = new float[2][][];
+        JvmOptions.Kind[] kinds = {JvmOptions.Kind.SCALAR, kind};
+        for (int i = 0; i < kinds.length; i++) {
+            try (FrameOps ops = new JvmFrameOps(new JvmOptions(2, kinds[i]))) {
+                Tensor input = frame(ops, x, Shape.of(in, rows, columns));
+                Tensor a = frame(ops, first, shape);
+                Tensor b = frame(ops, second, shape);
+                Tensor c = ops.allocate(shape);
+                Convolution weights = ops.convolution(weight, bias);
+                int last = frames - 1;
+                ops.convolve(
+                        input,
+                        new FrameOps.Before(ops.parameter(gamma), FrameOps.Activation.SILU),
+                        sampling,
+                        weights,
+                        new FrameOps.Sum(last, a, c, false),
+                        new FrameOps.Sum(0, b, a, false),
+                        new FrameOps.Sum(0, null, b, true));
+                Tensor relu = ops.allocate(shape);
+                FrameOps.Before before = new FrameOps.Before(null, FrameOps.Activation.RELU);
+                ops.convolve(input, before, sampling, weights, new FrameOps.Sum(last, null, relu, false));
+                results[i] = new float[][] {ops.read(a), ops.read(b), ops.read(c), ops.read(relu)};
+            }
+        }
+        double tolerance = 4e-6 + 2 * EPS * in * kernel * kernel;
+        String what = "convolution %s of %d x %d x %d, kernel %d x %d, %s"
+                .formatted(shape, in, rows, columns, frames, kernel, sampling);
+        for (int i = 0; i < results[0].length; i++) {
+            for (int j = 0; j < results[0][i].length; j++) {
+                float right = results[0][i][j];
+                float left = results[1][i][j];
+                if (!(Math.abs(left - right) <= tolerance * Math.max(1, Math.abs(right)))) {
+                    throw new AssertionError("%s, result %d[%d]: expected %s, got %s, tolerance %s"
+                            .formatted(what, i, j, right, left, tolerance));
+                }
+            }
+        }
+    }
+
+    private static int sampled(int extent, FrameOps.Sampling sampling) {
+        return switch (sampling) {
+            case SAME -> extent;
+            case DOUBLED -> 2 * extent;
+            case HALVED -> extent / 2;
+        };
+    }
+
+    private static Tensor frame(FrameOps ops, float[] values, Shape shape) {
+        Tensor tensor = ops.allocate(shape);
+        ops.write(tensor, values);
+        return tensor;
     }
 
     /** The same computation on one backend. */

@@ -83,6 +83,17 @@ public class VectorKernelsTest {
         }
     }
 
+    @ParameterizedTest
+    @MethodSource("sizes")
+    void convolution_equalsScalar_atOddSizes(int size) {
+        TWINS.convolution(size);
+    }
+
+    @Test
+    void convolution_equalsScalar_whenTheSumsAreDeep() {
+        TWINS.deepConvolution();
+    }
+
     static IntStream narrowerWidths() {
         return IntStream.of(128, 256).filter(bits -> bits < FloatVector.SPECIES_PREFERRED.vectorBitSize());
     }

@@ -17,7 +17,9 @@ import wan.app.command.AnalyzeCommand;
 import wan.app.command.BenchCommand;
 import wan.app.command.CompletionCommand;
 import wan.app.command.ConvertCommand;
+import wan.app.command.DecodeCommand;
 import wan.app.command.DevicesCommand;
+import wan.app.command.EncodeCommand;
 import wan.app.command.EncodePromptCommand;
 import wan.app.command.ExtractCommand;
 import wan.app.command.InspectCommand;
@@ -51,6 +53,8 @@ import wan.run.Program;
             ConvertCommand.class,
             TokenizeCommand.class,
             EncodePromptCommand.class,
+            DecodeCommand.class,
+            EncodeCommand.class,
             MakeModelCommand.class,
             DevicesCommand.class,
             SelftestCommand.class,

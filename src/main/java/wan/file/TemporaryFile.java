@@ -42,6 +42,16 @@ public final class TemporaryFile implements AutoCloseable {
     }
 
     /**
+     * Begins a file for whoever needs more of it than a stream.
+     *
+     * @param file what {@link #moveIntoPlace} replaces; a link keeps pointing to it
+     * @throws WanException if the folder cannot be written, or something else than a file is there
+     */
+    public static TemporaryFile of(Path file) {
+        return beside(Messages.destination(file));
+    }
+
+    /**
      * Begins a file, and removes those that killed programs left of the same target.
      *
      * @param target what {@link #moveIntoPlace} replaces
@@ -134,12 +144,12 @@ public final class TemporaryFile implements AutoCloseable {
     }
 
     /** Reads and writes it. */
-    FileChannel channel() {
+    public FileChannel channel() {
         return channel;
     }
 
     /** Puts the whole file onto the disk and under the target's name. */
-    void moveIntoPlace() throws IOException {
+    public void moveIntoPlace() throws IOException {
         channel.force(true);
         move(path, target);
         channel.close();

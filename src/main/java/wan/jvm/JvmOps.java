@@ -56,7 +56,7 @@ public final class JvmOps implements Ops {
         kernels = kernels(options.kernels(), workers);
     }
 
-    private static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
+    static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
         if (kind == JvmOptions.Kind.SCALAR) {
             return new ScalarKernels(workers);
         }

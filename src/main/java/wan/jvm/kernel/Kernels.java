@@ -67,6 +67,12 @@ public interface Kernels extends AutoCloseable {
     /** Delivers every logit of the tap's heads in tiles of bounded size, as it is before or after the call's edit. */
     void tokenLogits(AttentionCall call, AttentionTap tap);
 
+    /** The weights in the form that {@link #convolve} reads. */
+    float[] pack(JvmConvolution weights);
+
+    /** Forms the sums of one convolution. */
+    void convolve(ConvolutionCall call);
+
     @Override
     void close();
 }

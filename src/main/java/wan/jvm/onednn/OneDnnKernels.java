@@ -6,8 +6,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
 import wan.jvm.kernel.PagedKv;
@@ -109,6 +111,16 @@ public final class OneDnnKernels implements Kernels {
     @Override
     public void tokenLogits(AttentionCall call, AttentionTap tap) {
         vector.tokenLogits(call, tap);
+    }
+
+    @Override
+    public float[] pack(JvmConvolution parameters) {
+        return vector.pack(parameters);
+    }
+
+    @Override
+    public void convolve(ConvolutionCall call) {
+        vector.convolve(call);
     }
 
     @Override

@@ -5,8 +5,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
 import wan.jvm.kernel.PagedKv;
@@ -227,6 +229,16 @@ public final class ScalarKernels implements Kernels {
             }
             logits[page * cache.pageTokens() + token] = sum * call.scale();
         }
+    }
+
+    @Override
+    public float[] pack(JvmConvolution weights) {
+        return weights.weight().toFloats();
+    }
+
+    @Override
+    public void convolve(ConvolutionCall call) {
+        new ScalarConvolution(call, call.weights().packed(this)).run(workers);
     }
 
     @Override

@@ -10,8 +10,10 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
 import wan.jvm.kernel.PagedKv;
@@ -30,11 +32,13 @@ public final class VectorKernels implements Kernels {
     private final Arena arena = Arena.ofShared();
     private final VectorLinear linear;
     private final VectorAttention attention;
+    private final VectorConvolution convolution;
 
     public VectorKernels(Workers workers) {
         this.workers = workers;
         linear = new VectorLinear(workers, arena);
         attention = new VectorAttention(workers, arena);
+        convolution = new VectorConvolution(workers, arena);
     }
 
     @Override
@@ -204,6 +208,16 @@ public final class VectorKernels implements Kernels {
     @Override
     public void tokenLogits(AttentionCall call, AttentionTap tap) {
         attention.tokenLogits(call, tap);
+    }
+
+    @Override
+    public float[] pack(JvmConvolution weights) {
+        return VectorConvolution.pack(weights);
+    }
+
+    @Override
+    public void convolve(ConvolutionCall call) {
+        convolution.run(call, call.weights().packed(this));
     }
 
     @Override

@@ -1,0 +1,34 @@
+package wan.app.option;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+import wan.file.TensorStore;
+import wan.jvm.JvmFrameOps;
+import wan.jvm.JvmOptions;
+import wan.op.FrameOps;
+
+/** The options that say which VAE computes, and with what. */
+public final class VaeOptions {
+    @Option(
+            names = "--vae",
+            required = true,
+            paramLabel = "FILE",
+            description = "The VAE of Wan2.1: Wan2.1_VAE.pth, its safetensors, or Diffusers' file.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path vae;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    private @Nullable Integer threads;
+
+    /** Opens the file. */
+    public TensorStore open() {
+        return TensorStore.open(vae);
+    }
+
+    /** What computes: the JVM, on whatever device the transformer runs. */
+    public FrameOps ops() {
+        JvmOptions defaults = JvmOptions.defaults();
+        return new JvmFrameOps(threads == null ? defaults : new JvmOptions(threads, defaults.kernels()));
+    }
+}
