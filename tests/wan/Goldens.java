@@ -84,7 +84,8 @@ public final class Goldens implements AutoCloseable {
         double worst = 0;
         int at = -1;
         for (int i = 0; i < actual.length; i++) {
-            double difference = Math.abs(actual[i] - expected[i]);
+            // The same infinity differs by NaN.
+            double difference = actual[i] == expected[i] ? 0 : Math.abs(actual[i] - expected[i]);
             if (Double.isNaN(difference)) {
                 boolean both = Float.isNaN(actual[i]) && Double.isNaN(expected[i]);
                 difference = both ? 0 : Double.POSITIVE_INFINITY;

@@ -5,6 +5,7 @@ import java.util.List;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.pass.Pass;
+import wan.pass.PassId;
 
 /**
  * Frame-by-frame figures of one layer over a whole rollout, [N, T, T]: query frame by key frame, both absolute.
@@ -40,18 +41,22 @@ public final class FrameMatrix {
     }
 
     /**
-     * Enters what one pass captured; only the first pass of a frame block counts, as in the reference's script.
+     * Enters what one pass captured; only the first pass over a frame counts, as in the reference's script. Passes that only fill the
+     * cache anew show frames that have been shown, and keys that are no frames of the video have no column.
      *
      * @param batchValues [B, N, f, K] in C order; sample 0 is used
      */
     void put(Pass pass, float[] batchValues) {
-        if (seen[pass.firstFrame()]) {
+        if (pass.id().kind() == PassId.Kind.RECACHE || pass.id().kind() == PassId.Kind.RECOMPUTE) {
             return;
         }
         List<Integer> keyFrames = pass.placement().keyFrames();
         int keys = keyFrames.size();
         for (int q = 0; q < pass.frames(); q++) {
             int frame = pass.firstFrame() + q;
+            if (seen[frame]) {
+                continue;
+            }
             for (int k = 0; k < keys; k++) {
                 int key = keyFrames.get(k);
                 if (key < 0) { // no frame of the video

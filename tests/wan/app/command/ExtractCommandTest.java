@@ -283,7 +283,7 @@ class ExtractCommandTest {
                 "--initial-latent tests/goldens/rollout-d.safetensors --latent-size 8x8 | 1 | initial latent: expected",
                 "--initial-latent tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: no tensor initial_latent",
                 "--latent-size 60000x60000 | 2 | latent size: expected at most 1048576 cells a frame, got 60000x60000",
-                "--num-frames 1000000 | 2 | --num-frames: expected at most 4096 frames, got 1000000",
+                "--num-frames 1000000 | 2 | --num-frames: expected at most 65536 frames, got 1000000",
                 "-o same.safetensors --save-latents ./same.safetensors | 2 | --save-latents: expected another file than",
                 "-o x.png | 2 | --output: expected a name ending in .safetensors, .pt or .npz, got x.png",
                 "-o /dev/null | 2 | --output: expected a name ending in .safetensors, .pt or .npz, got /dev/null",

@@ -40,6 +40,18 @@ public interface NoiseSource extends AutoCloseable {
      */
     float[] renoise(int frameBlock, int step, Shape shape);
 
+    /**
+     * The noise that takes one frame block of a rolling window back to its next step's level.
+     *
+     * @param window 0-based number of the window
+     * @param frameBlock 0-based number of the frame block
+     * @param place the frame block's place within the window
+     * @param shape {@code [B, n, C, H, W]} of the frame block
+     * @param blocks frame blocks of the window: the reference draws noise for all of them, flattened as above, and uses one
+     * @return row-major values of the shape
+     */
+    float[] renoiseWindow(int window, int frameBlock, int place, Shape shape, int blocks);
+
     /** Generator, seed and precision in a few words, enough to draw the same noise again. */
     String description();
 

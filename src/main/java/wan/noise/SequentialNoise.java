@@ -1,5 +1,6 @@
 package wan.noise;
 
+import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
 
@@ -32,6 +33,15 @@ final class SequentialNoise implements NoiseSource {
         lastFrameBlock = frameBlock;
         lastStep = step;
         return normals.next(shape.intSize());
+    }
+
+    @Override
+    public float[] renoiseWindow(int window, int frameBlock, int place, Shape shape, int blocks) {
+        long[] dims = shape.dims();
+        dims[1] *= blocks;
+        Shape whole = Shape.of(dims);
+        HostTensor drawn = new HostTensor(whole, renoise(window, frameBlock, whole));
+        return drawn.frames(place * shape.dim(1), shape.dim(1)).values();
     }
 
     @Override

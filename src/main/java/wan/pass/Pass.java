@@ -15,6 +15,9 @@ import wan.cache.Placement;
  * @param timesteps one per frame, on the scale 0 to 1000
  * @param context which of the run's contexts (prompts) cross-attention attends
  * @param cache which of the run's caches it writes and attends
+ * @param expert which of the run's models runs it
+ * @param causalFrames if above 0, its frames are attended in groups of so many: a group sees itself and the groups before, as
+ *     if there were a mask
  * @param placement where its keys go and which it attends, at which positions
  * @param numLayers how many layers have to run
  * @param flow whether its flow prediction is needed
@@ -26,6 +29,8 @@ public record Pass(
         List<Float> timesteps,
         int context,
         int cache,
+        int expert,
+        int causalFrames,
         Placement placement,
         int numLayers,
         boolean flow) {
@@ -37,7 +42,7 @@ public record Pass(
     /** A pass with one timestep, the run's first context and its first cache. */
     public Pass(
             PassId id, int firstFrame, int frames, float timestep, Placement placement, int numLayers, boolean flow) {
-        this(id, firstFrame, frames, Collections.nCopies(frames, timestep), 0, 0, placement, numLayers, flow);
+        this(id, firstFrame, frames, Collections.nCopies(frames, timestep), 0, 0, 0, 0, placement, numLayers, flow);
     }
 
     /** The timestep of its first frame: of all frames, but where blocks of a window have their own. */
@@ -45,13 +50,49 @@ public record Pass(
         return timesteps.getFirst();
     }
 
+    /** The same pass with another context. */
+    public Pass withContext(int other) {
+        return new Pass(id, firstFrame, frames, timesteps, other, cache, expert, causalFrames, placement, numLayers, flow);
+    }
+
+    /** The same pass on another cache. */
+    public Pass withCache(int other) {
+        return new Pass(id, firstFrame, frames, timesteps, context, other, expert, causalFrames, placement, numLayers, flow);
+    }
+
+    /**
+     * One group of a pass with {@code causalFrames}, as a pass of its own. Run in order, the groups compute what the masked pass
+     * does: no layer of a group sees anything of a later one.
+     */
+    Pass group(int group) {
+        int from = group * causalFrames;
+        int to = Math.min(frames, from + causalFrames);
+        Placement part = new Placement(
+                placement.written().subList(from, to),
+                placement.attended().subList(0, to),
+                List.of(),
+                placement.queryPositions().subList(from, to),
+                placement.keyFrames().subList(0, to),
+                placement.keyPositions().subList(0, to),
+                placement.keyWrittenBy().subList(0, to),
+                List.of(),
+                0);
+        return new Pass(
+                id, firstFrame, to - from, timesteps.subList(from, to), context, cache, expert, 0, part, numLayers, flow);
+    }
+
+    /** Groups of a pass with {@code causalFrames}. */
+    int groups() {
+        return Math.ceilDiv(frames, causalFrames);
+    }
+
     /** The same pass, stopped after some layers and without its flow. */
     public Pass onlyLayers(int layers) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement, layers, false);
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, false);
     }
 
     /** The same pass through all layers, with its flow. */
     public Pass withFlow(int layers) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement, layers, true);
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, true);
     }
 }

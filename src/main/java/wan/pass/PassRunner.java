@@ -2,8 +2,10 @@ package wan.pass;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
-import java.util.TreeMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import wan.cache.CacheLayout;
@@ -17,6 +19,7 @@ import wan.op.Grid;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
 import wan.op.NonFiniteException;
+import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Scope;
 import wan.op.Shape;
@@ -29,7 +32,7 @@ import wan.op.WanException;
  * <p>Close it to free the caches; the model stays. Not thread-safe.
  */
 public final class PassRunner implements AutoCloseable {
-    private final WanModel model;
+    private final List<WanModel> models;
     private final List<Context> contexts;
     private final int batch;
     private final int rows;
@@ -37,7 +40,10 @@ public final class PassRunner implements AutoCloseable {
     private final int numLayers;
     private final List<Cache> caches = new ArrayList<>();
     /** What is attended of each context that is in use, one entry per layer. */
-    private final TreeMap<Integer, List<KvTensor>> encoded = new TreeMap<>();
+    private final Map<Encoded, List<KvTensor>> encoded = new HashMap<>();
+
+    /** A context as one model attends it. */
+    private record Encoded(int context, int expert) {}
 
     /** One cache of the run. */
     private record Cache(
@@ -70,6 +76,7 @@ public final class PassRunner implements AutoCloseable {
     /**
      * Makes empty caches.
      *
+     * @param models which the passes name by number; of the same sizes
      * @param contexts what the passes name by number; each is encoded when it is used first
      * @param latentHeight even
      * @param latentWidth even
@@ -77,13 +84,13 @@ public final class PassRunner implements AutoCloseable {
      * @param numLayers the most layers that any pass will run
      */
     public PassRunner(
-            WanModel model,
+            List<WanModel> models,
             List<Context> contexts,
             int latentHeight,
             int latentWidth,
             List<CacheLayout> layouts,
             int numLayers) {
-        this.model = model;
+        this.models = List.copyOf(models);
         this.contexts = List.copyOf(contexts);
         this.batch = contexts.getFirst().text().shape().dim(0);
         this.rows = latentHeight / 2;
@@ -111,13 +118,13 @@ public final class PassRunner implements AutoCloseable {
             @Nullable KvTensor workspace = layout.workspaceFrames() == 0 ? null : newCache(layout.workspaceFrames());
             return Cache.of(layout, layers, workspace);
         } catch (RuntimeException e) {
-            layers.stream().distinct().forEach(model.ops()::release);
+            layers.stream().distinct().forEach(ops()::release);
             throw e;
         }
     }
 
     private KvTensor newCache(int frames) {
-        return model.newFrameCache(batch, frames, rows * columns);
+        return model().newFrameCache(batch, frames, rows * columns);
     }
 
     /**
@@ -129,14 +136,18 @@ public final class PassRunner implements AutoCloseable {
      * @throws NonFiniteException if the result or a captured value is not finite; names the pass
      */
     public @Nullable HostTensor run(Pass pass, HostTensor latents, PassObserver observer) {
-        Shape expected = Shape.of(batch, pass.frames(), model.config().inDim(), 2L * rows, 2L * columns);
+        Shape expected = Shape.of(batch, pass.frames(), model().config().inDim(), 2L * rows, 2L * columns);
         if (!latents.shape().equals(expected)) {
             throw WanException.mismatch("latents of " + pass.id(), expected, latents.shape(), "");
         }
+        if (pass.causalFrames() > 0) {
+            return runGroups(pass, latents, observer);
+        }
         try {
+            WanModel model = models.get(pass.expert());
             Cache cache = caches.get(pass.cache());
             blank(cache, pass.placement());
-            Caches layers = new Caches(cache.layers(), context(pass.context()), cache.workspace());
+            Caches layers = new Caches(cache.layers(), context(pass), cache.workspace());
             Step step = step(pass, cache);
             float[] timesteps = new float[batch * pass.frames()];
             for (int i = 0; i < timesteps.length; i++) {
@@ -153,6 +164,23 @@ public final class PassRunner implements AutoCloseable {
         } catch (DeviceException e) {
             throw e.in(pass.id().label());
         }
+    }
+
+    private @Nullable HostTensor runGroups(Pass pass, HostTensor latents, PassObserver observer) {
+        GroupedObserver whole = new GroupedObserver(observer, pass.frames(), rows * columns);
+        @Nullable HostTensor flow = null;
+        for (int group = 0; group < pass.groups(); group++) {
+            Pass part = pass.group(group);
+            int first = group * pass.causalFrames();
+            HostTensor partFlow = run(part, latents.frames(first, part.frames()), whole.group(first, part));
+            if (partFlow != null) {
+                long[] dims = partFlow.shape().dims();
+                dims[1] = pass.frames();
+                flow = flow == null ? HostTensor.zeros(Shape.of(dims)) : flow;
+                flow.setFrames(first, partFlow);
+            }
+        }
+        return flow;
     }
 
     private Step step(Pass pass, Cache cache) {
@@ -188,27 +216,34 @@ public final class PassRunner implements AutoCloseable {
         pages.set(ints(placement.blank()));
         Shape shape = Shape.of(
                 (long) batch * placement.blank().size() * rows * columns,
-                model.config().dim());
-        try (Scope _ = model.ops().scope()) {
-            Tensor zeros = model.ops().scratch(shape);
-            model.ops().write(zeros, new float[shape.intSize()]);
+                model().config().dim());
+        try (Scope _ = ops().scope()) {
+            Tensor zeros = ops().scratch(shape);
+            ops().write(zeros, new float[shape.intSize()]);
             for (KvTensor layer : cache.layers()) {
-                model.ops().append(layer, zeros, zeros, pages);
+                ops().append(layer, zeros, zeros, pages);
             }
         }
     }
 
-    /** What is attended of a context; those with lower numbers than any that is still to come can be {@link #forget forgotten}. */
-    private List<KvTensor> context(int number) {
-        return encoded.computeIfAbsent(
-                number, n -> model.encodeContext(contexts.get(n).text(), numLayers));
+    /** What is attended of the pass's context, until it is {@link #forget forgotten}. */
+    private List<KvTensor> context(Pass pass) {
+        Encoded key = new Encoded(pass.context(), pass.expert());
+        List<KvTensor> layers = encoded.get(key);
+        if (layers == null) {
+            layers = models.get(pass.expert())
+                    .encodeContext(contexts.get(pass.context()).text(), numLayers);
+            encoded.put(key, layers);
+        }
+        return layers;
     }
 
     /** Frees what is attended of a context that no further pass uses. */
     public void forget(int context) {
-        List<KvTensor> layers = encoded.remove(context);
-        if (layers != null) {
-            layers.forEach(model.ops()::release);
+        for (Encoded key : List.copyOf(encoded.keySet())) {
+            if (key.context() == context) {
+                Objects.requireNonNull(encoded.remove(key)).forEach(ops()::release);
+            }
         }
     }
 
@@ -217,9 +252,13 @@ public final class PassRunner implements AutoCloseable {
         return batch;
     }
 
-    /** The model that runs. */
+    /** The model that runs; of two experts, that of low noise. */
     public WanModel model() {
-        return model;
+        return models.getFirst();
+    }
+
+    private Ops ops() {
+        return model().ops();
     }
 
     /** The cached keys of one layer as they are kept, rotated or not, at the given pages: [B, pages * S, N, d]. */
@@ -236,9 +275,9 @@ public final class PassRunner implements AutoCloseable {
         Shape shape = Shape.of(
                 batch,
                 (long) pages.size() * rows * columns,
-                model.config().numHeads(),
-                model.config().headDim());
-        return new HostTensor(shape, model.ops().read(caches.get(cache).layers().get(layer), which, ints(pages)));
+                model().config().numHeads(),
+                model().config().headDim());
+        return new HostTensor(shape, ops().read(caches.get(cache).layers().get(layer), which, ints(pages)));
     }
 
     private static int[] ints(List<Integer> values) {
@@ -248,12 +287,13 @@ public final class PassRunner implements AutoCloseable {
     @Override
     public void close() {
         for (Cache cache : caches) {
-            cache.layers().stream().distinct().forEach(model.ops()::release);
+            cache.layers().stream().distinct().forEach(ops()::release);
             if (cache.workspace() != null) {
-                model.ops().release(cache.workspace());
+                ops().release(cache.workspace());
             }
         }
         caches.clear();
-        List.copyOf(encoded.keySet()).forEach(this::forget);
+        encoded.values().forEach(layers -> layers.forEach(ops()::release));
+        encoded.clear();
     }
 }

@@ -5,6 +5,7 @@ import capture.CapturePlan;
 import capture.MemorySink;
 import capture.RunGeometry;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
@@ -16,12 +17,14 @@ import wan.op.HostTensor;
 import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.Shape;
+import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassRunner;
-import wan.sampling.CausalSampler;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
+import wan.sampling.Sampler;
+import wan.sampling.SamplerInputs;
 
 /** A run that has been checked and planned against its model, and not been started. */
 public final class Job {
@@ -61,7 +64,7 @@ public final class Job {
         int initialFrames;
         Path recording = spec.noise().replay();
         if (recording != null) {
-            try (Replay replay = Replay.open(recording)) {
+            try (Replay replay = Replay.open(recording, spec.noise().replayRun())) {
                 initialLatent = replay.initialLatent();
                 initialFrames = replay.settings().numInitialFrames();
                 batch = replay.promptEmbeds().shape().dim(0);
@@ -179,10 +182,11 @@ public final class Job {
         RunSettings settings = plan.settings();
         long batch = geometry.batch();
         Capture taps = new Capture(capture, geometry, new MemorySink());
-        HostTensor noEmbeds = HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim()));
+        Context nothing = new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())));
+        List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
         try (NoiseSource noise = openNoise();
-                PassRunner runner = new CausalSampler(plan, noise, initialLatent)
-                        .open(new WanModel(config, model.weights(), ops), noEmbeds)) {
+                PassRunner runner = Sampler.of(plan, inputs(noise))
+                        .open(List.of(new WanModel(config, model.weights(), ops)), prompts)) {
             for (Pass pass : plan.passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
@@ -225,25 +229,30 @@ public final class Job {
 
     private HostTensor rollOut(Ops ops, Follower follower, RunMonitor monitor) {
         try (NoiseSource noise = openNoise()) {
-            CausalSampler sampler = new CausalSampler(plan, noise, initialLatent);
-            HostTensor embeddings = noise instanceof Replay replay
-                    ? replay.promptEmbeds()
-                    : Prompts.embed(
+            Sampler sampler = Sampler.of(plan, inputs(noise));
+            List<Context> prompts = noise instanceof Replay replay
+                    ? replay.prompts()
+                    : List.of(new Context(Prompts.embed(
                             spec.prompt(),
                             model.path(),
                             model.config(),
                             spec.noise().seed(),
-                            monitor);
-            try (PassRunner runner = sampler.open(new WanModel(model.config(), model.weights(), ops), embeddings)) {
+                            monitor)));
+            WanModel ready = new WanModel(model.config(), model.weights(), ops);
+            try (PassRunner runner = sampler.open(List.of(ready), prompts)) {
                 return sampler.run(runner, follower);
             }
         }
     }
 
+    private SamplerInputs inputs(NoiseSource noise) {
+        return noise instanceof Replay replay ? replay.inputs() : new SamplerInputs(noise, initialLatent);
+    }
+
     private NoiseSource openNoise() {
         RunSpec.Noise noise = spec.noise();
         return noise.replay() != null
-                ? Replay.open(noise.replay())
+                ? Replay.open(noise.replay(), noise.replayRun())
                 : NoiseSource.of(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice());
     }
 }

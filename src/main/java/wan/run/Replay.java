@@ -14,35 +14,51 @@ import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
+import wan.pass.Context;
 import wan.sampling.RunSettings;
+import wan.sampling.SamplerInputs;
 
 /**
  * A recorded run: every random tensor and every setting of it in one safetensors file, so that a PyTorch run can be repeated
- * exactly. Tensors {@code noise}, {@code prompt_embeds}, {@code initial_latent} (where there is one) and {@code
- * block{b}.step{s}.renoise}; settings as a JSON object in the metadata entry {@code config}.
+ * exactly. Settings are a JSON object in the metadata entry {@code config}; tensors are, of a causal run, {@code noise}, {@code
+ * prompt_embeds} or {@code prompt{j}.embeds}, {@code initial_latent} (where there is one), {@code block{b}.step{s}.renoise} or {@code
+ * window{w}.block{b}.renoise}, {@code block{b}.reencoded}; of a solver's run {@code noise} (or {@code step0/latent}), {@code
+ * context_cond}, {@code context_uncond}, {@code y}, {@code clip_fea}, {@code image_latent}, under {@code NAME/} where the file holds
+ * several runs.
  */
 public final class Replay implements NoiseSource {
     private final TensorStore file;
+    private final String prefix;
+    private final JsonNode config;
     private final RunSettings settings;
 
-    private Replay(TensorStore file, RunSettings settings) {
+    private Replay(TensorStore file, String run, JsonNode config) {
         this.file = file;
-        this.settings = settings;
+        this.prefix = run.isEmpty() ? "" : run + "/";
+        this.config = config;
+        RunSettings recorded = new RecordedSettings(config).settings(run);
+        this.settings = file.names().contains("image_latent") ? recorded.withInitialFrames(1) : recorded;
+    }
+
+    /** Opens a recording of one run. */
+    public static Replay open(Path path) {
+        return open(path, "");
     }
 
     /**
      * Opens a recording.
      *
+     * @param run which run of the file; empty if it holds one only
      * @throws FormatException if it lacks a setting or has one of the wrong type
      */
-    public static Replay open(Path path) {
+    public static Replay open(Path path, String run) {
         TensorStore file = TensorStore.open(path);
         try {
             String json = file.metadata().get("config");
             if (json == null) {
                 throw new FormatException(path, "expected the run's settings in the metadata entry config, got none");
             }
-            return new Replay(file, settings(JsonMapper.shared().readTree(json)));
+            return new Replay(file, run, JsonMapper.shared().readTree(json));
         } catch (JacksonException e) {
             file.close();
             throw new FormatException(path, "metadata entry config: " + e.getOriginalMessage(), e);
@@ -52,55 +68,87 @@ public final class Replay implements NoiseSource {
         }
     }
 
-    private static RunSettings settings(JsonNode config) {
-        List<Float> steps = new ArrayList<>();
-        field(config, "denoising_step_list").forEach(step -> steps.add((float) step.asDouble()));
-        return new RunSettings(
-                field(config, "latent_height").asInt(),
-                field(config, "latent_width").asInt(),
-                field(config, "num_frames_noise").asInt(),
-                config.path("num_frames_initial").asInt(0),
-                field(config, "num_frame_per_block").asInt(),
-                field(config, "independent_first_frame").asBoolean(),
-                steps,
-                (float) field(config, "timestep_shift").asDouble(),
-                field(config, "warp_denoising_step").asBoolean(),
-                config.path("local_attn_size").asInt(-1),
-                config.path("sink_size").asInt(0),
-                (float) config.path("context_noise").asDouble(0));
-    }
-
-    private static JsonNode field(JsonNode config, String name) {
-        JsonNode value = config.get(name);
-        if (value == null) {
-            throw new WanException("metadata entry config: expected " + name + ", got none");
-        }
-        return value;
-    }
-
     /** The settings of the recorded run. */
     public RunSettings settings() {
         return settings;
     }
 
-    /** The prompts' embeddings, [B, textLen, textDim]. */
+    /** The first prompt's embeddings, [B, textLen, textDim]. */
     public HostTensor promptEmbeds() {
-        return tensor("prompt_embeds");
+        return prompts().getFirst().text();
+    }
+
+    /** The prompts, then later ones or the negative prompt. */
+    public List<Context> prompts() {
+        @Nullable HostTensor image = has("clip_fea") ? tensor("clip_fea") : null;
+        List<Context> prompts = new ArrayList<>();
+        if (has("context_cond")) {
+            prompts.add(new Context(padded("context_cond"), image));
+            prompts.add(new Context(padded("context_uncond"), image));
+        } else if (has("prompt0.embeds")) {
+            for (int j = 0; has("prompt" + j + ".embeds"); j++) {
+                prompts.add(new Context(tensor("prompt" + j + ".embeds")));
+            }
+        } else {
+            prompts.add(new Context(tensor("prompt_embeds"), image));
+        }
+        return prompts;
+    }
+
+    /** [n, textDim] with zero rows up to the model's text length: [1, textLen, textDim]. */
+    private HostTensor padded(String name) {
+        HostTensor rows = tensor(name);
+        int textLen = config.path("model_config").path("text_len").asInt(rows.shape().dim(0));
+        int width = rows.shape().dim(1);
+        HostTensor out = HostTensor.zeros(Shape.of(1, textLen, width));
+        System.arraycopy(rows.values(), 0, out.values(), 0, Math.min(rows.values().length, out.values().length));
+        return out;
+    }
+
+    /** What the sampler starts from. */
+    public SamplerInputs inputs() {
+        return new SamplerInputs(
+                this,
+                initialLatent(),
+                has("y") ? framesFirst(tensor("y")) : null,
+                block -> tensor("block" + block + ".reencoded"));
     }
 
     /** The given latents, [B, F0, C, H, W]; null if there are none. */
     public @Nullable HostTensor initialLatent() {
-        return settings.numInitialFrames() == 0 ? null : tensor("initial_latent");
+        if (settings.numInitialFrames() == 0) {
+            return null;
+        }
+        return has("image_latent") ? framesFirst(tensor("image_latent")) : tensor("initial_latent");
+    }
+
+    /** [C, F, H, W] as [1, F, C, H, W]. */
+    private static HostTensor framesFirst(HostTensor tensor) {
+        Shape shape = tensor.shape();
+        int channels = shape.dim(0);
+        int frames = shape.dim(1);
+        int cells = shape.dim(2) * shape.dim(3);
+        HostTensor out = HostTensor.zeros(Shape.of(1, frames, channels, shape.dim(2), shape.dim(3)));
+        for (int i = 0; i < channels * frames; i++) {
+            int to = i % frames * channels + i / frames;
+            System.arraycopy(tensor.values(), i * cells, out.values(), to * cells, cells);
+        }
+        return out;
     }
 
     @Override
     public float[] initial(Shape shape) {
-        return values("noise", shape);
+        return values(has("noise") || !has("step0/latent") ? "noise" : "step0/latent", shape);
     }
 
     @Override
     public float[] renoise(int frameBlock, int step, Shape shape) {
         return values("block" + frameBlock + ".step" + step + ".renoise", shape);
+    }
+
+    @Override
+    public float[] renoiseWindow(int window, int frameBlock, int place, Shape shape, int blocks) {
+        return values("window" + window + ".block" + frameBlock + ".renoise", shape);
     }
 
     private float[] values(String name, Shape shape) {
@@ -112,14 +160,18 @@ public final class Replay implements NoiseSource {
         return tensor.values();
     }
 
+    private boolean has(String name) {
+        return file.names().contains(prefix + name) || file.names().contains(name);
+    }
+
     private HostTensor tensor(String name) {
-        TensorView view = file.tensor(name);
+        TensorView view = file.tensor(file.names().contains(prefix + name) ? prefix + name : name);
         return new HostTensor(view.shape(), view.toFloats());
     }
 
     @Override
     public String description() {
-        return "replay of " + file.path().getFileName();
+        return "replay of " + file.path().getFileName() + (prefix.isEmpty() ? "" : ", " + prefix.replace("/", ""));
     }
 
     @Override

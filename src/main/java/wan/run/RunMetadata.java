@@ -80,6 +80,10 @@ final class RunMetadata {
             entry.put("first_frame", pass.firstFrame());
             entry.put("frames", pass.frames());
             entry.put("timestep", pass.timestep());
+            entry.put("timesteps", pass.timesteps());
+            entry.put("context", pass.context());
+            entry.put("cache", pass.cache());
+            entry.put("expert", pass.expert());
             entry.put("layers", pass.numLayers());
             entry.put("key_frames", pass.placement().keyFrames());
             entry.put("key_positions", pass.placement().keyPositions());

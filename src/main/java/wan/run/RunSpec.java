@@ -13,6 +13,7 @@ import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.Quantity;
 import wan.op.UsageException;
+import wan.sampling.Method;
 import wan.sampling.RunSettings;
 import wan.weights.ModelLayout.Branch;
 
@@ -117,16 +118,23 @@ public record RunSpec(
      * @param bf16 whether it is drawn in bfloat16, as the reference does, rather than float32
      * @param cudaDevice whose order of elements {@link Rng#TORCH_CUDA} gives
      * @param replay a recorded run whose noise, embeddings and given latents are taken instead, or null
+     * @param replayRun which run of that file; empty where it holds one
      */
     public record Noise(
             Rng generator,
             long seed,
             boolean bf16,
             CudaGeometry cudaDevice,
-            @Nullable Path replay) {}
+            @Nullable Path replay,
+            String replayRun) {
+        /** From a generator. */
+        public Noise(Rng generator, long seed, boolean bf16, CudaGeometry cudaDevice) {
+            this(generator, seed, bf16, cudaDevice, null, "");
+        }
+    }
 
     /**
-     * How noise becomes latents: the few steps of a causal model, frame block after frame block.
+     * How noise becomes latents.
      *
      * @param steps falling, on the scale 0 to 1000
      * @param shift timestep shift of the schedule
@@ -134,6 +142,7 @@ public record RunSpec(
      * @param contextNoise timestep of the context passes
      * @param numFramePerBlock latent frames of a frame block
      * @param independentFirstFrame whether the very first frame is a frame block of its own
+     * @param method how noise becomes latents, and what only this method needs
      */
     public record Sampler(
             List<Float> steps,
@@ -141,7 +150,8 @@ public record RunSpec(
             boolean warp,
             float contextNoise,
             int numFramePerBlock,
-            boolean independentFirstFrame) {
+            boolean independentFirstFrame,
+            Method method) {
         /** Copies the list. */
         public Sampler {
             steps = List.copyOf(steps);
@@ -249,8 +259,8 @@ public record RunSpec(
                         model,
                         Prompt.RANDOM,
                         new Video(null, null, defaults.numFrames(), null),
-                        new Noise(Rng.TORCH_CUDA, 42, true, CudaGeometry.H100, null),
-                        new Sampler(List.of(1f), 1, true, 0, 1, true),
+                        new Noise(Rng.TORCH_CUDA, 42, true, CudaGeometry.H100),
+                        new Sampler(List.of(1f), 1, true, 0, 1, true, Method.SELF_FORCING),
                         new Cache(-1, 0),
                         new Captures(
                                 Indices.of(0),
@@ -268,15 +278,16 @@ public record RunSpec(
      * Repeats a recorded run: its settings, and its noise, embeddings and given latents.
      *
      * @param replay a recording; see {@link Replay}
+     * @param run which run of the file; empty where it holds one
      */
-    public RunSpec replaying(Path replay) {
+    public RunSpec replaying(Path replay, String run) {
         RunSettings settings;
-        try (Replay recording = Replay.open(replay)) {
+        try (Replay recording = Replay.open(replay, run)) {
             settings = recording.settings();
         }
         RunSpec same = withVideo(new Video(
                 settings.latentHeight(), settings.latentWidth(), settings.numFrames(), video.initialLatent()));
-        return same.withNoise(new Noise(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice(), replay))
+        return same.withNoise(new Noise(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice(), replay, run))
                 .withSampling(settings);
     }
 
@@ -287,7 +298,8 @@ public record RunSpec(
                         s.warp(),
                         s.contextNoise(),
                         s.numFramePerBlock(),
-                        s.independentFirstFrame()))
+                        s.independentFirstFrame(),
+                        s.method()))
                 .withCache(new Cache(s.localAttnSize(), s.sinkSize()));
     }
 
@@ -311,7 +323,8 @@ public record RunSpec(
                 sampler.warp(),
                 cache.localAttnSize(),
                 cache.sinkSize(),
-                sampler.contextNoise());
+                sampler.contextNoise(),
+                sampler.method());
     }
 
     /** Another prompt, everything else as it is. */

@@ -1,23 +1,33 @@
 package wan.sampling;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
+import wan.cache.Placement;
 import wan.noise.NoiseSource;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
+import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassId;
 import wan.pass.PassRunner;
 
 /**
- * The rollout: every frame block is denoised in a few steps with the finished ones in the cache ({@code
+ * The causal rollout: every frame block is denoised in a few steps, with noise between them, and the finished ones in the cache ({@code
  * CausalInferencePipeline.inference} in the reference's {@code pipeline/causal_inference.py}).
  */
 public final class CausalSampler implements Sampler {
     private final RunPlan plan;
     private final FlowMatchScheduler scheduler;
-    private final NoiseSource noise;
-    private final @Nullable HostTensor initialLatent;
+    private final SamplerInputs inputs;
+
+    /** Prepares a run. */
+    public CausalSampler(RunPlan plan, SamplerInputs inputs) {
+        this.plan = plan;
+        this.scheduler = new FlowMatchScheduler(plan.settings().shift());
+        this.inputs = inputs;
+    }
 
     /**
      * Prepares a run.
@@ -25,15 +35,25 @@ public final class CausalSampler implements Sampler {
      * @param initialLatent clean latents of the given frames, [B, F0, C, H, W], or null for none
      */
     public CausalSampler(RunPlan plan, NoiseSource noise, @Nullable HostTensor initialLatent) {
-        this.plan = plan;
-        this.scheduler = new FlowMatchScheduler(plan.settings().shift());
-        this.noise = noise;
-        this.initialLatent = initialLatent;
+        this(plan, new SamplerInputs(noise, initialLatent));
     }
 
     @Override
     public RunPlan plan() {
         return plan;
+    }
+
+    @Override
+    public List<Context> contexts(List<Context> prompts) {
+        if (plan.settings().method() instanceof Method.RecomputedKeys method && method.promptChangeBlock() >= 0) {
+            if (prompts.size() != 2) {
+                throw WanException.mismatch("prompts of the run", 2, prompts.size(), "one fades into the other");
+            }
+            List<Context> all = new ArrayList<>(prompts.subList(0, 1));
+            all.addAll(Sampler.interpolated(prompts.get(0), prompts.get(1), method.interpolationSteps()));
+            return all;
+        }
+        return Sampler.super.contexts(prompts);
     }
 
     @Override
@@ -44,41 +64,69 @@ public final class CausalSampler implements Sampler {
         int h = settings.latentHeight();
         int w = settings.latentWidth();
         Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
-        HostTensor start = new HostTensor(generated, noise.initial(generated)).requireFinite("initial noise");
+        HostTensor start = new HostTensor(generated, inputs.noise().initial(generated)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
         if (settings.numInitialFrames() > 0) {
             Shape expected = Shape.of(batch, settings.numInitialFrames(), channels, h, w);
-            if (initialLatent == null || !initialLatent.shape().equals(expected)) {
-                throw WanException.mismatch(
-                        "initial latent", expected, initialLatent == null ? "none" : initialLatent.shape(), "");
+            HostTensor given = inputs.initialLatent();
+            if (given == null || !given.shape().equals(expected)) {
+                throw WanException.mismatch("initial latent", expected, given == null ? "none" : given.shape(), "");
             }
-            output.setFrames(0, initialLatent.requireFinite("initial latent"));
+            output.setFrames(0, given.requireFinite("initial latent"));
         }
         @Nullable HostTensor renoised = null;
-        for (Pass pass : plan.passes()) {
-            HostTensor latents = switch (pass.id().kind()) {
-                case INIT, CONTEXT -> output.frames(pass.firstFrame(), pass.frames());
-                default ->
-                    renoised != null
-                            ? renoised
-                            : start.frames(pass.firstFrame() - settings.numInitialFrames(), pass.frames());
-            };
+        for (int i = 0; i < plan.passes().size(); i++) {
+            Pass pass = plan.passes().get(i);
+            HostTensor latents;
+            if (pass.id().kind() == PassId.Kind.RECOMPUTE) {
+                latents = context(pass, output);
+            } else if (pass.id().kind() != PassId.Kind.DENOISE) {
+                latents = output.frames(pass.firstFrame(), pass.frames());
+            } else if (renoised != null) {
+                latents = renoised;
+            } else {
+                latents = start.frames(pass.firstFrame() - settings.numInitialFrames(), pass.frames());
+            }
             HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
             renoised = null;
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
-                int step = pass.id().step();
-                if (step < plan.timesteps().size() - 1) {
+                @Nullable Pass next = i + 1 < plan.passes().size() ? plan.passes().get(i + 1) : null;
+                if (next != null && next.id().kind() == PassId.Kind.DENOISE && next.id().step() > 0) {
                     HostTensor fresh = new HostTensor(
-                                    x0.shape(), noise.renoise(pass.id().frameBlock(), step, x0.shape()))
+                            x0.shape(),
+                            inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), x0.shape()))
                             .requireFinite("noise after " + pass.id());
-                    renoised = scheduler.addNoise(x0, fresh, plan.timesteps().get(step + 1));
+                    renoised = scheduler.addNoise(x0, fresh, next.timestep());
                 } else {
                     output.setFrames(pass.firstFrame(), x0);
                 }
             }
             listener.passDone(pass, latents, flow, x0);
+            if (plan.lastUseOf(pass.context()) == i) {
+                runner.forget(pass.context());
+            }
         }
         return output;
+    }
+
+    /** The finished frames that a pass computes keys of. */
+    private HostTensor context(Pass pass, HostTensor output) {
+        List<Integer> frames = pass.placement().keyFrames();
+        long[] dims = output.shape().dims();
+        dims[1] = frames.size();
+        HostTensor latents = HostTensor.zeros(Shape.of(dims));
+        for (int i = 0; i < frames.size(); i++) {
+            if (frames.get(i) == Placement.GIVEN) {
+                if (inputs.reencoded() == null) {
+                    throw new WanException(pass.id() + ": expected a picture in the place of frame 0, got none; keep the"
+                            + " first frame");
+                }
+                latents.setFrames(i, inputs.reencoded().apply(pass.id().frameBlock()));
+            } else {
+                latents.setFrames(i, output.frames(frames.get(i), 1));
+            }
+        }
+        return latents;
     }
 }

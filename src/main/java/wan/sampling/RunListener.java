@@ -22,4 +22,12 @@ public interface RunListener {
      * @param x0 the clean latents that it means, or null likewise
      */
     default void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {}
+
+    /**
+     * Called with what a sampler computes besides flows: velocities, samples after a step.
+     *
+     * @param name as files name it: {@code step3.v_guided}
+     * @param value [B, F, C, H, W]
+     */
+    default void tensor(String name, HostTensor value) {}
 }

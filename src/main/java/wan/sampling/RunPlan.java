@@ -3,7 +3,6 @@ package wan.sampling;
 import java.util.ArrayList;
 import java.util.List;
 import wan.cache.CacheLayout;
-import wan.cache.KvCursor;
 import wan.op.WanException;
 import wan.pass.Pass;
 import wan.pass.PassId;
@@ -12,55 +11,42 @@ import wan.pass.PassId;
  * Every pass of a run, in order, before anything is computed.
  *
  * @param settings what is run
- * @param timesteps of the denoising steps, on the scale 0 to 1000
+ * @param timesteps of the denoising steps, on the scale 0 to 1000; of every frame block, unless the first has its own
  * @param caches which the passes name by number
  * @param passes in order
+ * @param events what happens between them
  */
-public record RunPlan(RunSettings settings, List<Float> timesteps, List<CacheLayout> caches, List<Pass> passes) {
+public record RunPlan(
+        RunSettings settings,
+        List<Float> timesteps,
+        List<CacheLayout> caches,
+        List<Pass> passes,
+        List<RunEvent> events) {
+    /** Copies the lists. */
+    public RunPlan {
+        timesteps = List.copyOf(timesteps);
+        caches = List.copyOf(caches);
+        passes = List.copyOf(passes);
+        events = List.copyOf(events);
+    }
+
     /**
-     * Plans a whole rollout: the initial frame blocks, then for each frame block its denoising steps and a context pass.
+     * Plans a whole run by the method of its settings.
      *
      * @param numLayers layers of the model
      */
     public static RunPlan of(RunSettings settings, int numLayers) {
-        FlowMatchScheduler scheduler = new FlowMatchScheduler(settings.shift());
-        List<Float> timesteps = settings.warp() ? scheduler.warp(settings.denoisingSteps()) : settings.denoisingSteps();
-        KvCursor cursor = new KvCursor(settings.cacheFrames(), settings.localAttnSize() != -1, settings.sinkSize());
-        List<Pass> passes = new ArrayList<>();
-        int frame = 0;
-        List<Integer> initial = settings.initialBlockSizes();
-        for (int b = 0; b < initial.size(); b++) {
-            int frames = initial.get(b);
-            PassId id = new PassId(PassId.Kind.INIT, b, 0);
-            passes.add(new Pass(id, frame, frames, 0, cursor.place(id.label(), frame, frames), numLayers, false));
-            frame += frames;
-        }
-        List<Integer> generated = settings.generatedBlockSizes();
-        for (int b = 0; b < generated.size(); b++) {
-            int frames = generated.get(b);
-            for (int s = 0; s < timesteps.size(); s++) {
-                PassId id = new PassId(PassId.Kind.DENOISE, b, s);
-                passes.add(new Pass(
-                        id, frame, frames, timesteps.get(s), cursor.place(id.label(), frame, frames), numLayers, true));
-            }
-            PassId id = new PassId(PassId.Kind.CONTEXT, b, 0);
-            passes.add(new Pass(
-                    id,
-                    frame,
-                    frames,
-                    settings.contextNoise(),
-                    cursor.place(id.label(), frame, frames),
-                    numLayers,
-                    false));
-            frame += frames;
-        }
-        return new RunPlan(
-                settings, timesteps, List.of(CacheLayout.rotated(settings.cacheFrames())), List.copyOf(passes));
+        return switch (settings.method()) {
+            case Method.FewStep few -> new FewStepPlanner(settings, few, numLayers).plan();
+            case Method.RecomputedKeys keys -> new RecomputePlanner(settings, keys, numLayers).plan();
+            case Method.RollingWindow rolling -> RollingSampler.plan(settings, rolling, numLayers);
+            case Method.Ode ode -> OdePlanner.plan(settings, ode, numLayers);
+        };
     }
 
     /**
      * The shortest run that still computes some layers of one pass: later passes are left out, and so are the layers above
-     * in that pass and in the context passes right before it, which then matter only for their keys.
+     * in that pass and in the passes right before it that only fill the cache, which then matter only for their keys.
      *
      * @param last the last pass that is needed
      * @param numLayers how many of its layers are
@@ -71,12 +57,15 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<CacheLay
             kept.add(pass);
             if (pass.id().equals(last)) {
                 for (int i = kept.size() - 1; i >= 0; i--) {
-                    if (i < kept.size() - 1 && kept.get(i).id().kind() == PassId.Kind.DENOISE) {
+                    if (i < kept.size() - 1 && kept.get(i).id().denoises()) {
                         break;
                     }
                     kept.set(i, kept.get(i).onlyLayers(numLayers));
                 }
-                return new RunPlan(settings, timesteps, caches, List.copyOf(kept));
+                List<PassId> ids = kept.stream().map(Pass::id).toList();
+                List<RunEvent> before =
+                        events.stream().filter(event -> ids.contains(event.before())).toList();
+                return new RunPlan(settings, timesteps, caches, kept, before);
             }
         }
         throw WanException.mismatch("run plan", "one of its passes", last, "");
@@ -85,11 +74,26 @@ public record RunPlan(RunSettings settings, List<Float> timesteps, List<CacheLay
     /** The same run with the flow of every pass computed, the context passes' included. */
     public RunPlan withAllFlows(int numLayers) {
         List<Pass> all = passes.stream().map(pass -> pass.withFlow(numLayers)).toList();
-        return new RunPlan(settings, timesteps, caches, all);
+        return new RunPlan(settings, timesteps, caches, all, events);
     }
 
     /** The most layers that any pass runs. */
     public int numLayers() {
         return passes.stream().mapToInt(Pass::numLayers).max().orElse(0);
+    }
+
+    /** How many contexts the passes name. */
+    public int contexts() {
+        return 1 + passes.stream().mapToInt(Pass::context).max().orElse(0);
+    }
+
+    /** The last pass, counted from 0, that uses a context; -1 if none does. */
+    int lastUseOf(int context) {
+        for (int i = passes.size() - 1; i >= 0; i--) {
+            if (passes.get(i).context() == context) {
+                return i;
+            }
+        }
+        return -1;
     }
 }

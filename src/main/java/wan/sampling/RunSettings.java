@@ -19,6 +19,7 @@ import wan.op.UsageException;
  * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none
  * @param sinkSize first frames that the window never evicts
  * @param contextNoise timestep of the context passes; 0 in the reference's configurations
+ * @param method how noise becomes video
  */
 public record RunSettings(
         int latentHeight,
@@ -32,12 +33,13 @@ public record RunSettings(
         boolean warp,
         int localAttnSize,
         int sinkSize,
-        float contextNoise) {
+        float contextNoise,
+        Method method) {
     /** Eight times a 4K video's; beyond it tokens times channels no longer fit an array. */
     private static final int MAX_LATENT_CELLS = 1 << 20;
 
-    /** Seventeen minutes of video; the plan and the frame matrices grow with its square. */
-    private static final int MAX_FRAMES = 4096;
+    /** Four hours of video; the frame matrices grow with its square. */
+    private static final int MAX_FRAMES = 1 << 16;
 
     /** Checks that the settings can be run. */
     public RunSettings {
@@ -57,10 +59,10 @@ public record RunSettings(
         require(numFrames > 0, "--num-frames", "at least 1", numFrames);
         require(numInitialFrames >= 0, "initial latent frames", "at least 0", numInitialFrames);
         require(numFramePerBlock > 0, "--num-frame-per-block", "at least 1", numFramePerBlock);
-        require(!denoisingSteps.isEmpty(), "--steps", "at least one step", "none");
+        require(!denoisingSteps.isEmpty() || method instanceof Method.Ode, "--steps", "at least one step", "none");
         for (int i = 0; i < denoisingSteps.size(); i++) {
             float step = denoisingSteps.get(i);
-            require(step > 0 && step <= 1000, "--steps", "steps above 0, up to 1000", step);
+            require(step >= 0 && step <= 1000, "--steps", "steps from 0 to 1000", step);
             require(i == 0 || step < denoisingSteps.get(i - 1), "--steps", "falling steps", denoisingSteps);
         }
         require(shift > 0 && shift < Float.POSITIVE_INFINITY, "--shift", "a positive number", shift);
@@ -85,6 +87,54 @@ public record RunSettings(
                 localAttnSize);
     }
 
+    /** Settings of Self-Forcing. */
+    public RunSettings(
+            int latentHeight,
+            int latentWidth,
+            int numFrames,
+            int numInitialFrames,
+            int numFramePerBlock,
+            boolean independentFirstFrame,
+            List<Float> denoisingSteps,
+            float shift,
+            boolean warp,
+            int localAttnSize,
+            int sinkSize,
+            float contextNoise) {
+        this(
+                latentHeight,
+                latentWidth,
+                numFrames,
+                numInitialFrames,
+                numFramePerBlock,
+                independentFirstFrame,
+                denoisingSteps,
+                shift,
+                warp,
+                localAttnSize,
+                sinkSize,
+                contextNoise,
+                Method.SELF_FORCING);
+    }
+
+    /** The same settings with another method. */
+    public RunSettings with(Method other) {
+        return new RunSettings(
+                latentHeight,
+                latentWidth,
+                numFrames,
+                numInitialFrames,
+                numFramePerBlock,
+                independentFirstFrame,
+                denoisingSteps,
+                shift,
+                warp,
+                localAttnSize,
+                sinkSize,
+                contextNoise,
+                other);
+    }
+
     /** The defaults: Self-Forcing's four steps and shift, frame blocks of three after an independent first frame, no window. */
     public static RunSettings of(int latentHeight, int latentWidth, int numFrames) {
         List<Float> steps = List.of(1000f, 750f, 500f, 250f);
@@ -105,7 +155,8 @@ public record RunSettings(
                 warp,
                 localAttnSize,
                 sinkSize,
-                contextNoise);
+                contextNoise,
+                method);
     }
 
     /** Frames of each given frame block: [1, n, n, ...] with an independent first frame, else [n, n, ...]. */

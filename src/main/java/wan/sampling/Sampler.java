@@ -1,8 +1,10 @@
 package wan.sampling;
 
+import java.util.ArrayList;
 import java.util.List;
 import wan.model.WanModel;
 import wan.op.HostTensor;
+import wan.op.WanException;
 import wan.pass.Context;
 import wan.pass.PassRunner;
 
@@ -19,23 +21,68 @@ public interface Sampler {
      */
     HostTensor run(PassRunner runner, RunListener listener);
 
-    /**
-     * A runner with the caches that the plan needs.
-     *
-     * @param contexts what the passes name by number: the prompt, the negative prompt, later prompts
-     */
-    default PassRunner open(WanModel model, List<Context> contexts) {
-        RunSettings settings = plan().settings();
-        return new PassRunner(
-                model, contexts, settings.latentHeight(), settings.latentWidth(), plan().caches(), plan().numLayers());
+    /** The sampler of a plan's method. */
+    static Sampler of(RunPlan plan, SamplerInputs inputs) {
+        return switch (plan.settings().method()) {
+            case Method.FewStep _, Method.RecomputedKeys _ -> new CausalSampler(plan, inputs);
+            case Method.RollingWindow _ -> new RollingSampler(plan, inputs);
+            case Method.Ode _ -> new OdeSampler(plan, inputs);
+        };
     }
 
     /**
-     * As the other, with one prompt.
+     * What the passes name by number.
+     *
+     * @param prompts the prompt, then later prompts, or the negative prompt
+     */
+    default List<Context> contexts(List<Context> prompts) {
+        int needed = plan().contexts();
+        if (prompts.size() < needed) {
+            throw WanException.mismatch("prompts of the run", needed, prompts.size(), "");
+        }
+        return prompts;
+    }
+
+    /**
+     * A runner with the caches that the plan needs.
+     *
+     * @param models the model; or the expert of low noise, then that of high noise
+     * @param prompts the prompt, then later prompts, or the negative prompt
+     */
+    default PassRunner open(List<WanModel> models, List<Context> prompts) {
+        RunSettings settings = plan().settings();
+        return new PassRunner(
+                models,
+                contexts(prompts),
+                settings.latentHeight(),
+                settings.latentWidth(),
+                plan().caches(),
+                plan().numLayers());
+    }
+
+    /**
+     * As the other, with one model and one prompt.
      *
      * @param promptEmbeds [B, textLen, textDim]
      */
     default PassRunner open(WanModel model, HostTensor promptEmbeds) {
-        return open(model, List.of(new Context(promptEmbeds)));
+        return open(List.of(model), List.of(new Context(promptEmbeds)));
+    }
+
+    /** Adds weights of two embeddings: current + w (next - current), in float32. */
+    static List<Context> interpolated(Context current, Context next, int steps) {
+        List<Context> all = new ArrayList<>();
+        for (int i = 0; i < steps; i++) {
+            float width = 1f / Math.max(1, steps - 1);
+            float weight = i < steps / 2 || steps == 1 ? width * i : 1 - width * (steps - 1 - i);
+            float[] from = current.text().values();
+            float[] to = next.text().values();
+            float[] mixed = new float[from.length];
+            for (int k = 0; k < mixed.length; k++) {
+                mixed[k] = from[k] + weight * (to[k] - from[k]);
+            }
+            all.add(new Context(new HostTensor(current.text().shape(), mixed), current.image()));
+        }
+        return all;
     }
 }

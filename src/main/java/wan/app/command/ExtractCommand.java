@@ -107,6 +107,12 @@ public final class ExtractCommand implements Callable<Integer> {
                             + " come from this safetensors file.")
     private @Nullable Path replayFile;
 
+    @Option(
+            names = "--replay-run",
+            paramLabel = "NAME",
+            description = "Which run of the --replay file, where it holds several.")
+    private @Nullable String replayRun;
+
     @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
     private boolean complete;
 
@@ -148,6 +154,9 @@ public final class ExtractCommand implements Callable<Integer> {
 
     private RunSpec spec() {
         RunSpec spec = RunSpec.of(modelOptions.model());
+        if (replayRun != null && replayFile == null) {
+            throw new UsageException("--replay-run: expected --replay with it, whose run it names");
+        }
         if (replayFile != null) {
             if (!runOptions.given().isEmpty()) {
                 throw new UsageException(String.join(", ", runOptions.given())
@@ -158,7 +167,7 @@ public final class ExtractCommand implements Callable<Integer> {
                         "--replay: expected no prompt, initial latent, seed or generator beside it, since the"
                                 + " recording has its own");
             }
-            spec = spec.replaying(replayFile);
+            spec = spec.replaying(replayFile, replayRun == null ? "" : replayRun);
         } else {
             RunSpec.Video video = spec.video();
             spec = spec.withPrompt(promptInput.prompt())

@@ -58,8 +58,7 @@ public final class NoiseOptions {
                         choice,
                         seed == null ? DEFAULT_SEED : seed,
                         dtype.equals("bf16"),
-                        CudaGeometry.of(cudaDevice),
-                        null);
+                        CudaGeometry.of(cudaDevice));
             }
         }
         throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + rng + "\"");

@@ -100,7 +100,8 @@ public final class RunOptions {
                         or(warp, sampler.warp()),
                         or(contextNoise, sampler.contextNoise()),
                         or(numFramePerBlock, sampler.numFramePerBlock()),
-                        or(independentFirstFrame, sampler.independentFirstFrame())))
+                        or(independentFirstFrame, sampler.independentFirstFrame()),
+                        sampler.method()))
                 .withCache(new RunSpec.Cache(or(localAttnSize, cache.localAttnSize()), or(sinkSize, cache.sinkSize())));
     }
 
