@@ -51,8 +51,13 @@ public final class Goldens implements AutoCloseable {
     }
 
     public WeightSource weights() {
+        return weights("");
+    }
+
+    /** Parameters whose names begin with a prefix. */
+    public WeightSource weights(String prefix) {
         return (name, shape) -> {
-            TensorView view = file.tensor(name);
+            TensorView view = file.tensor(prefix + name);
             assertThat(view.shape()).as(name).isEqualTo(shape);
             return view;
         };

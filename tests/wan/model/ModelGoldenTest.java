@@ -103,6 +103,7 @@ class ModelGoldenTest {
                     cache,
                     context,
                     null,
+                    null,
                     PassObserver.NONE);
             assertMatches(name + ".out", x, LAYER);
         }

@@ -126,7 +126,7 @@ public final class Capture {
                                 layer, l -> new FrameMatrix(plan.heads().size(), run.totalFrames()))
                         .put(pass, values);
             }
-            sink.write(CapturePlan.name(pass.id(), layer, kind, quantity), shape, values);
+            sink.write(CapturePlan.name(pass.id(), layer, kind, quantity, run), shape, values);
         }
 
         @Override
@@ -180,7 +180,7 @@ public final class Capture {
         private synchronized CaptureSink.Pieces pieces(Quantity quantity) {
             return tiled.computeIfAbsent(
                     quantity,
-                    q -> sink.open(CapturePlan.name(pass.id(), layer, kind, q), plan.shape(pass, kind, q, run)));
+                    q -> sink.open(CapturePlan.name(pass.id(), layer, kind, q, run), plan.shape(pass, kind, q, run)));
         }
     }
 }

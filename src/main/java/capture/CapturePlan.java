@@ -88,13 +88,13 @@ public record CapturePlan(
         List<Item> items = new ArrayList<>();
         for (int layer : layers) {
             for (AttentionKind kind : AttentionKind.values()) {
-                if (!kinds.contains(kind)) {
+                if (!kinds.contains(kind) || (kind == AttentionKind.IMAGE && run.imageTokens() == 0)) {
                     continue;
                 }
                 for (Quantity quantity : Quantity.values()) {
                     if (quantities.contains(quantity)) {
                         Shape shape = shape(pass, kind, quantity, run);
-                        items.add(new Item(name(pass.id(), layer, kind, quantity), quantity, shape));
+                        items.add(new Item(name(pass.id(), layer, kind, quantity, run), quantity, shape));
                     }
                 }
             }
@@ -106,8 +106,9 @@ public record CapturePlan(
         long f = pass.frames();
         long queries = f * run.frameSeqLen();
         boolean self = kind == AttentionKind.SELF;
-        long groups = self ? pass.placement().keys() : run.textLen();
-        long keys = self ? groups * run.frameSeqLen() : run.textLen();
+        long context = kind == AttentionKind.IMAGE ? run.imageTokens() : run.textLen();
+        long groups = self ? pass.placement().keys() : context;
+        long keys = self ? groups * run.frameSeqLen() : context;
         return switch (quantity) {
             case FRAME_LOGITS, FRAME_MASS -> Shape.of(run.batch(), heads.size(), f, groups);
             case KEY_LOGITS -> Shape.of(run.batch(), heads.size(), f, keys);
@@ -126,6 +127,17 @@ public record CapturePlan(
             case TOKEN_LOGITS -> kind == AttentionKind.SELF ? "self_logits" : "logits";
             case LOGITS_USED -> kind == AttentionKind.SELF ? "self_logits_used" : "logits_used";
         };
-        return pass.label() + ".layer" + layer + "." + (kind == AttentionKind.CROSS ? "cross_" : "") + what;
+        String prefix = switch (kind) {
+            case SELF -> "";
+            case CROSS -> "cross_";
+            case IMAGE -> "img_";
+        };
+        return pass.label() + ".layer" + layer + "." + prefix + what;
+    }
+
+    /** As the other; where cross-attention attends a picture too, that over the text is called {@code text_}. */
+    static String name(PassId pass, int layer, AttentionKind kind, Quantity quantity, RunGeometry run) {
+        String name = name(pass, layer, kind, quantity);
+        return run.imageTokens() > 0 && kind == AttentionKind.CROSS ? name.replace(".cross_", ".text_") : name;
     }
 }

@@ -15,6 +15,8 @@ import wan.op.WanException;
  * @param textDim features of a prompt embedding
  * @param textLen prompt embeddings per prompt, padding included
  * @param eps of every norm
+ * @param imageDim features of a picture's tokens, which cross-attention attends beside the text; 0 for a model that takes none
+ * @param imagePositions tokens that the picture's features get position embeddings for; 0 for none
  */
 public record WanConfig(
         int dim,
@@ -26,7 +28,9 @@ public record WanConfig(
         int numLayers,
         int textDim,
         int textLen,
-        float eps) {
+        float eps,
+        int imageDim,
+        int imagePositions) {
     /** Values of a patch per channel: 1 frame x 2 rows x 2 columns. */
     public static final int PATCH_VALUES = 4;
 
@@ -42,6 +46,29 @@ public record WanConfig(
         require(textDim > 0, "text_dim", "at least 1", textDim);
         require(textLen > 0, "text_len", "at least 1", textLen);
         require(eps > 0, "eps", "a positive number", eps);
+        require(imageDim >= 0, "image_dim", "at least 0", imageDim);
+        require(imagePositions >= 0, "pos_embed_seq_len", "at least 0", imagePositions);
+    }
+
+    /** A model that takes text alone. */
+    public WanConfig(
+            int dim,
+            int ffnDim,
+            int freqDim,
+            int inDim,
+            int outDim,
+            int numHeads,
+            int numLayers,
+            int textDim,
+            int textLen,
+            float eps) {
+        this(dim, ffnDim, freqDim, inDim, outDim, numHeads, numLayers, textDim, textLen, eps, 0, 0);
+    }
+
+    /** The same sizes with a picture's tokens in cross-attention. */
+    public WanConfig withImage(int features, int positions) {
+        return new WanConfig(
+                dim, ffnDim, freqDim, inDim, outDim, numHeads, numLayers, textDim, textLen, eps, features, positions);
     }
 
     /** Wan2.1-T2V-1.3B. */

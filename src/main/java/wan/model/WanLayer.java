@@ -1,5 +1,6 @@
 package wan.model;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
 import wan.op.Dyn;
@@ -21,7 +22,7 @@ public final class WanLayer {
     private static final int FFN_SCALE = 4;
     private static final int FFN_GATE = 5;
 
-    /** Cross-attention attends to the one page that holds the whole text. */
+    /** Cross-attention attends to the one page that holds the whole text, or all of a picture. */
     private final Dyn text = new Dyn("text", 1);
 
     private final int index;
@@ -50,6 +51,7 @@ public final class WanLayer {
      * @param e0 time embedding of every frame, [B * F, 6 * dim]
      * @param frames the cache that the pass's keys and values go to and that it attends
      * @param context keys and values of the text, from {@link #encodeContext}
+     * @param image keys and values of a picture's tokens, from {@link #encodeImage}, or null
      * @param workspace where unrotated keys are turned, or null
      */
     public void forward(
@@ -58,6 +60,7 @@ public final class WanLayer {
             Step step,
             KvTensor frames,
             KvTensor context,
+            @Nullable KvTensor image,
             @Nullable KvTensor workspace,
             PassObserver observer) {
         float eps = config.eps();
@@ -94,6 +97,10 @@ public final class WanLayer {
                     ops.rmsNorm(ops.linear(n, w.crossAttn().q()), w.crossAttn().normQ(), eps);
             visit(Site.CROSS_Q, cq, observer);
             Tensor c = attention(AttentionKind.CROSS, cq, context, text, s, 1, observer);
+            if (image != null) {
+                Tensor i = attention(AttentionKind.IMAGE, cq, image, text, s, 1, observer);
+                ops.mixHeads(c, 1, new int[] {0}, 1, i); // two softmaxes, one sum
+            }
             visit(Site.CROSS_Z, c, observer);
             addText(x, c, observer);
 
@@ -187,6 +194,24 @@ public final class WanLayer {
             Tensor k = ops.rmsNorm(
                     ops.linear(context, w.crossAttn().k()), w.crossAttn().normK(), config.eps());
             ops.append(cache, k, ops.linear(context, w.crossAttn().v()), text);
+        }
+        return cache;
+    }
+
+    /**
+     * Keys and values of a picture's tokens, the same for all passes of a run.
+     *
+     * @param tokens embedded features, [B * tokens, dim]
+     * @param batch samples
+     * @return a cache of one page; the caller releases it
+     */
+    public KvTensor encodeImage(Tensor tokens, int batch) {
+        LayerWeights.ImageKeys keys = Objects.requireNonNull(w.image());
+        int count = tokens.shape().dim(0) / batch;
+        KvTensor cache = ops.kvCache(batch, 1, count, config.numHeads(), config.headDim());
+        try (Scope _ = ops.scope()) {
+            Tensor k = ops.rmsNorm(ops.linear(tokens, keys.k()), keys.normK(), config.eps());
+            ops.append(cache, k, ops.linear(tokens, keys.v()), text);
         }
         return cache;
     }

@@ -2,6 +2,7 @@ package wan.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
 import wan.op.Linear;
@@ -28,6 +29,7 @@ public final class WanModel {
     private final Linear timeEmbedding0;
     private final Linear timeEmbedding2;
     private final Linear timeProjection;
+    private final @Nullable ImageEmbedding imageEmbedding;
     private final List<WanLayer> layers = new ArrayList<>();
     private final Tensor headModulation;
     private final Linear head;
@@ -50,6 +52,7 @@ public final class WanModel {
         timeEmbedding0 = Weights.linear(ops, weights, "time_embedding.0", config.freqDim(), dim);
         timeEmbedding2 = Weights.linear(ops, weights, "time_embedding.2", dim, dim);
         timeProjection = Weights.linear(ops, weights, "time_projection.1", dim, 6 * dim);
+        imageEmbedding = config.imageDim() == 0 ? null : new ImageEmbedding(config, weights, ops);
         for (int i = 0; i < config.numLayers(); i++) {
             layers.add(new WanLayer(i, config, weights, ops));
         }
@@ -89,6 +92,32 @@ public final class WanModel {
             Tensor context = embedText(promptEmbeds.requireFinite("prompt_embeds"));
             for (WanLayer layer : layers.subList(0, numLayers)) {
                 caches.add(layer.encodeContext(context));
+            }
+        }
+        return caches;
+    }
+
+    /**
+     * Embeds a picture's features and computes the keys and values that cross-attention needs, once for a whole run.
+     *
+     * @param features [B, tokens, imageDim]
+     * @param numLayers how many layers will run
+     * @return one cache of one page per layer; the caller releases them
+     */
+    public List<KvTensor> encodeImage(HostTensor features, int numLayers) {
+        Shape got = features.shape();
+        if (imageEmbedding == null || got.rank() != 3 || got.dim(2) != config.imageDim()) {
+            throw WanException.mismatch(
+                    "features of a picture",
+                    config.imageDim() == 0 ? "none" : "[B, tokens, " + config.imageDim() + "]",
+                    got,
+                    "");
+        }
+        List<KvTensor> caches = new ArrayList<>();
+        try (Scope _ = ops.scope()) {
+            Tensor tokens = imageEmbedding.embed(features);
+            for (WanLayer layer : layers.subList(0, numLayers)) {
+                caches.add(layer.encodeImage(tokens, got.dim(0)));
             }
         }
         return caches;
@@ -171,6 +200,7 @@ public final class WanModel {
                             step,
                             caches.frames().get(i),
                             caches.context().get(i),
+                            caches.image().isEmpty() ? null : caches.image().get(i),
                             caches.workspace(),
                             observer);
         }

@@ -20,13 +20,27 @@ public final class WanParameters {
         linear(shapes, "time_embedding.0", config.freqDim(), dim);
         linear(shapes, "time_embedding.2", dim, dim);
         linear(shapes, "time_projection.1", dim, 6L * dim);
+        int image = config.imageDim();
+        if (image > 0) {
+            if (config.imagePositions() > 0) {
+                shapes.put("img_emb.emb_pos", Shape.of(1, config.imagePositions(), image));
+            }
+            norm(shapes, "img_emb.proj.0", image);
+            linear(shapes, "img_emb.proj.1", image, image);
+            linear(shapes, "img_emb.proj.3", image, dim);
+            norm(shapes, "img_emb.proj.4", dim);
+        }
         for (int i = 0; i < config.numLayers(); i++) {
             String layer = "blocks." + i + ".";
             shapes.put(layer + "modulation", Shape.of(1, 6, dim));
             attention(shapes, layer + "self_attn.", dim);
-            shapes.put(layer + "norm3.weight", Shape.of(dim));
-            shapes.put(layer + "norm3.bias", Shape.of(dim));
+            norm(shapes, layer + "norm3", dim);
             attention(shapes, layer + "cross_attn.", dim);
+            if (image > 0) {
+                linear(shapes, layer + "cross_attn.k_img", dim, dim);
+                linear(shapes, layer + "cross_attn.v_img", dim, dim);
+                shapes.put(layer + "cross_attn.norm_k_img.weight", Shape.of(dim));
+            }
             linear(shapes, layer + "ffn.0", dim, config.ffnDim());
             linear(shapes, layer + "ffn.2", config.ffnDim(), dim);
         }
@@ -41,6 +55,11 @@ public final class WanParameters {
         }
         shapes.put(prefix + "norm_q.weight", Shape.of(dim));
         shapes.put(prefix + "norm_k.weight", Shape.of(dim));
+    }
+
+    private static void norm(SequencedMap<String, Shape> shapes, String name, long width) {
+        shapes.put(name + ".weight", Shape.of(width));
+        shapes.put(name + ".bias", Shape.of(width));
     }
 
     private static void linear(SequencedMap<String, Shape> shapes, String name, long in, long out) {

@@ -1,9 +1,11 @@
 package wan.op;
 
-/** The two attentions of a layer. */
+/** The attentions of a layer. */
 public enum AttentionKind {
     /** Of the pass's tokens over the cached frames. */
     SELF,
     /** Of the pass's tokens over the text. */
-    CROSS
+    CROSS,
+    /** Of the pass's tokens over a picture's, with the queries of {@link #CROSS}; only in models that take a picture. */
+    IMAGE
 }

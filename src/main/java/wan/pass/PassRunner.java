@@ -39,11 +39,18 @@ public final class PassRunner implements AutoCloseable {
     private final int columns;
     private final int numLayers;
     private final List<Cache> caches = new ArrayList<>();
-    /** What is attended of each context that is in use, one entry per layer. */
-    private final Map<Encoded, List<KvTensor>> encoded = new HashMap<>();
+    private final Map<Conditions, Encoded> encoded = new HashMap<>();
 
-    /** A context as one model attends it. */
-    private record Encoded(int context, int expert) {}
+    /** A context and the model that attends it. */
+    private record Conditions(int context, int expert) {}
+
+    /** What a model attends of a context, one entry per layer. */
+    private record Encoded(List<KvTensor> text, List<KvTensor> image) {
+        void release(Ops ops) {
+            text.forEach(ops::release);
+            image.forEach(ops::release);
+        }
+    }
 
     /** One cache of the run. */
     private record Cache(
@@ -147,7 +154,8 @@ public final class PassRunner implements AutoCloseable {
             WanModel model = models.get(pass.expert());
             Cache cache = caches.get(pass.cache());
             blank(cache, pass.placement());
-            Caches layers = new Caches(cache.layers(), context(pass), cache.workspace());
+            Encoded context = context(pass);
+            Caches layers = new Caches(cache.layers(), context.text(), context.image(), cache.workspace());
             Step step = step(pass, cache);
             float[] timesteps = new float[batch * pass.frames()];
             for (int i = 0; i < timesteps.length; i++) {
@@ -227,12 +235,15 @@ public final class PassRunner implements AutoCloseable {
     }
 
     /** What is attended of the pass's context, until it is {@link #forget forgotten}. */
-    private List<KvTensor> context(Pass pass) {
-        Encoded key = new Encoded(pass.context(), pass.expert());
-        List<KvTensor> layers = encoded.get(key);
+    private Encoded context(Pass pass) {
+        Conditions key = new Conditions(pass.context(), pass.expert());
+        Encoded layers = encoded.get(key);
         if (layers == null) {
-            layers = models.get(pass.expert())
-                    .encodeContext(contexts.get(pass.context()).text(), numLayers);
+            WanModel model = models.get(pass.expert());
+            Context context = contexts.get(pass.context());
+            List<KvTensor> text = model.encodeContext(context.text(), numLayers);
+            HostTensor image = context.image();
+            layers = new Encoded(text, image == null ? List.of() : model.encodeImage(image, numLayers));
             encoded.put(key, layers);
         }
         return layers;
@@ -240,9 +251,9 @@ public final class PassRunner implements AutoCloseable {
 
     /** Frees what is attended of a context that no further pass uses. */
     public void forget(int context) {
-        for (Encoded key : List.copyOf(encoded.keySet())) {
+        for (Conditions key : List.copyOf(encoded.keySet())) {
             if (key.context() == context) {
-                Objects.requireNonNull(encoded.remove(key)).forEach(ops()::release);
+                Objects.requireNonNull(encoded.remove(key)).release(ops());
             }
         }
     }
@@ -293,7 +304,7 @@ public final class PassRunner implements AutoCloseable {
             }
         }
         caches.clear();
-        encoded.values().forEach(layers -> layers.forEach(ops()::release));
+        encoded.values().forEach(layers -> layers.release(ops()));
         encoded.clear();
     }
 }

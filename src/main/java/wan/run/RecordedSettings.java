@@ -23,7 +23,7 @@ final class RecordedSettings {
     /**
      * The run of the name, or the only one.
      *
-     * @param run a name in {@code runs}; empty if the recording is of one run
+     * @param run its name; empty if the recording is of one run
      */
     RunSettings settings(String run) {
         if (config.has("latent")) {

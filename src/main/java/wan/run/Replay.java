@@ -15,6 +15,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
 import wan.pass.Context;
+import wan.sampling.Method;
 import wan.sampling.RunSettings;
 import wan.sampling.SamplerInputs;
 
@@ -37,7 +38,9 @@ public final class Replay implements NoiseSource {
         this.prefix = run.isEmpty() ? "" : run + "/";
         this.config = config;
         RunSettings recorded = new RecordedSettings(config).settings(run);
-        this.settings = file.names().contains("image_latent") ? recorded.withInitialFrames(1) : recorded;
+        this.settings = file.names().contains("image_latent") && recorded.method() instanceof Method.Ode ode
+                ? recorded.with(ode.withPicture())
+                : recorded;
     }
 
     /** Opens a recording of one run. */
@@ -116,10 +119,10 @@ public final class Replay implements NoiseSource {
 
     /** The given latents, [B, F0, C, H, W]; null if there are none. */
     public @Nullable HostTensor initialLatent() {
-        if (settings.numInitialFrames() == 0) {
-            return null;
+        if (has("image_latent")) {
+            return framesFirst(tensor("image_latent"));
         }
-        return has("image_latent") ? framesFirst(tensor("image_latent")) : tensor("initial_latent");
+        return settings.numInitialFrames() == 0 ? null : tensor("initial_latent");
     }
 
     /** [C, F, H, W] as [1, F, C, H, W]. */

@@ -92,6 +92,7 @@ public sealed interface Method {
      * @param boundary the timestep, on the scale 0 to 1, from which on (and above) the expert of high noise runs; 2 where there is
      *     one model only
      * @param highNoiseGuideScale the guide scale of that expert
+     * @param pictureFirst whether the first latent frame is that of a picture, which stays as it is, at timestep 0 (TI2V-5B)
      * @param perFrameBlock whether frame blocks come one after the other, each through all steps (Causal Forcing's undistilled model)
      */
     record Ode(
@@ -100,11 +101,17 @@ public sealed interface Method {
             float guideScale,
             float boundary,
             float highNoiseGuideScale,
+            boolean pictureFirst,
             boolean perFrameBlock)
             implements Method {
         /** One model. */
         public Ode(Solver solver, int steps, float guideScale) {
-            this(solver, steps, guideScale, 2, guideScale, false);
+            this(solver, steps, guideScale, 2, guideScale, false, false);
+        }
+
+        /** The same with a picture as first frame. */
+        public Ode withPicture() {
+            return new Ode(solver, steps, guideScale, boundary, highNoiseGuideScale, true, perFrameBlock);
         }
 
         /** Whether steps run with the negative prompt too. */

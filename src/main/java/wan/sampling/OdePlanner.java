@@ -41,7 +41,7 @@ final class OdePlanner {
                 }
                 lastExpert = expert;
                 List<Float> perFrame = new ArrayList<>(Collections.nCopies(frames, timesteps.get(s)));
-                if (settings.numInitialFrames() > 0) {
+                if (method.pictureFirst()) {
                     perFrame.set(0, 0f);
                 }
                 Placement placement = Placement.alone(id.label(), frames);

@@ -41,8 +41,8 @@ final class OdeSampler implements Sampler {
                 settings.latentHeight(),
                 settings.latentWidth()));
         int given = method.perFrameBlock() ? settings.numInitialFrames() : 0;
-        if (settings.numInitialFrames() > 0) {
-            output.setFrames(0, picture(runner.batch(), channels));
+        if (given > 0) {
+            output.setFrames(0, given(runner.batch(), channels, given));
         }
         OdeSchedule schedule = OdeSchedule.of(method.solver(), method.steps(), settings.shift());
         OdeSolver solver = new OdeSolver(method.solver(), schedule);
@@ -131,21 +131,19 @@ final class OdeSampler implements Sampler {
 
     /** The picture's latent stays the first frame, whatever the solver makes of it. */
     private void keepPicture(HostTensor x) {
-        if (!method.perFrameBlock() && plan.settings().numInitialFrames() > 0) {
-            x.setFrames(0, picture(x.shape().dim(0), x.shape().dim(2)));
+        if (method.pictureFirst()) {
+            x.setFrames(0, given(x.shape().dim(0), x.shape().dim(2), 1));
         }
     }
 
-    private HostTensor picture(int batch, int channels) {
+    private HostTensor given(int batch, int channels, int frames) {
         RunSettings settings = plan.settings();
-        Shape expected = Shape.of(
-                batch, settings.numInitialFrames(), channels, settings.latentHeight(), settings.latentWidth());
-        HostTensor picture = inputs.initialLatent();
-        if (picture == null || !picture.shape().equals(expected)) {
-            throw WanException.mismatch(
-                    "latent of the picture", expected, picture == null ? "none" : picture.shape(), "");
+        Shape expected = Shape.of(batch, frames, channels, settings.latentHeight(), settings.latentWidth());
+        HostTensor latent = inputs.initialLatent();
+        if (latent == null || !latent.shape().equals(expected)) {
+            throw WanException.mismatch("initial latent", expected, latent == null ? "none" : latent.shape(), "");
         }
-        return picture;
+        return latent;
     }
 
     /** The latents with the picture's mask and latent behind their channels. */

@@ -97,7 +97,7 @@ final class BenchModel {
                     ops,
                     operands,
                     List.of(cache, context),
-                    () -> measured.forward(x, e0, step, cache, context, null, observer));
+                    () -> measured.forward(x, e0, step, cache, context, null, null, observer));
         });
     }
 
