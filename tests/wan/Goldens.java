@@ -50,6 +50,12 @@ public final class Goldens implements AutoCloseable {
         return JsonMapper.shared().readTree(file.metadata().get("config"));
     }
 
+    /** The sizes of a model file's model, as a model configuration. */
+    public static String configJson(Goldens model) {
+        JsonNode config = model.config();
+        return (config.has("model_config") ? config.get("model_config") : config).toString();
+    }
+
     public WeightSource weights() {
         return weights("");
     }

@@ -133,7 +133,7 @@ public final class Capture {
         public void acceptTokens(
                 Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
             for (int i = 0; i < queries * keys && !keepNonFinite; i++) {
-                boolean blocked = quantity == Quantity.LOGITS_USED && tile[i] == Float.NEGATIVE_INFINITY;
+                boolean blocked = tile[i] == Float.NEGATIVE_INFINITY && (quantity == Quantity.LOGITS_USED || masked());
                 if (!Float.isFinite(tile[i]) && !blocked) {
                     throw new NonFiniteException("%s: expected finite numbers, got %s at query %d, key %d"
                             .formatted(where(quantity, headIndex), tile[i], firstQuery + i / keys, i % keys));
@@ -151,7 +151,7 @@ public final class Capture {
             for (int row = 0; row < values.length; row += columns) {
                 double sum = 0;
                 for (int i = row; i < row + columns; i++) {
-                    sum += values[i];
+                    sum += values[i] == Float.NEGATIVE_INFINITY && masked() ? 0 : values[i];
                 }
                 int head = row / columns / shape.dim(2) % heads;
                 if (!Double.isFinite(sum)) {
@@ -166,6 +166,11 @@ public final class Capture {
                             "a fault of the backend");
                 }
             }
+        }
+
+        /** Whether the pass hides keys, whose logits then are minus infinity. */
+        private boolean masked() {
+            return kind == AttentionKind.SELF && pass.causalFrames() > 0;
         }
 
         private String where(Quantity quantity, int headIndex) {

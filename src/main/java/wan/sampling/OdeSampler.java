@@ -33,7 +33,7 @@ final class OdeSampler implements Sampler {
     public HostTensor run(PassRunner runner, RunListener listener) {
         RunSettings settings = plan.settings();
         int channels = runner.model().config().outDim();
-        HostTensor noise = noise(runner.batch(), channels);
+        HostTensor noise = noise(runner.batch(), channels).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(Shape.of(
                 runner.batch(),
                 method.perFrameBlock() ? settings.totalFrames() : settings.generatedFrames(),

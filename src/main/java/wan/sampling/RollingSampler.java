@@ -89,7 +89,7 @@ final class RollingSampler implements Sampler {
                 runner.model().config().inDim(),
                 settings.latentHeight(),
                 settings.latentWidth());
-        HostTensor noisy = new HostTensor(shape, inputs.noise().initial(shape));
+        HostTensor noisy = new HostTensor(shape, inputs.noise().initial(shape)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(shape);
         for (Pass pass : plan.passes()) {
             boolean update = pass.id().kind() == Kind.UPDATE;

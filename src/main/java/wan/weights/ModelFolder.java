@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.file.Messages;
@@ -77,12 +78,18 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
      * @throws FormatException with everything that is wrong with it
      */
     public static ModelFolder open(Path path, @Nullable Path checkpoint, ModelLayout.Branch branch) {
+        return open(path, checkpoint, branch, List.of());
+    }
+
+    /** As the other, with low-rank adapters merged into the weights, one after the other. */
+    public static ModelFolder open(
+            Path path, @Nullable Path checkpoint, ModelLayout.Branch branch, List<Lora> loras) {
         if (checkpoint != null) {
             WanConfig config = configOf(path);
-            return open(path, layout(checkpoint, branch), _ -> config);
+            return open(path, layout(checkpoint, branch), loras, _ -> config);
         }
         Path file = Files.isDirectory(path) ? weightsFile(path) : path;
-        return open(path, layout(file, branch), ModelFolder::configOf);
+        return open(path, layout(file, branch), loras, ModelFolder::configOf);
     }
 
     private static ModelLayout layout(Path file, ModelLayout.Branch branch) {
@@ -95,11 +102,17 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         }
     }
 
-    private static ModelFolder open(Path path, ModelLayout layout, Function<TensorStore, WanConfig> config) {
+    private static ModelFolder open(
+            Path path, ModelLayout layout, List<Lora> loras, Function<TensorStore, WanConfig> config) {
+        TensorStore store = layout;
         try {
-            return of(path, config.apply(layout), layout);
+            WanConfig sizes = config.apply(layout);
+            for (Lora lora : loras) {
+                store = LoraStore.open(store, lora.file(), lora.strength(), lora.alpha());
+            }
+            return of(path, sizes, store);
         } catch (RuntimeException e) {
-            layout.close();
+            store.close();
             throw e;
         }
     }
@@ -114,7 +127,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         Map<String, Shape> shapes = new LinkedHashMap<>();
         List<String> unusable = new ArrayList<>();
         for (String name : store.names()) {
-            TensorView view = store.tensor(name);
+            TensorView view = unmerged(store).tensor(name);
             shapes.put(name, view.shape());
             if (!STORED.contains(view.dtype())) {
                 unusable.add(Messages.shown(name) + " (" + view.dtype() + ")");
@@ -213,12 +226,42 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
 
     /** What the layout of its weights was recognised as, and where they lie, for people. */
     public String description() {
-        return store.path() + ": " + (store instanceof ModelLayout layout ? layout.description() : "original names");
+        return store.path() + ": "
+                + layout().map(ModelLayout::description).orElse("original names")
+                + loras().stream().map(lora -> "; " + lora.description()).collect(Collectors.joining());
     }
 
     /** What a user should know, one line each; usually nothing. */
     public List<String> notices() {
-        return store instanceof ModelLayout layout ? layout.notices() : List.of();
+        List<String> notices = new ArrayList<>(layout().map(ModelLayout::notices).orElse(List.of()));
+        loras().forEach(lora -> notices.add(lora.description()));
+        return notices;
+    }
+
+    private static TensorStore unmerged(TensorStore store) {
+        TensorStore base = store;
+        while (base instanceof LoraStore lora) {
+            base = lora.base();
+        }
+        return base;
+    }
+
+    /** The adapters, the last one first. */
+    private List<LoraStore> loras() {
+        List<LoraStore> all = new ArrayList<>();
+        for (TensorStore each = store; each instanceof LoraStore lora; each = lora.base()) {
+            all.add(lora);
+        }
+        return all;
+    }
+
+    /** What the parameters are stored as, without adapters. */
+    private TensorStore stored() {
+        return unmerged(store);
+    }
+
+    private Optional<ModelLayout> layout() {
+        return stored() instanceof ModelLayout layout ? Optional.of(layout) : Optional.empty();
     }
 
     @Override
@@ -248,6 +291,15 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
             throw new IllegalStateException("every Java has SHA-256", e);
         }
         digest.update(config.toString().getBytes(StandardCharsets.UTF_8));
+        sample(stored(), digest);
+        for (LoraStore lora : loras()) {
+            digest.update(lora.description().getBytes(StandardCharsets.UTF_8));
+            sample(lora.file(), digest);
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static void sample(TensorStore store, MessageDigest digest) {
         for (String name : new TreeSet<>(store.names())) {
             TensorView view = store.tensor(name);
             digest.update((name + view.dtype() + view.shape()).getBytes(StandardCharsets.UTF_8));
@@ -259,7 +311,6 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                 digest.update(view.data().asSlice(at, sampleBytes).asByteBuffer());
             }
         }
-        return HexFormat.of().formatHex(digest.digest());
     }
 
     @Override
