@@ -40,6 +40,23 @@ public record Indices(List<Integer> some) {
         return text.equals("all") ? ALL : new Indices(IndexList.parse(name, text, Integer.MAX_VALUE - 1, what));
     }
 
+    /** As {@link #parse} reads it: {@code 0-5,9}. */
+    @Override
+    public String toString() {
+        if (some.isEmpty()) {
+            return "all";
+        }
+        StringBuilder text = new StringBuilder();
+        for (int i = 0, end; i < some.size(); i = end) {
+            for (end = i + 1; end < some.size() && some.get(end) == some.get(end - 1) + 1; end++) {}
+            text.append(i == 0 ? "" : ",").append(some.get(i));
+            if (end > i + 1) {
+                text.append('-').append(some.get(end - 1));
+            }
+        }
+        return text.toString();
+    }
+
     /**
      * The indices themselves, ascending.
      *

@@ -47,7 +47,8 @@ public record PassChoice(Kind kind, List<Integer> steps) {
             }
         }
         return new PassChoice(
-                Kind.STEPS, IndexList.parse("--pass", text, Integer.MAX_VALUE, "first, last, context, all or steps"));
+                Kind.STEPS,
+                IndexList.parse("capture.passes", text, Integer.MAX_VALUE, "first, last, context, all or steps"));
     }
 
     /**
@@ -79,7 +80,8 @@ public record PassChoice(Kind kind, List<Integer> steps) {
         List<Integer> missing = new ArrayList<>(steps);
         missing.removeIf(step -> step < numSteps);
         if (!missing.isEmpty()) {
-            throw new UsageException("--pass: expected steps 0 to " + (numSteps - 1) + ", got " + missing.getFirst());
+            throw new UsageException(
+                    "capture.passes: expected steps 0 to " + (numSteps - 1) + ", got " + missing.getFirst());
         }
     }
 

@@ -41,7 +41,7 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
             if (!plan.kinds().equals(Set.of(AttentionKind.SELF))
                     || !plan.quantities().equals(Set.of(Quantity.FRAME_LOGITS))) {
                 throw new UsageException(
-                        "--output " + name + ": expected frame-logits of self-attention alone, which is what the"
+                        "output.result " + name + ": expected frame-logits of self-attention alone, which is what the"
                                 + " reference's .pt holds; use .safetensors for more");
             }
             return new ScriptResult(target, plan.layers().size() > 1);
@@ -50,7 +50,8 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
             return new NumpyResult(target, plannedTensors, metadataBytes);
         }
         if (!name.endsWith(".safetensors")) {
-            throw new UsageException("--output: expected a name ending in .safetensors, .pt or .npz, got " + target);
+            throw new UsageException(
+                    "output.result: expected a name ending in .safetensors, .pt or .npz, got " + target);
         }
         return new ResultFile(target, plannedTensors, metadataBytes);
     }

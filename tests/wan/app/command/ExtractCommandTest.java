@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -239,6 +240,57 @@ class ExtractCommandTest {
                                 + " [0-9]+ executions in [0-9.]+ s");
     }
 
+    @Test
+    void spec_ofAResult_repeatsTheRun(@TempDir Path folder) throws IOException {
+        Path first = folder.resolve("first.safetensors");
+        Path again = folder.resolve("again.safetensors");
+        Path fromNpz = folder.resolve("fromNpz.safetensors");
+        Path npz = folder.resolve("first.npz");
+        String[] run = {
+            "extract", "-q", "--layer", "1-2", "--num-frames", "4", "--latent-size", "4x4", "--seed", "7", "-o"
+        };
+        assertThat(CommandLineRun.of(append(run, first)).exitCode()).isZero();
+        assertThat(CommandLineRun.of("extract", "-q", "--spec", first, "-o", again)
+                        .exitCode())
+                .isZero();
+        assertThat(again).hasSameBinaryContentAs(first);
+        assertThat(CommandLineRun.of(append(run, npz)).exitCode()).isZero();
+        assertThat(CommandLineRun.of("extract", "-q", "--spec", npz, "-o", fromNpz)
+                        .exitCode())
+                .isZero();
+        assertThat(fromNpz).hasSameBinaryContentAs(first);
+    }
+
+    @Test
+    void spec_isPrinted_readBackAndOverridden(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("run.json");
+        CommandLineRun printed = CommandLineRun.of(
+                "extract", "--layer", "0-2,5", "--no-warp", "--prompt", "a cat", "--device", "onednn", "--print-spec");
+        assertThat(printed.exitCode()).isZero();
+        Files.writeString(file, printed.out());
+        assertThat(CommandLineRun.of("extract", "--spec", file, "--print-spec").out())
+                .isEqualTo(printed.out());
+        assertThat(CommandLineRun.of("extract", "--spec", file, "--layer", "3", "--warp", "--print-spec")
+                        .out())
+                .contains("\"warp\" : true", "\"a cat\"", "\"name\" : \"onednn\"")
+                .containsPattern("\"layers\" : \\[ 3 ]");
+        Files.writeString(file, "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}}");
+        CommandLineRun wrong = CommandLineRun.of("extract", "--spec", file);
+        assertThat(wrong.err())
+                .isEqualTo(
+                        "wan-attn: " + file + ": sampler.steps[1]: expected a number from 0 to 1000, got -3.0\n");
+        assertThat(wrong.exitCode()).isEqualTo(1);
+        assertThat(CommandLineRun.of("extract", "--spec", "tests/goldens/ops.safetensors")
+                        .err())
+                .startsWith("wan-attn: tests/goldens/ops.safetensors: metadata: expected \"spec\", got none");
+    }
+
+    private static Object[] append(String[] args, Path last) {
+        Object[] all = Arrays.copyOf(args, args.length + 1, Object[].class);
+        all[args.length] = last;
+        return all;
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -256,11 +308,11 @@ class ExtractCommandTest {
                 "--no-independent-first-frame --num-frames 2 | 2 | --num-frames: expected at least one frame block of 3, got 2",
                 "--height 100 | 2 | --height: expected a multiple of 16 pixels, got 100",
                 "--latent-size 4 | 2 | --latent-size: expected HEIGHTxWIDTH such as 60x104, got \"4\"",
-                "--latent-size 3x4 | 2 | latent height: expected an even number above 0, got 3",
+                "--latent-size 3x4 | 2 | --latent-size: expected an even number of rows above 0, got 3",
                 "--steps 500,750 | 2 | --steps: expected falling steps, got [500.0, 750.0]",
                 "--pass 4 | 2 | --pass: expected steps 0 to 3, got 4",
-                "--what logits | 2 | --what: expected frame-logits, frame-mass, key-logits, query-logits or token-logits,"
-                        + " got \"logits\"",
+                "--what logits | 2 | --what: expected frame-logits, frame-mass, key-logits, query-logits, token-logits"
+                        + " or logits-used, got \"logits\"",
                 "--attention text | 2 | --attention: expected self, cross or both, got \"text\"",
                 "--local-attn-size 2 | 2 | --local-attn-size: expected at least the largest frame block, 3, got 2",
                 "--save-passes | 2 | --save-passes: expected --save-latents with it, which the passes are added to",
@@ -269,7 +321,7 @@ class ExtractCommandTest {
                         + " bf16 as it is",
                 "--kv-cache-dtype f16 | 2 | --kv-cache-dtype f16: expected a TornadoVM --device, got jvm; it has f32",
                 "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16 or bf16, got 'f64'",
-                "--threads 0 | 2 | threads: expected 1 or more, got 0",
+                "--threads 0 | 2 | --threads: expected 1 or more, got 0",
                 "--replay tests/goldens/rollout-a.safetensors --num-frames 7 | 2 | --num-frames: expected no option that"
                         + " changes what is drawn beside --replay, which holds the noise",
                 "--replay tests/goldens/rollout-a.safetensors | 1 | prompt_embeds: expected [B, 32, 64], got [1, 16, 40];"

@@ -1,5 +1,6 @@
 package capture.analysis;
 
+import capture.ResultSchema;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -69,27 +70,49 @@ public record RunInfo(
 
     private record Reader(Object file, Map<String, String> metadata) {
         RunInfo read() {
+            int schema = metadata.containsKey("schema_version")
+                    ? number("schema_version", 1, Integer.MAX_VALUE)
+                    : ResultSchema.FIRST;
+            if (schema > ResultSchema.VERSION) {
+                throw new FormatException(
+                        file,
+                        "metadata: schema_version: expected at most " + ResultSchema.VERSION + ", got " + schema
+                                + "; the file is of a newer version of this program");
+            }
             int frames = number("num_frames", 1, MOST_FRAMES);
             int frameSeqLen = number("frame_seq_length", 1, 1 << 24);
-            JsonNode settings = json("settings");
             JsonNode config = json("model_config");
-            int rows = inner(settings, "latentHeight") / 2;
-            int cols = inner(settings, "latentWidth") / 2;
+            // The first version had the names of Java.
+            boolean first = schema == ResultSchema.FIRST;
+            JsonNode size = json(first ? "settings" : "latent_size");
+            int rows = within(
+                            first ? "latentHeight" : "latent_size[0]",
+                            first ? size.path("latentHeight") : size.path(0),
+                            1,
+                            1 << 20)
+                    / 2;
+            int cols = within(
+                            first ? "latentWidth" : "latent_size[1]",
+                            first ? size.path("latentWidth") : size.path(1),
+                            1,
+                            1 << 20)
+                    / 2;
             if ((long) rows * cols != frameSeqLen) {
                 throw new FormatException(
                         file,
                         "metadata: expected frame_seq_length to be rows x columns of tokens, got " + frameSeqLen
                                 + " for " + rows + " x " + cols);
             }
-            int numHeads = inner(config, "numHeads");
+            int numHeads = inner(config, first ? "numHeads" : "num_heads");
+            int numLayers = inner(config, first ? "numLayers" : "num_layers");
             return new RunInfo(
                     frames,
                     frameSeqLen,
                     rows,
                     cols,
-                    indices("layers", inner(config, "numLayers")),
+                    indices("layers", numLayers),
                     indices("heads", numHeads),
-                    inner(config, "numLayers"),
+                    numLayers,
                     numHeads,
                     passes(frames),
                     metadata);

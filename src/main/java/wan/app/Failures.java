@@ -18,6 +18,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 import wan.app.option.OptionNames;
+import wan.op.FormatException;
 import wan.op.UsageException;
 import wan.op.WanException;
 import wan.run.Program;
@@ -43,8 +44,10 @@ record Failures(PrintStream err, boolean stacktrace) {
             e = e.getCause();
         }
         return switch (e) {
-            case UsageException usage -> tell(usage, usage.getMessage(), BAD_USAGE);
-            case WanException failure -> tell(failure, failure.getMessage(), FAILED);
+            // Of a file, whose fields have their own names.
+            case FormatException file -> tell(file, file.getMessage(), FAILED);
+            case UsageException usage -> tell(usage, options(usage), BAD_USAGE);
+            case WanException failure -> tell(failure, options(failure), FAILED);
             case CancellationException stopped -> tell(stopped, stopped.getMessage(), FAILED);
             case OutOfMemoryError memory -> tell(memory, describe(memory), FAILED);
             case IOException io -> tell(io, describe(io), FAILED);
@@ -67,10 +70,13 @@ record Failures(PrintStream err, boolean stacktrace) {
                 BAD_USAGE);
     }
 
+    private static String options(WanException e) {
+        return OptionNames.inPlaceOfFields(String.valueOf(e.getMessage()));
+    }
+
     private int tell(Throwable e, @Nullable String message, int exitCode) {
         String text = message == null ? e.getClass().getSimpleName() : message;
-        err.println(
-                Program.NAME + ": " + OptionNames.inPlaceOfFields(text).strip().replaceAll("\\s*\\R\\s*", " "));
+        err.println(Program.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
         if (stacktrace) {
             e.printStackTrace(err);
         }

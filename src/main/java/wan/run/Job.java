@@ -152,6 +152,22 @@ public final class Job {
         return settings.totalFrames() - settings.blockSizes().getLast();
     }
 
+    /**
+     * What was run, for the result that came of it: with the sizes that the model decided, and without what changes nothing of it, the
+     * number of threads and the files that it was written to. So repeating it replaces nothing.
+     */
+    RunSpec resolved() {
+        RunSettings settings = plan.settings();
+        RunSpec.Output output = spec.output();
+        return spec.withVideo(new RunSpec.Video(
+                        settings.latentHeight(),
+                        settings.latentWidth(),
+                        settings.numFrames(),
+                        spec.video().initialLatent()))
+                .withDevice(spec.device().onThreads(null))
+                .withOutput(new RunSpec.Output(null, null, false, output.complete() || output.latents() != null));
+    }
+
     /** Where the noise comes from, in words. */
     String noise() {
         try (NoiseSource noise = openNoise()) {

@@ -1,6 +1,7 @@
 package wan.run;
 
 import capture.CapturePlan;
+import capture.ResultSchema;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,6 +10,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
+import wan.model.WanConfig;
 import wan.op.Quantity;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
@@ -58,11 +60,13 @@ final class RunMetadata {
                 "what",
                 capture.quantities().stream().map(Quantity::option).sorted().toList());
         fields.put("captured_passes", capture.passes().toString());
+        fields.put("schema_version", ResultSchema.VERSION);
+        fields.put("spec", SpecJson.tree(job.resolved()));
         fields.put("wan_attn_version", Program.version());
         fields.put("model", job.model().name());
         fields.put("model_fingerprint", job.model().fingerprint());
-        fields.put("model_config", job.config());
-        fields.put("settings", settings);
+        fields.put("model_config", sizes(job.config()));
+        fields.put("latent_size", List.of(settings.latentHeight(), settings.latentWidth()));
         fields.put("timesteps", plan.timesteps());
         fields.put("noise", job.noise());
         fields.put("backend", backend);
@@ -70,6 +74,22 @@ final class RunMetadata {
         fields.put("passes", passes(plan));
 
         return fields;
+    }
+
+    /** Sizes of the model, under the names of the reference's config.json. */
+    private static Map<String, Object> sizes(WanConfig config) {
+        Map<String, Object> sizes = new LinkedHashMap<>();
+        sizes.put("dim", config.dim());
+        sizes.put("ffn_dim", config.ffnDim());
+        sizes.put("freq_dim", config.freqDim());
+        sizes.put("in_dim", config.inDim());
+        sizes.put("out_dim", config.outDim());
+        sizes.put("num_heads", config.numHeads());
+        sizes.put("num_layers", config.numLayers());
+        sizes.put("text_dim", config.textDim());
+        sizes.put("text_len", config.textLen());
+        sizes.put("eps", config.eps());
+        return sizes;
     }
 
     private static List<Map<String, Object>> passes(RunPlan plan) {

@@ -214,6 +214,21 @@ public record RunSpec(
         /** The Vector API on all cores. */
         public static final Device JVM = new Device(Devices.JVM, DType.F32, DType.F32, "auto", 0, null);
 
+        /** Refuses a number of threads that nothing can run on. */
+        public Device {
+            if (threads != null && threads < 1) {
+                throw new UsageException("device.threads: expected 1 or more, got " + threads);
+            }
+            if (memoryBytes < 0) {
+                throw new UsageException("device.memory_bytes: expected 0 or more, got " + memoryBytes);
+            }
+        }
+
+        /** The same on so many threads; null for all cores. */
+        public Device onThreads(@Nullable Integer count) {
+            return new Device(name, weights, cache, libraries, memoryBytes, count);
+        }
+
         /** Another device, everything else as it is. */
         public Device named(String other) {
             return new Device(other, weights, cache, libraries, memoryBytes, threads);
@@ -325,6 +340,20 @@ public record RunSpec(
                 cache.sinkSize(),
                 sampler.contextNoise(),
                 sampler.method());
+    }
+
+    /**
+     * Refuses what no model could run.
+     *
+     * @throws UsageException with the field that is wrong
+     */
+    void check() {
+        RunSettings _ = settings(2, 2, 0);
+    }
+
+    /** Another model, everything else as it is. */
+    public RunSpec withModel(Model other) {
+        return new RunSpec(other, prompt, video, noise, sampler, cache, capture, device, output);
     }
 
     /** Another prompt, everything else as it is. */

@@ -38,12 +38,12 @@ final class FewStepPlanner {
         if (method.rule() == Method.CacheRule.LONGLIVE) {
             int largest = Collections.max(settings.blockSizes());
             if (method.slotPositions() && settings.sinkSize() > largest) {
-                throw new UsageException("--sink-size: expected at most a frame block of " + largest
+                throw new UsageException("cache.sink_size: expected at most a frame block of " + largest
                         + " frames where keys stand at their slots' positions, got " + settings.sinkSize()
                         + "; the reference stops there too");
             }
             if (settings.sinkSize() > settings.cacheFrames()) {
-                throw new UsageException("--sink-size: expected at most the window of " + settings.cacheFrames()
+                throw new UsageException("cache.sink_size: expected at most the window of " + settings.cacheFrames()
                         + " frames, got " + settings.sinkSize());
             }
             LongLiveCursor cursor =

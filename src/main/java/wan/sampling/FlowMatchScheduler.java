@@ -48,8 +48,8 @@ public final class FlowMatchScheduler {
         List<Float> warped = new ArrayList<>();
         for (float step : steps) {
             if (step != (int) step || step < 0 || step > TRAIN_STEPS) {
-                throw new UsageException("--steps: warped steps are whole numbers from 0 to 1000, got " + step
-                        + "; use --no-warp for timesteps that are to be taken as they are");
+                throw new UsageException("sampler.steps: warped steps are whole numbers from 0 to 1000, got " + step
+                        + "; sampler.warp false takes timesteps as they are");
             }
             warped.add(step == 0 ? 0f : timesteps[TRAIN_STEPS - (int) step]);
         }

@@ -44,8 +44,16 @@ public record RunSettings(
     /** Checks that the settings can be run. */
     public RunSettings {
         denoisingSteps = List.copyOf(denoisingSteps);
-        require(latentHeight > 0 && latentHeight % 2 == 0, "latent height", "an even number above 0", latentHeight);
-        require(latentWidth > 0 && latentWidth % 2 == 0, "latent width", "an even number above 0", latentWidth);
+        require(
+                latentHeight > 0 && latentHeight % 2 == 0,
+                "video.latent_height",
+                "an even number of rows above 0",
+                latentHeight);
+        require(
+                latentWidth > 0 && latentWidth % 2 == 0,
+                "video.latent_width",
+                "an even number of columns above 0",
+                latentWidth);
         require(
                 (long) latentHeight * latentWidth <= MAX_LATENT_CELLS,
                 "latent size",
@@ -53,22 +61,27 @@ public record RunSettings(
                 latentHeight + "x" + latentWidth);
         require(
                 numFrames <= MAX_FRAMES && numInitialFrames <= MAX_FRAMES,
-                "--num-frames",
+                "video.num_frames",
                 "at most " + MAX_FRAMES + " frames",
                 Math.max(numFrames, numInitialFrames));
-        require(numFrames > 0, "--num-frames", "at least 1", numFrames);
+        require(numFrames > 0, "video.num_frames", "at least 1", numFrames);
         require(numInitialFrames >= 0, "initial latent frames", "at least 0", numInitialFrames);
-        require(numFramePerBlock > 0, "--num-frame-per-block", "at least 1", numFramePerBlock);
-        require(!denoisingSteps.isEmpty() || method instanceof Method.Ode, "--steps", "at least one step", "none");
+        require(numFramePerBlock > 0, "sampler.num_frame_per_block", "at least 1", numFramePerBlock);
+        require(
+                !denoisingSteps.isEmpty() || method instanceof Method.Ode, "sampler.steps", "at least one step", "none");
         for (int i = 0; i < denoisingSteps.size(); i++) {
             float step = denoisingSteps.get(i);
-            require(step >= 0 && step <= 1000, "--steps", "steps from 0 to 1000", step);
-            require(i == 0 || step < denoisingSteps.get(i - 1), "--steps", "falling steps", denoisingSteps);
+            require(step >= 0 && step <= 1000, "sampler.steps[" + i + "]", "a number from 0 to 1000", step);
+            require(i == 0 || step < denoisingSteps.get(i - 1), "sampler.steps", "falling steps", denoisingSteps);
         }
-        require(shift > 0 && shift < Float.POSITIVE_INFINITY, "--shift", "a positive number", shift);
-        require(localAttnSize == -1 || localAttnSize > 0, "--local-attn-size", "-1 (none) or frames", localAttnSize);
-        require(sinkSize >= 0, "--sink-size", "at least 0", sinkSize);
-        require(contextNoise >= 0 && contextNoise <= 1000, "--context-noise", "from 0 to 1000", contextNoise);
+        require(shift > 0 && shift < Float.POSITIVE_INFINITY, "sampler.shift", "a positive number", shift);
+        require(
+                localAttnSize == -1 || localAttnSize > 0,
+                "cache.local_attn_size",
+                "-1 (none) or frames",
+                localAttnSize);
+        require(sinkSize >= 0, "cache.sink_size", "at least 0", sinkSize);
+        require(contextNoise >= 0 && contextNoise <= 1000, "sampler.context_noise", "from 0 to 1000", contextNoise);
         List<Integer> initial = split(numInitialFrames, numFramePerBlock, independentFirstFrame);
         int initialUsed = initial.stream().mapToInt(Integer::intValue).sum();
         require(
@@ -78,11 +91,11 @@ public record RunSettings(
                         + (independentFirstFrame ? " after the first" : ""),
                 numInitialFrames);
         List<Integer> generated = split(numFrames, numFramePerBlock, independentFirstFrame && numInitialFrames == 0);
-        require(!generated.isEmpty(), "--num-frames", "at least one frame block of " + numFramePerBlock, numFrames);
+        require(!generated.isEmpty(), "video.num_frames", "at least one frame block of " + numFramePerBlock, numFrames);
         int largest = Math.max(max(initial), max(generated));
         require(
                 localAttnSize == -1 || largest <= localAttnSize,
-                "--local-attn-size",
+                "cache.local_attn_size",
                 "at least the largest frame block, " + largest,
                 localAttnSize);
     }
@@ -216,9 +229,9 @@ public record RunSettings(
         return sizes.stream().mapToInt(Integer::intValue).max().orElse(0);
     }
 
-    private static void require(boolean holds, String option, String expected, Object got) {
+    private static void require(boolean holds, String field, String expected, Object got) {
         if (!holds) {
-            throw new UsageException(option + ": expected " + expected + ", got " + got);
+            throw new UsageException(field + ": expected " + expected + ", got " + got);
         }
     }
 }

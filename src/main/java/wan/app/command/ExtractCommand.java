@@ -24,6 +24,8 @@ import wan.op.UsageException;
 import wan.run.Job;
 import wan.run.RunResult;
 import wan.run.RunSpec;
+import wan.run.SpecFile;
+import wan.run.SpecJson;
 import wan.run.Wan;
 
 /** {@code wan-attn extract}: runs the model and captures attention on the way. */
@@ -45,6 +47,8 @@ import wan.run.Wan;
             "  wan-attn extract --model model.safetensors --complete \\",
             "      --replay pytorch-run.safetensors",
             "      repeats a PyTorch run with its own noise",
+            "  wan-attn extract --spec run.safetensors --seed 43 -o other.safetensors",
+            "      the run that made this file, with another seed",
             "  wan-attn extract --model DIR --layer 3 --what token-logits --dry-run",
             "      what would be run and written, and how large it would be",
             "",
@@ -113,6 +117,17 @@ public final class ExtractCommand implements Callable<Integer> {
             description = "Which run of the --replay file, where it holds several.")
     private @Nullable String replayRun;
 
+    @Option(
+            names = "--spec",
+            paramLabel = "FILE",
+            description =
+                    "Run what this file says: a .json as --print-spec prints it, or a result (.safetensors, .npz),"
+                            + " which carries the run that made it. Options given beside it override it.")
+    private @Nullable Path specFile;
+
+    @Option(names = "--print-spec", description = "Print the run as JSON, for --spec, and stop.")
+    private boolean printSpec;
+
     @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
     private boolean complete;
 
@@ -133,6 +148,10 @@ public final class ExtractCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         RunSpec spec = spec();
+        if (printSpec) {
+            System.out.print(SpecJson.write(spec));
+            return 0;
+        }
         Path target = Objects.requireNonNull(spec.output().result());
         if (report != null && !target.toString().endsWith(".safetensors")) {
             throw new UsageException(
@@ -152,8 +171,9 @@ public final class ExtractCommand implements Callable<Integer> {
         }
     }
 
+    /** What the options ask for, over a specification if there is one. */
     private RunSpec spec() {
-        RunSpec spec = RunSpec.of(modelOptions.model());
+        RunSpec base = specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile);
         if (replayRun != null && replayFile == null) {
             throw new UsageException("--replay-run: expected --replay with it, whose run it names");
         }
@@ -167,20 +187,30 @@ public final class ExtractCommand implements Callable<Integer> {
                         "--replay: expected no prompt, initial latent, seed or generator beside it, since the"
                                 + " recording has its own");
             }
-            spec = spec.replaying(replayFile, replayRun == null ? "" : replayRun);
-        } else {
-            RunSpec.Video video = spec.video();
-            spec = spec.withPrompt(promptInput.prompt())
-                    .withNoise(noiseOptions.noise())
-                    .withVideo(new RunSpec.Video(
-                            video.latentHeight(), video.latentWidth(), video.numFrames(), promptInput.initialLatent()));
+            base = base.replaying(replayFile, replayRun == null ? "" : replayRun);
         }
-        Path target = output != null ? output : Path.of("attention-layer" + captureOptions.layers() + ".safetensors");
+        RunSpec.Captures captures = captureOptions.over(base.capture());
+        RunSpec.Device device = deviceOptions.over(base.device());
         return runOptions
-                .resolve(spec)
-                .withCapture(captureOptions.captures())
-                .withDevice(deviceOptions.device(threads))
-                .withOutput(new RunSpec.Output(target, saveLatents, savePasses, complete));
+                .over(promptInput.over(base))
+                .withModel(modelOptions.over(base.model()))
+                .withNoise(noiseOptions.over(base.noise()))
+                .withCapture(captures)
+                .withDevice(threads == null ? device : device.onThreads(threads))
+                .withOutput(output(base.output(), captures));
+    }
+
+    private RunSpec.Output output(RunSpec.Output base, RunSpec.Captures captures) {
+        Path target = output != null ? output : base.result();
+        if (target == null) {
+            String layers = captureOptions.layers();
+            target = Path.of("attention-layer" + (layers == null ? captures.layers() : layers) + ".safetensors");
+        }
+        return new RunSpec.Output(
+                target,
+                saveLatents != null ? saveLatents : base.latents(),
+                savePasses || base.passes(),
+                complete || base.complete());
     }
 
     private int finish(RunResult result, TerminalMonitor monitor) {

@@ -53,11 +53,11 @@ public final class SelftestCommand implements Callable<Integer> {
     }
 
     private Storage storage() {
-        RunSpec.Device device = deviceOptions.device(null);
+        RunSpec.Device device = deviceOptions.over(RunSpec.Device.JVM);
         return new Storage(device.weights(), device.cache());
     }
 
     private Ops open() {
-        return Devices.openUnchecked(deviceOptions.device(null), kernels);
+        return Devices.openUnchecked(deviceOptions.over(RunSpec.Device.JVM), kernels);
     }
 }

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
@@ -17,39 +18,34 @@ public final class CaptureOptions {
     @Option(
             names = {"--layer", "--layer_index", "--layers"},
             paramLabel = "LIST",
-            defaultValue = "0",
             description = "Layers to capture, all from one run: 3, 0-5,9 or all; they count from 0 (default: 0).")
-    private String layer = "0";
+    private @Nullable String layer;
 
     @Option(
             names = "--attention",
             paramLabel = "KIND",
-            defaultValue = "self",
             description =
                     "self, cross or both (default: self). Each text token is a key group of its own in cross-attention.")
-    private String attention = "self";
+    private @Nullable String attention;
 
     @Option(
             names = "--pass",
             paramLabel = "CHOICE",
-            defaultValue = "first",
             description =
                     "Passes of each frame block: first, last (denoising steps), context, all, or steps such as 0,2"
                             + " (default: first, as in the reference). Passes over given latents are always included.")
-    private String pass = "first";
+    private @Nullable String pass;
 
     @Option(
             names = "--head",
             paramLabel = "LIST",
-            defaultValue = "all",
             description = "Heads to capture: 0, 2-4,7 or all; they count from 0 (default: all).")
-    private String head = "all";
+    private @Nullable String head;
 
     @Option(
             names = "--what",
             split = ",",
             paramLabel = "QUANTITY",
-            defaultValue = "frame-logits",
             description = {
                 "One or several of (default: frame-logits):",
                 "  frame-logits  mean logit of two frames' token pairs; exact, nearly free",
@@ -68,7 +64,8 @@ public final class CaptureOptions {
                             + " run.")
     private boolean allowNonFinite;
 
-    /** The layers as they were given, for a file name: {@code 0-5,9}. */
+    /** The layers as they were given, for a file name: {@code 0-5,9}; null if they were not. */
+    @Nullable
     public String layers() {
         return layer;
     }
@@ -76,19 +73,20 @@ public final class CaptureOptions {
     /**
      * What the options ask for.
      *
+     * @param base what holds where no option is given
      * @throws UsageException if a word is unknown
      */
-    public RunSpec.Captures captures() {
+    public RunSpec.Captures over(RunSpec.Captures base) {
         return new RunSpec.Captures(
-                Indices.parse("--layer", layer, "layers"),
-                Indices.parse("--head", head, "heads"),
-                kinds(),
-                PassChoice.parse(pass),
-                quantities(),
-                allowNonFinite);
+                layer == null ? base.layers() : Indices.parse("--layer", layer, "layers"),
+                head == null ? base.heads() : Indices.parse("--head", head, "heads"),
+                attention == null ? base.attention() : kinds(attention),
+                pass == null ? base.passes() : PassChoice.parse(pass),
+                what.isEmpty() ? base.quantities() : quantities(),
+                allowNonFinite || base.keepNonFinite());
     }
 
-    private Set<AttentionKind> kinds() {
+    private static Set<AttentionKind> kinds(String attention) {
         return switch (attention) {
             case "self" -> EnumSet.of(AttentionKind.SELF);
             case "cross" -> EnumSet.of(AttentionKind.CROSS);

@@ -6,7 +6,6 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.op.DType;
 import wan.op.UsageException;
-import wan.run.Devices;
 import wan.run.RunSpec;
 
 /** The options that say what computes. */
@@ -20,7 +19,7 @@ public final class DeviceOptions {
                     + " tornado:DRIVER:DEVICE, or auto: a TornadoVM graphics processor if there is one, else"
                     + " onednn if it is there and the processor has bf16, else jvm (default: jvm)."
                     + " wan-attn devices lists them.")
-    private String device = Devices.JVM;
+    private @Nullable String device;
 
     @Option(
             names = "--device-memory",
@@ -35,13 +34,13 @@ public final class DeviceOptions {
                     "f32, f16 or bf16: how a TornadoVM device stores weights (default: f32); our kernels compute in f32 all"
                             + " the same, cuBLAS multiplies this type. bf16 loses nothing of a bf16 checkpoint and halves"
                             + " their memory.")
-    private String dtype = "f32";
+    private @Nullable String dtype;
 
     @Option(
             names = "--kv-cache-dtype",
             paramLabel = "TYPE",
             description = "f32, f16 or bf16: how a TornadoVM device stores keys and values (default: f32).")
-    private String cacheDtype = "f32";
+    private @Nullable String cacheDtype;
 
     @Option(
             names = "--libraries",
@@ -49,21 +48,21 @@ public final class DeviceOptions {
             description = "cublas: linear layers by cuBLAS; cudnn: attention by cuDNN, which needs"
                     + " --kv-cache-dtype f16; cublas,cudnn: both; off: our own kernels; auto: those that TornadoVM has"
                     + " (on its CUDA backend), that compute rightly and that are faster here (default: auto).")
-    private String libraries = "auto";
+    private @Nullable String libraries;
 
     /**
      * The device that the options ask for.
      *
-     * @param threads that compute on the processor; null for all cores
+     * @param base what holds where no option is given
      */
-    public RunSpec.Device device(@Nullable Integer threads) {
+    public RunSpec.Device over(RunSpec.Device base) {
         return new RunSpec.Device(
-                device,
-                dtype("--dtype", dtype),
-                dtype("--kv-cache-dtype", cacheDtype),
-                libraries,
-                memory == null ? 0 : bytes(memory),
-                threads);
+                device == null ? base.name() : device,
+                dtype == null ? base.weights() : dtype("--dtype", dtype),
+                cacheDtype == null ? base.cache() : dtype("--kv-cache-dtype", cacheDtype),
+                libraries == null ? base.libraries() : libraries,
+                memory == null ? base.memoryBytes() : bytes(memory),
+                base.threads());
     }
 
     private static DType dtype(String option, String text) {

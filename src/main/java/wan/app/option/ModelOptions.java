@@ -37,12 +37,20 @@ public final class ModelOptions {
                             + " generator if there is none).")
     private @Nullable Boolean useEma;
 
-    /** The model that the options ask for. */
-    public RunSpec.Model model() {
+    /**
+     * The model that the options ask for.
+     *
+     * @param base what holds where no option is given
+     */
+    public RunSpec.Model over(RunSpec.Model base) {
         if (noCheckpoint && checkpoint != null) {
             throw new UsageException("--no-checkpoint: expected it without --checkpoint, got both");
         }
-        return new RunSpec.Model(model, checkpoint, branch(useEma));
+        Path kept = noCheckpoint ? null : base.checkpoint();
+        return new RunSpec.Model(
+                model != null ? model : base.path(),
+                checkpoint != null ? checkpoint : kept,
+                useEma != null ? branch(useEma) : base.branch());
     }
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */

@@ -9,8 +9,6 @@ import wan.run.RunSpec;
 
 /** The options that say where noise comes from. */
 public final class NoiseOptions {
-    private static final long DEFAULT_SEED = 42;
-
     @Option(names = "--seed", paramLabel = "N", description = "Seed of all noise (default: 42).")
     private @Nullable Long seed;
 
@@ -25,18 +23,16 @@ public final class NoiseOptions {
     @Option(
             names = "--noise-dtype",
             paramLabel = "TYPE",
-            defaultValue = "bf16",
             description = "The type noise is drawn in: bf16 or f32 (default: bf16, as in the reference).")
-    private String dtype = "bf16";
+    private @Nullable String dtype;
 
     @Option(
             names = "--cuda-device",
             paramLabel = "NAME",
-            defaultValue = "h100",
             description =
                     "The device whose order of elements torch-cuda gives: a100, h100, h200, rtx-4090, ..., or SMs x"
                             + " threads such as 108x2048 (default: h100).")
-    private String cudaDevice = "h100";
+    private @Nullable String cudaDevice;
 
     /** Whether a seed or generator was named. */
     public boolean given() {
@@ -46,21 +42,28 @@ public final class NoiseOptions {
     /**
      * The noise that the options ask for.
      *
+     * @param base what holds where no option is given
      * @throws UsageException if a word is unknown
      */
-    public RunSpec.Noise noise() {
-        if (!dtype.equals("bf16") && !dtype.equals("f32")) {
+    public RunSpec.Noise over(RunSpec.Noise base) {
+        if (dtype != null && !dtype.equals("bf16") && !dtype.equals("f32")) {
             throw new UsageException("--noise-dtype: expected bf16 or f32, got \"" + dtype + "\"");
         }
+        return new RunSpec.Noise(
+                rng == null ? base.generator() : generator(rng),
+                seed == null ? base.seed() : seed,
+                dtype == null ? base.bf16() : dtype.equals("bf16"),
+                cudaDevice == null ? base.cudaDevice() : CudaGeometry.of(cudaDevice),
+                base.replay(),
+                base.replayRun());
+    }
+
+    private static Rng generator(String name) {
         for (Rng choice : Rng.values()) {
-            if (choice.toString().equals(rng == null ? Rng.TORCH_CUDA.toString() : rng)) {
-                return new RunSpec.Noise(
-                        choice,
-                        seed == null ? DEFAULT_SEED : seed,
-                        dtype.equals("bf16"),
-                        CudaGeometry.of(cudaDevice));
+            if (choice.toString().equals(name)) {
+                return choice;
             }
         }
-        throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + rng + "\"");
+        throw new UsageException("--rng: expected torch-cuda, torch-cpu or java, got \"" + name + "\"");
     }
 }

@@ -23,14 +23,18 @@ public final class PromptInput {
         return prompts.given() || initialLatent != null;
     }
 
-    /** The prompt that the options ask for. */
-    public RunSpec.Prompt prompt() {
-        return prompts.prompt();
-    }
-
-    /** The file of given frames; null if there are none. */
-    @Nullable
-    public Path initialLatent() {
-        return initialLatent;
+    /**
+     * The run with the prompt and frames that the options ask for.
+     *
+     * @param base what holds where no option is given
+     */
+    public RunSpec over(RunSpec base) {
+        RunSpec.Video video = base.video();
+        return base.withPrompt(prompts.over(base.prompt()))
+                .withVideo(new RunSpec.Video(
+                        video.latentHeight(),
+                        video.latentWidth(),
+                        video.numFrames(),
+                        initialLatent != null ? initialLatent : video.initialLatent()));
     }
 }

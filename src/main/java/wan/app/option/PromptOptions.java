@@ -34,17 +34,22 @@ final class PromptOptions {
         return text.given() || promptEmbeds != null;
     }
 
-    /** The prompt that the options ask for. */
-    RunSpec.Prompt prompt() {
+    /**
+     * The prompt that the options ask for.
+     *
+     * @param base what holds where no option is given
+     */
+    RunSpec.Prompt over(RunSpec.Prompt base) {
         if (promptEmbeds != null && text.given()) {
             throw new UsageException("--prompt-embeds: expected no --prompt or --prompt-file beside it");
         }
+        List<String> texts = text.given() ? text.prompts() : base.texts();
         return new RunSpec.Prompt(
-                text.given() ? text.prompts() : List.of(),
-                negativePrompt,
-                promptEmbeds,
-                text.tokenizer(),
-                encoder.textEncoder(),
-                encoder.keep());
+                promptEmbeds != null ? List.of() : texts,
+                negativePrompt != null ? negativePrompt : base.negative(),
+                text.given() || promptEmbeds != null ? promptEmbeds : base.embeddings(),
+                text.tokenizer() != null ? text.tokenizer() : base.tokenizer(),
+                encoder.textEncoder() != null ? encoder.textEncoder() : base.textEncoder(),
+                encoder.keep() && base.keep());
     }
 }

@@ -84,7 +84,7 @@ public final class RunOptions {
      *
      * @param base what holds where no option is given
      */
-    public RunSpec resolve(RunSpec base) {
+    public RunSpec over(RunSpec base) {
         RunSpec.Video video = base.video();
         RunSpec.Sampler sampler = base.sampler();
         RunSpec.Cache cache = base.cache();

@@ -1,0 +1,12 @@
+package capture;
+
+/** The version of what a result file holds and calls it; docs/RESULT-FORMAT.md specifies it. */
+public final class ResultSchema {
+    /** Of wan-attn 0.1.0, whose files do not say it. */
+    public static final int FIRST = 1;
+
+    /** What is written now: raised when a reader of the version before would misread a file. */
+    public static final int VERSION = 2;
+
+    private ResultSchema() {}
+}
