@@ -9,6 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
 import wan.RolloutErrors;
+import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.HalfFormat;
 

@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import tornado.TornadoRecordingTest.Attention;
 import wan.RolloutGoldenTest;
+import wan.backend.MemoryPlan;
+import wan.backend.Storage;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -151,7 +153,7 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
                 .isInstanceOf(NonFiniteException.class)
                 .hasMessage(
                         "input of blocks.0.ffn.0: expected finite numbers up to 65504.0 as f16, got larger or undefined"
-                                + " ones; --dtype bf16 has the range of f32");
+                                + " ones; device.weights bf16 has the range of f32");
     }
 
     /** Masses are our kernel's, and the result nevertheless the library's. */
@@ -185,7 +187,7 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
             assertThatThrownBy(scope::close)
                     .isInstanceOf(NonFiniteException.class)
                     .hasMessage("queries: expected finite numbers up to 65504.0 as f16, got larger or undefined ones"
-                            + "; --kv-cache-dtype bf16 has the range of f32");
+                            + "; device.cache bf16 has the range of f32");
         }
     }
 

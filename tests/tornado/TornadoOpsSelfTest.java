@@ -8,6 +8,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
+import wan.backend.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.jvm.SpecialNumbers;

@@ -14,6 +14,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
 import wan.Goldens;
+import wan.backend.MemoryPlan;
+import wan.backend.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanModel;
@@ -265,7 +267,7 @@ class TornadoRecordingTest {
     void open_refuses_aDeviceThatIsNotThere() {
         assertThatThrownBy(() -> TornadoDevices.open("tornado:7:0", Settings.DEFAULT))
                 .isInstanceOf(WanException.class)
-                .hasMessageContaining("--device tornado:7:0: expected tornado or one of tornado:0:0");
+                .hasMessageContaining("device.name tornado:7:0: expected tornado or one of tornado:0:0");
     }
 
     @Test
@@ -277,7 +279,7 @@ class TornadoRecordingTest {
                     .isInstanceOf(WanException.class)
                     .hasMessageContaining("expected 12.")
                     .hasMessageContaining("got 1.0 MiB")
-                    .hasMessageContaining("--device-memory");
+                    .hasMessageContaining("device.memory_bytes");
         }
     }
 

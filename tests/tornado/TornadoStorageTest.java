@@ -17,6 +17,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import tornado.TornadoDevices.Settings;
 import wan.Goldens;
 import wan.RolloutErrors;
+import wan.backend.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanModel;
@@ -98,7 +99,7 @@ class TornadoStorageTest {
             assertThatThrownBy(() -> stored(ops, 1, 65520f))
                     .isInstanceOf(NonFiniteException.class)
                     .hasMessage("keys: expected finite numbers up to 65504.0 as f16, got larger or undefined ones"
-                            + "; --kv-cache-dtype bf16 has the range of f32");
+                            + "; device.cache bf16 has the range of f32");
             assertThatThrownBy(() -> stored(ops, 1, Float.NaN)).isInstanceOf(NonFiniteException.class);
             assertThat(stored(ops, -7f)[0]).isEqualTo(-7f); // the next pass is judged on its own
         }
@@ -126,8 +127,8 @@ class TornadoStorageTest {
             assertThatThrownBy(() -> ops.read(ops.linear(x, linear)))
                     .isInstanceOf(WanException.class)
                     .hasMessage(
-                            "linear blocks.3.ffn.0.weight: expected weights up to 65504.0 for --dtype f16, got 2 larger"
-                                    + " ones, up to 80000.0; --dtype bf16 has the range of f32");
+                            "linear blocks.3.ffn.0.weight: expected weights up to 65504.0 for device.weights f16, got 2 larger"
+                                    + " ones, up to 80000.0; device.weights bf16 has the range of f32");
         }
     }
 

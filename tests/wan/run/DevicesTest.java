@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.util.EnumSet;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -12,18 +11,19 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.Library;
-import tornado.Storage;
-import tornado.TornadoDevices.Settings;
 import tornado.TornadoOps;
 import uk.ac.manchester.tornado.api.TaskGraph;
+import wan.backend.DeviceCheck;
+import wan.backend.DeviceSettings;
+import wan.backend.Storage;
 import wan.jvm.JvmOps;
-import wan.jvm.JvmOptions;
 import wan.op.DType;
 import wan.op.Grid;
 import wan.op.Ops;
 import wan.op.UsageException;
 import wan.op.WanException;
 import wan.selftest.SelfTestCases;
+import wan.selftest.SelfTestCheck;
 
 /** Which backend an option gives, with the emulator in the place of devices of all kinds. */
 class DevicesTest {
@@ -40,22 +40,28 @@ class DevicesTest {
     }
 
     /** Sizes that the emulator does in no time: 24 tokens of two heads of 32. */
-    private static final LibraryChoice MEASURED =
-            new LibraryChoice(false, SelfTestCases.frame(new Grid(1, 4, 6), 2, 32, 96));
+    private static final DeviceCheck MEASURED = new SelfTestCheck(SelfTestCases.frame(new Grid(1, 4, 6), 2, 32, 96));
 
-    private static final Settings HALF_CACHE =
-            new Settings("", new Storage(DType.F32, DType.F16), EnumSet.allOf(Library.class), 0);
+    private static final DeviceSettings DEFAULT = DeviceSettings.of("tornado");
 
-    private static Ops open(String option) {
-        return open(option, Settings.DEFAULT, MEASURED);
+    private static final DeviceSettings HALF_CACHE = stored(DType.F16, DeviceSettings.AUTO, 0);
+
+    private static final DeviceSettings BOTH_NAMED = stored(DType.F16, "cublas,cudnn", 0);
+
+    private static DeviceSettings stored(DType cache, String libraries, long memoryBytes) {
+        return new DeviceSettings("tornado", new Storage(DType.F32, cache), libraries, memoryBytes, 2, "");
     }
 
-    private static Ops open(String option, Settings settings, LibraryChoice libraries) {
-        return Devices.open(option, JvmOptions.defaults(), settings, libraries);
+    private static Ops open(String device) {
+        return open(DEFAULT.withName(device), MEASURED);
     }
 
-    private static Set<Library> libraries(Settings settings, LibraryChoice choice) {
-        try (Ops ops = open("tornado", settings, choice)) {
+    private static Ops open(DeviceSettings settings, DeviceCheck check) {
+        return Devices.open(settings, check, null);
+    }
+
+    private static Set<Library> libraries(DeviceSettings settings, DeviceCheck check) {
+        try (Ops ops = open(settings, check)) {
             return ((TornadoOps) ops).libraries();
         }
     }
@@ -93,15 +99,15 @@ class DevicesTest {
         assertThatThrownBy(() -> open("tornado"))
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining("device tornado:0:0 computes wrongly")
-                .hasMessageContaining("use --device jvm");
+                .hasMessageContaining("use device.name jvm");
     }
 
     @Test
     void library_isUsed_whereItIsFaster() {
         System.setProperty(EMULATOR, "cuda,slow-vector");
-        assertThat(libraries(Settings.DEFAULT, MEASURED)).containsExactly(Library.CUBLAS);
+        assertThat(libraries(DEFAULT, MEASURED)).containsExactly(Library.CUBLAS);
         assertThat(libraries(HALF_CACHE, MEASURED)).containsExactlyInAnyOrder(Library.CUBLAS, Library.CUDNN);
-        try (Ops ops = open("tornado", HALF_CACHE, MEASURED)) {
+        try (Ops ops = open(HALF_CACHE, MEASURED)) {
             assertThat(ops.backend()).isEqualTo("tornado:0:0, weights f32, keys and values f16, attention f16");
         }
     }
@@ -125,28 +131,28 @@ class DevicesTest {
     @Test
     void library_isLeftOut_whereThereIsNoRoomToMeasureIt() {
         System.setProperty(EMULATOR, "cuda,slow-vector");
-        Settings little = new Settings("", Storage.F32, EnumSet.allOf(Library.class), 700_000);
-        LibraryChoice larger = new LibraryChoice(false, SelfTestCases.frame(new Grid(1, 8, 12), 4, 128, 96));
+        DeviceSettings little = stored(DType.F32, DeviceSettings.AUTO, 900_000);
+        DeviceCheck larger = new SelfTestCheck(SelfTestCases.frame(new Grid(1, 8, 12), 4, 128, 96));
         assertThat(libraries(little, larger)).isEmpty();
     }
 
     @Test
     void library_thatIsNamed_isUsedUnlessItIsMissingOrWrong() {
         System.setProperty(EMULATOR, "cuda,slow-gemm,slow-sdpa");
-        assertThat(libraries(HALF_CACHE, LibraryChoice.ASKED)).hasSize(2);
+        assertThat(libraries(BOTH_NAMED, MEASURED)).hasSize(2);
         System.setProperty(EMULATOR, "cuda,wrong-cudnn");
-        assertThatThrownBy(() -> libraries(HALF_CACHE, LibraryChoice.ASKED))
+        assertThatThrownBy(() -> libraries(BOTH_NAMED, MEASURED))
                 .isInstanceOf(WanException.class)
-                .hasMessageStartingWith("--libraries cudnn: attention ")
+                .hasMessageStartingWith("device.libraries cudnn: attention ")
                 .hasMessageEndingWith("WRONG");
         System.clearProperty(EMULATOR);
-        assertThatThrownBy(() -> libraries(Settings.DEFAULT.with(Set.of(Library.CUBLAS)), LibraryChoice.ASKED))
+        assertThatThrownBy(() -> libraries(DEFAULT.withLibraries("cublas"), MEASURED))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        "--libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0; auto takes what is there");
-        assertThatThrownBy(() -> open("jvm", Settings.DEFAULT, LibraryChoice.ASKED))
+                        "device.libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0; auto takes what is there");
+        assertThatThrownBy(() -> open(DEFAULT.withName("jvm").withLibraries("cublas"), MEASURED))
                 .isInstanceOf(UsageException.class)
-                .hasMessage("--libraries: expected a TornadoVM --device, got jvm");
+                .hasMessage("device.libraries: expected auto or off with device.name jvm, got cublas");
     }
 
     @Test
@@ -154,7 +160,7 @@ class DevicesTest {
         assertThatThrownBy(() -> open("tornado:9:9"))
                 .isInstanceOf(UsageException.class)
                 .hasMessage(
-                        "--device tornado:9:9: expected tornado or one of tornado:0:0; wan-attn devices lists them");
+                        "device.name tornado:9:9: expected tornado or one of tornado:0:0; wan-attn devices lists them");
         System.setProperty(EMULATOR, "none");
         assertThatThrownBy(() -> open("tornado"))
                 .isInstanceOf(UsageException.class)

@@ -139,10 +139,10 @@ final class DeviceLinear implements Linear {
         if (count > 0) {
             throw WanException.mismatch(
                     "linear " + weight.name(),
-                    "weights up to " + format.max() + " for --dtype "
+                    "weights up to " + format.max() + " for device.weights "
                             + DType.valueOf(format.name()).option(),
                     count + " larger ones, up to " + largest,
-                    "--dtype bf16 has the range of f32");
+                    "device.weights bf16 has the range of f32");
         }
     }
 }

@@ -3,6 +3,8 @@ package tornado;
 import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
+import wan.backend.MemoryPlan;
+import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.DeviceException;
 import wan.op.WanException;

@@ -2,6 +2,7 @@ package tornado;
 
 import java.util.ArrayList;
 import java.util.List;
+import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.HalfFormat;
 import wan.op.NonFiniteException;
@@ -12,7 +13,7 @@ import wan.op.Shape;
  * all layers share: a few bytes moved per weight or key, against thousands of operations on each, and those kernels stay one.
  */
 final class HalfCalls {
-    private static final String CACHE_HINT = "--kv-cache-dtype bf16 has the range of f32";
+    private static final String CACHE_HINT = "device.cache bf16 has the range of f32";
 
     private final Recorder recorder;
     private final Parameters parameters;
@@ -87,8 +88,8 @@ final class HalfCalls {
 
     /** What {@link HalfKernels#pattern} needs to round the inputs of a linear layer as its weights are. */
     int[] roundingInputs(DeviceLinear linear) {
-        return rounding(
-                new Rounding("input of " + linear.layer(), storage.weights(), "--dtype bf16 has the range of f32"));
+        return rounding(new Rounding(
+                "input of " + linear.layer(), storage.weights(), "device.weights bf16 has the range of f32"));
     }
 
     /**

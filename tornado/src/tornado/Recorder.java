@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoOutOfMemoryException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
+import wan.backend.MemoryPlan;
 import wan.op.DType;
 import wan.op.DeviceException;
 import wan.op.WanException;
@@ -157,7 +158,7 @@ final class Recorder implements AutoCloseable {
                         "linear " + member.name() + " on device " + target.name(),
                         "at most " + dtype.bytes(limit) + " bytes in one array of the device",
                         dtype.bytes(member.packedElements()),
-                        "use another --device, or jvm");
+                        "use another device.name, or jvm");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
             if (last == null || !last.hasRoom(member.packedElements(), limit)) {

@@ -12,6 +12,7 @@ import uk.ac.manchester.tornado.api.TornadoRuntime;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
+import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.UsageException;
 
@@ -23,7 +24,7 @@ public final class TornadoDevices {
     /**
      * One device.
      *
-     * @param option as {@code --device} takes it: {@code tornado:0:1}
+     * @param option its name: {@code tornado:0:1}
      * @param driver the driver's name
      * @param name the device's name
      * @param type CPU, GPU, ...
@@ -139,7 +140,7 @@ public final class TornadoDevices {
             }
         }
         if (index >= all.size()) {
-            throw new UsageException("--device " + option + ": expected "
+            throw new UsageException("device.name " + option + ": expected "
                     + (all.isEmpty()
                             ? "a device, and TornadoVM finds none; install an OpenCL or CUDA driver"
                             : "tornado or one of "

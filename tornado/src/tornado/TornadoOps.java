@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import wan.backend.MemoryPlan;
 import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
@@ -73,11 +74,13 @@ public final class TornadoOps implements Ops {
     }
 
     /** What the factors of a linear layer's products are rounded to: a library takes the inputs as it takes the weights. */
+    @Override
     public DType productType() {
         return target.cublas() ? target.storage().weights() : DType.F32;
     }
 
     /** What the queries and the result of an attention are rounded to: as the keys are, where it is a library's. */
+    @Override
     public DType attentionType() {
         return target.cudnn() ? target.storage().cache() : DType.F32;
     }

@@ -87,7 +87,13 @@ public final class JvmOps implements Ops {
     }
 
     /** What the factors of products are rounded to: F32, or BF16 with {@link JvmOptions.Kind#ONEDNN_BF16}; sums are float32. */
+    @Override
     public DType productType() {
+        return kernels.productType();
+    }
+
+    @Override
+    public DType attentionType() {
         return kernels.productType();
     }
 

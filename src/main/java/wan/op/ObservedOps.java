@@ -35,6 +35,16 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
+    public DType productType() {
+        return ops.productType();
+    }
+
+    @Override
+    public DType attentionType() {
+        return ops.attentionType();
+    }
+
+    @Override
     public Scope scope() {
         return ops.scope();
     }

@@ -15,6 +15,16 @@ public interface Ops extends AutoCloseable {
     /** The backend's name, as provenance and messages show it: {@code jvm}. */
     String backend();
 
+    /** What the factors of a linear layer's products are rounded to; sums are float32 or better. */
+    default DType productType() {
+        return DType.F32;
+    }
+
+    /** What the factors of an attention's products are rounded to. */
+    default DType attentionType() {
+        return DType.F32;
+    }
+
     /** Opens a scope; close it with try-with-resources. */
     Scope scope();
 

@@ -9,7 +9,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
-import tornado.MemoryPlan;
+import wan.backend.MemoryPlan;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.noise.NoiseSource;
@@ -224,7 +224,7 @@ public final class Job {
             MemoryCheck.require(device);
         }
         monitor.started(this);
-        try (Ops ops = monitor.instrument(Devices.open(spec.device()));
+        try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
                 RunOutputs outputs = new RunOutputs(this, ops.backend())) {
             Follower follower = new Follower(this, monitor, outputs);
             String state = RunResult.COMPLETE;

@@ -2,7 +2,8 @@ package wan.run;
 
 import com.sun.management.HotSpotDiagnosticMXBean;
 import java.lang.management.ManagementFactory;
-import tornado.MemoryPlan;
+import wan.backend.Bytes;
+import wan.backend.MemoryPlan;
 import wan.op.WanException;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
@@ -21,9 +22,10 @@ public final class MemoryCheck {
         long activations = cost.activationBytes(plan);
         long heap = Runtime.getRuntime().maxMemory();
         if (cache + activations > heap) {
-            throw new WanException("memory: expected " + bytes(cache) + " for the KV cache and " + bytes(activations)
-                    + " for activations, got a heap of at most " + bytes(heap)
-                    + "; use fewer frames, a smaller frame, --local-attn-size, or --heap");
+            throw new WanException(
+                    "memory: expected " + Bytes.text(cache) + " for the KV cache and " + Bytes.text(activations)
+                            + " for activations, got a heap of at most " + Bytes.text(heap)
+                            + "; use fewer frames, a smaller frame, cache.local_attn_size, or a larger Java heap");
         }
     }
 
@@ -37,9 +39,9 @@ public final class MemoryCheck {
         long limit = directMemory();
         if (plan.bytes() > limit) {
             throw new WanException(
-                    "memory: expected " + bytes(plan.bytes()) + " on the host, where TornadoVM keeps a copy"
-                            + " of every array of a device (" + plan.parts() + "), got at most " + bytes(limit)
-                            + "; use fewer frames, a smaller frame, --local-attn-size, or --heap, which bounds the copies too");
+                    "memory: expected " + Bytes.text(plan.bytes()) + " on the host, which keeps a copy"
+                            + " of every array of a device (" + plan.parts() + "), got at most " + Bytes.text(limit)
+                            + "; use fewer frames, a smaller frame, cache.local_attn_size, or a larger Java heap, which bounds the copies too");
         }
     }
 
@@ -48,17 +50,5 @@ public final class MemoryCheck {
         HotSpotDiagnosticMXBean hotspot = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
         long flag = Long.parseLong(hotspot.getVMOption("MaxDirectMemorySize").getValue());
         return flag > 0 ? flag : Runtime.getRuntime().maxMemory();
-    }
-
-    /** Bytes as people read them: 1.5 GiB. */
-    public static String bytes(long bytes) {
-        String[] units = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-        int unit = 0;
-        double value = (double) bytes;
-        while (value >= 1024 && unit < units.length - 1) {
-            value /= 1024;
-            unit++;
-        }
-        return String.format(java.util.Locale.ROOT, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
     }
 }

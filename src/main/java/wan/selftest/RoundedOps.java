@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.function.Supplier;
-import tornado.Storage;
+import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.HalfFormat;

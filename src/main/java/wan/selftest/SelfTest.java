@@ -5,8 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import tornado.Storage;
-import tornado.TornadoOps;
+import wan.backend.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.op.DType;
@@ -111,19 +110,10 @@ public final class SelfTest {
 
     private static double limit(Ops ops, SelfTestCases.Case one) {
         boolean linear = one.op().startsWith("linear");
-        return switch (ops) {
-            case JvmOps jvm
-            when jvm.productType() == DType.BF16 && one.multiplies() ->
-                linear ? BFLOAT16_LIMIT : BFLOAT16_ATTENTION_LIMIT;
-            case TornadoOps tornado
-            when linear ->
-                switch (tornado.productType()) {
-                    case BF16 -> BFLOAT16_LIMIT;
-                    case F16 -> FLOAT16_LIMIT;
-                    default -> LIMIT;
-                };
-            case TornadoOps tornado
-            when tornado.attentionType() == DType.F16 && one.attends() -> FLOAT16_ATTENTION_LIMIT;
+        DType type = linear ? ops.productType() : ops.attentionType();
+        return switch (type) {
+            case BF16 -> linear ? BFLOAT16_LIMIT : one.multiplies() ? BFLOAT16_ATTENTION_LIMIT : LIMIT;
+            case F16 -> linear ? FLOAT16_LIMIT : one.attends() ? FLOAT16_ATTENTION_LIMIT : LIMIT;
             default -> LIMIT;
         };
     }

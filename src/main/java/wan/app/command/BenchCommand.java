@@ -18,17 +18,17 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
-import tornado.TornadoDevices;
 import wan.app.bench.BenchCase;
 import wan.app.bench.BenchRow;
 import wan.app.bench.BenchServer;
 import wan.app.bench.BenchSizes;
 import wan.jvm.JvmOps;
-import wan.jvm.JvmOptions;
 import wan.jvm.vector.FmaCeiling;
+import wan.op.Ops;
 import wan.op.UsageException;
 import wan.run.Devices;
 import wan.run.Program;
+import wan.run.RunSpec;
 
 /** {@code wan-attn bench}: how fast the JVM backend's operations, layers and passes are here, beside what the processor could do. */
 @Command(
@@ -71,7 +71,7 @@ public final class BenchCommand implements Callable<Integer> {
             names = "--device",
             paramLabel = "NAME",
             description = "jvm, onednn, onednn:bf16 or onednn:f32 (default: ${DEFAULT-VALUE}).",
-            defaultValue = Devices.JVM)
+            defaultValue = "jvm")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private String device;
 
@@ -96,15 +96,15 @@ public final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        JvmOptions options = options();
+        int used = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
         PrintWriter out = spec.commandLine().getOut();
-        try (JvmOps ops = open(options);
-                FmaCeiling ceiling = new FmaCeiling(options.threads());
+        try (JvmOps ops = open();
+                FmaCeiling ceiling = new FmaCeiling(used);
                 Arena arena = Arena.ofShared()) {
             List<BenchCase> chosen = sizes.chosen(ops, arena);
             double atStart = warm(ceiling);
             if (serve) {
-                out.println(json(ops, options, atStart, List.of()));
+                out.println(json(ops, used, atStart, List.of()));
                 out.flush();
                 try (BenchServer server = new BenchServer(chosen, ceiling, seconds)) {
                     server.serve(new BufferedReader(new InputStreamReader(System.in, UTF_8)), out);
@@ -116,7 +116,7 @@ public final class BenchCommand implements Callable<Integer> {
                         Locale.ROOT,
                         "%s, %d threads, fma ceiling %.0f GFLOP/s%n%n%-34s %-24s %10s %9s %8s %8s%n",
                         ops.kernels(),
-                        options.threads(),
+                        used,
                         atStart,
                         "op",
                         "shape",
@@ -138,7 +138,7 @@ public final class BenchCommand implements Callable<Integer> {
                 }
             }
             if (json) {
-                out.println(json(ops, options, atStart, rows).toPrettyString());
+                out.println(json(ops, used, atStart, rows).toPrettyString());
                 out.flush();
             }
             warnOfSlowKernels(ops, rows);
@@ -146,26 +146,18 @@ public final class BenchCommand implements Callable<Integer> {
         return 0;
     }
 
-    private JvmOps open(JvmOptions options) {
-        if (!device.equals(Devices.JVM) && !device.startsWith(Devices.ONEDNN)) {
-            throw new UsageException("--device: expected jvm, onednn, onednn:bf16 or onednn:f32, got '" + device
-                    + "'; wan-attn selftest --perf measures others");
-        }
-        return (JvmOps) Devices.openUnchecked(device, options, TornadoDevices.Settings.DEFAULT);
-    }
-
-    private JvmOptions options() {
-        JvmOptions.Kind kind;
-        try {
-            kind = JvmOptions.Kind.valueOf(kernels.toUpperCase(Locale.ROOT));
-        } catch (IllegalArgumentException e) {
-            throw new UsageException("--kernels: expected auto, vector or scalar, got " + kernels);
-        }
+    private JvmOps open() {
         if (!(seconds > 0)) {
             throw new UsageException("--seconds: expected more than 0, got " + seconds);
         }
         sizes.check();
-        return new JvmOptions(threads == null ? JvmOptions.defaults().threads() : threads, kind);
+        Ops ops = Devices.openUnchecked(RunSpec.Device.JVM.named(device).onThreads(threads), kernels);
+        if (ops instanceof JvmOps own) {
+            return own;
+        }
+        ops.close();
+        throw new UsageException("--device: expected jvm, onednn, onednn:bf16 or onednn:f32, got '" + device
+                + "'; wan-attn selftest --perf measures others");
     }
 
     /** Until C2 has compiled it and no sooner: the best of a second. */
@@ -191,10 +183,10 @@ public final class BenchCommand implements Callable<Integer> {
         out.flush();
     }
 
-    private static ObjectNode json(JvmOps ops, JvmOptions options, double ceiling, List<BenchRow> rows) {
+    private static ObjectNode json(JvmOps ops, int used, double ceiling, List<BenchRow> rows) {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         root.put("kernels", ops.kernels());
-        root.put("threads", options.threads());
+        root.put("threads", used);
         root.put("java", Runtime.version().toString());
         root.put("ceiling_gflops", ceiling);
         for (BenchRow row : rows) {

@@ -5,11 +5,11 @@ import capture.RunGeometry;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
-import tornado.MemoryPlan;
+import wan.backend.Bytes;
+import wan.backend.MemoryPlan;
 import wan.model.WanConfig;
 import wan.pass.Pass;
 import wan.run.Job;
-import wan.run.MemoryCheck;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
@@ -74,7 +74,7 @@ record DryRun(PrintStream out, Job job, Path target) {
                     pass.frames() * settings.frameSeqLen(),
                     pass.numLayers(),
                     cost.flops(pass) / 1e12,
-                    captured ? MemoryCheck.bytes(passBytes) : "-");
+                    captured ? Bytes.text(passBytes) : "-");
         }
         out.printf(
                 Locale.ROOT,
@@ -84,22 +84,19 @@ record DryRun(PrintStream out, Job job, Path target) {
         if (device == null) {
             out.printf(
                     "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
-                    MemoryCheck.bytes(cost.cacheBytes(plan)),
-                    MemoryCheck.bytes(cost.activationBytes(plan)),
-                    MemoryCheck.bytes(2 * cost.parameters(plan)));
+                    Bytes.text(cost.cacheBytes(plan)),
+                    Bytes.text(cost.activationBytes(plan)),
+                    Bytes.text(2 * cost.parameters(plan)));
         } else {
             out.printf(
                     "memory        %s of %s on device %s, and as much on the host: %s%n",
-                    MemoryCheck.bytes(device.bytes()),
-                    MemoryCheck.bytes(device.deviceBytes()),
-                    device.device(),
-                    device.parts());
+                    Bytes.text(device.bytes()), Bytes.text(device.deviceBytes()), device.device(), device.parts());
             out.printf(
                     "              largest array %s (%s), of at most %s%n",
-                    MemoryCheck.bytes(device.largestArrayBytes()),
+                    Bytes.text(device.largestArrayBytes()),
                     device.largestArray(),
-                    MemoryCheck.bytes(device.deviceArrayBytes()));
+                    Bytes.text(device.deviceArrayBytes()));
         }
-        out.printf("file          %s, %s and the assembled matrices%n", target, MemoryCheck.bytes(bytes));
+        out.printf("file          %s, %s and the assembled matrices%n", target, Bytes.text(bytes));
     }
 }

@@ -41,6 +41,7 @@ public final class OptionNames {
             Map.entry("device.name", "--device"),
             Map.entry("device.weights", "--dtype"),
             Map.entry("device.cache", "--kv-cache-dtype"),
+            Map.entry("device.kernels", "--kernels"),
             Map.entry("device.libraries", "--libraries"),
             Map.entry("device.memory_bytes", "--device-memory"),
             Map.entry("device.threads", "--threads"),

@@ -1,4 +1,4 @@
-package tornado;
+package wan.backend;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -27,9 +27,9 @@ class MemoryPlanTest {
                 .isInstanceOf(WanException.class)
                 .hasMessage(
                         "memory of device tornado:0:1: expected 3.60 GiB (weights 3.00 GiB, keys and values 512.0 MiB,"
-                                + " activations 100.0 MiB), got 3.60 GiB; use --local-attn-size, fewer frames (--num-frames,"
-                                + " --num-frame-per-block) or a smaller --latent-size, or --device-memory SIZE if the device has"
-                                + " more");
+                                + " activations 100.0 MiB), got 3.60 GiB; use cache.local_attn_size, fewer frames"
+                                + " (video.num_frames, sampler.num_frame_per_block) or a smaller video.latent_height, or more"
+                                + " device.memory_bytes if the device has it");
     }
 
     @Test
@@ -37,7 +37,7 @@ class MemoryPlanTest {
         assertThatThrownBy(() -> plan(100 * MIB, 3071 * MIB).check())
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining(
-                        "got 3.00 GiB; the weights alone do not fit: use another --device, or --device-memory");
+                        "got 3.00 GiB; the weights alone do not fit: use another device.name, or more device.memory_bytes");
     }
 
     @Test
@@ -47,6 +47,6 @@ class MemoryPlanTest {
                 .isInstanceOf(WanException.class)
                 .hasMessageStartingWith(
                         "memory of device tornado:0:1: expected 1.00 GiB in one array for activations, got a"
-                                + " device that allows 1.00 GiB; use --local-attn-size");
+                                + " device that allows 1.00 GiB; use cache.local_attn_size");
     }
 }

@@ -1,4 +1,4 @@
-package tornado;
+package wan.backend;
 
 import wan.op.DType;
 
@@ -19,7 +19,7 @@ public record Storage(DType weights, DType cache) {
     }
 
     /** As a backend's name ends: nothing, or what is stored otherwise than in float32. */
-    String suffix() {
+    public String suffix() {
         return equals(F32) ? "" : ", weights " + weights.option() + ", keys and values " + cache.option();
     }
 

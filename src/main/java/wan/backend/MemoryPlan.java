@@ -1,4 +1,4 @@
-package tornado;
+package wan.backend;
 
 import java.util.Locale;
 import wan.op.WanException;
@@ -6,7 +6,7 @@ import wan.op.WanException;
 /**
  * Bytes that a run needs on a device, and once more on the host, known before any of them is allocated.
  *
- * @param device as {@code --device} takes it
+ * @param device its name
  * @param weightBytes packed weights of the linear layers
  * @param cacheBytes keys and values
  * @param restBytes activations, small parameters, transfers, operands of a library
@@ -38,8 +38,8 @@ public record MemoryPlan(
         if (bytes() > deviceBytes) {
             throw new WanException("memory of device " + device + ": expected " + size(bytes()) + " ("
                     + parts() + "), got " + size(deviceBytes) + "; "
-                    + (weightBytes > deviceBytes ? "the weights alone do not fit: use another --device" : smaller())
-                    + ", or --device-memory SIZE if the device has more");
+                    + (weightBytes > deviceBytes ? "the weights alone do not fit: use another device.name" : smaller())
+                    + ", or more device.memory_bytes if the device has it");
         }
         if (largestArrayBytes > deviceArrayBytes) {
             throw new WanException("memory of device " + device + ": expected " + size(largestArrayBytes)
@@ -55,8 +55,10 @@ public record MemoryPlan(
                 + size(restBytes);
     }
 
-    static String smaller() {
-        return "use --local-attn-size, fewer frames (--num-frames, --num-frame-per-block) or a smaller --latent-size";
+    /** How a run needs less. */
+    public static String smaller() {
+        return "use cache.local_attn_size, fewer frames (video.num_frames, sampler.num_frame_per_block) or a smaller"
+                + " video.latent_height";
     }
 
     private static String size(long bytes) {

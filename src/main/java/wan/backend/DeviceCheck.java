@@ -1,0 +1,24 @@
+package wan.backend;
+
+import wan.op.Ops;
+
+/** Tells a backend that has a choice what is right and what is fast. */
+public interface DeviceCheck {
+    /**
+     * How long an operation takes.
+     *
+     * @param what the operation and its sizes
+     */
+    record Timing(String what, double seconds) {}
+
+    /**
+     * Why operations compute wrongly; empty if they do not.
+     *
+     * @param storage of the backend
+     * @param prefix how their names begin; empty for all
+     */
+    String problem(Ops ops, Storage storage, String prefix);
+
+    /** Measures an operation at the sizes of a model. */
+    Timing time(Ops ops, String op);
+}

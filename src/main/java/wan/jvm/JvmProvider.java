@@ -1,0 +1,86 @@
+package wan.jvm;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import wan.backend.BackendProvider;
+import wan.backend.Bytes;
+import wan.backend.DeviceSettings;
+import wan.backend.Storage;
+import wan.op.DType;
+import wan.op.Ops;
+import wan.op.UsageException;
+
+/** The processor, by Java alone: device {@code jvm}. */
+public final class JvmProvider implements BackendProvider {
+    private static final String NAME = "jvm";
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public List<String> forms() {
+        return List.of(NAME);
+    }
+
+    @Override
+    public List<Device> devices() {
+        Runtime runtime = Runtime.getRuntime();
+        return List.of(new Device(
+                NAME,
+                "Java " + Runtime.version().feature() + ", " + runtime.availableProcessors() + " threads, "
+                        + Bytes.text(runtime.maxMemory()) + " of heap"));
+    }
+
+    @Override
+    public List<String> problem() {
+        return List.of();
+    }
+
+    @Override
+    public List<String> preferred() {
+        return List.of(NAME);
+    }
+
+    @Override
+    public boolean isTrusted() {
+        return true;
+    }
+
+    @Override
+    public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
+        requireOwnTypes(settings, "it keeps a checkpoint's bf16 as it is, and the command convert makes one");
+        return new JvmOps(new JvmOptions(settings.threads(), kind(settings.kernels())));
+    }
+
+    private static JvmOptions.Kind kind(String kernels) {
+        List<JvmOptions.Kind> own = List.of(JvmOptions.Kind.AUTO, JvmOptions.Kind.VECTOR, JvmOptions.Kind.SCALAR);
+        String wanted = kernels.isEmpty() ? JvmOptions.Kind.AUTO.option() : kernels.toLowerCase(Locale.ROOT);
+        return own.stream()
+                .filter(kind -> kind.option().equals(wanted))
+                .findFirst()
+                .orElseThrow(
+                        () -> new UsageException("device.kernels: expected auto, vector or scalar, got " + kernels));
+    }
+
+    /** On the processor there is nothing to choose: it packs weights as they are stored, or as oneDNN multiplies them. */
+    static void requireOwnTypes(DeviceSettings settings, String hint) {
+        String device = settings.name();
+        if (settings.namesLibraries()) {
+            throw new UsageException("device.libraries: expected auto or off with device.name " + device + ", got "
+                    + settings.libraries());
+        }
+        Storage storage = settings.storage();
+        if (storage.weights() != DType.F32) {
+            throw new UsageException("device.weights: expected f32 with device.name " + device + ", got "
+                    + storage.weights().option() + "; " + hint);
+        }
+        if (storage.cache() != DType.F32) {
+            throw new UsageException("device.cache: expected f32 with device.name " + device + ", got "
+                    + storage.cache().option() + "; it keeps no other type");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+package wan.jvm;
+
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import wan.backend.BackendProvider;
+import wan.backend.DeviceSettings;
+import wan.jvm.onednn.OneDnnStatus;
+import wan.op.Ops;
+import wan.op.UsageException;
+
+/** The processor, with the matrix products of oneDNN: devices {@code onednn}, {@code onednn:bf16}, {@code onednn:f32}. */
+public final class OneDnnProvider implements BackendProvider {
+    private static final String NAME = "onednn";
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public List<String> forms() {
+        return List.of(NAME, JvmOptions.Kind.ONEDNN_BF16.option(), JvmOptions.Kind.ONEDNN_F32.option());
+    }
+
+    @Override
+    public List<Device> devices() {
+        OneDnnStatus status = OneDnnStatus.find();
+        return status.isThere()
+                ? List.of(new Device(
+                        NAME,
+                        "oneDNN %s on %s, %s"
+                                .formatted(
+                                        status.version(),
+                                        status.isa(),
+                                        status.bfloat16()
+                                                ? "in bf16"
+                                                : "in f32: this processor has no bf16, which onednn:bf16 emulates")))
+                : List.of();
+    }
+
+    @Override
+    public List<String> problem() {
+        OneDnnStatus status = OneDnnStatus.find();
+        return status.isThere() ? List.of() : List.of(status.problem());
+    }
+
+    /** Only where the processor multiplies bfloat16 is it faster than our kernels. */
+    @Override
+    public List<String> preferred() {
+        OneDnnStatus status = OneDnnStatus.find();
+        return status.isThere() && status.bfloat16() ? List.of(NAME) : List.of();
+    }
+
+    @Override
+    public boolean isTrusted() {
+        return false;
+    }
+
+    @Override
+    public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
+        JvmProvider.requireOwnTypes(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
+        return new JvmOps(new JvmOptions(settings.threads(), kind(settings.name())));
+    }
+
+    /** Plain {@code onednn} is bfloat16 where the processor multiplies that, and float32 elsewhere. */
+    private static JvmOptions.Kind kind(String device) {
+        OneDnnStatus status = OneDnnStatus.find();
+        if (!status.isThere()) {
+            throw new UsageException("device.name " + device + ": " + status.problem());
+        }
+        if (device.equals(NAME)) {
+            return status.bfloat16() ? JvmOptions.Kind.ONEDNN_BF16 : JvmOptions.Kind.ONEDNN_F32;
+        }
+        for (JvmOptions.Kind kind : List.of(JvmOptions.Kind.ONEDNN_BF16, JvmOptions.Kind.ONEDNN_F32)) {
+            if (device.equals(kind.option())) {
+                return kind;
+            }
+        }
+        throw new UsageException("device.name: expected onednn, onednn:bf16 or onednn:f32, got '" + device + "'");
+    }
+}
