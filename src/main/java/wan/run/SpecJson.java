@@ -45,6 +45,7 @@ public final class SpecJson {
             words(List.of(AttentionKind.values()), kind -> switch (kind) {
                 case SELF -> "self";
                 case CROSS -> "cross";
+                case IMAGE -> "image";
             });
     private static final Map<String, Quantity> QUANTITIES = words(List.of(Quantity.values()), Quantity::option);
 
