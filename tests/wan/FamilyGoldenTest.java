@@ -74,8 +74,8 @@ public class FamilyGoldenTest {
         String path = "golden3/" + name;
         try (Goldens golden = Goldens.open(path);
                 Replay replay = Replay.open(Goldens.path(path));
-                Goldens parameters = Goldens.open("golden3/"
-                        + golden.config().get("model").asString().replace(".safetensors", ""));
+                Goldens parameters = Goldens.open(
+                        "golden3/" + golden.config().get("model").asString().replace(".safetensors", ""));
                 Ops ops = open()) {
             WanConfig sizes = Goldens.modelConfig(golden.config().get("model_config"));
             WanModel model = new WanModel(sizes, parameters.weights(), ops);
@@ -200,13 +200,16 @@ public class FamilyGoldenTest {
         int s = golden.config().get("frame_seq_length").asInt();
         List<String> names = new ArrayList<>();
         passes.forEach(pass -> names.add(pass.get("name").asString()));
-        assertThat(plan.passes().stream().map(pass -> pass.id().label()).toList()).isEqualTo(names);
+        assertThat(plan.passes().stream().map(pass -> pass.id().label()).toList())
+                .isEqualTo(names);
         for (int i = 0; i < passes.size(); i++) {
             JsonNode expected = passes.get(i);
             Pass pass = plan.passes().get(i);
             Placement placement = pass.placement();
             String name = names.get(i);
-            assertThat(pass.firstFrame()).as(name).isEqualTo(expected.get("first_frame").asInt());
+            assertThat(pass.firstFrame())
+                    .as(name)
+                    .isEqualTo(expected.get("first_frame").asInt());
             assertThat(pass.frames()).as(name).isEqualTo(expected.get("frames").asInt());
             assertThat(placement.keyFrames()).as(name).isEqualTo(ints(expected.get("key_frames")));
             assertThat(placement.keyPositions()).as(name).isEqualTo(ints(expected.get("key_positions")));
@@ -215,15 +218,18 @@ public class FamilyGoldenTest {
             expected.get("key_written_by").forEach(writer -> writers.add(writer.asString()));
             assertThat(placement.keyWrittenBy()).as(name).isEqualTo(writers);
             if (expected.has("prompt")) {
-                assertThat(pass.context()).as(name).isEqualTo(expected.get("prompt").asInt());
+                assertThat(pass.context())
+                        .as(name)
+                        .isEqualTo(expected.get("prompt").asInt());
             }
             if (expected.has("masked")) {
-                assertThat(pass.causalFrames() > 0).as(name).isEqualTo(expected.get("masked").asBoolean());
+                assertThat(pass.causalFrames() > 0)
+                        .as(name)
+                        .isEqualTo(expected.get("masked").asBoolean());
             }
-            assertThat(placement.attended().size() * s).as(name).isLessThanOrEqualTo(plan.caches()
-                            .get(0)
-                            .frames()
-                    * s);
+            assertThat(placement.attended().size() * s)
+                    .as(name)
+                    .isLessThanOrEqualTo(plan.caches().get(0).frames() * s);
         }
     }
 
@@ -234,8 +240,7 @@ public class FamilyGoldenTest {
     }
 
     /** The caches' keys, slot by slot, as the reference keeps them after the last pass; slots never written are zero. */
-    private static void compareCaches(
-            Goldens golden, Set<String> compared, RunPlan plan, PassRunner runner, Ops ops) {
+    private static void compareCaches(Goldens golden, Set<String> compared, RunPlan plan, PassRunner runner, Ops ops) {
         for (int layer = 0; golden.has("final_cache.layer0.k") && layer < plan.numLayers(); layer++) {
             if (!golden.has("final_cache.layer" + layer + ".k")) {
                 continue;
@@ -244,8 +249,7 @@ public class FamilyGoldenTest {
                 String name = "final_cache.layer" + layer + "." + which;
                 HostTensor expected = golden.get(name);
                 List<Integer> pages = List.copyOf(finalPages(plan).values());
-                HostTensor actual =
-                        which.equals("k") ? runner.keys(0, layer, pages) : runner.values(0, layer, pages);
+                HostTensor actual = which.equals("k") ? runner.keys(0, layer, pages) : runner.values(0, layer, pages);
                 if (which.equals("k") && golden.config().has("max_attention_frames")) {
                     actual = turned(ops, actual, plan);
                 }

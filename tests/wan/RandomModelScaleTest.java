@@ -40,8 +40,8 @@ class RandomModelScaleTest {
                 JvmOps ops = new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO))) {
             WanModel model = new WanModel(config, RandomModel.inMemory(config, 4, arena), ops);
             HostTensor prompt = normal(Shape.of(1, 8, 24));
-            try (PassRunner runner =
-                    new PassRunner(List.of(model), List.of(new Context(prompt)), 8, 8, List.of(CacheLayout.passing(3)), 30)) {
+            try (PassRunner runner = new PassRunner(
+                    List.of(model), List.of(new Context(prompt)), 8, 8, List.of(CacheLayout.passing(3)), 30)) {
                 Pass pass = new Pass(
                         PassId.parse("block0.step0"), 0, 3, 1000, Placement.alone("block0.step0", 3), 30, true);
                 HostTensor flow = runner.run(pass, normal(Shape.of(1, 3, 16, 8, 8)), collect(deviations));

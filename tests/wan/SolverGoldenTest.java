@@ -75,7 +75,8 @@ public class SolverGoldenTest {
             List<Context> prompts = replay.prompts();
             HostTensor image = prompts.getFirst().image();
             WanConfig plain = Goldens.modelConfig(golden.config().get("model_config"));
-            WanConfig sizes = image == null ? plain : plain.withImage(image.shape().dim(2), 0);
+            WanConfig sizes =
+                    image == null ? plain : plain.withImage(image.shape().dim(2), 0);
             WanModel model = new WanModel(sizes, parameters.weights("weights/"), ops);
             RunPlan plan = RunPlan.of(replay.settings(), sizes.numLayers());
             MemorySink sink = new MemorySink();
@@ -124,7 +125,8 @@ public class SolverGoldenTest {
             Set<String> missing = new HashSet<>();
             for (String tensor : golden.file().names()) {
                 if (tensor.startsWith(prefix) && (tensor.startsWith(prefix + "step") || tensor.equals("output"))) {
-                    HostTensor actual = results.get(tensor.substring(prefix.length()).replace('/', '.'));
+                    HostTensor actual =
+                            results.get(tensor.substring(prefix.length()).replace('/', '.'));
                     if (actual == null) {
                         missing.add(tensor);
                     } else {
@@ -183,8 +185,7 @@ public class SolverGoldenTest {
     private static HostTensor channels(HostTensor latents, int count) {
         Shape shape = latents.shape();
         int cells = shape.dim(3) * shape.dim(4);
-        HostTensor out =
-                HostTensor.zeros(Shape.of(shape.dim(0), shape.dim(1), count, shape.dim(3), shape.dim(4)));
+        HostTensor out = HostTensor.zeros(Shape.of(shape.dim(0), shape.dim(1), count, shape.dim(3), shape.dim(4)));
         for (int i = 0; i < shape.dim(0) * shape.dim(1); i++) {
             System.arraycopy(
                     latents.values(), i * shape.dim(2) * cells, out.values(), i * count * cells, count * cells);

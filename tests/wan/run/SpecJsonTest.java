@@ -93,8 +93,7 @@ class SpecJsonTest {
         RunSpec usual = RunSpec.of(RunSpec.Model.DEMO);
         RunSpec.Noise noise = usual.noise();
         assertThat(spec)
-                .isEqualTo(usual.withNoise(
-                        new RunSpec.Noise(noise.generator(), 7, noise.bf16(), noise.cudaDevice())));
+                .isEqualTo(usual.withNoise(new RunSpec.Noise(noise.generator(), 7, noise.bf16(), noise.cudaDevice())));
     }
 
     @ParameterizedTest

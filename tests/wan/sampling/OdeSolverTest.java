@@ -34,7 +34,8 @@ class OdeSolverTest {
     }
 
     private static JsonNode run(Goldens golden, String name) {
-        for (JsonNode run : JsonMapper.shared().readTree(golden.file().metadata().get("runs"))) {
+        for (JsonNode run :
+                JsonMapper.shared().readTree(golden.file().metadata().get("runs"))) {
             if (run.get("name").asString().equals(name)) {
                 return run;
             }
@@ -47,8 +48,8 @@ class OdeSolverTest {
     }
 
     private static OdeSchedule schedule(JsonNode run) {
-        return OdeSchedule.of(solver(run), run.get("steps").asInt(), (float)
-                run.get("shift").asDouble());
+        return OdeSchedule.of(
+                solver(run), run.get("steps").asInt(), (float) run.get("shift").asDouble());
     }
 
     /** Entry i of a tensor's first axis. */
@@ -94,8 +95,7 @@ class OdeSolverTest {
             for (int i = 0; i < run.get("steps").asInt(); i++) {
                 HostTensor x = entry(samples, i);
                 HostTensor next = solver.step(i, entry(outputs, i), x);
-                Goldens.assertClose(
-                        name + " step " + i, next.values(), doubles(entry(samples, i + 1)), PER_STEP);
+                Goldens.assertClose(name + " step " + i, next.values(), doubles(entry(samples, i + 1)), PER_STEP);
                 HostTensor corrected = solver.corrected(x);
                 assertThat(corrected != null).isEqualTo(golden.has(name + "/corrected"));
                 if (corrected != null) {

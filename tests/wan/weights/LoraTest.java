@@ -68,10 +68,7 @@ class LoraTest {
                     String to = rename.apply(key.substring("lora/base_model.model.".length()));
                     writer.add(to, DType.F32, view.shape()).write(view.toFloats());
                     if (alphas && to.endsWith("lora_down.weight")) {
-                        writer.add(
-                                        to.replace("lora_down.weight", "alpha"),
-                                        DType.F32,
-                                        wan.op.Shape.of(1))
+                        writer.add(to.replace("lora_down.weight", "alpha"), DType.F32, wan.op.Shape.of(1))
                                 .write(new float[] {(float) alpha(lora)});
                     }
                 }
@@ -106,7 +103,9 @@ class LoraTest {
                         key -> "transformer."
                                 + ParameterNames.diffusers(key.replaceFirst("\\.lora_[AB]", ""))
                                         .orElseThrow()
-                                        .replace(".weight", key.contains("lora_A") ? ".lora_A.weight" : ".lora_B.weight"),
+                                        .replace(
+                                                ".weight",
+                                                key.contains("lora_A") ? ".lora_A.weight" : ".lora_B.weight"),
                         false);
             case "kohya" ->
                 renamed(
@@ -176,7 +175,10 @@ class LoraTest {
                     if (flow.isEmpty()) {
                         // Adapters in bfloat16 are other adapters, if only slightly.
                         Goldens.assertClose(
-                                file, result.values(), lora.file().tensor("flow/merged").toDoubles(), 0.1);
+                                file,
+                                result.values(),
+                                lora.file().tensor("flow/merged").toDoubles(),
+                                0.1);
                     } else {
                         lora.assertMatches("flow/" + flow, result, 2e-5);
                         if (flow.equals("merged")) {

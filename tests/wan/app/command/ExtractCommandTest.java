@@ -277,8 +277,7 @@ class ExtractCommandTest {
         Files.writeString(file, "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}}");
         CommandLineRun wrong = CommandLineRun.of("extract", "--spec", file);
         assertThat(wrong.err())
-                .isEqualTo(
-                        "wan-attn: " + file + ": sampler.steps[1]: expected a number from 0 to 1000, got -3.0\n");
+                .isEqualTo("wan-attn: " + file + ": sampler.steps[1]: expected a number from 0 to 1000, got -3.0\n");
         assertThat(wrong.exitCode()).isEqualTo(1);
         assertThat(CommandLineRun.of("extract", "--spec", "tests/goldens/ops.safetensors")
                         .err())

@@ -105,8 +105,7 @@ public final class LongLiveCursor {
                 zeros.add(pages.get(slot));
             }
         }
-        List<Integer> frameNumbers =
-                IntStream.range(firstFrame, end).boxed().toList();
+        List<Integer> frameNumbers = IntStream.range(firstFrame, end).boxed().toList();
         List<Integer> keyFrames = at(slots, slotFrames);
         return new Placement(
                 written,

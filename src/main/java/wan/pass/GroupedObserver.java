@@ -40,7 +40,8 @@ final class GroupedObserver {
             @Override
             public AttentionTap tap(int layer, AttentionKind kind) {
                 Gathered all = gathered.computeIfAbsent(
-                        layer + kind.name(), key -> new Gathered(whole.tap(layer, kind), new EnumMap<>(Quantity.class)));
+                        layer + kind.name(),
+                        key -> new Gathered(whole.tap(layer, kind), new EnumMap<>(Quantity.class)));
                 return all.tap().wanted().isEmpty() ? AttentionTap.NONE : new GroupTap(all, kind, first, part, last);
             }
 

@@ -52,12 +52,14 @@ public record Pass(
 
     /** The same pass with another context. */
     public Pass withContext(int other) {
-        return new Pass(id, firstFrame, frames, timesteps, other, cache, expert, causalFrames, placement, numLayers, flow);
+        return new Pass(
+                id, firstFrame, frames, timesteps, other, cache, expert, causalFrames, placement, numLayers, flow);
     }
 
     /** The same pass on another cache. */
     public Pass withCache(int other) {
-        return new Pass(id, firstFrame, frames, timesteps, context, other, expert, causalFrames, placement, numLayers, flow);
+        return new Pass(
+                id, firstFrame, frames, timesteps, context, other, expert, causalFrames, placement, numLayers, flow);
     }
 
     /**
@@ -78,7 +80,17 @@ public record Pass(
                 List.of(),
                 0);
         return new Pass(
-                id, firstFrame, to - from, timesteps.subList(from, to), context, cache, expert, 0, part, numLayers, flow);
+                id,
+                firstFrame,
+                to - from,
+                timesteps.subList(from, to),
+                context,
+                cache,
+                expert,
+                0,
+                part,
+                numLayers,
+                flow);
     }
 
     /** Groups of a pass with {@code causalFrames}. */
@@ -88,11 +100,13 @@ public record Pass(
 
     /** The same pass, stopped after some layers and without its flow. */
     public Pass onlyLayers(int layers) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, false);
+        return new Pass(
+                id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, false);
     }
 
     /** The same pass through all layers, with its flow. */
     public Pass withFlow(int layers) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, true);
+        return new Pass(
+                id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, true);
     }
 }

@@ -3,7 +3,6 @@ package wan.run;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-
 import tools.jackson.databind.JsonNode;
 import wan.op.WanException;
 import wan.sampling.Method;
@@ -86,7 +85,8 @@ final class RecordedSettings {
         Method.Solver kind = Arrays.stream(Method.Solver.values())
                 .filter(each -> each.option().equals(solver) || each.name().equalsIgnoreCase(solver))
                 .findFirst()
-                .orElseThrow(() -> WanException.mismatch("metadata entry config, solver", "unipc or dpm++", solver, ""));
+                .orElseThrow(
+                        () -> WanException.mismatch("metadata entry config, solver", "unipc or dpm++", solver, ""));
         return new RunSettings(
                 latent.get(2).asInt(),
                 latent.get(3).asInt(),

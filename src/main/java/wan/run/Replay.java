@@ -101,7 +101,8 @@ public final class Replay implements NoiseSource {
     /** [n, textDim] with zero rows up to the model's text length: [1, textLen, textDim]. */
     private HostTensor padded(String name) {
         HostTensor rows = tensor(name);
-        int textLen = config.path("model_config").path("text_len").asInt(rows.shape().dim(0));
+        int textLen =
+                config.path("model_config").path("text_len").asInt(rows.shape().dim(0));
         int width = rows.shape().dim(1);
         HostTensor out = HostTensor.zeros(Shape.of(1, textLen, width));
         System.arraycopy(rows.values(), 0, out.values(), 0, Math.min(rows.values().length, out.values().length));

@@ -35,7 +35,8 @@ public final class Run {
     /** The seed of all noise. */
     public Run seed(long seed) {
         RunSpec.Noise n = spec.noise();
-        return with(spec.withNoise(new RunSpec.Noise(n.generator(), seed, n.bf16(), n.cudaDevice(), n.replay(), n.replayRun())));
+        return with(spec.withNoise(
+                new RunSpec.Noise(n.generator(), seed, n.bf16(), n.cudaDevice(), n.replay(), n.replayRun())));
     }
 
     /** A window over the cache, in frames, and the first frames that it never evicts. */

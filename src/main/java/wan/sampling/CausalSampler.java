@@ -91,11 +91,18 @@ public final class CausalSampler implements Sampler {
             HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
             renoised = null;
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
-                @Nullable Pass next = i + 1 < plan.passes().size() ? plan.passes().get(i + 1) : null;
-                if (next != null && next.id().kind() == PassId.Kind.DENOISE && next.id().step() > 0) {
+                @Nullable
+                Pass next = i + 1 < plan.passes().size() ? plan.passes().get(i + 1) : null;
+                if (next != null
+                        && next.id().kind() == PassId.Kind.DENOISE
+                        && next.id().step() > 0) {
                     HostTensor fresh = new HostTensor(
-                            x0.shape(),
-                            inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), x0.shape()))
+                                    x0.shape(),
+                                    inputs.noise()
+                                            .renoise(
+                                                    pass.id().frameBlock(),
+                                                    pass.id().step(),
+                                                    x0.shape()))
                             .requireFinite("noise after " + pass.id());
                     renoised = scheduler.addNoise(x0, fresh, next.timestep());
                 } else {
@@ -119,8 +126,8 @@ public final class CausalSampler implements Sampler {
         for (int i = 0; i < frames.size(); i++) {
             if (frames.get(i) == Placement.GIVEN) {
                 if (inputs.reencoded() == null) {
-                    throw new WanException(pass.id() + ": expected a picture in the place of frame 0, got none; keep the"
-                            + " first frame");
+                    throw new WanException(pass.id()
+                            + ": expected a picture in the place of frame 0, got none; keep the" + " first frame");
                 }
                 latents.setFrames(i, inputs.reencoded().apply(pass.id().frameBlock()));
             } else {

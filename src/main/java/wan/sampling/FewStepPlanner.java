@@ -64,8 +64,7 @@ final class FewStepPlanner {
                 throw new UsageException("prompt switches and slot positions: expected LongLive's window, got"
                         + " Self-Forcing's, which has neither");
             }
-            KvCursor cursor =
-                    new KvCursor(settings.cacheFrames(), settings.localAttnSize() != -1, settings.sinkSize());
+            KvCursor cursor = new KvCursor(settings.cacheFrames(), settings.localAttnSize() != -1, settings.sinkSize());
             this.window = new Window() {
                 @Override
                 public Placement place(String pass, int firstFrame, int frames, boolean overSink) {
@@ -87,7 +86,8 @@ final class FewStepPlanner {
 
     RunPlan plan() {
         List<Float> steps = timesteps(settings, settings.denoisingSteps());
-        List<Float> firstSteps = method.firstBlockSteps().isEmpty() ? steps : timesteps(settings, method.firstBlockSteps());
+        List<Float> firstSteps =
+                method.firstBlockSteps().isEmpty() ? steps : timesteps(settings, method.firstBlockSteps());
         int frame = 0;
         List<Integer> given = settings.initialBlockSizes();
         for (int b = 0; b < given.size(); b++) {
@@ -117,7 +117,8 @@ final class FewStepPlanner {
     }
 
     private void switchPrompt(int frameBlock, int frame) {
-        if (prompt == method.switchFrames().size() || frame < method.switchFrames().get(prompt)) {
+        if (prompt == method.switchFrames().size()
+                || frame < method.switchFrames().get(prompt)) {
             return;
         }
         prompt++;
@@ -134,8 +135,7 @@ final class FewStepPlanner {
         Placement placement = window.place(next.label(), frame - frames, frames, !method.globalSink());
         passes.add(new Pass(next, frame - frames, frames, settings.contextNoise(), placement, numLayers, false)
                 .withContext(prompt));
-        events.add(new RunEvent(
-                RunEvent.Kind.RECACHE, next, "frames " + (frame - frames) + " to " + (frame - 1)));
+        events.add(new RunEvent(RunEvent.Kind.RECACHE, next, "frames " + (frame - frames) + " to " + (frame - 1)));
         recaches++;
     }
 }

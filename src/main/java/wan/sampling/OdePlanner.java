@@ -17,7 +17,8 @@ final class OdePlanner {
 
     static RunPlan plan(RunSettings settings, Method.Ode method, int numLayers) {
         OdeSchedule schedule = OdeSchedule.of(method.solver(), method.steps(), settings.shift());
-        List<Float> timesteps = schedule.timesteps().stream().map(t -> (float) t).toList();
+        List<Float> timesteps =
+                schedule.timesteps().stream().map(t -> (float) t).toList();
         return method.perFrameBlock()
                 ? frameBlocks(settings, method, timesteps, numLayers)
                 : whole(settings, method, timesteps, numLayers);
@@ -46,7 +47,17 @@ final class OdePlanner {
                 }
                 Placement placement = Placement.alone(id.label(), frames);
                 passes.add(new Pass(
-                        id, 0, frames, perFrame, branch == Branch.COND ? 0 : 1, 0, expert, 0, placement, numLayers, true));
+                        id,
+                        0,
+                        frames,
+                        perFrame,
+                        branch == Branch.COND ? 0 : 1,
+                        0,
+                        expert,
+                        0,
+                        placement,
+                        numLayers,
+                        true));
             }
         }
         return new RunPlan(settings, timesteps, List.of(CacheLayout.passing(frames)), passes, events);
@@ -66,7 +77,8 @@ final class OdePlanner {
             int frames = settings.blockSizes().get(b);
             for (int s = 0; b >= given && s < timesteps.size(); s++) {
                 for (int k = 0; k < cursors.size(); k++) {
-                    PassId id = new PassId(Kind.DENOISE, b - given, s, branches(method).get(k));
+                    PassId id = new PassId(
+                            Kind.DENOISE, b - given, s, branches(method).get(k));
                     passes.add(pass(id, frame, frames, timesteps.get(s), cursors.get(k), numLayers, true, k));
                 }
             }

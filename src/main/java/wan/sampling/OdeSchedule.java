@@ -25,8 +25,8 @@ record OdeSchedule(List<Integer> timesteps, List<Float> sigmas) {
             sigmas.add((float) sigma);
         }
         if (steps > 1 && timesteps.get(0).equals(timesteps.get(1))) {
-            throw new UsageException("steps of the solver: expected so few that the first two timesteps differ, got " + steps
-                    + " with a shift of " + shift + "; the reference fails there");
+            throw new UsageException("steps of the solver: expected so few that the first two timesteps differ, got "
+                    + steps + " with a shift of " + shift + "; the reference fails there");
         }
         sigmas.add(0f);
         return new OdeSchedule(List.copyOf(timesteps), List.copyOf(sigmas));

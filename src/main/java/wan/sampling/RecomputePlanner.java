@@ -50,7 +50,15 @@ final class RecomputePlanner {
             if (b > 0) {
                 List<Integer> all = range(0, cached);
                 Placement placement = new Placement(
-                        all, all, List.of(), all, context, all, Collections.nCopies(cached, recompute.label()), List.of(), 0);
+                        all,
+                        all,
+                        List.of(),
+                        all,
+                        context,
+                        all,
+                        Collections.nCopies(cached, recompute.label()),
+                        List.of(),
+                        0);
                 passes.add(new Pass(
                         recompute,
                         0,
@@ -76,8 +84,7 @@ final class RecomputePlanner {
                 List<String> writers = new ArrayList<>(Collections.nCopies(cached, recompute.label()));
                 writers.addAll(Collections.nCopies(perBlock, id.label()));
                 List<Integer> all = range(0, cached + perBlock);
-                Placement placement =
-                        new Placement(own, all, List.of(), own, keyFrames, all, writers, List.of(), 0);
+                Placement placement = new Placement(own, all, List.of(), own, keyFrames, all, writers, List.of(), 0);
                 passes.add(new Pass(id, b * perBlock, perBlock, timesteps.get(s), placement, numLayers, true)
                         .withContext(prompt(b)));
             }
@@ -93,8 +100,8 @@ final class RecomputePlanner {
         }
         int later = Math.min(start - 1, method.contextFrames() - 1);
         List<Integer> frames = new ArrayList<>();
-        boolean replaced = !method.keepFirstFrame()
-                && (frameBlock - 1) * settings.numFramePerBlock() >= method.contextFrames();
+        boolean replaced =
+                !method.keepFirstFrame() && (frameBlock - 1) * settings.numFramePerBlock() >= method.contextFrames();
         frames.add(replaced ? Placement.GIVEN : 0);
         frames.addAll(range(start - later, start));
         return frames;
@@ -103,9 +110,7 @@ final class RecomputePlanner {
     /** Which context a frame block has: the prompt, then one for each weight of the interpolation. */
     private int prompt(int frameBlock) {
         int change = method.promptChangeBlock();
-        return change < 0 || frameBlock < change
-                ? 0
-                : Math.min(frameBlock - change + 1, method.interpolationSteps());
+        return change < 0 || frameBlock < change ? 0 : Math.min(frameBlock - change + 1, method.interpolationSteps());
     }
 
     private static List<Integer> range(int from, int to) {

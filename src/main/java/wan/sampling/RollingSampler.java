@@ -43,9 +43,11 @@ final class RollingSampler implements Sampler {
                 || method.maxAttentionFrames() % perBlock != 0
                 || method.cacheFrames() < 2 * perBlock
                 || method.maxAttentionFrames() < (steps + 1) * perBlock) {
-            throw new UsageException("rolling windows: expected a cache of at least two frame blocks and attention to at"
-                    + " least " + (steps + 1) + ", in multiples of " + perBlock + " frames, got " + method.cacheFrames()
-                    + " and " + method.maxAttentionFrames());
+            throw new UsageException(
+                    "rolling windows: expected a cache of at least two frame blocks and attention to at"
+                            + " least " + (steps + 1) + ", in multiples of " + perBlock + " frames, got "
+                            + method.cacheFrames()
+                            + " and " + method.maxAttentionFrames());
         }
         int blocks = settings.generatedBlockSizes().size();
         RollingCursor cursor = new RollingCursor(perBlock, method.cacheFrames(), method.maxAttentionFrames());
@@ -60,12 +62,11 @@ final class RollingSampler implements Sampler {
             }
             PassId window = new PassId(Kind.WINDOW, w, 0);
             Placement joint = cursor.place(window.label(), first, perFrame.size(), false);
-            passes.add(new Pass(
-                    window, first * perBlock, perFrame.size(), perFrame, 0, 0, 0, 0, joint, numLayers, true));
+            passes.add(
+                    new Pass(window, first * perBlock, perFrame.size(), perFrame, 0, 0, 0, 0, joint, numLayers, true));
             PassId update = new PassId(Kind.UPDATE, w, 0);
             Placement clean = cursor.place(update.label(), first, perBlock, true);
-            passes.add(new Pass(
-                    update, first * perBlock, perBlock, settings.contextNoise(), clean, numLayers, false));
+            passes.add(new Pass(update, first * perBlock, perBlock, settings.contextNoise(), clean, numLayers, false));
             most = Math.max(most, Math.max(joint.keys(), clean.keys()));
         }
         return new RunPlan(
@@ -126,7 +127,9 @@ final class RollingSampler implements Sampler {
             x0.setFrames(
                     frame,
                     scheduler.toX0(
-                            flow.frames(frame, 1), latents.frames(frame, 1), pass.timesteps().get(frame)));
+                            flow.frames(frame, 1),
+                            latents.frames(frame, 1),
+                            pass.timesteps().get(frame)));
         }
         return x0;
     }

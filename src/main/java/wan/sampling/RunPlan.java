@@ -63,8 +63,9 @@ public record RunPlan(
                     kept.set(i, kept.get(i).onlyLayers(numLayers));
                 }
                 List<PassId> ids = kept.stream().map(Pass::id).toList();
-                List<RunEvent> before =
-                        events.stream().filter(event -> ids.contains(event.before())).toList();
+                List<RunEvent> before = events.stream()
+                        .filter(event -> ids.contains(event.before()))
+                        .toList();
                 return new RunPlan(settings, timesteps, caches, kept, before);
             }
         }

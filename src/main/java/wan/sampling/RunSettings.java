@@ -68,7 +68,10 @@ public record RunSettings(
         require(numInitialFrames >= 0, "initial latent frames", "at least 0", numInitialFrames);
         require(numFramePerBlock > 0, "sampler.num_frame_per_block", "at least 1", numFramePerBlock);
         require(
-                !denoisingSteps.isEmpty() || method instanceof Method.Ode, "sampler.steps", "at least one step", "none");
+                !denoisingSteps.isEmpty() || method instanceof Method.Ode,
+                "sampler.steps",
+                "at least one step",
+                "none");
         for (int i = 0; i < denoisingSteps.size(); i++) {
             float step = denoisingSteps.get(i);
             require(step >= 0 && step <= 1000, "sampler.steps[" + i + "]", "a number from 0 to 1000", step);

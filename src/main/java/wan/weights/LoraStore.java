@@ -32,7 +32,8 @@ import wan.op.WanException;
  * ({@code lora_unet_blocks_0_self_attn_q.lora_down.weight}), the last two with {@code .alpha}.
  */
 final class LoraStore implements TensorStore {
-    private static final List<String> PREFIXES = List.of("base_model.model.", "transformer.", "diffusion_model.", "model.");
+    private static final List<String> PREFIXES =
+            List.of("base_model.model.", "transformer.", "diffusion_model.", "model.");
     private static final String KOHYA_PREFIX = "lora_unet_";
     private static final String DICT = "generator_lora/";
 
@@ -106,8 +107,10 @@ final class LoraStore implements TensorStore {
             throw new FormatException(
                     file.path(),
                     "not a LoRA of this model: expected pairs lora_A and lora_B (or lora_down and lora_up) of its linear"
-                            + " layers, got " + (others.isEmpty() ? "none" : others.size() + " others, such as "
-                                    + Messages.shown(others.getFirst())));
+                            + " layers, got "
+                            + (others.isEmpty()
+                                    ? "none"
+                                    : others.size() + " others, such as " + Messages.shown(others.getFirst())));
         }
         Map<String, Adapter> adapters = new LinkedHashMap<>();
         down.forEach((parameter, a) -> {
@@ -143,8 +146,7 @@ final class LoraStore implements TensorStore {
                 modules.put(module, name);
                 modules.put(module.replace('.', '_'), name);
                 ParameterNames.diffusers(name)
-                        .ifPresent(other ->
-                                modules.put(other.substring(0, other.length() - ".weight".length()), name));
+                        .ifPresent(other -> modules.put(other.substring(0, other.length() - ".weight".length()), name));
             }
         }
         return modules;
@@ -187,9 +189,7 @@ final class LoraStore implements TensorStore {
     @Override
     public TensorView tensor(String name) {
         Adapter adapter = adapters.get(name);
-        return adapter == null
-                ? base.tensor(name)
-                : merged.computeIfAbsent(name, n -> merge(base.tensor(n), adapter));
+        return adapter == null ? base.tensor(name) : merged.computeIfAbsent(name, n -> merge(base.tensor(n), adapter));
     }
 
     private TensorView merge(TensorView weight, Adapter adapter) {

@@ -82,8 +82,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     }
 
     /** As the other, with low-rank adapters merged into the weights, one after the other. */
-    public static ModelFolder open(
-            Path path, @Nullable Path checkpoint, ModelLayout.Branch branch, List<Lora> loras) {
+    public static ModelFolder open(Path path, @Nullable Path checkpoint, ModelLayout.Branch branch, List<Lora> loras) {
         if (checkpoint != null) {
             WanConfig config = configOf(path);
             return open(path, layout(checkpoint, branch), loras, _ -> config);
@@ -233,7 +232,8 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
 
     /** What a user should know, one line each; usually nothing. */
     public List<String> notices() {
-        List<String> notices = new ArrayList<>(layout().map(ModelLayout::notices).orElse(List.of()));
+        List<String> notices =
+                new ArrayList<>(layout().map(ModelLayout::notices).orElse(List.of()));
         loras().forEach(lora -> notices.add(lora.description()));
         return notices;
     }
