@@ -26,6 +26,7 @@ import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.HalfFormat;
+import wan.op.HostTensor;
 import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.NonFiniteException;
@@ -79,11 +80,11 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
     void rollout_isRecordedOnce_andItsMemoryKnownBefore(DType weights, DType cache, int graphs, int compiled) {
         MemoryPlan needed;
         try (TornadoOps ops = TornadoDevices.rehearse("tornado", stored(weights, cache))) {
-            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
+            HostTensor _ = TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
             needed = ops.memoryPlan();
         }
         try (TornadoOps ops = TornadoDevices.open("tornado", stored(weights, cache))) {
-            TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
+            HostTensor _ = TornadoRecordingTest.rollOut("rollout-a", ops, () -> {});
             assertThat(ops.counters().graphs()).isEqualTo(graphs);
             assertThat(ops.counters().compiledGraphs()).isEqualTo(compiled);
             assertThat(ops.counters().programs()).isEqualTo(2);

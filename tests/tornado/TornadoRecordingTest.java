@@ -46,8 +46,8 @@ class TornadoRecordingTest {
         return TornadoDevices.open("tornado", Settings.DEFAULT);
     }
 
-    /** Runs a rollout of the reference. */
-    static void rollOut(String name, Ops ops, Runnable afterEachPass) {
+    /** Runs a rollout of the reference; returns its latents. */
+    static HostTensor rollOut(String name, Ops ops, Runnable afterEachPass) {
         try (Goldens golden = Goldens.open(name);
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =
@@ -57,7 +57,7 @@ class TornadoRecordingTest {
             RunPlan plan = RunPlan.of(replay.settings(), model.config().numLayers());
             CausalSampler sampler = new CausalSampler(plan, replay, replay.initialLatent());
             try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
-                HostTensor _ = sampler.run(runner, new RunListener() {
+                return sampler.run(runner, new RunListener() {
                     @Override
                     public PassObserver passStarted(Pass pass) {
                         return PassObserver.NONE;
@@ -78,7 +78,7 @@ class TornadoRecordingTest {
         List<List<String>> traces = new ArrayList<>();
         for (Ops backend : List.of(new JvmOps(new JvmOptions(1, JvmOptions.Kind.AUTO)), tornado())) {
             try (TracingOps ops = new TracingOps(backend)) {
-                rollOut("rollout-d2", ops, () -> {});
+                HostTensor _ = rollOut("rollout-d2", ops, () -> {});
                 traces.add(List.copyOf(ops.trace()));
             }
         }
@@ -113,7 +113,7 @@ class TornadoRecordingTest {
         int[] passes = {0};
         TornadoOps ops = tornado();
         try (CountingOps counting = new CountingOps(ops)) {
-            rollOut("rollout-d2", counting, () -> {
+            HostTensor _ = rollOut("rollout-d2", counting, () -> {
                 passes[0]++; // a question at the end of each, and one after the text
                 expected.add(counting.kernels + passes[0] + 1);
                 launched.add(ops.counters().kernels());
@@ -129,7 +129,7 @@ class TornadoRecordingTest {
                 TornadoDevices.open("tornado", new Settings("", new Storage(weights, cache), Set.of(), 0))) {
             List<Integer> compiled = new ArrayList<>();
             List<Integer> programs = new ArrayList<>();
-            rollOut("rollout-a", ops, () -> {
+            HostTensor _ = rollOut("rollout-a", ops, () -> {
                 compiled.add(ops.counters().compiledGraphs());
                 programs.add(ops.counters().programs());
             });
@@ -137,10 +137,41 @@ class TornadoRecordingTest {
             assertThat(compiled).hasSize(15);
             assertThat(compiled.subList(1, 15)).containsOnly(compiled.getFirst());
             assertThat(programs).containsOnly(2); // one for the text, one with the model
-            // Two of the text; embedding, three of a layer, head; one that asks whether the device still works and all
-            // was
+            // Two of the text; embedding, three of a layer, head, and one that asks whether the device still works and
+            // all was
             // finite. With keys and values in 16 bits also one that widens what self-attention reads.
             assertThat(ops.counters().graphs()).isEqualTo(graphs);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"F32, F32", "BF16, F16"})
+    void rehearsedRollout_isRecordedOnce_andGivesTheSameBits(DType weights, DType cache) {
+        Settings settings = new Settings("", new Storage(weights, cache), Set.of(), 0);
+        HostTensor expected;
+        try (Ops ops = TornadoDevices.open("tornado", settings)) {
+            expected = rollOut("rollout-a", ops, () -> {});
+        }
+        Forecast forecast;
+        MemoryPlan needed;
+        try (TornadoOps ops = TornadoDevices.rehearse("tornado", settings)) {
+            HostTensor _ = rollOut("rollout-a", ops, () -> {});
+            forecast = ops.forecast();
+            needed = ops.memoryPlan();
+        }
+        try (TornadoOps ops = TornadoDevices.open("tornado", settings, forecast)) {
+            HostTensor actual = rollOut("rollout-a", ops, () -> {});
+            assertThat(actual.values()).isEqualTo(expected.values());
+            assertThat(ops.counters().programs()).isEqualTo(1);
+            assertThat(ops.memoryPlan()).isEqualTo(needed);
+        }
+        // What was foreseen may not come: another rollout has other sizes and parameters.
+        try (TornadoOps ops = TornadoDevices.open("tornado", settings, forecast)) {
+            HostTensor other = rollOut("rollout-d2", ops, () -> {});
+            try (Ops plain = TornadoDevices.open("tornado", settings)) {
+                assertThat(other.values())
+                        .isEqualTo(rollOut("rollout-d2", plain, () -> {}).values());
+            }
         }
     }
 

@@ -121,7 +121,10 @@ class LauncherProcessTest {
         Files.writeString(sdk.resolve("tornado-argfile.template"), "-Djava.library.path=${TORNADOVM_HOME}/lib\n");
         Result with = run(launcher(env), "");
         assertThat(with.out().lines())
-                .startsWith("-Djava.library.path=" + sdk + "/lib", "-Dtornado.recover.bailout=False");
+                .startsWith(
+                        "-Djava.library.path=" + sdk + "/lib",
+                        "-Dwan.tornado.version=5.2.0-jdk25",
+                        "-Dtornado.recover.bailout=False");
         assertThat(with.out()).doesNotContain("wan.tornado.problem");
         assertThat(with.err()).isEmpty();
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,6 +34,7 @@ class TornadoSdkTest {
                         home + "/share/java/tornado",
                         "--add-modules",
                         "ALL-SYSTEM,tornado.runtime",
+                        "-Dwan.tornado.version=5.2.0-jdk25",
                         "-Dtornado.recover.bailout=False");
     }
 
@@ -41,7 +43,28 @@ class TornadoSdkTest {
         Files.createFile(
                 Files.createDirectories(folder.resolve("share/java/tornado")).resolve("tornado-api-5.2.0.jar"));
         Files.writeString(folder.resolve("tornado-argfile"), "-server\n");
-        assertThat(TornadoSdk.flags(folder)).containsExactly("-server", "-Dtornado.recover.bailout=False");
+        assertThat(TornadoSdk.flags(folder))
+                .containsExactly("-server", "-Dwan.tornado.version=5.2.0", "-Dtornado.recover.bailout=False");
+    }
+
+    @Test
+    void flags_letTheModulesThatAreThereCallNatives() throws Exception {
+        Path jars = Files.createDirectories(folder.resolve("share/java/tornado"));
+        for (String jar : List.of(
+                "tornado-api-5.2.0-jdk25.jar",
+                "tornado-drivers-cuda-5.2.0-jdk25.jar",
+                "tornado-cudnn-5.2.0-jdk25.jar",
+                "tornado-drivers-cuda-jni-5.2.0-jdk25-libs.jar")) {
+            Files.createFile(jars.resolve(jar));
+        }
+        Files.writeString(folder.resolve("tornado-argfile"), "-server\n");
+        assertThat(TornadoSdk.flags(folder))
+                .containsExactly(
+                        "-server",
+                        "--enable-native-access=tornado.drivers.cuda",
+                        "--enable-native-access=tornado.cudnn",
+                        "-Dwan.tornado.version=5.2.0-jdk25",
+                        "-Dtornado.recover.bailout=False");
     }
 
     @Test

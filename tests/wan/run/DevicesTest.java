@@ -70,7 +70,8 @@ class DevicesTest {
     void auto_takesAGraphicsProcessor_thatPassedTheCheck() {
         System.setProperty(EMULATOR, "gpu");
         try (Ops ops = open("auto")) {
-            assertThat(ops.backend()).isEqualTo("tornado:0:0");
+            assertThat(ops.backend())
+                    .isEqualTo("tornado:0:0 (kernels run on the JVM, for tests, opencl, shared kernels)");
         }
     }
 
@@ -98,7 +99,7 @@ class DevicesTest {
         System.setProperty(EMULATOR, "wrong");
         assertThatThrownBy(() -> open("tornado"))
                 .isInstanceOf(WanException.class)
-                .hasMessageContaining("device tornado:0:0 computes wrongly")
+                .hasMessageMatching("device tornado:0:0 \\(.*\\) computes wrongly: .*")
                 .hasMessageContaining("use device.name jvm");
     }
 
@@ -108,7 +109,9 @@ class DevicesTest {
         assertThat(libraries(DEFAULT, MEASURED)).containsExactly(Library.CUBLAS);
         assertThat(libraries(HALF_CACHE, MEASURED)).containsExactlyInAnyOrder(Library.CUBLAS, Library.CUDNN);
         try (Ops ops = open(HALF_CACHE, MEASURED)) {
-            assertThat(ops.backend()).isEqualTo("tornado:0:0, weights f32, keys and values f16, attention f16");
+            assertThat(ops.backend())
+                    .isEqualTo("tornado:0:0 (kernels run on the JVM, for tests, cuda, vector kernels, cuBLAS, cuDNN),"
+                            + " weights f32, keys and values f16, attention f16");
         }
     }
 
@@ -149,7 +152,8 @@ class DevicesTest {
         assertThatThrownBy(() -> libraries(DEFAULT.withLibraries("cublas"), MEASURED))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        "device.libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0; auto takes what is there");
+                        "device.libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0"
+                                + " (kernels run on the JVM, for tests, opencl, vector kernels); auto takes what is there");
         assertThatThrownBy(() -> open(DEFAULT.withName("jvm").withLibraries("cublas"), MEASURED))
                 .isInstanceOf(UsageException.class)
                 .hasMessage("device.libraries: expected auto or off with device.name jvm, got cublas");

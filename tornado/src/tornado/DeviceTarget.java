@@ -1,5 +1,8 @@
 package tornado;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
@@ -24,7 +27,11 @@ final class DeviceTarget {
         SHARED
     }
 
+    /** Which TornadoVM the launcher has found. */
+    private static final String VERSION = "wan.tornado.version";
+
     private final String name;
+    private final String driver;
     private final TornadoDevice device;
     private final Kernels kernels;
     private final Storage storage;
@@ -34,17 +41,20 @@ final class DeviceTarget {
     /**
      * A device.
      *
+     * @param driver what drives it: {@code opencl}, {@code cuda}
      * @param libraries to be used
      * @param memoryBytes what may be used; 0 for all the device has
      */
     DeviceTarget(
             String name,
+            String driver,
             TornadoDevice device,
             Kernels kernels,
             Storage storage,
             Set<Library> libraries,
             long memoryBytes) {
         this.name = name;
+        this.driver = driver;
         this.device = device;
         this.kernels = kernels;
         this.storage = storage;
@@ -66,6 +76,17 @@ final class DeviceTarget {
 
     Storage storage() {
         return storage;
+    }
+
+    /** What a result says of it: the device, what drives it, the kernels and the libraries. */
+    String description() {
+        List<String> parts = new ArrayList<>();
+        parts.add(device.getDescription().replaceAll(" CL_DEVICE_TYPE.*", ""));
+        String version = System.getProperty(VERSION, "");
+        parts.add(driver + (version.isEmpty() ? "" : " of TornadoVM " + version));
+        parts.add(kernels.name().toLowerCase(Locale.ROOT) + " kernels");
+        libraries.stream().sorted().map(Library::title).forEach(parts::add);
+        return name + " (" + String.join(", ", parts) + ")";
     }
 
     /** The kernels that suit a device. */

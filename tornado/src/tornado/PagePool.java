@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.BitSet;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.op.DType;
 
@@ -49,6 +50,18 @@ final class PagePool {
 
     Half values() {
         return values;
+    }
+
+    /** Its arrays, always in the same order. */
+    List<Store> stores() {
+        return List.of(keys, values, keys.wide, values.wide);
+    }
+
+    /** Makes room for as many pages as another pool of this geometry has. */
+    void reserve(PagePool like) {
+        capacity = Math.max(capacity, like.capacity);
+        keys.wide.reserve(like.keys.wide.floats());
+        values.wide.reserve(like.values.wide.floats());
     }
 
     /** Whether kernels can read the pages where they lie. */

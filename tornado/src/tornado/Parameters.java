@@ -5,6 +5,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import wan.op.HalfFormat;
 
 /** The small parameters (biases, norm weights, tables, constants) in one array. Position 0 is 0. */
@@ -14,6 +15,9 @@ final class Parameters {
 
     private float[] values = new float[1024];
     private int count = 1;
+    /** What is going to be added, as a rehearsal has seen it. */
+    private float @Nullable [] expected;
+
     private final Map<Float, Integer> constants = new HashMap<>();
     private final Map<List<Integer>, Integer> ropeTables = new HashMap<>();
     private final Map<HalfFormat, Integer> halfTables = new EnumMap<>(HalfFormat.class);
@@ -26,7 +30,28 @@ final class Parameters {
         }
         System.arraycopy(more, 0, values, at, more.length);
         count += more.length;
+        if (!areAsExpected(at)) {
+            expected = null;
+        }
         return at;
+    }
+
+    /** Says what is going to be added, from the first value on. */
+    void expect(float[] all) {
+        expected = all;
+        if (!areAsExpected(0)) {
+            expected = null;
+        }
+    }
+
+    /** Whether all so far is what was expected, if anything was. */
+    boolean areAsExpected() {
+        return expected != null;
+    }
+
+    private boolean areAsExpected(int from) {
+        return expected == null
+                || (count <= expected.length && Arrays.mismatch(values, from, count, expected, from, count) < 0);
     }
 
     /** Where this number stands: kernels take only integers. */
@@ -70,8 +95,8 @@ final class Parameters {
         return count;
     }
 
-    /** All values. */
+    /** All values, those that are still to come among them where they are known. */
     float[] values() {
-        return Arrays.copyOf(values, count);
+        return expected != null ? expected.clone() : Arrays.copyOf(values, count);
     }
 }

@@ -47,8 +47,11 @@ final class Recorder implements AutoCloseable {
     private int mostFrames;
     private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
     private boolean failed;
+    private @Nullable Forecast forecast;
     private String layer = "";
     private boolean unconfirmed;
+    /** Whether the present program has parameters that have not been added yet. */
+    private boolean foreseen;
 
     /**
      * Nothing is recorded yet.
@@ -141,8 +144,51 @@ final class Recorder implements AutoCloseable {
         unplaced.computeIfAbsent(linear.kind(), kind -> new ArrayList<>()).add(linear);
     }
 
+    /** Takes over what a rehearsal of the same passes has seen, before anything is placed or recorded. */
+    void expect(Forecast all) {
+        forecast = all;
+    }
+
+    /** Lays out weights and pages as the rehearsal has; all layers are registered by now. */
+    private void layOut() {
+        Forecast all = forecast;
+        if (all == null || !shards.isEmpty() || !pools.isEmpty()) {
+            return;
+        }
+        Map<String, DeviceLinear> byName = new HashMap<>();
+        unplaced.values().forEach(kind -> kind.forEach(linear -> byName.put(linear.name(), linear)));
+        if (!all.shards().stream().allMatch(names -> byName.keySet().containsAll(names))) {
+            forecast = null; // another model
+            return;
+        }
+        for (List<String> names : all.shards()) {
+            WeightShard shard = new WeightShard(target.storage().weights());
+            shards.add(shard);
+            for (String name : names) {
+                place(Objects.requireNonNull(byName.get(name)), shard);
+            }
+            shard.close();
+        }
+        unplaced.values().forEach(kind -> kind.removeIf(DeviceLinear::placed));
+        unplaced.values().removeIf(List::isEmpty);
+        for (PagePool like : all.pools()) {
+            PagePool pool = pool(like.geometry());
+            pool.reserve(like);
+            pools.add(pool);
+        }
+        parameters.expect(all.parameters());
+    }
+
+    private void place(DeviceLinear linear, WeightShard shard) {
+        linear.place(shard);
+        if (shard.dtype() != DType.F32) {
+            wideWeights.reserve(linear.packedElements());
+        }
+    }
+
     /** Gives all layers of this one's kind a place, together where that is possible. */
     void place(DeviceLinear linear) {
+        layOut();
         if (linear.placed()) {
             return;
         }
@@ -165,10 +211,7 @@ final class Recorder implements AutoCloseable {
                 last = new WeightShard(dtype);
                 shards.add(last);
             }
-            member.place(last);
-            if (dtype != DType.F32) {
-                wideWeights.reserve(member.packedElements());
-            }
+            place(member, last);
         }
     }
 
@@ -179,6 +222,7 @@ final class Recorder implements AutoCloseable {
 
     /** Takes pages for a cache. */
     DeviceCache cache(PagePool.Geometry geometry, int batch, int pages) {
+        layOut();
         int count = Math.multiplyExact(batch, pages);
         for (PagePool pool : pools) {
             if (pool.geometry().equals(geometry)) {
@@ -188,9 +232,7 @@ final class Recorder implements AutoCloseable {
                 }
             }
         }
-        DType dtype = target.storage().cache();
-        // What is widened is float32 again, and in one array too.
-        PagePool fresh = new PagePool(geometry, dtype, target.arrayElements(DType.F32));
+        PagePool fresh = pool(geometry);
         int first = fresh.take(count);
         if (first < 0) {
             throw WanException.mismatch(
@@ -201,6 +243,11 @@ final class Recorder implements AutoCloseable {
         }
         pools.add(fresh);
         return new DeviceCache(fresh, first, batch, pages);
+    }
+
+    private PagePool pool(PagePool.Geometry geometry) {
+        // What is widened is float32 again, and in one array too.
+        return new PagePool(geometry, target.storage().cache(), target.arrayElements(DType.F32));
     }
 
     /** Notes the frames of a pass. */
@@ -231,7 +278,7 @@ final class Recorder implements AutoCloseable {
         if (pending.size() == 1
                 && program != null
                 && program.knows(pending.getFirst().key())
-                && program.fits(sizes())) {
+                && fits(program)) {
             runPending(program);
         }
     }
@@ -256,7 +303,7 @@ final class Recorder implements AutoCloseable {
         Program present = program;
         Set<Segment.Key> keys = new LinkedHashSet<>();
         pending.forEach(segment -> keys.add(segment.key()));
-        if (present == null || !present.keys().containsAll(keys) || !present.fits(sizes())) {
+        if (present == null || !present.keys().containsAll(keys) || !fits(present)) {
             try {
                 present = record(present, keys);
             } catch (RuntimeException e) {
@@ -295,7 +342,15 @@ final class Recorder implements AutoCloseable {
                 program = null; // whatever happens now, it must not be used again
                 before.close();
             }
-            keys.forEach(key -> all.addAll(key.alternatives()));
+            Forecast known = before == null && parameters.areAsExpected() ? forecast : null;
+            if (known != null) {
+                all.addAll(known.keys(shards, wideWeights, pools));
+                sizes = sizes.max(known.sizes());
+            }
+            if (known == null || !all.containsAll(keys)) {
+                keys.forEach(key -> all.addAll(key.alternatives()));
+            }
+            foreseen = known != null;
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
             Program fresh = new Program(
@@ -305,6 +360,11 @@ final class Recorder implements AutoCloseable {
         } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
             throw target.failure(e);
         }
+    }
+
+    /** Whether everything is as large in a program as it has to be by now, and its parameters are those that were added since. */
+    private boolean fits(Program present) {
+        return present.fits(sizes()) && (!foreseen || parameters.areAsExpected());
     }
 
     private int roomFor(int floats) {
@@ -326,6 +386,11 @@ final class Recorder implements AutoCloseable {
     private Program.Sizes sizes() {
         return new Program.Sizes(
                 Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats, Map.copyOf(libraryRows));
+    }
+
+    /** What a rehearsal has seen. */
+    Forecast forecast() {
+        return new Forecast(shards, wideWeights, pools, rehearsedKeys, rehearsedSizes, parameters.values());
     }
 
     /** What the program of a rehearsal would need. */

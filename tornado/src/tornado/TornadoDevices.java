@@ -122,6 +122,15 @@ public final class TornadoDevices {
     }
 
     /**
+     * As the other, for passes that were rehearsed: all is recorded at once.
+     *
+     * @param forecast of a rehearsal with the same settings
+     */
+    public static TornadoOps open(String option, Settings settings, Forecast forecast) {
+        return new TornadoOps(target(option, settings), forecast);
+    }
+
+    /**
      * As {@link #open}, but it runs and allocates nothing: what the model does with it shows what a run needs.
      *
      * @see TornadoOps#memoryPlan
@@ -160,7 +169,13 @@ public final class TornadoDevices {
             libraries.remove(Library.CUDNN); // it has no other type
         }
         return new DeviceTarget(
-                all.get(index).option(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
+                all.get(index).option(),
+                all.get(index).driver(),
+                device,
+                kernels,
+                settings.storage(),
+                libraries,
+                settings.memoryBytes());
     }
 
     /** They take TornadoVM's CUDA buffers only, and are modules that only SDKs with that backend have. */

@@ -53,6 +53,12 @@ public final class TornadoOps implements Ops {
         this.halves = new HalfCalls(recorder, parameters, scratch, target.storage());
     }
 
+    /** As the other, of a run whose passes were rehearsed. */
+    TornadoOps(DeviceTarget target, Forecast forecast) {
+        this(target, false);
+        recorder.expect(forecast);
+    }
+
     @Override
     public String backend() {
         String products =
@@ -60,7 +66,7 @@ public final class TornadoOps implements Ops {
         String attention = attentionType() == DType.F32
                 ? ""
                 : ", attention " + attentionType().option();
-        return target.name() + target.storage().suffix() + products + attention;
+        return target.description() + target.storage().suffix() + products + attention;
     }
 
     /** What recording and running has cost so far. */
@@ -88,6 +94,11 @@ public final class TornadoOps implements Ops {
     /** What is needed by all that has been rehearsed, or for what has been run. */
     public MemoryPlan memoryPlan() {
         return rehearsal ? recorder.rehearsedPlan() : recorder.presentPlan();
+    }
+
+    /** What a rehearsal has noted, for {@link TornadoDevices#open(String, TornadoDevices.Settings, Forecast)}. */
+    public Forecast forecast() {
+        return recorder.forecast();
     }
 
     @Override

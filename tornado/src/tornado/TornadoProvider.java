@@ -5,6 +5,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -127,7 +128,11 @@ public final class TornadoProvider implements BackendProvider {
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
         TornadoDevices.Settings own = settings(settings);
-        TornadoOps ops = tornado(settings, () -> TornadoDevices.open(settings.name(), own));
+        TornadoOps ops = tornado(
+                settings,
+                () -> rehearsal == null
+                        ? TornadoDevices.open(settings.name(), own)
+                        : TornadoDevices.open(settings.name(), own, forecast(settings, rehearsal)));
         if (settings.namesLibraries()) {
             try {
                 LibraryChoice.require(own.libraries(), ops);
@@ -141,9 +146,17 @@ public final class TornadoProvider implements BackendProvider {
 
     @Override
     public MemoryPlan memoryPlan(DeviceSettings settings, Consumer<Ops> rehearsal) {
+        return rehearsed(settings, rehearsal, TornadoOps::memoryPlan);
+    }
+
+    private static Forecast forecast(DeviceSettings settings, Consumer<Ops> rehearsal) {
+        return rehearsed(settings, rehearsal, TornadoOps::forecast);
+    }
+
+    private static <T> T rehearsed(DeviceSettings settings, Consumer<Ops> rehearsal, Function<TornadoOps, T> result) {
         try (TornadoOps ops = tornado(settings, () -> TornadoDevices.rehearse(settings.name(), settings(settings)))) {
             rehearsal.accept(ops);
-            return ops.memoryPlan();
+            return result.apply(ops);
         }
     }
 

@@ -30,6 +30,11 @@ final class WeightShard implements Store {
         closed = true;
     }
 
+    /** The names of its layers, in order. */
+    List<String> names() {
+        return members.stream().map(DeviceLinear::name).toList();
+    }
+
     /** Adds a layer and says where it will lie, in vectors of 16. */
     int add(DeviceLinear linear) {
         int at = elements;

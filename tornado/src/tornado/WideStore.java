@@ -14,6 +14,11 @@ final class WideStore implements Store {
         floats = Math.max(floats, more);
     }
 
+    /** What there is room for. */
+    int floats() {
+        return floats;
+    }
+
     @Override
     public Object array() {
         Object now = array;

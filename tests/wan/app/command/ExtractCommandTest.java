@@ -236,7 +236,7 @@ class ExtractCommandTest {
         assertThat(run.exitCode()).isZero();
         assertThat(run.err())
                 .containsPattern(
-                        "device tornado:0:0: [0-9]+ graphs, recorded 2 times in [0-9.]+ s, compiled in [0-9.]+ s,"
+                        "device tornado:0:0: [0-9]+ graphs, recorded 1 times in [0-9.]+ s, compiled in [0-9.]+ s,"
                                 + " [0-9]+ executions in [0-9.]+ s");
     }
 

@@ -19,6 +19,9 @@ import java.util.regex.Pattern;
 final class TornadoSdk {
     private static final String LOWEST = "5.2.0";
     private static final Pattern API = Pattern.compile("tornado-api-(\\d+(?:\\.\\d+)*)(?:-jdk(\\d+))?.*\\.jar");
+    /** The argfile lists only one of these; each of the others would be warned of. */
+    private static final String[] CALLING_NATIVES = {"tornado.drivers.cuda", "tornado.cublas", "tornado.cudnn"};
+
     private static final String PLACEHOLDER = "${TORNADOVM_HOME}";
 
     private TornadoSdk() {}
@@ -35,7 +38,7 @@ final class TornadoSdk {
         if (!Files.isRegularFile(file)) {
             file = home.resolve("tornado-argfile");
         }
-        requireVersion(home);
+        String version = requireVersion(home);
         if (!Files.isRegularFile(file)) {
             throw new IOException("expected a tornado-argfile in it, got none; write it with"
                     + " bin/gen-tornado-argfile-template.py and the backend's name");
@@ -54,14 +57,31 @@ final class TornadoSdk {
                 flags.add(name.endsWith("module-path") ? withoutWorkingFolder(value) : value);
             }
         }
+        for (String module : CALLING_NATIVES) {
+            if (hasModule(home, module)) {
+                flags.add("--enable-native-access=" + module);
+            }
+        }
+        flags.add("-Dwan.tornado.version=" + version);
         // A kernel that does not compile would otherwise run as plain Java, slowly and perhaps wrongly.
         flags.add("-Dtornado.recover.bailout=False");
         return flags;
     }
 
+    private static boolean hasModule(Path home, String module) throws IOException {
+        String jar = module.replace('.', '-') + "-[0-9]*.jar";
+        try (DirectoryStream<Path> found = Files.newDirectoryStream(jars(home), jar)) {
+            return found.iterator().hasNext();
+        }
+    }
+
+    private static Path jars(Path home) {
+        return home.resolve("share").resolve("java").resolve("tornado");
+    }
+
     /** The API's jar has the version in its name. */
-    private static void requireVersion(Path home) throws IOException {
-        Path jars = home.resolve("share").resolve("java").resolve("tornado");
+    private static String requireVersion(Path home) throws IOException {
+        Path jars = jars(home);
         String expected = "expected a TornadoVM SDK " + LOWEST + "-jdk25 or newer there, got ";
         if (!Files.isDirectory(jars)) {
             throw new IOException(
@@ -73,7 +93,7 @@ final class TornadoSdk {
                 if (name.matches()
                         && JdkSearch.compare(name.group(1), LOWEST) >= 0
                         && jdk(name.group(2)) >= Jdk.LOWEST) {
-                    return;
+                    return name.group(1) + (name.group(2) == null ? "" : "-jdk" + name.group(2));
                 }
                 throw new IOException(expected + jar.getFileName());
             }

@@ -10,7 +10,8 @@ import wan.sampling.RunPlan;
 
 /**
  * Shows how far a run is: one line that renews itself on a terminal, a line per pass in a pipe, nothing when quiet. The time left
- * is estimated from operations done, not from passes, since later frame blocks attend more keys.
+ * is estimated from operations done, not from passes, since later frame blocks attend more keys; and not from the first pass, as
+ * soon as there are others, since a device compiles in it.
  */
 public final class Progress {
     private static final long REDRAW_NANOS = 100_000_000;
@@ -22,6 +23,10 @@ public final class Progress {
     private final double totalFlops;
     private final long startNanos = System.nanoTime();
     private double doneFlops;
+    /** When the first pass was done, and what that was. */
+    private long warmNanos = startNanos;
+
+    private double warmFlops;
     private long drawnNanos;
     private int passNumber;
     private @Nullable Pass pass;
@@ -46,6 +51,10 @@ public final class Progress {
     }
 
     public void passStarted(Pass next) {
+        if (passNumber == 1) {
+            warmNanos = System.nanoTime();
+            warmFlops = doneFlops;
+        }
         pass = next;
         passNumber++;
     }
@@ -70,8 +79,8 @@ public final class Progress {
     }
 
     private String line(Pass current, int layer) {
-        double seconds = seconds();
-        double left = doneFlops == 0 ? 0 : seconds * (totalFlops - doneFlops) / doneFlops;
+        double perSecond = flopsPerSecond();
+        double left = perSecond == 0 ? 0 : (totalFlops - doneFlops) / perSecond;
         return String.format(
                 Locale.ROOT,
                 "%d/%d  %s  frames %d-%d  layer %d/%d  %s  %s left",
@@ -99,9 +108,14 @@ public final class Progress {
         return (System.nanoTime() - startNanos) / 1e9;
     }
 
+    private double flopsPerSecond() {
+        double since = doneFlops - warmFlops;
+        return since > 0 ? since / ((System.nanoTime() - warmNanos) / 1e9) : doneFlops / seconds();
+    }
+
     /** Operations per second so far: 12.3 GFLOP/s. */
     public String rate() {
-        double perSecond = doneFlops / seconds();
+        double perSecond = flopsPerSecond();
         return perSecond < 1e12
                 ? String.format(Locale.ROOT, "%.1f GFLOP/s", perSecond / 1e9)
                 : String.format(Locale.ROOT, "%.2f TFLOP/s", perSecond / 1e12);
