@@ -172,7 +172,7 @@ class Ours:
         os.makedirs(self.frames_folder)
         self.process = subprocess.Popen(command + [os.path.join(folder, "latents.safetensors"), "--vae",
                                                    os.path.join(folder, "vae.safetensors"), "--out", self.frames_folder],
-                                        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        start_new_session=True, stdout=subprocess.DEVNULL)
 
     def turn(self, last_frame):
         """Runs until a frame is there; seconds."""

@@ -83,7 +83,7 @@ class SpecJsonTest {
                         "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
                         "keep_non_finite":false},
                         "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
-                        "output":{"result":null,"latents":null,"passes":false,"complete":false}}
+                        "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
                         """.replaceAll("\\s+", ""));
     }
 

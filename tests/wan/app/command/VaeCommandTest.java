@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -195,6 +196,87 @@ class VaeCommandTest {
         assertThat(new String(probe.getInputStream().readAllBytes(), UTF_8).strip())
                 .isEqualTo("h264,48,32,yuv420p,16/1,5");
         assertThat(probe.waitFor()).isZero();
+    }
+
+    private CommandLineRun extract(Object... more) {
+        Object[] args = {
+            "extract",
+            "--layer",
+            "0",
+            "--num-frames",
+            "2",
+            "--attention",
+            "both",
+            "--what",
+            "frame-logits,key-logits,query-logits",
+            "--output",
+            folder.resolve("run.safetensors"),
+            "-q"
+        };
+        Object[] all = Arrays.copyOf(args, args.length + more.length);
+        System.arraycopy(more, 0, all, args.length, more.length);
+        return CommandLineRun.of(all);
+    }
+
+    @Test
+    void extract_decodesWhileItRuns_whatDecodeMakesOfItsLatents() {
+        Path video = folder.resolve("v.safetensors");
+        Path clean = folder.resolve("clean.safetensors");
+        CommandLineRun run = extract("--video", video, "--vae", vae, "--save-latents", clean);
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.out()).contains("Video in " + video);
+        Path later = folder.resolve("later.safetensors");
+        assertThat(CommandLineRun.of("decode", clean, "--vae", vae, "--out", later)
+                        .exitCode())
+                .isZero();
+        assertThat(read(video, "video")).hasSize(13 * 3 * 128 * 128).isEqualTo(read(later, "video"));
+
+        assertThat(extract("--video", video).err()).contains("--video FILE and --vae FILE together, got --video alone");
+    }
+
+    @Test
+    void overlay_liesOverTheFramesOfTheVideo() throws IOException {
+        Path video = folder.resolve("frames");
+        Path result = folder.resolve("run.safetensors");
+        assertThat(extract("--video", video, "--vae", vae).exitCode()).isZero();
+        Path svg = folder.resolve("overlay.svg");
+        CommandLineRun run =
+                CommandLineRun.of("plot", result, "--kind", "overlay", "--video", video, "--head", "3", "--out", svg);
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        String text = Files.readString(svg);
+        assertThat(text).contains("<g id=\"frame-0\">", "<g id=\"frame-3\">", "logits of key tokens");
+        assertThat(text.split("<image ", -1)).hasSize(5);
+
+        CommandLineRun.of(
+                "plot",
+                result,
+                "--kind",
+                "overlay",
+                "--video",
+                video,
+                "--token",
+                "4",
+                "--frame-block",
+                "1",
+                "--out",
+                svg);
+        assertThat(Files.readString(svg))
+                .contains("towards token 4 of the prompt", "frame-1")
+                .doesNotContain("frame-0");
+
+        Path mp4 = folder.resolve("overlay.mp4");
+        CommandLineRun.of("plot", result, "--kind", "overlay", "--video", video, "--out", mp4);
+        int[] frames = {0};
+        VideoSource.read(mp4, frame -> frames[0]++);
+        assertThat(frames[0]).isEqualTo(13);
+
+        run = CommandLineRun.of("plot", result, "--kind", "overlay", "--out", svg);
+        assertThat(run.err()).contains("expected --video VIDEO, which decode writes, got none");
+        run = CommandLineRun.of(
+                "plot", result, "--kind", "overlay", "--video", video.resolve("0000.png"), "--out", svg);
+        assertThat(run.err()).contains("expected 13 frames or more, for latent frame 3, got 1");
+        run = CommandLineRun.of("plot", result, "--kind", "overlay", "--video", video, "--token", "9999", "--out", svg);
+        assertThat(run.err()).contains("--token: expected 0 to 31, got 9999");
     }
 
     @Test

@@ -17,7 +17,7 @@ public record PassSlot(int step) implements Comparable<PassSlot> {
     public static final PassSlot CONTEXT = new PassSlot(CONTEXT_STEP);
 
     /** The slot of a pass of a generated frame block. */
-    static PassSlot of(PassId id) {
+    public static PassSlot of(PassId id) {
         return id.denoises() ? new PassSlot(id.step()) : CONTEXT;
     }
 

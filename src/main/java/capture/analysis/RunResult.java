@@ -197,6 +197,46 @@ public final class RunResult implements AutoCloseable {
         store.close();
     }
 
+    /** Passes of which a quantity of cross-attention is there, in order. */
+    public List<CapturedPass> crossPasses(Quantity quantity) {
+        return info.passes().stream()
+                .filter(pass -> info.layers().stream()
+                        .anyMatch(layer -> store.names()
+                                .contains(CapturePlan.name(pass.id(), layer, AttentionKind.CROSS, quantity))))
+                .toList();
+    }
+
+    /**
+     * What each query token of a pass gives to one token of the prompt, in cross-attention.
+     *
+     * @param quantity query logits
+     * @param headIndex index into the captured heads
+     * @return [f, S] in C order
+     * @throws UsageException if the text has no such token
+     */
+    public float[] towards(Quantity quantity, CapturedPass pass, int layer, int headIndex, int textToken) {
+        String name = CapturePlan.name(pass.id(), layer, AttentionKind.CROSS, quantity);
+        TensorView view = store.tensor(name);
+        int queries = pass.frames() * info.frameSeqLen();
+        long[] dims = view.shape().dims();
+        if (dims.length != 4 || dims[1] != info.heads().size() || dims[2] != queries || sample >= dims[0]) {
+            throw new FormatException(
+                    store.path(),
+                    name + ": expected [B, " + info.heads().size() + ", " + queries + ", text tokens], got "
+                            + view.shape());
+        }
+        int texts = (int) dims[3];
+        if (textToken < 0 || textToken >= texts) {
+            throw new UsageException("--token: expected 0 to " + (texts - 1) + ", got " + textToken);
+        }
+        float[] all = view.toFloats();
+        float[] out = new float[queries];
+        for (int q = 0; q < queries; q++) {
+            out[q] = all[((sample * info.heads().size() + headIndex) * queries + q) * texts + textToken];
+        }
+        return out;
+    }
+
     private static String tensorName(Quantity quantity, CapturedPass pass, int layer) {
         return CapturePlan.name(pass.id(), layer, AttentionKind.SELF, quantity);
     }

@@ -4,6 +4,7 @@ import capture.analysis.Analysis;
 import capture.analysis.FrameMaps;
 import capture.analysis.HeadId;
 import capture.analysis.Measure;
+import java.awt.image.BufferedImage;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -129,6 +130,59 @@ public final class HeatMapFigures {
         canvas.colourBar(grid.right() + 8, grid.y(), barHeight, scale, title(Quantity.KEY_LOGITS), null);
         double height = Math.max(grid.bottom(), grid.y() + barHeight) + 6;
         return frame.figure(height, "Key tokens of " + head.label(), canvas);
+    }
+
+    /**
+     * Maps of tokens over frames of the video, as a contact sheet.
+     *
+     * @param title what the maps are of
+     * @param what the values are, for the colour bar
+     * @param numbers latent frames, for the panels' titles
+     * @param pictures of each of them
+     * @param values [frames, rows, cols]
+     */
+    public static Figure overlays(
+            FigureFrame frame,
+            String title,
+            String what,
+            List<Integer> numbers,
+            List<BufferedImage> pictures,
+            int rows,
+            int cols,
+            double[] values) {
+        ColourScale scale = ColourScale.of(true, values);
+        Canvas canvas = new Canvas(frame.style());
+        double top = canvas.title(frame.width(), title, frame.note());
+        double barWidth = canvas.colourBarWidth();
+        int columns = frame.columns(numbers.size(), frame.width() > 300 ? 4 : 2);
+        double panelWidth = (frame.width() - 8 - barWidth - 6.0 * (columns - 1)) / columns;
+        double titleHeight = frame.style().tickSize() * 1.4;
+        BufferedImage first = pictures.getFirst();
+        PanelGrid grid = new PanelGrid(
+                4,
+                top + titleHeight,
+                columns,
+                numbers.size(),
+                panelWidth,
+                panelWidth * first.getHeight() / first.getWidth(),
+                6,
+                titleHeight + 4);
+        for (int p = 0; p < numbers.size(); p++) {
+            int panel = p;
+            BufferedImage picture = Pictures.overlay(pictures.get(p), rows, cols, values, panel * rows * cols, scale);
+            canvas.group("frame-" + numbers.get(p), c -> {
+                double x = grid.left(panel);
+                double y = grid.top(panel);
+                c.panelTitle(x + grid.width() / 2, y - 2.5, "frame " + numbers.get(panel));
+                c.add(new Mark.Picture(x, y, grid.width(), grid.height(), picture));
+                c.add(new Mark.Rect(
+                        x, y, grid.width(), grid.height(), null, c.style().rule(), 0.5));
+            });
+        }
+        double barHeight = Math.clamp(grid.bottom() - grid.y(), 60, 160);
+        canvas.colourBar(grid.right() + 8, grid.y(), barHeight, scale, what, null);
+        double height = Math.max(grid.bottom(), grid.y() + barHeight) + 6;
+        return frame.figure(height, title, canvas);
     }
 
     /** Without what stands in brackets, where there is no room. */

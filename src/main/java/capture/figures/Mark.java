@@ -1,5 +1,6 @@
 package capture.figures;
 
+import java.awt.image.BufferedImage;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -54,6 +55,9 @@ public sealed interface Mark {
      */
     record Cells(double x, double y, double cellWidth, double cellHeight, int columns, List<@Nullable String> colours)
             implements Mark {}
+
+    /** A picture, stretched to the rectangle. */
+    record Picture(double x, double y, double width, double height, BufferedImage image) implements Mark {}
 
     /**
      * Straight lines from point to point.

@@ -6,6 +6,7 @@ import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.Shape;
+import java.awt.geom.AffineTransform;
 import java.awt.geom.Ellipse2D;
 import java.awt.geom.Line2D;
 import java.awt.geom.Path2D;
@@ -121,6 +122,7 @@ public final class PngFigure {
             }
             case Mark.Hatch hatch -> draw(hatch);
             case Mark.Cells cells -> draw(cells);
+            case Mark.Picture picture -> draw(picture);
             case Mark.Line line -> draw(line);
             case Mark.Dot dot -> {
                 graphics.setColor(Color.decode(dot.fill()));
@@ -157,6 +159,15 @@ public final class PngFigure {
                 graphics.fill(new Rectangle2D.Double(left, top, right - left, bottom - top));
             }
         }
+    }
+
+    private void draw(Mark.Picture picture) {
+        AffineTransform placed = AffineTransform.getTranslateInstance(picture.x(), picture.y());
+        placed.scale(
+                picture.width() / picture.image().getWidth(),
+                picture.height() / picture.image().getHeight());
+        graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+        graphics.drawImage(picture.image(), placed, null);
     }
 
     private double snap(double at) {

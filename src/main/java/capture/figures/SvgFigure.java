@@ -66,6 +66,15 @@ public final class SvgFigure {
                         "<rect class=\"masked\" x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" fill=\"url(#masked)\"/>%n",
                         number(hatch.x()), number(hatch.y()), number(hatch.width()), number(hatch.height())));
             case Mark.Cells cells -> write(cells);
+            case Mark.Picture picture ->
+                out.append(String.format(
+                        "<image x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" preserveAspectRatio=\"none\""
+                                + " href=\"%s\"/>%n",
+                        number(picture.x()),
+                        number(picture.y()),
+                        number(picture.width()),
+                        number(picture.height()),
+                        Pictures.dataUri(picture.image())));
             case Mark.Line line -> write(line);
             case Mark.Dot dot ->
                 out.append(String.format(
@@ -116,7 +125,8 @@ public final class SvgFigure {
     private void write(Mark.Line line) {
         String points = line.points().stream().map(SvgFigure::number).collect(Collectors.joining(" "));
         out.append(String.format(
-                "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" stroke-linejoin=\"round\"%s/>%n",
+                "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\""
+                        + " stroke-linejoin=\"round\"%s/>%n",
                 points,
                 line.stroke(),
                 number(line.width()),

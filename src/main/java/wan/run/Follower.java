@@ -62,6 +62,6 @@ final class Follower implements RunListener {
 
     @Override
     public void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
-        outputs.passDone(pass, flow, x0);
+        outputs.passDone(pass, latents, flow, x0);
     }
 }

@@ -81,7 +81,7 @@ public final class Job {
         capture.passes().check(plan.timesteps().size());
         if (spec.output().passes()) {
             plan = plan.withAllFlows(config.numLayers());
-        } else if (!spec.output().complete() && spec.output().latents() == null) {
+        } else if (!spec.output().toTheEnd()) {
             List<Pass> captured =
                     capture.captured(plan.passes(), plan.timesteps().size());
             plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
@@ -165,7 +165,7 @@ public final class Job {
                         settings.numFrames(),
                         spec.video().initialLatent()))
                 .withDevice(spec.device().onThreads(null))
-                .withOutput(new RunSpec.Output(null, null, false, output.complete() || output.latents() != null));
+                .withOutput(new RunSpec.Output(null, null, false, output.toTheEnd(), null));
     }
 
     /** Where the noise comes from, in words. */
@@ -183,7 +183,7 @@ public final class Job {
     /** The same job, its captures written to a file. */
     Job writing(Path result) {
         RunSpec.Output output =
-                new RunSpec.Output(result, null, false, spec.output().complete());
+                new RunSpec.Output(result, null, false, spec.output().complete(), null);
         return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent);
     }
 

@@ -87,7 +87,7 @@ public final class Run {
     /** Streams captures to a file rather than to memory: what is too large for it, such as token logits. */
     public Run to(Path result) {
         RunSpec.Output o = spec.output();
-        return with(spec.withOutput(new RunSpec.Output(result, o.latents(), o.passes(), o.complete())));
+        return with(spec.withOutput(new RunSpec.Output(result, o.latents(), o.passes(), o.complete(), o.video())));
     }
 
     /** Follows the run, and may end it. */

@@ -22,6 +22,7 @@ final class RunOutputs implements AutoCloseable {
     private final @Nullable ResultOutput file;
     private final @Nullable MemorySink memory;
     private final @Nullable LatentsFile latents;
+    private final @Nullable DecodedVideo video;
 
     /**
      * Begins the files.
@@ -34,13 +35,16 @@ final class RunOutputs implements AutoCloseable {
         RunSpec.Output output = job.spec().output();
         this.memory = output.result() == null ? new MemorySink() : null;
         this.file = output.result() == null ? null : open(output.result(), job, backend);
+        LatentsFile begun = null;
         try {
-            this.latents =
-                    output.latents() == null ? null : new LatentsFile(output.latents(), job.plan(), output.passes());
+            begun = output.latents() == null ? null : new LatentsFile(output.latents(), job.plan(), output.passes());
+            this.video = output.video() == null ? null : DecodedVideo.begin(output.video(), job);
         } catch (RuntimeException e) {
             close(file);
+            close(begun);
             throw e;
         }
+        this.latents = begun;
     }
 
     private static ResultOutput open(Path target, Job job, String backend) {
@@ -74,9 +78,12 @@ final class RunOutputs implements AutoCloseable {
     }
 
     /** Takes what a pass predicted. */
-    void passDone(Pass pass, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+    void passDone(Pass pass, HostTensor input, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         if (latents != null) {
             latents.passDone(pass, flow, x0);
+        }
+        if (video != null) {
+            video.passDone(pass, input, x0);
         }
     }
 
@@ -94,6 +101,9 @@ final class RunOutputs implements AutoCloseable {
         if (latents != null && clean != null) {
             latents.finish(clean, ResultFile.strings(RunMetadata.of(job, backend, state)));
         }
+        if (video != null) {
+            video.finish(clean != null);
+        }
         return new RunResult(job, backend, capture, memory, written, state);
     }
 
@@ -102,15 +112,20 @@ final class RunOutputs implements AutoCloseable {
         try {
             close(file);
         } finally {
-            if (latents != null) {
-                latents.close();
-            }
+            close(latents);
+            close(video);
         }
     }
 
-    private static void close(@Nullable ResultOutput file) {
-        if (file != null) {
-            file.close();
+    private static void close(@Nullable AutoCloseable file) {
+        try {
+            if (file != null) {
+                file.close();
+            }
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
         }
     }
 }

@@ -242,10 +242,29 @@ public record RunSpec(
      * @param latents the file of clean latents; null for none
      * @param passes whether that has the flow and x0 of every pass too
      * @param complete whether to run to the end even when everything has been captured
+     * @param video the decoded video, or null for none
      */
-    public record Output(@Nullable Path result, @Nullable Path latents, boolean passes, boolean complete) {
+    public record Output(
+            @Nullable Path result,
+            @Nullable Path latents,
+            boolean passes,
+            boolean complete,
+            @Nullable Decoded video) {
         /** In memory. */
-        public static final Output MEMORY = new Output(null, null, false, false);
+        public static final Output MEMORY = new Output(null, null, false, false, null);
+
+        /**
+         * The first sample's video, each frame as soon as it is final.
+         *
+         * @param file what its name says; see {@code wan.video.VideoSink}
+         * @param vae the VAE's file
+         */
+        public record Decoded(Path file, Path vae) {}
+
+        /** Whether the run goes to its end whatever is captured. */
+        public boolean toTheEnd() {
+            return complete || latents != null || video != null;
+        }
 
         /** Refuses what excludes each other. */
         public Output {

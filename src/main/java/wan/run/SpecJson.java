@@ -133,6 +133,9 @@ public final class SpecJson {
         put(output, "latents", spec.output().latents());
         output.put("passes", spec.output().passes());
         output.put("complete", spec.output().complete());
+        RunSpec.Output.Decoded video = spec.output().video();
+        put(output, "video", video == null ? null : video.file());
+        put(output, "vae", video == null ? null : video.vae());
         return root;
     }
 
@@ -244,12 +247,23 @@ public final class SpecJson {
         device.done();
 
         RunSpec.Output o = spec.output();
+        RunSpec.Output.Decoded decoded = o.video();
         JsonFields output = root.object("output");
+        Path result = output.pathOrNull("result", o.result());
+        Path latents = output.pathOrNull("latents", o.latents());
+        boolean passes = output.flag("passes", o.passes());
+        boolean complete = output.flag("complete", o.complete());
+        Path video = output.pathOrNull("video", decoded == null ? null : decoded.file());
+        Path vae = output.pathOrNull("vae", decoded == null ? null : decoded.vae());
+        if ((video == null) != (vae == null)) {
+            throw new UsageException("output.video: expected output.vae with it, and neither without the other");
+        }
         spec = spec.withOutput(new RunSpec.Output(
-                output.pathOrNull("result", o.result()),
-                output.pathOrNull("latents", o.latents()),
-                output.flag("passes", o.passes()),
-                output.flag("complete", o.complete())));
+                result,
+                latents,
+                passes,
+                complete,
+                video == null || vae == null ? null : new RunSpec.Output.Decoded(video, vae)));
         output.done();
         root.done();
         return spec;

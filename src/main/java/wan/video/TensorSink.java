@@ -38,6 +38,11 @@ final class TensorSink implements VideoSink {
     }
 
     @Override
+    public boolean mayEndEarly() {
+        return false;
+    }
+
+    @Override
     public void finish() {
         if (written != frames) {
             throw WanException.mismatch("video", frames + " frames", written, "");

@@ -21,6 +21,11 @@ public interface VideoSink extends AutoCloseable {
     /** Puts the video in its place. */
     void finish();
 
+    /** Whether it can be finished with fewer frames than were announced. */
+    default boolean mayEndEarly() {
+        return true;
+    }
+
     @Override
     void close();
 

@@ -85,7 +85,7 @@ public final class ExtractCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description =
                     "The result file (default: attention-layer<LIST>.safetensors). A name ending in .pt gives what the"
-                            + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
+                        + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
     private @Nullable Path output;
 
     @Option(
@@ -104,11 +104,21 @@ public final class ExtractCommand implements Callable<Integer> {
     private boolean savePasses;
 
     @Option(
-            names = "--replay",
+            names = "--video",
             paramLabel = "FILE",
             description =
-                    "Repeat a recorded run: noise, prompt_embeds, initial_latent, every re-noise tensor and the settings"
-                            + " come from this safetensors file.")
+                    "Also decode the first sample while the run goes on, into video.mp4, a folder of pictures or a"
+                            + " .safetensors; see decode --help. Needs --vae. Runs to the end.")
+    private @Nullable Path video;
+
+    @Option(names = "--vae", paramLabel = "FILE", description = "The VAE of Wan2.1 for --video: Wan2.1_VAE.pth, ...")
+    private @Nullable Path vae;
+
+    @Option(
+            names = "--replay",
+            paramLabel = "FILE",
+            description = "Repeat a recorded run: noise, prompt_embeds, initial_latent, every re-noise tensor and the"
+                    + " settings come from this safetensors file.")
     private @Nullable Path replayFile;
 
     @Option(
@@ -173,6 +183,10 @@ public final class ExtractCommand implements Callable<Integer> {
 
     /** What the options ask for, over a specification if there is one. */
     private RunSpec spec() {
+        if ((video == null) != (vae == null)) {
+            throw new UsageException("expected --video FILE and --vae FILE together, got "
+                    + (video == null ? "--vae" : "--video") + " alone");
+        }
         RunSpec base = specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile);
         if (replayRun != null && replayFile == null) {
             throw new UsageException("--replay-run: expected --replay with it, whose run it names");
@@ -210,7 +224,8 @@ public final class ExtractCommand implements Callable<Integer> {
                 target,
                 saveLatents != null ? saveLatents : base.latents(),
                 savePasses || base.passes(),
-                complete || base.complete());
+                complete || base.complete(),
+                video == null || vae == null ? base.video() : new RunSpec.Output.Decoded(video, vae));
     }
 
     private int finish(RunResult result, TerminalMonitor monitor) {
@@ -224,6 +239,9 @@ public final class ExtractCommand implements Callable<Integer> {
         }
         summarize(System.out, result);
         System.out.println("Saved to " + file);
+        if (video != null) {
+            System.out.println("Video in " + video);
+        }
         monitor.printTime(result.job());
         if (report != null && file != null) {
             ReportCommand.write(List.of(file), report);

@@ -23,8 +23,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -51,15 +53,20 @@ import wan.op.WanException;
             "  passes   one head in every pass, as heat maps (--layer, --head)",
             "  pass-lines  the same as lines over the key frames (--layer, --head)",
             "  tokens   one head's key logits on the token grid of every attended frame (--layer, --head)",
+            "  overlay  the same over the frames of the video (--video); with --token N, where the queries of a frame",
+            "           block look for that token of the prompt; a name ending in .mp4 gives a video",
             "",
-            "Heat maps have RdBu_r colours with 0 in the middle and the first frame at the lower left. What was not attended",
+            "Heat maps have RdBu_r colours with 0 in the middle and the first frame at the lower left. What was not"
+                    + " attended",
             "is hatched.",
             "",
             "Examples:",
             "  wan-attn plot run.safetensors --kind heads --layer 3 --out layer3.svg",
-            "  wan-attn plot run.safetensors --kind measure --measure sink_score --style print --width-mm 84 --out sink.svg",
+            "  wan-attn plot run.safetensors --kind measure --measure sink_score --style print --width-mm 84 --out"
+                    + " sink.svg",
             "  wan-attn plot run.safetensors --kind mosaic --pass context --out all.png --dpi 300",
-            "  wan-attn plot run.safetensors --kind tokens --layer 3 --head 0 --out tokens.png"
+            "  wan-attn plot run.safetensors --kind tokens --layer 3 --head 0 --out tokens.png",
+            "  wan-attn plot run.safetensors --kind overlay --video cat.mp4 --layer 3 --head 0 --out overlay.png"
         })
 public final class PlotCommand implements Callable<Integer> {
     private static final double POINTS_PER_MM = 72 / 25.4;
@@ -72,7 +79,8 @@ public final class PlotCommand implements Callable<Integer> {
         MEASURE,
         PASSES,
         PASS_LINES,
-        TOKENS
+        TOKENS,
+        OVERLAY
     }
 
     @Parameters(paramLabel = "RESULT", description = "A file that extract wrote.")
@@ -86,7 +94,7 @@ public final class PlotCommand implements Callable<Integer> {
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             required = true,
-            description = "The figure; .svg or .png.")
+            description = "The figure; .svg or .png, or .mp4 for an overlay.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
@@ -126,9 +134,28 @@ public final class PlotCommand implements Callable<Integer> {
     @Option(names = "--dpi", paramLabel = "N", description = "Pixels per inch of a .png (default: ${DEFAULT-VALUE}).")
     private int dpi = 200;
 
+    @Option(
+            names = "--video",
+            paramLabel = "VIDEO",
+            description = "For --kind overlay: the run's video, as decode or extract --video wrote it.")
+    private @Nullable Path video;
+
+    @Option(
+            names = "--token",
+            paramLabel = "N",
+            description = "For --kind overlay: a token of the prompt, 0-based as tokenize prints them; needs"
+                    + " extract --attention cross --what query-logits.")
+    private @Nullable Integer token;
+
     @Override
     public Integer call() {
         String name = out.toString().toLowerCase(Locale.ROOT);
+        if (kind() == Kind.OVERLAY && name.endsWith(".mp4")) {
+            try (RunResult result = analysisOptions.open(file)) {
+                overlay(result).write(out);
+            }
+            return 0;
+        }
         if (!name.endsWith(".svg") && !name.endsWith(".png")) {
             throw new UsageException("--out: expected a name that ends in .svg or .png, got " + out);
         }
@@ -187,17 +214,76 @@ public final class PlotCommand implements Callable<Integer> {
                 yield RowFigures.passes(frame, quantity, id, views);
             }
             case TOKENS -> tokens(result, frame, id, slot);
+            case OVERLAY -> overlay(result).figure(frame);
         };
+    }
+
+    private OverlayMaps overlay(RunResult result) {
+        RunInfo info = result.info();
+        HeadId id = new HeadId(index("--layer", layer, info.layers()), index("--head", head, info.heads()));
+        if (video == null) {
+            throw new UsageException("--kind overlay: expected --video VIDEO, which decode writes, got none");
+        }
+        Quantity wanted = token == null ? Quantity.KEY_LOGITS : Quantity.QUERY_LOGITS;
+        List<CapturedPass> passes = token == null ? result.passes(wanted) : result.crossPasses(wanted);
+        FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+        PassSlot slot = passes.stream()
+                .filter(p -> p.firstFrame() == block.first())
+                .map(p -> PassSlot.of(p.id()))
+                .filter(s -> analysisOptions.pass().equals("first") || s.equals(result.slot(analysisOptions.pass())))
+                .findFirst()
+                .orElseThrow(() -> new WanException("--kind overlay: " + file + " has no "
+                        + (token == null ? "key logits" : "query logits of cross-attention")
+                        + " of that frame block and pass; extract with "
+                        + (token == null ? "--what key-logits" : "--attention cross --what query-logits")));
+        CapturedPass pass = pass(passes, slot, block).orElseThrow();
+        String where = "Layer " + id.layer() + ", head " + id.head() + " (" + id.label() + ")";
+        if (token == null) {
+            return new OverlayMaps(
+                    where + ": logits of key tokens, less their mean",
+                    "logit \u2212 mean",
+                    pass.keyFrames(),
+                    info.tokenRows(),
+                    info.tokenCols(),
+                    keyMeans(result, id, pass),
+                    video);
+        }
+        float[] towards = result.towards(wanted, pass, id.layer(), info.heads().indexOf(id.head()), token);
+        double[] values = new double[towards.length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = towards[i];
+        }
+        return new OverlayMaps(
+                where + ": logits towards token " + token + " of the prompt, less their mean",
+                "logit \u2212 mean",
+                IntStream.range(0, pass.frames())
+                        .mapToObj(i -> pass.firstFrame() + i)
+                        .toList(),
+                info.tokenRows(),
+                info.tokenCols(),
+                values,
+                video);
+    }
+
+    private static Optional<CapturedPass> pass(List<CapturedPass> passes, PassSlot slot, FrameBlock block) {
+        return passes.stream()
+                .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
+                .findFirst();
     }
 
     private Figure tokens(RunResult result, FigureFrame frame, HeadId id, PassSlot slot) {
         RunInfo info = result.info();
         FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
-        CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
-                .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
-                .findFirst()
+        CapturedPass pass = pass(result.passes(Quantity.KEY_LOGITS), slot, block)
                 .orElseThrow(() -> new WanException(
                         "--kind tokens: " + file + " has no key logits of that pass; extract with --what key-logits"));
+        return HeatMapFigures.tokens(
+                frame, id, pass.keyFrames(), info.tokenRows(), info.tokenCols(), keyMeans(result, id, pass));
+    }
+
+    /** A head's logits of every attended key token, mean over the pass's query frames: [key frames, rows, cols]. */
+    private static double[] keyMeans(RunResult result, HeadId id, CapturedPass pass) {
+        RunInfo info = result.info();
         float[] values = result.values(Quantity.KEY_LOGITS, pass, id.layer());
         int keys = pass.keyFrames().size() * info.frameSeqLen();
         double[] means = new double[keys];
@@ -210,7 +296,7 @@ public final class PlotCommand implements Callable<Integer> {
         for (int k = 0; k < keys; k++) {
             means[k] = Double.isFinite(means[k]) ? means[k] : Double.POSITIVE_INFINITY; // shown as what it is
         }
-        return HeatMapFigures.tokens(frame, id, pass.keyFrames(), info.tokenRows(), info.tokenCols(), means);
+        return means;
     }
 
     private Kind kind() {
@@ -220,7 +306,8 @@ public final class PlotCommand implements Callable<Integer> {
             }
         }
         throw new UsageException(
-                "--kind: expected heads, bars, lines, mosaic, measure, passes, pass-lines or tokens, got " + kind);
+                "--kind: expected heads, bars, lines, mosaic, measure, passes, pass-lines, tokens or overlay, got "
+                        + kind);
     }
 
     private Measure measure(RunResult result) {
