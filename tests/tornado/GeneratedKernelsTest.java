@@ -14,6 +14,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import tornado.TornadoDevices.Settings;
 import uk.ac.manchester.tornado.api.TaskGraph;
+import wan.backend.Storage;
 import wan.selftest.SelfTest;
 
 /** What TornadoVM makes of the kernels with local memory; it writes every source to the file that the property names. */

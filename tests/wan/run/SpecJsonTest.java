@@ -42,7 +42,7 @@ class SpecJsonTest {
                     EnumSet.allOf(Quantity.class),
                     true),
             new RunSpec.Device("tornado:0:1", DType.BF16, DType.F16, "cublas,cudnn", 12L << 30, 3),
-            new RunSpec.Output(Path.of("r.safetensors"), Path.of("l.safetensors"), true, true));
+            new RunSpec.Output(Path.of("r.safetensors"), Path.of("l.safetensors"), true, true, new RunSpec.Output.Decoded(Path.of("v.mp4"), Path.of("vae.pth"))));
 
     @Test
     void read_givesBackWhatWasWritten() {

@@ -133,9 +133,9 @@ public final class SpecJson {
         put(output, "latents", spec.output().latents());
         output.put("passes", spec.output().passes());
         output.put("complete", spec.output().complete());
-        RunSpec.Output.Decoded video = spec.output().video();
-        put(output, "video", video == null ? null : video.file());
-        put(output, "vae", video == null ? null : video.vae());
+        RunSpec.Output.Decoded decoded = spec.output().video();
+        put(output, "video", decoded == null ? null : decoded.file());
+        put(output, "vae", decoded == null ? null : decoded.vae());
         return root;
     }
 
@@ -253,9 +253,9 @@ public final class SpecJson {
         Path latents = output.pathOrNull("latents", o.latents());
         boolean passes = output.flag("passes", o.passes());
         boolean complete = output.flag("complete", o.complete());
-        Path video = output.pathOrNull("video", decoded == null ? null : decoded.file());
+        Path videoFile = output.pathOrNull("video", decoded == null ? null : decoded.file());
         Path vae = output.pathOrNull("vae", decoded == null ? null : decoded.vae());
-        if ((video == null) != (vae == null)) {
+        if ((videoFile == null) != (vae == null)) {
             throw new UsageException("output.video: expected output.vae with it, and neither without the other");
         }
         spec = spec.withOutput(new RunSpec.Output(
@@ -263,7 +263,7 @@ public final class SpecJson {
                 latents,
                 passes,
                 complete,
-                video == null || vae == null ? null : new RunSpec.Output.Decoded(video, vae)));
+                videoFile == null || vae == null ? null : new RunSpec.Output.Decoded(videoFile, vae)));
         output.done();
         root.done();
         return spec;
