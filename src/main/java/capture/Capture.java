@@ -8,9 +8,12 @@ import java.util.TreeMap;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
 import wan.op.NonFiniteException;
+import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
+import wan.op.Site;
+import wan.op.Tensor;
 import wan.op.WanException;
 import wan.pass.Pass;
 
@@ -63,7 +66,10 @@ public final class Capture {
         return new PassObserver() {
             @Override
             public AttentionTap tap(int layer, AttentionKind kind) {
-                return wanted && plan.layers().contains(layer) && plan.kinds().contains(kind)
+                return wanted
+                                && plan.layers().contains(layer)
+                                && plan.kinds().contains(kind)
+                                && !plan.quantities().isEmpty()
                         ? new Tap(pass, layer, kind)
                         : AttentionTap.NONE;
             }
@@ -72,7 +78,34 @@ public final class Capture {
             public boolean keepsNonFinite() {
                 return keepNonFinite;
             }
+
+            @Override
+            public boolean looksAt(int layer, Site site) {
+                return plan.layers().contains(layer) && plan.recorded().sites().contains(site);
+            }
+
+            @Override
+            public void visit(int layer, Site site, Tensor x, Ops ops) {
+                float[] all = ops.read(x);
+                sink.write(
+                        CapturePlan.name(pass.id(), layer, site),
+                        plan.shape(pass, site, run),
+                        site.byHead() ? capturedHeads(all) : all);
+            }
         };
+    }
+
+    /** The plan's heads of [R, numHeads, headDim]. */
+    private float[] capturedHeads(float[] all) {
+        int headDim = plan.recorded().headDim();
+        int numHeads = plan.recorded().numHeads();
+        int heads = plan.heads().size();
+        float[] some = new float[all.length / numHeads * heads];
+        for (int i = 0; i < some.length / headDim; i++) {
+            int from = i / heads * numHeads + plan.heads().get(i % heads);
+            System.arraycopy(all, from * headDim, some, i * headDim, headDim);
+        }
+        return some;
     }
 
     /** Layers of which a quantity has been captured so far, ascending, with their matrices. */

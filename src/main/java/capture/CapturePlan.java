@@ -7,6 +7,7 @@ import java.util.Set;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.Shape;
+import wan.op.Site;
 import wan.op.UsageException;
 import wan.pass.Pass;
 import wan.pass.PassId;
@@ -19,21 +20,49 @@ import wan.pass.PassId;
  * @param passes which passes of each frame block
  * @param heads 0-based; kept in ascending order
  * @param quantities what of each attention
+ * @param recorded which activations
  */
 public record CapturePlan(
         List<Integer> layers,
         Set<AttentionKind> kinds,
         PassChoice passes,
         List<Integer> heads,
-        Set<Quantity> quantities) {
+        Set<Quantity> quantities,
+        Recorded recorded) {
     /**
      * One tensor that a capture delivers.
      *
      * @param name in the result file
-     * @param quantity what it is
-     * @param shape as {@link Quantity} says
+     * @param shape as {@link Quantity} says, or of a recorded site [B, Lq, N, d], or [B, Lq, dim] where channels belong to no head
      */
-    public record Item(String name, Quantity quantity, Shape shape) {}
+    public record Item(String name, Shape shape) {}
+
+    /**
+     * Activations that are captured, whatever the attention.
+     *
+     * @param sites where
+     * @param numHeads heads of the model
+     * @param headDim channels of each
+     */
+    public record Recorded(Set<Site> sites, int numHeads, int headDim) {
+        /** None. */
+        public static final Recorded NONE = new Recorded(Set.of(), 1, 1);
+
+        /** Copies the set. */
+        public Recorded {
+            sites = Set.copyOf(sites);
+        }
+    }
+
+    /** A plan without activations. */
+    public CapturePlan(
+            List<Integer> layers,
+            Set<AttentionKind> kinds,
+            PassChoice passes,
+            List<Integer> heads,
+            Set<Quantity> quantities) {
+        this(layers, kinds, passes, heads, quantities, Recorded.NONE);
+    }
 
     /** Copies and sorts the collections, and refuses empty ones and negative indices. */
     public CapturePlan {
@@ -41,7 +70,8 @@ public record CapturePlan(
         kinds = Set.copyOf(kinds);
         heads = ascending(heads);
         quantities = Set.copyOf(quantities);
-        if (layers.isEmpty() || kinds.isEmpty() || heads.isEmpty() || quantities.isEmpty()) {
+        boolean nothing = quantities.isEmpty() && recorded.sites().isEmpty();
+        if (layers.isEmpty() || kinds.isEmpty() || heads.isEmpty() || nothing) {
             throw new UsageException("capture: expected at least one layer, attention, head and quantity");
         }
     }
@@ -94,12 +124,29 @@ public record CapturePlan(
                 for (Quantity quantity : Quantity.values()) {
                     if (quantities.contains(quantity)) {
                         Shape shape = shape(pass, kind, quantity, run);
-                        items.add(new Item(name(pass.id(), layer, kind, quantity, run), quantity, shape));
+                        items.add(new Item(name(pass.id(), layer, kind, quantity, run), shape));
                     }
+                }
+            }
+            for (Site site : Site.values()) {
+                if (recorded.sites().contains(site)) {
+                    items.add(new Item(name(pass.id(), layer, site), shape(pass, site, run)));
                 }
             }
         }
         return items;
+    }
+
+    Shape shape(Pass pass, Site site, RunGeometry run) {
+        long queries = (long) pass.frames() * run.frameSeqLen();
+        return site.byHead()
+                ? Shape.of(run.batch(), queries, heads.size(), recorded.headDim())
+                : Shape.of(run.batch(), queries, (long) recorded.numHeads() * recorded.headDim());
+    }
+
+    /** The name of a recorded site in a result file, for example {@code block1.step0.layer3.q}. */
+    public static String name(PassId pass, int layer, Site site) {
+        return pass.label() + ".layer" + layer + "." + site.tensor();
     }
 
     Shape shape(Pass pass, AttentionKind kind, Quantity quantity, RunGeometry run) {

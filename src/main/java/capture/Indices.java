@@ -1,6 +1,7 @@
 package capture;
 
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
 import wan.op.UsageException;
@@ -38,6 +39,11 @@ public record Indices(List<Integer> some) {
      */
     public static Indices parse(String name, String text, String what) {
         return text.equals("all") ? ALL : new Indices(IndexList.parse(name, text, Integer.MAX_VALUE - 1, what));
+    }
+
+    /** Whether an index is among them. */
+    public boolean contains(int index) {
+        return some.isEmpty() || Collections.binarySearch(some, index) >= 0;
     }
 
     /** As {@link #parse} reads it: {@code 0-5,9}. */

@@ -310,8 +310,9 @@ class ExtractCommandTest {
                 "--latent-size 3x4 | 2 | --latent-size: expected an even number of rows above 0, got 3",
                 "--steps 500,750 | 2 | --steps: expected falling steps, got [500.0, 750.0]",
                 "--pass 4 | 2 | --pass: expected steps 0 to 3, got 4",
-                "--what logits | 2 | --what: expected frame-logits, frame-mass, key-logits, query-logits, token-logits"
-                        + " or logits-used, got \"logits\"",
+                "--what logits | 2 | --what: expected some of frame-logits, frame-mass, key-logits, query-logits, token-logits,"
+                        + " logits-used, q-raw, k-raw, v, q, k, z, attn-out, cross-q, cross-z, cross-out, ffn-out, resid,"
+                        + " got \"logits\"",
                 "--attention text | 2 | --attention: expected self, cross or both, got \"text\"",
                 "--local-attn-size 2 | 2 | --local-attn-size: expected at least the largest frame block, 3, got 2",
                 "--save-passes | 2 | --save-passes: expected --save-latents with it, which the passes are added to",

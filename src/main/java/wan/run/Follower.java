@@ -2,26 +2,32 @@ package wan.run;
 
 import capture.Capture;
 import org.jspecify.annotations.Nullable;
+import wan.edit.Edits;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
 import wan.op.HostTensor;
+import wan.op.Ops;
 import wan.op.PassObserver;
+import wan.op.Site;
+import wan.op.Tensor;
 import wan.pass.Pass;
 import wan.sampling.RunListener;
 
 /** Passes a run on to the capture, the monitor and the outputs, and ends it when the monitor asks for that. */
 final class Follower implements RunListener {
     private final Capture capture;
+    private final Edits edits;
     private final RunMonitor monitor;
     private final RunOutputs outputs;
     private String position = "the first pass";
 
-    Follower(Job job, RunMonitor monitor, RunOutputs outputs) {
+    Follower(Job job, Edits edits, RunMonitor monitor, RunOutputs outputs) {
         this.capture = new Capture(
                 job.capture(),
                 job.geometry(),
                 outputs.sink(),
                 job.spec().capture().keepNonFinite());
+        this.edits = edits;
         this.monitor = monitor;
         this.outputs = outputs;
     }
@@ -41,7 +47,7 @@ final class Follower implements RunListener {
         position = pass.id().label();
         monitor.passStarted(pass);
         PassObserver captured = capture.observe(pass);
-        return new PassObserver() {
+        return Edits.watched(edits.observe(pass), new PassObserver() {
             @Override
             public AttentionTap tap(int layer, AttentionKind kind) {
                 monitor.checkCancelled();
@@ -54,10 +60,20 @@ final class Follower implements RunListener {
             }
 
             @Override
+            public boolean looksAt(int layer, Site site) {
+                return captured.looksAt(layer, site);
+            }
+
+            @Override
+            public void visit(int layer, Site site, Tensor x, Ops ops) {
+                captured.visit(layer, site, x, ops);
+            }
+
+            @Override
             public void layerDone(int layer) {
                 monitor.layerDone(layer);
             }
-        };
+        });
     }
 
     @Override

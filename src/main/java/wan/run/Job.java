@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import wan.backend.MemoryPlan;
+import wan.edit.Edits;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.noise.NoiseSource;
@@ -58,7 +59,8 @@ public final class Job {
                 spec.capture().attention(),
                 spec.capture().passes(),
                 spec.capture().heads().in("capture.heads", config.numHeads()),
-                spec.capture().quantities());
+                spec.capture().quantities(),
+                new CapturePlan.Recorded(spec.capture().sites(), config.numHeads(), config.headDim()));
         HostTensor initialLatent;
         int batch;
         int initialFrames;
@@ -92,7 +94,23 @@ public final class Job {
                 settings.frameSeqLen(),
                 config.textLen(),
                 plan.timesteps().size());
-        return new Job(spec, model, plan, capture, geometry, initialLatent);
+        Job job = new Job(spec, model, plan, capture, geometry, initialLatent);
+        try (Edits edits = job.openEdits()) {
+            edits.check(plan.passes());
+        }
+        return job;
+    }
+
+    private Edits openEdits() {
+        WanConfig config = model.config();
+        return new Edits(
+                spec.edits(),
+                new Edits.Sizes(
+                        config.numLayers(),
+                        config.numHeads(),
+                        config.headDim(),
+                        geometry.frameSeqLen(),
+                        config.textLen()));
     }
 
     private static void noticeOddities(RunSettings settings, RunMonitor monitor) {
@@ -201,12 +219,14 @@ public final class Job {
         Context nothing = new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())));
         List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
         try (NoiseSource noise = openNoise();
+                Edits edits = openEdits();
                 PassRunner runner = Sampler.of(plan, inputs(noise))
                         .open(List.of(new WanModel(config, model.weights(), ops)), prompts)) {
             for (Pass pass : plan.passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
-                HostTensor _ = runner.run(pass, HostTensor.zeros(latents), taps.observe(pass));
+                HostTensor _ = runner.run(
+                        pass, HostTensor.zeros(latents), Edits.watched(edits.observe(pass), taps.observe(pass)));
             }
         }
     }
@@ -225,8 +245,9 @@ public final class Job {
         }
         monitor.started(this);
         try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
+                Edits edits = openEdits();
                 RunOutputs outputs = new RunOutputs(this, ops.backend())) {
-            Follower follower = new Follower(this, monitor, outputs);
+            Follower follower = new Follower(this, edits, monitor, outputs);
             String state = RunResult.COMPLETE;
             HostTensor clean = null;
             try {

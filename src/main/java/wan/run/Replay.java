@@ -7,6 +7,8 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import wan.edit.EditPlan;
+import wan.edit.RecordedOps;
 import wan.file.TensorStore;
 import wan.noise.NoiseSource;
 import wan.op.FormatException;
@@ -32,11 +34,15 @@ public final class Replay implements NoiseSource {
     private final String prefix;
     private final JsonNode config;
     private final RunSettings settings;
+    private final EditPlan edits;
 
     private Replay(TensorStore file, String run, JsonNode config) {
         this.file = file;
         this.prefix = run.isEmpty() ? "" : run + "/";
         this.config = config;
+        this.edits = run.isEmpty()
+                ? EditPlan.NONE
+                : RecordedOps.parse(config.path("cases").path(run), file.path(), "source/");
         RunSettings recorded = new RecordedSettings(config).settings(run);
         this.settings = file.names().contains("image_latent") && recorded.method() instanceof Method.Ode ode
                 ? recorded.with(ode.withPicture())
@@ -74,6 +80,11 @@ public final class Replay implements NoiseSource {
     /** The settings of the recorded run. */
     public RunSettings settings() {
         return settings;
+    }
+
+    /** What the recorded run changes. */
+    public EditPlan edits() {
+        return edits;
     }
 
     /** The first prompt's embeddings, [B, textLen, textDim]. */

@@ -4,8 +4,10 @@ import capture.Indices;
 import capture.PassChoice;
 import java.nio.file.Path;
 import java.util.Set;
+import wan.edit.EditPlan;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
+import wan.op.Site;
 
 /** A run in the making; {@link #execute} carries it out. Captures frame logits of all layers and heads unless told otherwise. */
 public final class Run {
@@ -17,7 +19,7 @@ public final class Run {
         this.wan = wan;
         RunSpec.Captures c = spec.capture();
         this.spec = spec.withCapture(new RunSpec.Captures(
-                Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities(), c.keepNonFinite()));
+                Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite()));
     }
 
     /** Latent frames to generate. */
@@ -48,35 +50,47 @@ public final class Run {
     public Run layers(int... layers) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities(), c.keepNonFinite())));
+                Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
     }
 
     /** Heads to capture, counted from 0. */
     public Run heads(int... heads) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities(), c.keepNonFinite())));
+                c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
     }
 
     /** Self-attention, cross-attention or both. */
     public Run attention(AttentionKind... kinds) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities(), c.keepNonFinite())));
+                c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
     }
 
     /** Passes of each frame block to capture. */
     public Run passes(PassChoice passes) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.keepNonFinite())));
+                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.sites(), c.keepNonFinite())));
     }
 
     /** What of each attention to capture. */
     public Run capture(Quantity... quantities) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities), c.keepNonFinite())));
+                c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities), c.sites(), c.keepNonFinite())));
+    }
+
+    /** Which activations to capture. */
+    public Run record(Site... sites) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(
+                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), c.passes(), c.quantities(), Set.of(sites), c.keepNonFinite())));
+    }
+
+    /** What is changed. */
+    public Run edit(EditPlan edits) {
+        return with(spec.withEdits(edits));
     }
 
     /** What computes: {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}. */

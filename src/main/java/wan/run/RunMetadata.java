@@ -10,8 +10,11 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import wan.edit.EditJson;
 import wan.model.WanConfig;
 import wan.op.Quantity;
+import wan.op.Site;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
@@ -58,7 +61,11 @@ final class RunMetadata {
                         .toList());
         fields.put(
                 "what",
-                capture.quantities().stream().map(Quantity::option).sorted().toList());
+                Stream.concat(
+                                capture.quantities().stream().map(Quantity::option),
+                                capture.recorded().sites().stream().map(Site::option))
+                        .sorted()
+                        .toList());
         fields.put("captured_passes", capture.passes().toString());
         fields.put("schema_version", ResultSchema.VERSION);
         fields.put("spec", SpecJson.tree(job.resolved()));
@@ -69,6 +76,9 @@ final class RunMetadata {
         fields.put("latent_size", List.of(settings.latentHeight(), settings.latentWidth()));
         fields.put("timesteps", plan.timesteps());
         fields.put("noise", job.noise());
+        if (!job.spec().edits().isNone()) {
+            fields.put("edits", EditJson.toJson(job.spec().edits()));
+        }
         fields.put("backend", backend);
         fields.put("run", state);
         fields.put("passes", passes(plan));

@@ -7,11 +7,13 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import wan.edit.EditPlan;
 import wan.noise.CudaGeometry;
 import wan.noise.Rng;
 import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.Quantity;
+import wan.op.Site;
 import wan.op.UsageException;
 import wan.sampling.Method;
 import wan.sampling.RunSettings;
@@ -30,6 +32,7 @@ public record RunSpec(
         Sampler sampler,
         Cache cache,
         Captures capture,
+        EditPlan edits,
         Device device,
         Output output) {
     /**
@@ -174,6 +177,7 @@ public record RunSpec(
      * @param attention self, cross or both
      * @param passes of every frame block
      * @param quantities what of each attention
+     * @param sites which activations
      * @param keepNonFinite whether values that are not finite are kept; else the first one ends the run
      */
     public record Captures(
@@ -182,12 +186,14 @@ public record RunSpec(
             Set<AttentionKind> attention,
             PassChoice passes,
             Set<Quantity> quantities,
+            Set<Site> sites,
             boolean keepNonFinite) {
         /** Copies the sets, and refuses empty ones. */
         public Captures {
             attention = Set.copyOf(attention);
             quantities = Set.copyOf(quantities);
-            if (attention.isEmpty() || quantities.isEmpty()) {
+            sites = Set.copyOf(sites);
+            if (attention.isEmpty() || (quantities.isEmpty() && sites.isEmpty())) {
                 throw new UsageException((attention.isEmpty() ? "capture.attention" : "capture.quantities")
                         + ": expected at least one, got none");
             }
@@ -302,26 +308,36 @@ public record RunSpec(
                                 EnumSet.of(AttentionKind.SELF),
                                 PassChoice.FIRST,
                                 EnumSet.of(Quantity.FRAME_LOGITS),
+                                Set.of(),
                                 false),
+                        EditPlan.NONE,
                         Device.JVM,
                         Output.MEMORY)
                 .withSampling(defaults);
     }
 
+    /** Repeats the only run of a recording, as the other does. */
+    public RunSpec replaying(Path replay) {
+        return replaying(replay, "");
+    }
+
     /**
-     * Repeats a recorded run: its settings, and its noise, embeddings and given latents.
+     * Repeats a recorded run: its settings, its noise, embeddings and given latents, and its edits.
      *
      * @param replay a recording; see {@link Replay}
      * @param run which run of the file; empty where it holds one
      */
     public RunSpec replaying(Path replay, String run) {
         RunSettings settings;
+        EditPlan recorded;
         try (Replay recording = Replay.open(replay, run)) {
             settings = recording.settings();
+            recorded = recording.edits();
         }
         RunSpec same = withVideo(new Video(
                 settings.latentHeight(), settings.latentWidth(), settings.numFrames(), video.initialLatent()));
         return same.withNoise(new Noise(noise.generator(), noise.seed(), noise.bf16(), noise.cudaDevice(), replay, run))
+                .withEdits(recorded)
                 .withSampling(settings);
     }
 
@@ -377,41 +393,46 @@ public record RunSpec(
 
     /** Another prompt, everything else as it is. */
     public RunSpec withPrompt(Prompt other) {
-        return new RunSpec(model, other, video, noise, sampler, cache, capture, device, output);
+        return new RunSpec(model, other, video, noise, sampler, cache, capture, edits, device, output);
     }
 
     /** Another size, everything else as it is. */
     public RunSpec withVideo(Video other) {
-        return new RunSpec(model, prompt, other, noise, sampler, cache, capture, device, output);
+        return new RunSpec(model, prompt, other, noise, sampler, cache, capture, edits, device, output);
     }
 
     /** Other noise, everything else as it is. */
     public RunSpec withNoise(Noise other) {
-        return new RunSpec(model, prompt, video, other, sampler, cache, capture, device, output);
+        return new RunSpec(model, prompt, video, other, sampler, cache, capture, edits, device, output);
     }
 
     /** Other steps, everything else as it is. */
     public RunSpec withSampler(Sampler other) {
-        return new RunSpec(model, prompt, video, noise, other, cache, capture, device, output);
+        return new RunSpec(model, prompt, video, noise, other, cache, capture, edits, device, output);
     }
 
     /** Another window, everything else as it is. */
     public RunSpec withCache(Cache other) {
-        return new RunSpec(model, prompt, video, noise, sampler, other, capture, device, output);
+        return new RunSpec(model, prompt, video, noise, sampler, other, capture, edits, device, output);
     }
 
     /** Other captures, everything else as it is. */
     public RunSpec withCapture(Captures other) {
-        return new RunSpec(model, prompt, video, noise, sampler, cache, other, device, output);
+        return new RunSpec(model, prompt, video, noise, sampler, cache, other, edits, device, output);
+    }
+
+    /** Other interventions, everything else as it is. */
+    public RunSpec withEdits(EditPlan other) {
+        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, other, device, output);
     }
 
     /** Another device, everything else as it is. */
     public RunSpec withDevice(Device other) {
-        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, other, output);
+        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, edits, other, output);
     }
 
     /** Other files, everything else as it is. */
     public RunSpec withOutput(Output other) {
-        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, device, other);
+        return new RunSpec(model, prompt, video, noise, sampler, cache, capture, edits, device, other);
     }
 }

@@ -13,6 +13,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import wan.app.option.CaptureOptions;
 import wan.app.option.DeviceOptions;
+import wan.app.option.EditOptions;
 import wan.app.option.ModelOptions;
 import wan.app.option.NoiseOptions;
 import wan.app.option.PromptInput;
@@ -78,6 +79,9 @@ public final class ExtractCommand implements Callable<Integer> {
     private CaptureOptions captureOptions = new CaptureOptions();
 
     @Mixin
+    private EditOptions editOptions = new EditOptions();
+
+    @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Option(
@@ -124,7 +128,7 @@ public final class ExtractCommand implements Callable<Integer> {
     @Option(
             names = "--replay-run",
             paramLabel = "NAME",
-            description = "Which run of the --replay file, where it holds several.")
+            description = "Which run of the --replay file, where it holds several; with what that run changes.")
     private @Nullable String replayRun;
 
     @Option(
@@ -210,6 +214,7 @@ public final class ExtractCommand implements Callable<Integer> {
                 .withModel(modelOptions.over(base.model()))
                 .withNoise(noiseOptions.over(base.noise()))
                 .withCapture(captures)
+                .withEdits(editOptions.plan(base.edits()))
                 .withDevice(threads == null ? device : device.onThreads(threads))
                 .withOutput(output(base.output(), captures));
     }

@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
+import wan.op.Site;
 import wan.op.UsageException;
 import wan.run.RunSpec;
 
@@ -53,7 +54,10 @@ public final class CaptureOptions {
                 "  key-logits    mean logit of a query frame with every key token",
                 "  query-logits  mean logit of every query token with a key frame",
                 "  token-logits  every logit; large: see --dry-run",
-                "  logits-used   the same after what --edit changes"
+                "  logits-used   the same after what --edit changes",
+                "  q, k, v, q-raw, k-raw, z, attn-out, ffn-out, resid, cross-q, cross-z, cross-out",
+                "                activations: queries, keys, values (raw: before rotation), the",
+                "                heads' outputs, those of both parts of a layer, the residual stream"
             })
     private List<String> what = new ArrayList<>();
 
@@ -83,6 +87,7 @@ public final class CaptureOptions {
                 attention == null ? base.attention() : kinds(attention),
                 pass == null ? base.passes() : PassChoice.parse(pass),
                 what.isEmpty() ? base.quantities() : quantities(),
+                what.isEmpty() ? base.sites() : sites(),
                 allowNonFinite || base.keepNonFinite());
     }
 
@@ -97,18 +102,31 @@ public final class CaptureOptions {
 
     private Set<Quantity> quantities() {
         Set<Quantity> chosen = EnumSet.noneOf(Quantity.class);
+        for (Quantity quantity : Quantity.values()) {
+            if (what.contains(quantity.option())) {
+                chosen.add(quantity);
+            }
+        }
+        return chosen;
+    }
+
+    private Set<Site> sites() {
+        Set<Site> chosen = EnumSet.noneOf(Site.class);
+        List<String> known = new ArrayList<>();
+        for (Quantity quantity : Quantity.values()) {
+            known.add(quantity.option());
+        }
+        for (Site site : Site.values()) {
+            known.add(site.option());
+            if (what.contains(site.option())) {
+                chosen.add(site);
+            }
+        }
         for (String word : what) {
-            Quantity found = null;
-            for (Quantity quantity : Quantity.values()) {
-                if (quantity.option().equals(word)) {
-                    found = quantity;
-                }
+            if (!known.contains(word)) {
+                throw new UsageException(
+                        "--what: expected some of " + String.join(", ", known) + ", got \"" + word + "\"");
             }
-            if (found == null) {
-                throw new UsageException("--what: expected frame-logits, frame-mass, key-logits, query-logits,"
-                        + " token-logits or logits-used, got \"" + word + "\"");
-            }
-            chosen.add(found);
         }
         return chosen;
     }

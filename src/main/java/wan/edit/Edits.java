@@ -1,0 +1,364 @@
+package wan.edit;
+
+import capture.Indices;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import wan.file.TensorStore;
+import wan.op.AttentionEdit;
+import wan.op.AttentionKind;
+import wan.op.HostTensor;
+import wan.op.Ops;
+import wan.op.PassObserver;
+import wan.op.Scope;
+import wan.op.Shape;
+import wan.op.Site;
+import wan.op.Tensor;
+import wan.op.UsageException;
+import wan.op.WanException;
+import wan.pass.Pass;
+
+/** Carries a plan out in one run: an observer for each pass. Opens the files that the plan reads; close it. */
+public final class Edits implements AutoCloseable {
+    private final EditPlan plan;
+    private final Sizes sizes;
+    private final Map<String, Recording> recordings = new HashMap<>();
+    private final Map<Effect.Add, float[]> vectors = new HashMap<>();
+
+    /**
+     * What the plan is applied to.
+     *
+     * @param numLayers of the model
+     * @param numHeads of the model
+     * @param headDim channels of a head
+     * @param frameSeqLen tokens of a frame, S
+     * @param textLen tokens of the text
+     */
+    public record Sizes(int numLayers, int numHeads, int headDim, int frameSeqLen, int textLen) {}
+
+    /**
+     * Opens what the plan reads.
+     *
+     * @throws UsageException if a layer or head is not there
+     */
+    public Edits(EditPlan plan, Sizes sizes) {
+        plan.check(sizes.numLayers(), sizes.numHeads());
+        this.plan = plan;
+        this.sizes = sizes;
+        try {
+            for (Rule rule : plan.rules()) {
+                switch (rule.effect()) {
+                    case Effect.Patch patch ->
+                        recordings.computeIfAbsent(key(patch), _ -> RecordingFile.open(patch.from(), patch.prefix()));
+                    case Effect.Add add -> vectors.computeIfAbsent(add, Edits::vector);
+                    default -> {}
+                }
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private static String key(Effect.Patch patch) {
+        return patch.from() + "\n" + patch.prefix();
+    }
+
+    private static float[] vector(Effect.Add add) {
+        Path path = add.from();
+        try (TensorStore file = TensorStore.open(path)) {
+            return file.tensor(add.tensor()).toFloats();
+        }
+    }
+
+    /**
+     * Checks that the recordings hold what the plan takes from them.
+     *
+     * @param passes of the run
+     * @throws WanException if something is missing
+     */
+    public void check(List<Pass> passes) {
+        for (Rule rule : plan.rules()) {
+            if (rule.effect() instanceof Effect.Patch patch) {
+                Recording recording = recording(patch);
+                Site site = site(rule, patch.site());
+                for (Pass pass : passes) {
+                    for (int layer = 0; layer < pass.numLayers(); layer++) {
+                        if (rule.actsIn(pass)
+                                && rule.heads().inLayer(layer)
+                                && !recording.has(pass.id(), layer, site)) {
+                            throw new WanException("edit patch: expected " + pass.id() + ".layer" + layer + "."
+                                    + site.tensor() + " in " + recording.name()
+                                    + ", got none; record it there, or name the passes to patch");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private Recording recording(Effect.Patch patch) {
+        Recording recording = recordings.get(key(patch));
+        if (recording == null) {
+            throw new IllegalStateException("not opened: " + patch);
+        }
+        return recording;
+    }
+
+    /** What changes one pass; {@link PassObserver#NONE} where the plan changes nothing in it. */
+    public PassObserver observe(Pass pass) {
+        List<Rule> rules =
+                plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
+        return rules.isEmpty() ? PassObserver.NONE : new Editor(pass, rules);
+    }
+
+    /** The site of a rule's attention. */
+    private static Site site(Rule rule, Site self) {
+        if (rule.attention() == AttentionKind.SELF) {
+            return self;
+        }
+        return switch (self) {
+            case Q, Q_RAW, CROSS_Q -> Site.CROSS_Q;
+            case Z, CROSS_Z -> Site.CROSS_Z;
+            case ATTN_OUT, CROSS_OUT -> Site.CROSS_OUT;
+            default ->
+                throw new UsageException("edit " + rule.effect().name()
+                        + ": expected q, z or attn-out with cross-attention, got " + self.option());
+        };
+    }
+
+    private final class Editor implements PassObserver {
+        private final Pass pass;
+        private final List<Rule> rules;
+
+        Editor(Pass pass, List<Rule> rules) {
+            this.pass = pass;
+            this.rules = rules;
+        }
+
+        @Override
+        public AttentionEdit edit(int layer, AttentionKind kind) {
+            List<Rule> mine = rules.stream()
+                    .filter(rule -> rule.attention() == kind
+                            && rule.effect() instanceof Effect.OnAttention
+                            && rule.heads().inLayer(layer))
+                    .toList();
+            return mine.isEmpty() ? AttentionEdit.NONE : attentionEdit(layer, kind, mine);
+        }
+
+        private AttentionEdit attentionEdit(int layer, AttentionKind kind, List<Rule> mine) {
+            boolean self = kind == AttentionKind.SELF;
+            int frames = self ? pass.placement().keys() : 1;
+            int frameTokens = self ? sizes.frameSeqLen() : sizes.textLen();
+            boolean byToken = !self
+                    || mine.stream()
+                            .anyMatch(rule -> rule.effect() instanceof Effect.Bias bias
+                                    && !bias.tokens().equals(Indices.ALL));
+            int groupTokens = byToken ? 1 : frameTokens;
+            AttentionEdit.Builder edit =
+                    new AttentionEdit.Builder(sizes.numHeads(), frames * (frameTokens / groupTokens), groupTokens);
+            for (Rule rule : mine) {
+                for (int head : rule.heads().in(layer, sizes.numHeads())) {
+                    switch ((Effect.OnAttention) rule.effect()) {
+                        case Effect.Zero _ -> edit.scaleOutput(head, 0);
+                        case Effect.Scale scale -> edit.scaleOutput(head, scale.value());
+                        case Effect.Temperature temperature -> edit.scaleLogits(head, 1 / temperature.value());
+                        case Effect.Bias bias -> {
+                            for (int group = 0; group < frames * (frameTokens / groupTokens); group++) {
+                                int frame = group * groupTokens / frameTokens;
+                                int token = group * groupTokens % frameTokens;
+                                if ((!self || isIn(bias.frames(), frame))
+                                        && (!byToken || bias.tokens().contains(token))) {
+                                    edit.addBias(head, group, bias.value());
+                                }
+                            }
+                        }
+                        case Effect.Keep keep -> {
+                            if (!self) {
+                                throw new UsageException("edit keep: expected self-attention, got cross-attention");
+                            }
+                            for (int group = 0; group < frames * (frameTokens / groupTokens); group++) {
+                                int frame = pass.placement().keyFrames().get(group * groupTokens / frameTokens);
+                                if (frame >= keep.sink() && frame < pass.firstFrame() - keep.window()) {
+                                    edit.addBias(head, group, Float.NEGATIVE_INFINITY);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            return edit.build();
+        }
+
+        private boolean isIn(Indices frames, int slot) {
+            int frame = pass.placement().keyFrames().get(slot);
+            return frame >= 0 ? frames.contains(frame) : frames.equals(Indices.ALL);
+        }
+
+        private List<Rule> at(int layer, Site site) {
+            List<Rule> mine = new ArrayList<>();
+            for (Rule rule : rules) {
+                if (rule.effect() instanceof Effect.OnSite effect
+                        && rule.heads().inLayer(layer)
+                        && site(rule, effect.site()) == site) {
+                    mine.add(rule);
+                }
+            }
+            return mine;
+        }
+
+        @Override
+        public boolean changes(int layer, Site site) {
+            return !at(layer, site).isEmpty();
+        }
+
+        @Override
+        public void visit(int layer, Site site, Tensor x, Ops ops) {
+            for (Rule rule : at(layer, site)) {
+                int[] heads = site.byHead() ? rule.heads().in(layer, sizes.numHeads()) : new int[] {0};
+                int numHeads = site.byHead() ? sizes.numHeads() : 1;
+                int headDim = x.shape().dim(1) / numHeads;
+                int rows = x.shape().dim(0);
+                switch ((Effect.OnSite) rule.effect()) {
+                    case Effect.Mean mean ->
+                        ops.averageHeads(
+                                x,
+                                numHeads,
+                                heads,
+                                mean.perFrame() ? sizes.frameSeqLen() : pass.frames() * sizes.frameSeqLen());
+                    case Effect.Patch patch ->
+                        mix(ops, x, numHeads, heads, 0, recorded(patch, layer, site, rows, heads, headDim));
+                    case Effect.Add add -> mix(ops, x, numHeads, heads, 1, repeated(add, rows, heads, headDim));
+                    case Effect.Noise noise ->
+                        mix(ops, x, numHeads, heads, 1, noise(noise, layer, site, rows, heads, headDim));
+                }
+            }
+        }
+
+        private static void mix(Ops ops, Tensor x, int numHeads, int[] heads, float keep, float[] values) {
+            try (Scope _ = ops.scope()) {
+                int rows = x.shape().dim(0);
+                Tensor other = ops.scratch(Shape.of(rows, values.length / rows));
+                ops.write(other, values);
+                ops.mixHeads(x, numHeads, heads, keep, other);
+            }
+        }
+
+        /** [rows, heads, headDim]. */
+        private float[] recorded(Effect.Patch patch, int layer, Site site, int rows, int[] heads, int headDim) {
+            Recording recording = recording(patch);
+            HostTensor all = recording.get(pass.id(), layer, site);
+            int[] there = recording.heads();
+            int recordedHeads = all.values().length / rows / headDim;
+            boolean listed = site.byHead() && there.length == recordedHeads;
+            if (all.values().length != rows * recordedHeads * headDim || recordedHeads == 0) {
+                throw WanException.mismatch(
+                        "edit patch from " + recording.name(),
+                        rows + " rows of " + site.option() + " in " + pass.id(),
+                        all.shape(),
+                        "record a run of the same sizes");
+            }
+            float[] values = new float[rows * heads.length * headDim];
+            for (int i = 0; i < heads.length; i++) {
+                int from = listed ? java.util.Arrays.binarySearch(there, heads[i]) : heads[i];
+                if (from < 0 || from >= recordedHeads) {
+                    throw WanException.mismatch(
+                            "edit patch from " + recording.name(), "head " + heads[i], all.shape(), "record it too");
+                }
+                for (int row = 0; row < rows; row++) {
+                    System.arraycopy(
+                            all.values(),
+                            (row * recordedHeads + from) * headDim,
+                            values,
+                            (row * heads.length + i) * headDim,
+                            headDim);
+                }
+            }
+            return values;
+        }
+
+        private float[] repeated(Effect.Add add, int rows, int[] heads, int headDim) {
+            float[] vector = vectors.get(add);
+            int width = heads.length * headDim;
+            if (vector == null || (vector.length != width && vector.length != headDim)) {
+                throw WanException.mismatch(
+                        "edit add, tensor " + add.tensor(),
+                        width + " or " + headDim + " values",
+                        vector == null ? 0 : vector.length,
+                        "");
+            }
+            float[] values = new float[rows * width];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = add.value() * vector[i % width % vector.length];
+            }
+            return values;
+        }
+
+        private float[] noise(Effect.Noise noise, int layer, Site site, int rows, int[] heads, int headDim) {
+            float[] values = new float[rows * heads.length * headDim];
+            for (int i = 0; i < heads.length; i++) {
+                String where = pass.id().label() + "." + layer + "." + site + "." + heads[i];
+                Random random = new Random(noise.seed() ^ ((long) where.hashCode() << 20));
+                for (int row = 0; row < rows; row++) {
+                    for (int channel = 0; channel < headDim; channel++) {
+                        values[(row * heads.length + i) * headDim + channel] =
+                                noise.value() * (float) random.nextGaussian();
+                    }
+                }
+            }
+            return values;
+        }
+    }
+
+    @Override
+    public void close() {
+        recordings.values().forEach(Recording::close);
+        recordings.clear();
+    }
+
+    /** A plan's observer and another that watches what the plan has changed. */
+    public static PassObserver watched(PassObserver edits, PassObserver watcher) {
+        if (edits == PassObserver.NONE) {
+            return watcher;
+        }
+        return new PassObserver() {
+            @Override
+            public wan.op.AttentionTap tap(int layer, AttentionKind kind) {
+                return watcher.tap(layer, kind);
+            }
+
+            @Override
+            public AttentionEdit edit(int layer, AttentionKind kind) {
+                return edits.edit(layer, kind);
+            }
+
+            @Override
+            public boolean looksAt(int layer, Site site) {
+                return watcher.looksAt(layer, site);
+            }
+
+            @Override
+            public boolean changes(int layer, Site site) {
+                return edits.changes(layer, site);
+            }
+
+            @Override
+            public void visit(int layer, Site site, Tensor x, Ops ops) {
+                if (edits.changes(layer, site)) {
+                    edits.visit(layer, site, x, ops);
+                }
+                if (watcher.looksAt(layer, site)) {
+                    watcher.visit(layer, site, x, ops);
+                }
+            }
+
+            @Override
+            public void layerDone(int layer) {
+                watcher.layerDone(layer);
+            }
+        };
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package wan.edit;
+
+import org.jspecify.annotations.NullMarked;
