@@ -462,6 +462,15 @@ public final class TornadoOps implements Ops {
                 kv.headDim());
     }
 
+    /** Frees nothing: a page of the pool has all heads. */
+    @Override
+    public void discard(KvTensor cache, int[] heads, int[] pages) {
+        DeviceCache kv = own("discard", cache);
+        for (int page : pages) {
+            kv.require("discard", page);
+        }
+    }
+
     @Override
     public float[] read(KvTensor cache, int which, int[] pages) {
         String op = "read";

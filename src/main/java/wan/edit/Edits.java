@@ -3,14 +3,18 @@ package wan.edit;
 import capture.Indices;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
 import wan.op.AttentionEdit;
 import wan.op.AttentionKind;
+import wan.op.AttentionTap;
 import wan.op.HostTensor;
+import wan.op.KvTensor;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Scope;
@@ -24,6 +28,7 @@ import wan.pass.Pass;
 /** Carries a plan out in one run: an observer for each pass. Opens the files that the plan reads; close it. */
 public final class Edits implements AutoCloseable {
     private final EditPlan plan;
+    private final @Nullable HeadCaches caches;
     private final Sizes sizes;
     private final Map<String, Recording> recordings = new HashMap<>();
     private final Map<Effect.Add, float[]> vectors = new HashMap<>();
@@ -45,8 +50,18 @@ public final class Edits implements AutoCloseable {
      * @throws UsageException if a layer or head is not there
      */
     public Edits(EditPlan plan, Sizes sizes) {
+        this(plan, null, sizes);
+    }
+
+    /**
+     * As the other, with a cache policy.
+     *
+     * @param caches what each head keeps, or null
+     */
+    public Edits(EditPlan plan, @Nullable HeadCaches caches, Sizes sizes) {
         plan.check(sizes.numLayers(), sizes.numHeads());
         this.plan = plan;
+        this.caches = caches;
         this.sizes = sizes;
         try {
             for (Rule rule : plan.rules()) {
@@ -112,7 +127,7 @@ public final class Edits implements AutoCloseable {
     public PassObserver observe(Pass pass) {
         List<Rule> rules =
                 plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
-        return rules.isEmpty() ? PassObserver.NONE : new Editor(pass, rules);
+        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules);
     }
 
     /** The site of a rule's attention. */
@@ -146,7 +161,15 @@ public final class Edits implements AutoCloseable {
                             && rule.effect() instanceof Effect.OnAttention
                             && rule.heads().inLayer(layer))
                     .toList();
-            return mine.isEmpty() ? AttentionEdit.NONE : attentionEdit(layer, kind, mine);
+            boolean hides = caches != null && kind == AttentionKind.SELF;
+            return mine.isEmpty() && !hides ? AttentionEdit.NONE : attentionEdit(layer, kind, mine);
+        }
+
+        @Override
+        public void begin(int layer, KvTensor cache, Ops ops) {
+            if (caches != null) {
+                caches.prepare(pass, layer, cache, ops);
+            }
         }
 
         private AttentionEdit attentionEdit(int layer, AttentionKind kind, List<Rule> mine) {
@@ -160,6 +183,9 @@ public final class Edits implements AutoCloseable {
             int groupTokens = byToken ? 1 : frameTokens;
             AttentionEdit.Builder edit =
                     new AttentionEdit.Builder(sizes.numHeads(), frames * (frameTokens / groupTokens), groupTokens);
+            if (caches != null && self) {
+                caches.hide(pass, layer, edit, frameTokens / groupTokens);
+            }
             for (Rule rule : mine) {
                 for (int head : rule.heads().in(layer, sizes.numHeads())) {
                     switch ((Effect.OnAttention) rule.effect()) {
@@ -263,7 +289,7 @@ public final class Edits implements AutoCloseable {
             }
             float[] values = new float[rows * heads.length * headDim];
             for (int i = 0; i < heads.length; i++) {
-                int from = listed ? java.util.Arrays.binarySearch(there, heads[i]) : heads[i];
+                int from = listed ? Arrays.binarySearch(there, heads[i]) : heads[i];
                 if (from < 0 || from >= recordedHeads) {
                     throw WanException.mismatch(
                             "edit patch from " + recording.name(), "head " + heads[i], all.shape(), "record it too");
@@ -321,18 +347,24 @@ public final class Edits implements AutoCloseable {
 
     /** A plan's observer and another that watches what the plan has changed. */
     public static PassObserver watched(PassObserver edits, PassObserver watcher) {
-        if (edits == PassObserver.NONE) {
+        if (edits.equals(PassObserver.NONE)) {
             return watcher;
         }
         return new PassObserver() {
             @Override
-            public wan.op.AttentionTap tap(int layer, AttentionKind kind) {
+            public AttentionTap tap(int layer, AttentionKind kind) {
                 return watcher.tap(layer, kind);
             }
 
             @Override
             public AttentionEdit edit(int layer, AttentionKind kind) {
                 return edits.edit(layer, kind);
+            }
+
+            @Override
+            public void begin(int layer, KvTensor cache, Ops ops) {
+                edits.begin(layer, cache, ops);
+                watcher.begin(layer, cache, ops);
             }
 
             @Override

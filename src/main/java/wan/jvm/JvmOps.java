@@ -339,6 +339,18 @@ public final class JvmOps implements Ops {
     }
 
     @Override
+    public void discard(KvTensor cache, int[] heads, int[] pages) {
+        PagedKv kv = own("discard", cache);
+        for (int sample = 0; sample < kv.batch(); sample++) {
+            for (int page : pages) {
+                for (int head : heads) {
+                    kv.discard(sample, page, head);
+                }
+            }
+        }
+    }
+
+    @Override
     public float[] read(KvTensor cache, int which, int[] pages) {
         PagedKv kv = own("read", cache);
         if (which != 0 && which != 1) {
@@ -425,7 +437,7 @@ public final class JvmOps implements Ops {
         for (int i = 0; i < attended.length; i++) {
             attended[i] = pages.get(i);
             for (int sample = 0; sample < kv.batch(); sample++) {
-                float[] _ = kv.keys(sample, attended[i]);
+                kv.requireWritten(sample, attended[i]);
             }
         }
         return attended;

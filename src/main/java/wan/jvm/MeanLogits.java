@@ -97,10 +97,21 @@ final class MeanLogits {
         double[] means = new double[keyGroups * headDim];
         double[] lanes = new double[headDim * tile];
         for (int key = 0; key < call.keys(); ) {
-            float[] keys = cache.keys(sample, call.pages()[key / cache.pageTokens()]);
             int token = key % cache.pageTokens();
-            int at = cache.keyIndex(head, token);
             int count = tileKeys(key);
+            int page = call.pages()[key / cache.pageTokens()];
+            if (!cache.holds(sample, page, head)) {
+                Arrays.fill(lanes, Double.NaN); // not attended
+                key += count;
+                if (key % keyGroupTokens == 0) {
+                    int to = (key / keyGroupTokens - 1) * headDim;
+                    Arrays.fill(means, to, to + headDim, Double.NaN);
+                    Arrays.fill(lanes, 0);
+                }
+                continue;
+            }
+            float[] keys = cache.keys(sample, page, head);
+            int at = cache.keyIndex(token);
             if (token % tile == 0 && (count == tile || token + count == cache.pageTokens())) {
                 addTile(keys, at, lanes); // beyond a page's last key a tile holds zeros
             } else {
@@ -155,9 +166,17 @@ final class MeanLogits {
         int tile = cache.tile();
         double[] sums = new double[tile];
         for (int key = 0; key < call.keys(); key += tileKeys(key)) {
-            float[] keys = cache.keys(sample, call.pages()[key / cache.pageTokens()]);
-            int at = cache.keyIndex(head, key % cache.pageTokens());
             int count = tileKeys(key);
+            int page = call.pages()[key / cache.pageTokens()];
+            if (!cache.holds(sample, page, head)) {
+                for (int group = 0; group < queryGroups; group++) {
+                    int at = to + group * call.keys() + key;
+                    Arrays.fill(out, at, at + count, Float.NaN);
+                }
+                continue;
+            }
+            float[] keys = cache.keys(sample, page, head);
+            int at = cache.keyIndex(key % cache.pageTokens());
             for (int group = 0; group < queryGroups; group++) {
                 Arrays.fill(sums, 0);
                 for (int channel = 0; channel < headDim; channel++) {

@@ -66,6 +66,7 @@ public final class WanLayer {
         float eps = config.eps();
         int heads = config.numHeads();
         int s = step.grid().frameSeqLen();
+        observer.begin(index, frames, ops);
         try (Scope _ = ops.scope()) {
             Tensor m = ops.modulation(w.modulation(), e0); // [B * F, 6, dim]
 

@@ -160,6 +160,11 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
+    public void discard(KvTensor cache, int[] heads, int[] pages) {
+        ops.discard(cache, heads, pages);
+    }
+
+    @Override
     public float[] read(KvTensor cache, int which, int[] pages) {
         return ops.read(cache, which, pages);
     }

@@ -167,6 +167,14 @@ public interface Ops extends AutoCloseable {
     Tensor load(KvTensor cache, int which, Dyn pages);
 
     /**
+     * Says that some heads no longer need what some pages hold; writing a page gives it to all heads again. A backend frees what it can: those
+     * heads must not attend these pages, and {@link #load} may give zeros.
+     *
+     * @param heads ascending
+     */
+    void discard(KvTensor cache, int[] heads, int[] pages);
+
+    /**
      * Copies a cache's keys (which = 0) or values (which = 1) to the host.
      *
      * @param pages the pages to read, in order

@@ -18,6 +18,9 @@ public interface PassObserver {
         return AttentionEdit.NONE;
     }
 
+    /** Called before each layer with its cache of frames; may blend pages and discard what heads no longer need. */
+    default void begin(int layer, KvTensor cache, Ops ops) {}
+
     /** Whether {@link #visit} looks at a site without changing it. */
     default boolean looksAt(int layer, Site site) {
         return false;

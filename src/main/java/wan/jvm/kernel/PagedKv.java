@@ -8,9 +8,9 @@ import wan.op.WanException;
 /**
  * Keys and values in the order in which the attention kernels read them.
  *
- * <p>Each page of each sample has one array for its keys and one for its values, allocated when the page is first written: a
- * cache for 21 frames of the full model would be 12 GB. Within a page, keys are {@code [head][key / tile][channel][key %
- * tile]} and values {@code [head][channel / tile][key][channel % tile]}, padded with zeros to whole tiles, so that both
+ * <p>Each head of each page of each sample has one array for its keys and one for its values, allocated when the page is first written: a
+ * cache for 21 frames of the full model would be 12 GB. A head that no longer needs a page gives its arrays back. Keys are {@code [key /
+ * tile][channel][key % tile]} and values {@code [channel / tile][key][channel % tile]}, padded with zeros to whole tiles, so that both
  * products of the attention read {@code tile} neighbours at each step of their inner loop.
  */
 public class PagedKv implements KvTensor {
@@ -22,6 +22,7 @@ public class PagedKv implements KvTensor {
     private final int tile;
     private final float[] @Nullable [] keys;
     private final float[] @Nullable [] values;
+    private final boolean[] written;
     private boolean released;
 
     public PagedKv(int batch, int pages, int pageTokens, int numHeads, int headDim, int tile) {
@@ -41,19 +42,20 @@ public class PagedKv implements KvTensor {
         this.tile = tile;
         if (Math.max(pageKeyFloats(), pageValueFloats()) > Integer.MAX_VALUE - 8) {
             throw new WanException(
-                    "kvCache: a page of " + pageTokens + " tokens has more elements than a Java array holds");
+                    "kvCache: a head of a page of " + pageTokens + " tokens has more elements than a Java array holds");
         }
         int slots = Math.multiplyExact(batch, pages);
-        keys = new float[slots][];
-        values = new float[slots][];
+        keys = new float[Math.multiplyExact(slots, numHeads)][];
+        values = new float[Math.multiplyExact(slots, numHeads)][];
+        written = new boolean[slots];
     }
 
     private long pageKeyFloats() {
-        return (long) numHeads * tiles(pageTokens) * tile * headDim;
+        return (long) tiles(pageTokens) * tile * headDim;
     }
 
     private long pageValueFloats() {
-        return (long) numHeads * tiles(headDim) * tile * pageTokens;
+        return (long) tiles(headDim) * tile * pageTokens;
     }
 
     private int tiles(int count) {
@@ -90,22 +92,42 @@ public class PagedKv implements KvTensor {
         return tile;
     }
 
-    /** The keys of a page that has been written. */
-    public float[] keys(int sample, int page) {
-        return written(keys, sample, page);
+    /** The keys of one head of a page that has been written. */
+    public float[] keys(int sample, int page, int head) {
+        return held(keys, sample, page, head);
     }
 
-    /** The values of a page that has been written. */
-    public float[] values(int sample, int page) {
-        return written(values, sample, page);
+    /** The values of one head of a page that has been written. */
+    public float[] values(int sample, int page, int head) {
+        return held(values, sample, page, head);
     }
 
-    private float[] written(float[] @Nullable [] store, int sample, int page) {
-        float[] array = store[slot(sample, page)];
+    private float[] held(float[] @Nullable [] store, int sample, int page, int head) {
+        requireWritten(sample, page);
+        float[] array = store[slot(sample, page) * numHeads + head];
         if (array == null) {
-            throw new WanException("kv cache: page " + page + " of sample " + sample + " has not been written");
+            throw new WanException("kv cache: head " + head + " gave page " + page + " back");
         }
         return array;
+    }
+
+    /** Checks that a page has been written. */
+    public final void requireWritten(int sample, int page) {
+        if (!written[slot(sample, page)]) {
+            throw new WanException("kv cache: page " + page + " of sample " + sample + " has not been written");
+        }
+    }
+
+    /** Whether a head still has a page. */
+    public final boolean holds(int sample, int page, int head) {
+        return keys[slot(sample, page) * numHeads + head] != null;
+    }
+
+    /** Gives the memory of one head of a page back; it can be written again. */
+    public void discard(int sample, int page, int head) {
+        int at = slot(sample, page) * numHeads + head;
+        keys[at] = null;
+        values[at] = null;
     }
 
     /** The number of a page among those of all samples. */
@@ -119,30 +141,35 @@ public class PagedKv implements KvTensor {
         return sample * pages + page;
     }
 
-    /** Index of channel 0 of a key; its channels follow at distance {@link #tile()}. */
-    public int keyIndex(int head, int key) {
-        return (head * tiles(pageTokens) + key / tile) * tile * headDim + key % tile;
+    /** Index of channel 0 of a key among a head's; its channels follow at distance {@link #tile()}. */
+    public int keyIndex(int key) {
+        return key / tile * tile * headDim + key % tile;
     }
 
-    /** Index of one channel of key 0; the channel of the next keys follow at distance {@link #tile()}. */
-    public int valueIndex(int head, int channel) {
-        return (head * tiles(headDim) + channel / tile) * tile * pageTokens + channel % tile;
+    /** Index of one channel of key 0 among a head's; the channel of the next keys follow at distance {@link #tile()}. */
+    public int valueIndex(int channel) {
+        return channel / tile * tile * pageTokens + channel % tile;
     }
 
-    /** Makes sure that a page has arrays. */
+    /** Makes sure that all heads of a page have arrays. */
     public void allocate(int sample, int page) {
         allocateKeys(sample, page);
-        int slot = slot(sample, page);
-        if (values[slot] == null) {
-            values[slot] = new float[(int) pageValueFloats()];
+        int first = slot(sample, page) * numHeads;
+        for (int at = first; at < first + numHeads; at++) {
+            if (values[at] == null) {
+                values[at] = new float[(int) pageValueFloats()];
+            }
         }
     }
 
-    /** Makes sure that a page has an array of keys. */
+    /** Makes sure that all heads of a page have an array of keys. */
     protected final void allocateKeys(int sample, int page) {
         int slot = slot(sample, page);
-        if (keys[slot] == null) {
-            keys[slot] = new float[(int) pageKeyFloats()];
+        written[slot] = true;
+        for (int at = slot * numHeads; at < (slot + 1) * numHeads; at++) {
+            if (keys[at] == null) {
+                keys[at] = new float[(int) pageKeyFloats()];
+            }
         }
     }
 
@@ -155,11 +182,11 @@ public class PagedKv implements KvTensor {
      */
     public void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
         appendKeys(sample, page, head, k, firstRow);
-        float[] pageValues = values(sample, page);
+        float[] pageValues = values(sample, page, head);
         int dim = numHeads * headDim;
         for (int channel = 0; channel < headDim; channel += tile) {
             int width = Math.min(tile, headDim - channel);
-            int to = valueIndex(head, channel);
+            int to = valueIndex(channel);
             for (int token = 0; token < pageTokens; token++) {
                 System.arraycopy(
                         v, (firstRow + token) * dim + head * headDim + channel, pageValues, to + token * tile, width);
@@ -169,11 +196,11 @@ public class PagedKv implements KvTensor {
 
     /** Writes one head of a page's keys. */
     protected final void appendKeys(int sample, int page, int head, float[] k, int firstRow) {
-        float[] pageKeys = keys(sample, page);
+        float[] pageKeys = keys(sample, page, head);
         int dim = numHeads * headDim;
         for (int token = 0; token < pageTokens; token++) {
             int from = (firstRow + token) * dim + head * headDim;
-            int to = keyIndex(head, token);
+            int to = keyIndex(token);
             for (int channel = 0; channel < headDim; channel++) {
                 pageKeys[to + channel * tile] = k[from + channel];
             }
@@ -181,21 +208,26 @@ public class PagedKv implements KvTensor {
     }
 
     /**
-     * Copies a page out again.
+     * Copies a page out again; zeros for heads that gave it back.
      *
      * @param which 0 keys, 1 values
      * @param out [tokens, numHeads, headDim]
      * @param firstRow the row of {@code out} for the page's first token
      */
     public void read(int which, int sample, int page, float[] out, int firstRow) {
-        float[] from = which == 0 ? keys(sample, page) : values(sample, page);
-        for (int token = 0; token < pageTokens; token++) {
-            for (int head = 0; head < numHeads; head++) {
+        requireWritten(sample, page);
+        for (int head = 0; head < numHeads; head++) {
+            float @Nullable [] from = (which == 0 ? keys : values)[slot(sample, page) * numHeads + head];
+            for (int token = 0; token < pageTokens; token++) {
                 int to = ((firstRow + token) * numHeads + head) * headDim;
                 for (int channel = 0; channel < headDim; channel++) {
-                    out[to + channel] = which == 0
-                            ? from[keyIndex(head, token) + channel * tile]
-                            : from[valueIndex(head, channel) + token * tile];
+                    if (from == null) {
+                        out[to + channel] = 0;
+                    } else {
+                        out[to + channel] = which == 0
+                                ? from[keyIndex(token) + channel * tile]
+                                : from[valueIndex(channel) + token * tile];
+                    }
                 }
             }
         }
@@ -206,6 +238,7 @@ public class PagedKv implements KvTensor {
         released = true;
         Arrays.fill(keys, null);
         Arrays.fill(values, null);
+        Arrays.fill(written, false);
     }
 
     @Override

@@ -3,7 +3,9 @@ package wan.jvm.onednn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Deque;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.PagedKv;
 import wan.op.DType;
@@ -25,8 +27,10 @@ final class OneDnnKv extends PagedKv {
     private final int blocks;
     private final OneDnn.Layout keyLayout;
     private final OneDnn.Layout valueLayout;
-    /** Per page: [head][block] of keys, then the same of values. */
+    /** Per head of a page: its blocks of keys, then those of values. */
     private final @Nullable MemorySegment[] packed;
+    /** What heads gave back: an arena frees only as a whole. */
+    private final Deque<MemorySegment> spare = new ArrayDeque<>();
 
     private boolean released;
 
@@ -37,7 +41,7 @@ final class OneDnnKv extends PagedKv {
         blocks = Math.ceilDiv(pageTokens, blockKeys);
         keyLayout = oneDnn.layout(headDim, blockKeys);
         valueLayout = oneDnn.layout(blockKeys, headDim);
-        packed = new MemorySegment[batch * pages];
+        packed = new MemorySegment[batch * pages * numHeads];
     }
 
     /** Keys of a block. */
@@ -52,23 +56,23 @@ final class OneDnnKv extends PagedKv {
 
     /** [headDim, blockKeys], as oneDNN likes it. */
     MemorySegment keyBlock(int sample, int page, int head, int block) {
-        return page(sample, page).asSlice(((long) head * blocks + block) * aligned(keyLayout));
+        return head(sample, page, head).asSlice(block * aligned(keyLayout));
     }
 
     /** [blockKeys, headDim], as oneDNN likes it. */
     MemorySegment valueBlock(int sample, int page, int head, int block) {
-        long values = (long) numHeads() * blocks * aligned(keyLayout);
-        return page(sample, page).asSlice(values + ((long) head * blocks + block) * aligned(valueLayout));
+        return head(sample, page, head).asSlice(blocks * aligned(keyLayout) + block * aligned(valueLayout));
     }
 
     private static long aligned(OneDnn.Layout layout) {
         return Math.ceilDiv(layout.bytes(), 64) * 64;
     }
 
-    private MemorySegment page(int sample, int page) {
-        MemorySegment memory = packed[slot(sample, page)];
+    private MemorySegment head(int sample, int page, int head) {
+        requireWritten(sample, page);
+        MemorySegment memory = packed[slot(sample, page) * numHeads() + head];
         if (memory == null) {
-            throw new WanException("kv cache: page " + page + " of sample " + sample + " has not been written");
+            throw new WanException("kv cache: head " + head + " gave page " + page + " back");
         }
         return memory;
     }
@@ -76,9 +80,24 @@ final class OneDnnKv extends PagedKv {
     @Override
     public void allocate(int sample, int page) {
         allocateKeys(sample, page);
-        int slot = slot(sample, page);
-        if (packed[slot] == null) {
-            packed[slot] = arena.allocate((long) numHeads() * blocks * (aligned(keyLayout) + aligned(valueLayout)), 64);
+        int first = slot(sample, page) * numHeads();
+        for (int at = first; at < first + numHeads(); at++) {
+            if (packed[at] == null) {
+                packed[at] = spare.isEmpty()
+                        ? arena.allocate(blocks * (aligned(keyLayout) + aligned(valueLayout)), 64)
+                        : spare.pop();
+            }
+        }
+    }
+
+    @Override
+    public void discard(int sample, int page, int head) {
+        super.discard(sample, page, head);
+        int at = slot(sample, page) * numHeads() + head;
+        MemorySegment memory = packed[at];
+        if (memory != null) {
+            spare.push(memory);
+            packed[at] = null;
         }
     }
 
@@ -114,12 +133,17 @@ final class OneDnnKv extends PagedKv {
         try (Arena temporary = Arena.ofConfined()) {
             MemorySegment rows = temporary.allocate(4L * blockKeys * headDim(), 64);
             for (int head = 0; head < numHeads(); head++) {
+                boolean held = holds(sample, page, head);
                 for (int token = 0; token < pageTokens(); token++) {
-                    if (token % blockKeys == 0) {
+                    if (held && token % blockKeys == 0) {
                         MemorySegment block = valueBlock(sample, page, head, token / blockKeys);
                         oneDnn.unpack(block, valueLayout, rows);
                     }
                     int to = ((firstRow + token) * numHeads() + head) * headDim();
+                    if (!held) {
+                        Arrays.fill(out, to, to + headDim(), 0);
+                        continue;
+                    }
                     long from = 4L * (token % blockKeys) * headDim();
                     MemorySegment.copy(rows, ValueLayout.JAVA_FLOAT, from, out, to, headDim());
                 }
@@ -137,6 +161,7 @@ final class OneDnnKv extends PagedKv {
         if (!released) {
             released = true;
             Arrays.fill(packed, null);
+            spare.clear();
             arena.close();
         }
     }

@@ -3,6 +3,7 @@ package wan.jvm.scalar;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.ConvolutionCall;
@@ -157,12 +158,12 @@ public final class ScalarKernels implements Kernels {
             }
             double[] mean = new double[headDim];
             for (int page : seen) {
-                float[] values = call.cache().values(sample, call.pages()[page]);
+                float[] values = call.cache().values(sample, call.pages()[page], head);
                 for (int token = 0; token < pageTokens; token++) {
                     int key = page * pageTokens + token;
                     weights[key] /= sum;
                     for (int channel = 0; channel < headDim; channel++) {
-                        int at = call.cache().valueIndex(head, channel)
+                        int at = call.cache().valueIndex(channel)
                                 + token * call.cache().tile();
                         mean[channel] += weights[key] * values[at];
                     }
@@ -219,10 +220,14 @@ public final class ScalarKernels implements Kernels {
     /** Logits of one query with the keys of one attended page, at these keys' places in {@code logits}. */
     private static void logits(AttentionCall call, int sample, int head, int query, int page, double[] logits) {
         PagedKv cache = call.cache();
-        float[] keys = cache.keys(sample, call.pages()[page]);
+        if (!cache.holds(sample, call.pages()[page], head)) {
+            Arrays.fill(logits, page * cache.pageTokens(), (page + 1) * cache.pageTokens(), Double.NaN);
+            return;
+        }
+        float[] keys = cache.keys(sample, call.pages()[page], head);
         int from = call.index(sample, query, head);
         for (int token = 0; token < cache.pageTokens(); token++) {
-            int at = cache.keyIndex(head, token);
+            int at = cache.keyIndex(token);
             double sum = 0;
             for (int channel = 0; channel < cache.headDim(); channel++) {
                 sum += (double) call.q()[from + channel] * keys[at + channel * cache.tile()];

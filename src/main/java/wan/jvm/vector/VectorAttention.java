@@ -127,8 +127,8 @@ final class VectorAttention {
             int blockKeys = Math.ceilDiv(Math.ceilDiv(pageTokens, blocks), TILE) * TILE;
             boolean biased = call.edit().biased(head);
             for (int i : call.seen(head)) {
-                float[] keys = call.cache().keys(sample, call.pages()[i]);
-                float[] values = call.cache().values(sample, call.pages()[i]);
+                float[] keys = call.cache().keys(sample, call.pages()[i], head);
+                float[] values = call.cache().values(sample, call.pages()[i], head);
                 for (int key = 0; key < pageTokens; key += blockKeys) {
                     int count = Math.min(blockKeys, pageTokens - key);
                     for (int panel = 0; panel < panels; panel++) {
@@ -175,7 +175,7 @@ final class VectorAttention {
             for (int key = 0; key < count; key += TILE) {
                 RegisterTile.multiply(
                         keys,
-                        call.cache().keyIndex(head, firstKey + key),
+                        call.cache().keyIndex(firstKey + key),
                         scratch.queries,
                         queriesAt,
                         headDim,
@@ -224,7 +224,7 @@ final class VectorAttention {
         void weightedValues(float[] values, int firstKey, int count, int panel) {
             int to = panel * outputFloats(scratch.headDim);
             for (int channel = 0; channel < scratch.headDim; channel += TILE) {
-                int from = call.cache().valueIndex(head, channel) + firstKey * TILE;
+                int from = call.cache().valueIndex(channel) + firstKey * TILE;
                 RegisterTile.multiply(values, from, scratch.weights, 0, count, scratch.product, 0);
                 accumulate(scratch.product, scratch.rescale, scratch.outputs, to + channel * PANEL);
             }
@@ -331,7 +331,14 @@ final class VectorAttention {
             float[] tile = new float[queries * call.keys()];
             int pageTokens = call.cache().pageTokens();
             for (int i = 0; i < call.pages().length; i++) {
-                float[] keys = call.cache().keys(sample, call.pages()[i]);
+                if (!call.cache().holds(sample, call.pages()[i], heads[headIndex])) {
+                    for (int query = 0; query < queries; query++) {
+                        int from = query * call.keys() + i * pageTokens;
+                        Arrays.fill(tile, from, from + pageTokens, Float.NaN);
+                    }
+                    continue;
+                }
+                float[] keys = call.cache().keys(sample, call.pages()[i], heads[headIndex]);
                 for (int key = 0; key < pageTokens; key += BLOCK_KEYS / TILE * TILE) {
                     int count = Math.min(BLOCK_KEYS / TILE * TILE, pageTokens - key);
                     rows.logits(keys, key, count, 0);

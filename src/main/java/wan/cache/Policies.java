@@ -1,0 +1,250 @@
+package wan.cache;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeSet;
+import wan.cache.HeadPolicy.Content;
+import wan.cache.HeadPolicy.History;
+import wan.cache.HeadPolicy.Key;
+import wan.op.UsageException;
+
+/**
+ * The policies of published methods, as far as whole frames go. Each says where it comes from and what of the method it leaves out.
+ *
+ * <p>Repositories were read at the commits that docs/guide/interventions.md lists; nothing of them was run.
+ */
+public enum Policies implements HeadPolicy {
+    /** Every head attends every frame, at its absolute position: Self-Forcing without a window. */
+    FULL(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            return absolute(0, history.firstFrame(), history.firstFrame());
+        }
+    },
+
+    /** Self-Forcing with a window of 9 frames, a sink of 3 among them, absolute positions; the present block is inside the window. */
+    SELF_FORCING_WINDOW(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            return union(absolute(0, 3, history.firstFrame()), recent(3, history.firstFrame()));
+        }
+    },
+
+    /**
+     * StreamingLLM (mit-han-lab/streaming-llm, kv_cache.py and modify_llama.py), frames for tokens: the first 3 and the last 6, at the positions
+     * of their slots in the cache.
+     */
+    STREAMING_LLM(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            return slots(3, 6, history.firstFrame());
+        }
+    },
+
+    /**
+     * Dummy Forcing (csguoh/DummyForcing 28128ed, wan/modules/dummyforcing.py): from the second frame block's context pass on, sink heads keep frame
+     * 0, mid heads the last 3 frames, dummy heads the last one; before, all heads keep frame 0 and the block before. Absolute positions. Left
+     * out: the choice of heads, which the method makes from weights of that context pass; give the groups.
+     */
+    DUMMY_FORCING(List.of("sink", "mid", "dummy")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            int first = history.firstFrame();
+            if (history.count() < 2) {
+                return absolute(0, first, first);
+            }
+            return switch (group) {
+                case "sink" -> absolute(0, 1, first);
+                case "mid" -> recent(3, first);
+                default -> recent(1, first);
+            };
+        }
+    },
+
+    /**
+     * Forcing-KV (zju-jiyicheng/Forcing-KV 50ac1f4, causal_model_forcingkv.py): static heads keep frame 0 and the last one; before the second block is
+     * done all heads do. Left out: the 6 of 18 patches that dynamic heads keep besides, chosen by cosine similarity at layer 1; here
+     * dynamic heads keep the last 2 frames whole, which hold those patches' latest candidates. Absolute positions.
+     */
+    FORCING_KV(List.of("static", "dynamic")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            int first = history.firstFrame();
+            boolean chosen = group.equals("dynamic") && history.count() >= 2;
+            return union(absolute(0, 1, first), recent(chosen ? 2 : 1, first));
+        }
+    },
+
+    /**
+     * Pyramid Forcing (IF-LAB-PKU/Pyramid-Forcing, headkv/_mega_state_ref.py, labels best_labels.csv): label -1 keeps frame 0, up to 4 earlier
+     * frames of the present block's phase modulo 6, and 4 recent; label 1 the first 3, every sixth (the last 4 of them) and 4 recent; label 2
+     * the first 3, the last 4 means of 4 frames and 4 recent. Sink, phase and stride stand at most 18 to 21 frames back, recent frames
+     * where they were, a mean at the median of its frames. Not checked: which frame counts for the phase of a block (its first is taken here).
+     */
+    PYRAMID_FORCING(List.of("-1", "1", "2")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            int first = history.firstFrame();
+            int recent = Math.max(0, first - 4);
+            List<Key> keys = new ArrayList<>();
+            if (group.equals("-1")) {
+                addFar(keys, first, lastOf(everySixth(first % 6, Math.min(1, recent), recent), 4), Math.min(1, recent));
+            } else if (group.equals("1")) {
+                addFar(keys, first, lastOf(everySixth(0, Math.min(3, recent), recent), 4), Math.min(3, recent));
+            } else {
+                addFar(keys, first, List.of(), Math.min(3, recent));
+                List<Key> means = new ArrayList<>();
+                for (int from = 3; from + 4 <= recent; from += 4) {
+                    List<Content> frames = new ArrayList<>();
+                    for (int frame = from; frame < from + 4; frame++) {
+                        frames.add(new Content.Frame(frame));
+                    }
+                    means.add(new Key(new Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
+                }
+                keys.addAll(means.subList(Math.max(0, means.size() - 4), means.size()));
+            }
+            keys.addAll(absolute(recent, first, first));
+            return keys;
+        }
+    },
+
+    /**
+     * Deep Forcing (arXiv 2512.05081; its code was not found): the first 10 frames and the last 4, the first moved so that they end where the last
+     * begin. Left out: the top-C tokens between, which need the queries.
+     */
+    DEEP_FORCING(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            return slots(10, 4, history.firstFrame());
+        }
+    },
+
+    /**
+     * Reward Forcing (JaydenLyh/Reward-Forcing 4317f5a, causal_model.py): 3 sink frames and the last 3 at the positions of their slots; when a frame
+     * leaves, slot by slot the sink becomes 0.999 of itself and 0.001 of the frame.
+     */
+    REWARD_FORCING(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            int first = history.firstFrame();
+            if (first <= 6) {
+                return absolute(0, first, first);
+            }
+            List<Key> keys = new ArrayList<>();
+            for (int slot = 0; slot < 3; slot++) {
+                keys.add(new Key(movingAverage(slot, 3, first - 3, 0.999), 6 - slot));
+            }
+            keys.addAll(recent(3, first));
+            return keys;
+        }
+    },
+
+    /**
+     * Infinity-RoPE (yesiltepe-hidir/infinity-rope 63d7b84, causal_model.py): frame 0 and the frames that a window of 6 leaves room for beside a
+     * block of 3, at the positions of their slots. Left out: the flush at a change of the prompt and the scene cut, which are events of a run.
+     */
+    INFINITY_ROPE(List.of("full")) {
+        @Override
+        public List<Key> keys(String group, History history) {
+            return slots(1, 2, history.firstFrame());
+        }
+    };
+
+    private final List<String> groups;
+
+    Policies(List<String> groups) {
+        this.groups = groups;
+    }
+
+    @Override
+    public List<String> groups() {
+        return groups;
+    }
+
+    /** As options spell it: {@code dummy-forcing}. */
+    public String option() {
+        return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+    }
+
+    /**
+     * The policy of a name.
+     *
+     * @throws UsageException if there is none
+     */
+    public static Policies of(String name) {
+        return Arrays.stream(values())
+                .filter(policy -> policy.option().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new UsageException("cache policy: expected one of "
+                        + Arrays.stream(values()).map(Policies::option).toList() + ", got \"" + name + "\""));
+    }
+
+    /** Frames from one to before another, where they were. */
+    static List<Key> absolute(int from, int end, int first) {
+        List<Key> keys = new ArrayList<>();
+        for (int frame = from; frame < Math.min(end, first); frame++) {
+            keys.add(new Key(new Content.Frame(frame), first - frame));
+        }
+        return keys;
+    }
+
+    static List<Key> recent(int count, int first) {
+        return absolute(Math.max(0, first - count), first, first);
+    }
+
+    private static List<Key> union(List<Key> a, List<Key> b) {
+        List<Key> all = new ArrayList<>(a);
+        b.stream().filter(key -> !a.contains(key)).forEach(all::add);
+        return all;
+    }
+
+    /** The first frames, directly before the last ones. */
+    private static List<Key> slots(int sink, int recent, int first) {
+        if (first <= sink + recent) {
+            return absolute(0, first, first);
+        }
+        List<Key> keys = new ArrayList<>();
+        for (int frame = 0; frame < sink; frame++) {
+            keys.add(new Key(new Content.Frame(frame), recent + sink - frame));
+        }
+        keys.addAll(recent(recent, first));
+        return keys;
+    }
+
+    private static List<Integer> everySixth(int phase, int from, int end) {
+        List<Integer> frames = new ArrayList<>();
+        for (int frame = from; frame < end; frame++) {
+            if (frame % 6 == phase) {
+                frames.add(frame);
+            }
+        }
+        return frames;
+    }
+
+    private static List<Integer> lastOf(List<Integer> frames, int count) {
+        return frames.subList(Math.max(0, frames.size() - count), frames.size());
+    }
+
+    /** Sink frames, then others, none further back than 21 frames; a run of clamped ones keeps its order between 21 and 18. */
+    private static void addFar(List<Key> keys, int first, List<Integer> others, int sink) {
+        TreeSet<Integer> frames = new TreeSet<>(others);
+        for (int frame = 0; frame < sink; frame++) {
+            frames.add(frame);
+        }
+        for (int frame : frames) {
+            int distance = first - frame;
+            keys.add(new Key(
+                    new Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
+        }
+    }
+
+    /** Slot {@code slot} of a sink of {@code sink} frames after all frames of its slot before {@code end} have left. */
+    private static Content movingAverage(int slot, int sink, int end, double keep) {
+        Content average = new Content.Frame(slot);
+        for (int frame = sink + slot; frame < end; frame += sink) {
+            average = new Content.Blend(List.of(average, new Content.Frame(frame)), List.of(keep, 1 - keep));
+        }
+        return average;
+    }
+}

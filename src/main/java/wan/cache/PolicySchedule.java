@@ -1,0 +1,270 @@
+package wan.cache;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import wan.cache.HeadPolicy.Content;
+import wan.cache.HeadPolicy.History;
+import wan.cache.HeadPolicy.Key;
+
+/**
+ * A policy over a whole rollout: for every frame block the pages to write and to attend, which slots each group sees, what is blended before,
+ * and what is freed. Pure integers; since all of the rollout is known, a page is free as soon as nothing to come needs it.
+ *
+ * <p>All groups share the list of slots: a group sees some of them. Two groups that see the same content at two positions have two slots.
+ */
+public final class PolicySchedule {
+    private final List<Block> blocks;
+    private final int pages;
+    private final boolean turns;
+    private final int mostSlots;
+
+    /**
+     * One frame block.
+     *
+     * @param firstFrame absolute number of its first frame
+     * @param frames of the block
+     * @param written the page of each of its frames
+     * @param slots what its passes attend, the block's own frames last
+     * @param seen by group: which slots, ascending
+     * @param blends what has to be made before the first pass
+     * @param freed by group: pages that the group needs no longer when the first pass begins
+     */
+    public record Block(
+            int firstFrame,
+            int frames,
+            List<Integer> written,
+            List<Slot> slots,
+            Map<String, BitSet> seen,
+            List<Blending> blends,
+            Map<String, List<Integer>> freed) {}
+
+    /**
+     * A key slot.
+     *
+     * @param page where its keys are
+     * @param frame the absolute frame that it holds, of a blend its last one
+     * @param position time position
+     * @param blended whether it holds a blend
+     */
+    public record Slot(int page, int frame, int position, boolean blended) {}
+
+    /**
+     * A page that is made of others.
+     *
+     * @param page where the sum goes; may be one of the sources
+     * @param sources pages
+     * @param weights one each
+     */
+    public record Blending(int page, List<Integer> sources, List<Double> weights) {}
+
+    private PolicySchedule(List<Block> blocks, int pages, boolean turns, int mostSlots) {
+        this.blocks = blocks;
+        this.pages = pages;
+        this.turns = turns;
+        this.mostSlots = mostSlots;
+    }
+
+    /** The frame blocks, in order. */
+    public List<Block> blocks() {
+        return blocks;
+    }
+
+    /** Pages that a cache needs. */
+    public int pages() {
+        return pages;
+    }
+
+    /** Whether keys have to be kept unrotated: where some stand elsewhere than they were, or are blended. */
+    public boolean turns() {
+        return turns;
+    }
+
+    /** The most slots that any pass attends. */
+    public int mostSlots() {
+        return mostSlots;
+    }
+
+    /**
+     * The most pages whose keys one group keeps at a time, the present block's own among them.
+     *
+     * @param group of the policy
+     */
+    public int mostPages(String group) {
+        Set<Integer> kept = new HashSet<>();
+        int most = 0;
+        for (Block block : blocks) {
+            kept.removeAll(block.freed().getOrDefault(group, List.of()));
+            kept.addAll(block.written());
+            block.blends().forEach(blend -> kept.add(blend.page()));
+            most = Math.max(most, kept.size());
+        }
+        return most;
+    }
+
+    /**
+     * Schedules a rollout.
+     *
+     * @param blockSizes of all frame blocks, given ones first
+     */
+    public static PolicySchedule of(HeadPolicy policy, List<Integer> blockSizes) {
+        return new Scheduler(policy, blockSizes).schedule();
+    }
+
+    private static final class Scheduler {
+        private final HeadPolicy policy;
+        private final List<Integer> sizes;
+        /** By block and group. */
+        private final List<Map<String, List<Key>>> keys = new ArrayList<>();
+        /** By group: the last block in which a content is needed, for itself or to make another. */
+        private final Map<String, Map<Content, Integer>> lastUse = new HashMap<>();
+
+        private final Map<Content, Integer> pageOf = new LinkedHashMap<>();
+        private final BitSet used = new BitSet();
+        private int highest;
+
+        Scheduler(HeadPolicy policy, List<Integer> sizes) {
+            this.policy = policy;
+            this.sizes = sizes;
+        }
+
+        PolicySchedule schedule() {
+            for (int b = 0; b < sizes.size(); b++) {
+                History history = new History(sizes.subList(0, b));
+                Map<String, List<Key>> byGroup = new LinkedHashMap<>();
+                for (String group : policy.groups()) {
+                    List<Key> mine = policy.keys(group, history);
+                    byGroup.put(group, mine);
+                    for (Key key : mine) {
+                        need(group, key.content(), b);
+                    }
+                }
+                keys.add(byGroup);
+            }
+            List<Block> blocks = new ArrayList<>();
+            boolean turns = false;
+            int most = 0;
+            int first = 0;
+            for (int b = 0; b < sizes.size(); b++) {
+                Block block = block(b, first);
+                blocks.add(block);
+                most = Math.max(most, block.slots().size());
+                for (Slot slot : block.slots()) {
+                    turns |= slot.blended() || slot.position() != slot.frame();
+                }
+                first += sizes.get(b);
+            }
+            return new PolicySchedule(List.copyOf(blocks), Math.max(1, highest), turns, most);
+        }
+
+        /** Notes that a block needs a content. What it is made of is needed until it is made: at its own first use. */
+        private void need(String group, Content content, int block) {
+            Map<Content, Integer> uses = lastUse.computeIfAbsent(group, g -> new HashMap<>());
+            boolean fresh = uses.put(content, block) == null;
+            if (fresh && content instanceof Content.Blend blend) {
+                for (Content part : blend.parts()) {
+                    need(group, part, Math.max(block, uses.getOrDefault(part, block)));
+                }
+            }
+        }
+
+        private boolean needs(String group, Content content, int block) {
+            return lastUse.getOrDefault(group, Map.of()).getOrDefault(content, -1) >= block;
+        }
+
+        private Block block(int b, int first) {
+            int frames = sizes.get(b);
+            // Blends are made while their parts are still there; then everything that nobody needs goes.
+            List<Blending> blends = new ArrayList<>();
+            for (List<Key> mine : keys.get(b).values()) {
+                mine.forEach(key -> make(key.content(), blends));
+            }
+            Map<String, List<Integer>> freed = new LinkedHashMap<>();
+            for (String group : policy.groups()) {
+                List<Integer> mine = new ArrayList<>();
+                pageOf.forEach((content, page) -> {
+                    // A block's frames are attended by its own passes, whatever a policy says of them later.
+                    if (!needs(group, content, b) && !isWithin(content, first, frames)) {
+                        mine.add(page);
+                    }
+                });
+                freed.put(group, mine);
+            }
+            pageOf.entrySet().removeIf(entry -> {
+                boolean gone = policy.groups().stream().noneMatch(group -> needs(group, entry.getKey(), b));
+                if (gone) {
+                    used.clear(entry.getValue());
+                }
+                return gone;
+            });
+            List<Integer> written = new ArrayList<>();
+            for (int i = 0; i < frames; i++) {
+                written.add(take(new Content.Frame(first + i)));
+            }
+            Set<Key> union = new LinkedHashSet<>();
+            keys.get(b).values().forEach(union::addAll);
+            List<Key> ordered = new ArrayList<>(union);
+            Collections.sort(ordered, (x, y) -> Integer.compare(y.distance(), x.distance()));
+            List<Slot> slots = new ArrayList<>();
+            for (Key key : ordered) {
+                slots.add(new Slot(
+                        pageOf.get(key.content()),
+                        lastFrame(key.content()),
+                        first - key.distance(),
+                        key.content() instanceof Content.Blend));
+            }
+            Map<String, BitSet> seen = new LinkedHashMap<>();
+            for (String group : policy.groups()) {
+                BitSet mine = new BitSet();
+                for (Key key : keys.get(b).get(group)) {
+                    mine.set(ordered.indexOf(key));
+                }
+                mine.set(slots.size(), slots.size() + frames);
+                seen.put(group, mine);
+            }
+            for (int i = 0; i < frames; i++) {
+                slots.add(new Slot(written.get(i), first + i, first + i, false));
+            }
+            return new Block(first, frames, written, List.copyOf(slots), seen, blends, freed);
+        }
+
+        private static boolean isWithin(Content content, int first, int frames) {
+            return content instanceof Content.Frame frame
+                    && frame.frame() >= first
+                    && frame.frame() < first + frames;
+        }
+
+        private void make(Content content, List<Blending> blends) {
+            if (pageOf.containsKey(content) || !(content instanceof Content.Blend blend)) {
+                return;
+            }
+            blend.parts().forEach(part -> make(part, blends));
+            List<Integer> sources = blend.parts().stream().map(pageOf::get).toList();
+            blends.add(new Blending(take(content), sources, blend.weights()));
+        }
+
+        private int take(Content content) {
+            int page = used.nextClearBit(0);
+            used.set(page);
+            pageOf.put(content, page);
+            highest = Math.max(highest, page + 1);
+            return page;
+        }
+
+
+        private static int lastFrame(Content content) {
+            return switch (content) {
+                case Content.Frame frame -> frame.frame();
+                case Content.Blend blend ->
+                    blend.parts().stream().mapToInt(Scheduler::lastFrame).max().orElse(0);
+            };
+        }
+    }
+}

@@ -1,0 +1,173 @@
+package wan.edit;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+import wan.cache.CacheLayout;
+import wan.cache.Placement;
+import wan.cache.PolicySchedule;
+import wan.cache.PolicySchedule.Blending;
+import wan.cache.PolicySchedule.Block;
+import wan.cache.PolicySchedule.Slot;
+import wan.op.AttentionEdit;
+import wan.op.AttentionKind;
+import wan.op.Dyn;
+import wan.op.KvTensor;
+import wan.op.Ops;
+import wan.op.PassObserver;
+import wan.op.Scope;
+import wan.op.Tensor;
+import wan.op.UsageException;
+import wan.pass.Pass;
+import wan.pass.PassId;
+
+/**
+ * A cache policy per group of heads, carried out: it places the passes of a plan anew, hides from each head what its group does not see, makes
+ * blended pages and frees what a head keeps no longer.
+ */
+public final class HeadCaches {
+    private final PolicySchedule schedule;
+    private final HeadGroups groups;
+    private final int numHeads;
+
+    /**
+     * Carries a schedule out.
+     *
+     * @param groups of the schedule's policy
+     */
+    public HeadCaches(PolicySchedule schedule, HeadGroups groups, int numLayers, int numHeads) {
+        this.schedule = schedule;
+        this.groups = groups;
+        this.numHeads = numHeads;
+        for (int layer = 0; layer < numLayers; layer++) {
+            for (int head = 0; head < numHeads; head++) {
+                String _ = groups.of(layer, head); // every head has one
+            }
+        }
+    }
+
+    /** How the run's cache has to be made. */
+    public CacheLayout layout() {
+        return schedule.turns()
+                ? CacheLayout.unrotated(schedule.pages(), schedule.mostSlots())
+                : CacheLayout.rotated(schedule.pages());
+    }
+
+    /** The passes of a rollout, frame block after frame block, with the policy's keys. */
+    public List<Pass> place(List<Pass> passes) {
+        List<Pass> placed = new ArrayList<>();
+        for (Pass pass : passes) {
+            Block block = block(pass);
+            List<Slot> slots = block.slots();
+            placed.add(new Pass(
+                    pass.id(),
+                    pass.firstFrame(),
+                    pass.frames(),
+                    pass.timesteps(),
+                    pass.context(),
+                    pass.cache(),
+                    new Placement(
+                            block.written(),
+                            slots.stream().map(Slot::page).toList(),
+                            List.of(),
+                            IntStream.range(pass.firstFrame(), pass.firstFrame() + pass.frames())
+                                    .boxed()
+                                    .toList(),
+                            slots.stream().map(slot -> slot.blended() ? Placement.GIVEN : slot.frame()).toList(),
+                            slots.stream().map(Slot::position).toList(),
+                            Collections.nCopies(slots.size(), ""),
+                            List.of(),
+                            0),
+                    pass.numLayers(),
+                    pass.flow()));
+        }
+        return placed;
+    }
+
+    private Block block(Pass pass) {
+        return schedule.blocks().stream()
+                .filter(block -> block.firstFrame() == pass.firstFrame() && block.frames() == pass.frames())
+                .findFirst()
+                .orElseThrow(() -> new UsageException(
+                        "cache policy: expected passes of one frame block each, got " + pass.id()));
+    }
+
+    /**
+     * Keys that one head keeps at most, in frames.
+     *
+     * @param layer of the head
+     */
+    public int mostPages(int layer, int head) {
+        return schedule.mostPages(groups.of(layer, head));
+    }
+
+    /** Key slots that a head attends in a pass. */
+    public int seen(Pass pass, int layer, int head) {
+        return seenBy(block(pass), layer, head).cardinality();
+    }
+
+    private BitSet seenBy(Block block, int layer, int head) {
+        BitSet seen = block.seen().get(groups.of(layer, head));
+        if (seen == null) {
+            throw new IllegalStateException("no slots of " + groups.of(layer, head));
+        }
+        return seen;
+    }
+
+    /** Hides what a head does not see. */
+    void hide(Pass pass, int layer, AttentionEdit.Builder edit, int groupsPerFrame) {
+        Block block = block(pass);
+        for (int head = 0; head < numHeads; head++) {
+            BitSet seen = seenBy(block, layer, head);
+            for (int slot = seen.nextClearBit(0); slot < block.slots().size(); slot = seen.nextClearBit(slot + 1)) {
+                for (int group = slot * groupsPerFrame; group < (slot + 1) * groupsPerFrame; group++) {
+                    edit.addBias(head, group, Float.NEGATIVE_INFINITY);
+                }
+            }
+        }
+    }
+
+    /** What happens to a layer's cache before a pass: nothing but in the first pass of a frame block. */
+    void prepare(Pass pass, int layer, KvTensor cache, Ops ops) {
+        if (pass.id().step() > 0 || pass.id().kind() == PassId.Kind.CONTEXT) {
+            return; // done before the first pass of the frame block
+        }
+        Block block = block(pass);
+        for (Blending blend : block.blends()) {
+            blend(blend, cache, ops);
+        }
+        for (String group : block.freed().keySet()) {
+            int[] pages =
+                    block.freed().get(group).stream().mapToInt(Integer::intValue).toArray();
+            int[] heads = IntStream.range(0, numHeads)
+                    .filter(head -> groups.of(layer, head).equals(group))
+                    .toArray();
+            if (pages.length > 0 && heads.length > 0) {
+                ops.discard(cache, heads, pages);
+            }
+        }
+    }
+
+    private static void blend(Blending blend, KvTensor cache, Ops ops) {
+        try (Scope _ = ops.scope()) {
+            Tensor[] sums = new Tensor[2];
+            for (int which = 0; which < 2; which++) {
+                for (int i = 0; i < blend.sources().size(); i++) {
+                    Dyn page = new Dyn("source", 1);
+                    page.set(blend.sources().get(i));
+                    Tensor part = ops.load(cache, which, page);
+                    Tensor zeros = ops.scratch(part.shape());
+                    ops.write(zeros, new float[part.shape().intSize()]);
+                    float weight = blend.weights().get(i).floatValue();
+                    ops.mixHeads(part, 1, new int[] {0}, weight, sums[which] == null ? zeros : sums[which]);
+                    sums[which] = part;
+                }
+            }
+            Dyn to = new Dyn("blend", 1);
+            to.set(blend.page());
+            ops.append(cache, sums[0], sums[1], to);
+        }
+    }
+}
