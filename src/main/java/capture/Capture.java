@@ -81,7 +81,9 @@ public final class Capture {
 
             @Override
             public boolean looksAt(int layer, Site site) {
-                return plan.layers().contains(layer) && plan.recorded().sites().contains(site);
+                return wanted
+                        && plan.layers().contains(layer)
+                        && plan.recorded().sites().contains(site);
             }
 
             @Override

@@ -368,6 +368,11 @@ public final class Edits implements AutoCloseable {
             }
 
             @Override
+            public boolean keepsNonFinite() {
+                return watcher.keepsNonFinite();
+            }
+
+            @Override
             public boolean looksAt(int layer, Site site) {
                 return watcher.looksAt(layer, site);
             }
