@@ -61,27 +61,20 @@ public final class HeadCaches {
         for (Pass pass : passes) {
             Block block = block(pass);
             List<Slot> slots = block.slots();
-            placed.add(new Pass(
-                    pass.id(),
-                    pass.firstFrame(),
-                    pass.frames(),
-                    pass.timesteps(),
-                    pass.context(),
-                    pass.cache(),
-                    new Placement(
-                            block.written(),
-                            slots.stream().map(Slot::page).toList(),
-                            List.of(),
-                            IntStream.range(pass.firstFrame(), pass.firstFrame() + pass.frames())
-                                    .boxed()
-                                    .toList(),
-                            slots.stream().map(slot -> slot.blended() ? Placement.GIVEN : slot.frame()).toList(),
-                            slots.stream().map(Slot::position).toList(),
-                            Collections.nCopies(slots.size(), ""),
-                            List.of(),
-                            0),
-                    pass.numLayers(),
-                    pass.flow()));
+            placed.add(pass.withPlacement(new Placement(
+                    block.written(),
+                    slots.stream().map(Slot::page).toList(),
+                    List.of(),
+                    IntStream.range(pass.firstFrame(), pass.firstFrame() + pass.frames())
+                            .boxed()
+                            .toList(),
+                    slots.stream()
+                            .map(slot -> slot.blended() ? Placement.GIVEN : slot.frame())
+                            .toList(),
+                    slots.stream().map(Slot::position).toList(),
+                    Collections.nCopies(slots.size(), ""),
+                    List.of(),
+                    0)));
         }
         return placed;
     }
@@ -101,6 +94,32 @@ public final class HeadCaches {
      */
     public int mostPages(int layer, int head) {
         return schedule.mostPages(groups.of(layer, head));
+    }
+
+    /** What part of the keys that a run's heads keep with a cache of all frames they keep here, at most at a time. */
+    public double keptShare(int numLayers, int allFrames) {
+        double kept = 0;
+        for (int layer = 0; layer < numLayers; layer++) {
+            for (int head = 0; head < numHeads; head++) {
+                kept += mostPages(layer, head);
+            }
+        }
+        return kept / ((double) numLayers * numHeads * allFrames);
+    }
+
+    /** What part of the products of queries and keys over all frames the passes make. */
+    public double attendedShare(List<Pass> passes) {
+        double seen = 0;
+        double all = 0;
+        for (Pass pass : passes) {
+            for (int layer = 0; layer < pass.numLayers(); layer++) {
+                for (int head = 0; head < numHeads; head++) {
+                    seen += (double) pass.frames() * seen(pass, layer, head);
+                    all += (double) pass.frames() * (pass.firstFrame() + pass.frames());
+                }
+            }
+        }
+        return seen / all;
     }
 
     /** Key slots that a head attends in a pass. */

@@ -56,6 +56,11 @@ public record Pass(
                 id, firstFrame, frames, timesteps, other, cache, expert, causalFrames, placement, numLayers, flow);
     }
 
+    /** The same pass with other keys. */
+    public Pass withPlacement(Placement other) {
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, other, numLayers, flow);
+    }
+
     /** The same pass on another cache. */
     public Pass withCache(int other) {
         return new Pass(

@@ -26,7 +26,8 @@ final class Follower implements RunListener {
                 job.capture(),
                 job.geometry(),
                 outputs.sink(),
-                job.spec().capture().keepNonFinite());
+                // Logits of keys that a head has given back are NaN.
+                job.spec().capture().keepNonFinite() || job.caches() != null);
         this.edits = edits;
         this.monitor = monitor;
         this.outputs = outputs;

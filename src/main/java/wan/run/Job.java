@@ -10,7 +10,11 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import wan.backend.MemoryPlan;
+import wan.cache.Policies;
+import wan.cache.PolicySchedule;
 import wan.edit.Edits;
+import wan.edit.HeadCaches;
+import wan.edit.HeadGroups;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.noise.NoiseSource;
@@ -18,9 +22,11 @@ import wan.op.HostTensor;
 import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.Shape;
+import wan.op.UsageException;
 import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassRunner;
+import wan.sampling.Method;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
@@ -35,6 +41,7 @@ public final class Job {
     private final CapturePlan capture;
     private final RunGeometry geometry;
     private final @Nullable HostTensor initialLatent;
+    private final @Nullable HeadCaches caches;
 
     private Job(
             RunSpec spec,
@@ -42,13 +49,15 @@ public final class Job {
             RunPlan plan,
             CapturePlan capture,
             RunGeometry geometry,
-            @Nullable HostTensor initialLatent) {
+            @Nullable HostTensor initialLatent,
+            @Nullable HeadCaches caches) {
         this.spec = spec;
         this.model = model;
         this.plan = plan;
         this.capture = capture;
         this.geometry = geometry;
         this.initialLatent = initialLatent;
+        this.caches = caches;
     }
 
     /** Plans a run; what is odd but no error goes to the monitor. */
@@ -80,6 +89,15 @@ public final class Job {
         RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
         noticeOddities(settings, monitor);
         RunPlan plan = RunPlan.of(settings, config.numLayers());
+        HeadCaches caches = headCaches(spec.cache(), settings, config);
+        if (caches != null) {
+            plan = new RunPlan(
+                    settings,
+                    plan.timesteps(),
+                    List.of(caches.layout()),
+                    caches.place(plan.passes()),
+                    plan.events());
+        }
         capture.passes().check(plan.timesteps().size());
         if (spec.output().passes()) {
             plan = plan.withAllFlows(config.numLayers());
@@ -94,17 +112,38 @@ public final class Job {
                 settings.frameSeqLen(),
                 config.textLen(),
                 plan.timesteps().size());
-        Job job = new Job(spec, model, plan, capture, geometry, initialLatent);
+        Job job = new Job(spec, model, plan, capture, geometry, initialLatent, caches);
         try (Edits edits = job.openEdits()) {
             edits.check(plan.passes());
         }
         return job;
     }
 
-    private Edits openEdits() {
+    private static @Nullable HeadCaches headCaches(RunSpec.Cache cache, RunSettings settings, WanConfig config) {
+        if (cache.policy() == null) {
+            return null;
+        }
+        if (!settings.method().equals(Method.SELF_FORCING)) {
+            throw new UsageException("cache.policy: expected Self-Forcing's sampler, got " + settings.method());
+        }
+        Policies policy = Policies.of(cache.policy());
+        return new HeadCaches(
+                PolicySchedule.of(policy, settings.blockSizes()),
+                HeadGroups.parse(policy.groups(), cache.heads()),
+                config.numLayers(),
+                config.numHeads());
+    }
+
+    /** What each head keeps, or null where all keep the same. */
+    public @Nullable HeadCaches caches() {
+        return caches;
+    }
+
+    Edits openEdits() {
         WanConfig config = model.config();
         return new Edits(
                 spec.edits(),
+                caches,
                 new Edits.Sizes(
                         config.numLayers(),
                         config.numHeads(),
@@ -202,7 +241,7 @@ public final class Job {
     Job writing(Path result) {
         RunSpec.Output output =
                 new RunSpec.Output(result, null, false, spec.output().complete(), null);
-        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent);
+        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent, caches);
     }
 
     /** What the run needs of its device, found by going through it without running anything; null where no device is used. */

@@ -166,8 +166,29 @@ public record RunSpec(
      *
      * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none
      * @param sinkSize first frames that the window never evicts
+     * @param policy a policy by name in place of the window, or null
+     * @param heads which heads are which of its groups, or null where it has one
      */
-    public record Cache(int localAttnSize, int sinkSize) {}
+    public record Cache(
+            int localAttnSize,
+            int sinkSize,
+            @Nullable String policy,
+            @Nullable String heads) {
+        /** A window, or none. */
+        public Cache(int localAttnSize, int sinkSize) {
+            this(localAttnSize, sinkSize, null, null);
+        }
+
+        /** Refuses a policy beside a window. */
+        public Cache {
+            if (policy != null && localAttnSize != -1) {
+                throw new UsageException("cache.policy: expected no window beside it, got " + localAttnSize + " frames");
+            }
+            if (policy == null && heads != null) {
+                throw new UsageException("cache.heads: expected cache.policy with it, whose groups they are");
+            }
+        }
+    }
 
     /**
      * What is captured.

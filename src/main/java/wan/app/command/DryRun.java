@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import wan.backend.Bytes;
 import wan.backend.MemoryPlan;
+import wan.edit.HeadCaches;
 import wan.model.WanConfig;
 import wan.pass.Pass;
 import wan.run.Job;
@@ -81,6 +82,18 @@ record DryRun(PrintStream out, Job job, Path target) {
                 "%noperations    %.3f TFLOP in %d passes%n",
                 cost.flops(plan) / 1e12,
                 plan.passes().size());
+        HeadCaches caches = job.caches();
+        if (caches != null) {
+            double kept = caches.keptShare(plan.numLayers(), settings.totalFrames());
+            out.printf(
+                    Locale.ROOT,
+                    "policy        %s: heads keep %.1f %% of the keys of all frames, %s on the JVM, and attend %.1f %%%n",
+                    job.spec().cache().policy(),
+                    100 * kept,
+                    Bytes.text((long) (kept * settings.totalFrames() * 8.0 * run.batch() * run.frameSeqLen()
+                            * config.dim() * plan.numLayers())),
+                    100 * caches.attendedShare(plan.passes()));
+        }
         if (device == null) {
             out.printf(
                     "memory        %s KV cache, %s activations, %s bf16 weights that run%n",

@@ -74,6 +74,20 @@ public final class RunOptions {
     private @Nullable Integer sinkSize;
 
     @Option(
+            names = "--cache-policy",
+            paramLabel = "NAME",
+            description = "Which frames' keys each head keeps, in place of a window: full, self-forcing-window, streaming-llm,"
+                    + " dummy-forcing, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
+    private @Nullable String policy;
+
+    @Option(
+            names = "--head-groups",
+            paramLabel = "GROUPS",
+            description = "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
+                    + " the others), a CSV of labels as analyze writes roles, or Forcing-KV's JSON.")
+    private @Nullable String headGroups;
+
+    @Option(
             names = {"--context-noise", "--context_noise"},
             paramLabel = "T",
             description = "Timestep of the context passes (default: 0).")
@@ -102,7 +116,11 @@ public final class RunOptions {
                         or(numFramePerBlock, sampler.numFramePerBlock()),
                         or(independentFirstFrame, sampler.independentFirstFrame()),
                         sampler.method()))
-                .withCache(new RunSpec.Cache(or(localAttnSize, cache.localAttnSize()), or(sinkSize, cache.sinkSize())));
+                .withCache(new RunSpec.Cache(
+                        or(localAttnSize, cache.localAttnSize()),
+                        or(sinkSize, cache.sinkSize()),
+                        policy,
+                        headGroups));
     }
 
     /** The names of the options that change the shape of what is drawn or the order of passes, of those that were given. */
