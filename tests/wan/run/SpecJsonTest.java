@@ -12,12 +12,17 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import wan.edit.EditPlan;
+import wan.edit.Effect;
+import wan.edit.Heads;
+import wan.edit.Rule;
 import wan.noise.CudaGeometry;
 import wan.noise.Rng;
 import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.Quantity;
+import wan.op.Site;
 import wan.sampling.Method;
 import wan.weights.ModelLayout.Branch;
 
@@ -40,7 +45,11 @@ class SpecJsonTest {
                     EnumSet.allOf(AttentionKind.class),
                     PassChoice.parse("0,1"),
                     EnumSet.allOf(Quantity.class),
+                    EnumSet.allOf(Site.class),
                     true),
+            new EditPlan(List.of(
+                    new Rule(Heads.parse("", "3:5,7:0-3"), new Effect.Temperature(0.7f)),
+                    new Rule(Heads.parse("", "1"), new Effect.Noise(Site.RESID, 0.5f, 3)))),
             new RunSpec.Device("tornado:0:1", DType.BF16, DType.F16, "cublas,cudnn", 12L << 30, 3),
             new RunSpec.Output(Path.of("r.safetensors"), Path.of("l.safetensors"), true, true, new RunSpec.Output.Decoded(Path.of("v.mp4"), Path.of("vae.pth"))));
 
@@ -49,6 +58,8 @@ class SpecJsonTest {
         assertThat(SpecJson.read("spec", SpecJson.write(UNUSUAL))).isEqualTo(UNUSUAL);
         RunSpec usual = RunSpec.of(RunSpec.Model.DEMO);
         assertThat(SpecJson.read("spec", SpecJson.write(usual))).isEqualTo(usual);
+        RunSpec policy = usual.withCache(new RunSpec.Cache(-1, 0, "dummy-forcing", "mid=3:5"));
+        assertThat(SpecJson.read("spec", SpecJson.write(policy))).isEqualTo(policy);
         for (Method method : List.of(
                 new Method.RollingWindow(24, 21),
                 new Method.RecomputedKeys(3, false, 2, 4),

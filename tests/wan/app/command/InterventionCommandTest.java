@@ -14,6 +14,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 import wan.Goldens;
 import wan.app.CommandLineRun;
 import wan.file.Safetensors;
@@ -73,7 +75,8 @@ class InterventionCommandTest {
                     .isEqualTo((int) expected);
         }
         try (Safetensors written = Safetensors.open(result)) {
-            assertThat(written.metadata().containsKey("edits")).isEqualTo(!name.equals("baseline"));
+            JsonNode spec = JsonMapper.shared().readTree(written.metadata().get("spec"));
+            assertThat(spec.get("edits").isEmpty()).isEqualTo(name.equals("baseline"));
         }
     }
 
@@ -187,7 +190,7 @@ class InterventionCommandTest {
                 "--bias-frame 1:2=3 | 2 | --bias-frame: expected LAYER:HEADS:FRAMES=BIAS such as 0:3:5=-2",
                 "--bias-frame 1:2:all=-inf | 1 | attention edit: head 2 has every key blocked",
                 "--edit missing.json | 2 | missing.json: cannot read the edits",
-                "--replay-run x | 2 | --replay-run: expected --replay FILE with it",
+                "--replay-run x | 2 | --replay-run: expected --replay with it",
                 "--what q,nothing | 2 | --what: expected some of frame-logits",
             })
     void edit_isRefused_inOneLine(String options, int code, String message) {

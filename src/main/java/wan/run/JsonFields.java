@@ -47,6 +47,12 @@ final class JsonFields {
         return new JsonFields(file, where(name), take(name));
     }
 
+    /** Whatever is there, which its own reader checks; null for nothing. */
+    @Nullable
+    JsonNode nodeOrNull(String name) {
+        return take(name);
+    }
+
     String text(String name, String otherwise) {
         return get(name, otherwise, "a text", JsonNode::isString, JsonNode::asString);
     }

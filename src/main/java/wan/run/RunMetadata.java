@@ -7,12 +7,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import wan.edit.EditJson;
 import wan.model.WanConfig;
 import wan.op.Quantity;
 import wan.op.Site;
@@ -77,13 +75,6 @@ final class RunMetadata {
         fields.put("latent_size", List.of(settings.latentHeight(), settings.latentWidth()));
         fields.put("timesteps", plan.timesteps());
         fields.put("noise", job.noise());
-        if (job.spec().cache().policy() != null) {
-            fields.put("cache_policy", job.spec().cache().policy());
-            fields.put("head_groups", Objects.requireNonNullElse(job.spec().cache().heads(), "all"));
-        }
-        if (!job.spec().edits().isNone()) {
-            fields.put("edits", EditJson.toJson(job.spec().edits()));
-        }
         fields.put("backend", backend);
         fields.put("run", state);
         fields.put("passes", passes(plan));

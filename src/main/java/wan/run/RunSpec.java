@@ -409,7 +409,7 @@ public record RunSpec(
 
     /** Another model, everything else as it is. */
     public RunSpec withModel(Model other) {
-        return new RunSpec(other, prompt, video, noise, sampler, cache, capture, device, output);
+        return new RunSpec(other, prompt, video, noise, sampler, cache, capture, edits, device, output);
     }
 
     /** Another prompt, everything else as it is. */

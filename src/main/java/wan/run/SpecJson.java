@@ -15,6 +15,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import wan.edit.EditJson;
 import wan.file.StrictJson;
 import wan.noise.CudaGeometry;
 import wan.noise.Rng;
@@ -22,6 +23,7 @@ import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.Quantity;
+import wan.op.Site;
 import wan.op.UsageException;
 import wan.weights.ModelLayout.Branch;
 
@@ -48,6 +50,8 @@ public final class SpecJson {
                 case IMAGE -> "image";
             });
     private static final Map<String, Quantity> QUANTITIES = words(List.of(Quantity.values()), Quantity::option);
+
+    private static final Map<String, Site> SITES = words(List.of(Site.values()), Site::option);
 
     private SpecJson() {}
 
@@ -110,6 +114,8 @@ public final class SpecJson {
         ObjectNode cache = root.putObject("cache");
         cache.put("local_attn_size", spec.cache().localAttnSize());
         cache.put("sink_size", spec.cache().sinkSize());
+        cache.put("policy", spec.cache().policy());
+        cache.put("heads", spec.cache().heads());
 
         ObjectNode capture = root.putObject("capture");
         put(capture, "layers", spec.capture().layers());
@@ -117,7 +123,10 @@ public final class SpecJson {
         put(capture, "attention", KINDS, spec.capture().attention());
         capture.put("passes", spec.capture().passes().toString());
         put(capture, "quantities", QUANTITIES, spec.capture().quantities());
+        put(capture, "sites", SITES, spec.capture().sites());
         capture.put("keep_non_finite", spec.capture().keepNonFinite());
+
+        root.set("edits", JsonMapper.shared().valueToTree(EditJson.toJson(spec.edits())));
 
         RunSpec.Device d = spec.device();
         ObjectNode device = root.putObject("device");
@@ -221,7 +230,10 @@ public final class SpecJson {
         RunSpec.Cache k = spec.cache();
         JsonFields cache = root.object("cache");
         spec = spec.withCache(new RunSpec.Cache(
-                cache.integer("local_attn_size", k.localAttnSize()), cache.integer("sink_size", k.sinkSize())));
+                cache.integer("local_attn_size", k.localAttnSize()),
+                cache.integer("sink_size", k.sinkSize()),
+                cache.textOrNull("policy", k.policy()),
+                cache.textOrNull("heads", k.heads())));
         cache.done();
 
         RunSpec.Captures c = spec.capture();
@@ -232,8 +244,14 @@ public final class SpecJson {
                 capture.words("attention", c.attention(), KINDS),
                 PassChoice.parse(capture.text("passes", c.passes().toString())),
                 capture.words("quantities", c.quantities(), QUANTITIES),
+                capture.words("sites", c.sites(), SITES),
                 capture.flag("keep_non_finite", c.keepNonFinite())));
         capture.done();
+
+        JsonNode edits = root.nodeOrNull("edits");
+        if (edits != null) {
+            spec = spec.withEdits(EditJson.parse("edits", edits));
+        }
 
         RunSpec.Device d = spec.device();
         JsonFields device = root.object("device");

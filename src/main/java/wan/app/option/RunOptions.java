@@ -119,8 +119,8 @@ public final class RunOptions {
                 .withCache(new RunSpec.Cache(
                         or(localAttnSize, cache.localAttnSize()),
                         or(sinkSize, cache.sinkSize()),
-                        policy,
-                        headGroups));
+                        policy == null ? cache.policy() : policy,
+                        headGroups == null ? cache.heads() : headGroups));
     }
 
     /** The names of the options that change the shape of what is drawn or the order of passes, of those that were given. */
