@@ -48,7 +48,7 @@ class PromptEncoderTest {
         TokenIds ids = Tokenizer.open(folder).encode("A quick fox & a cat", TEXT_LEN);
         float[] expected;
         try (TensorStore store = TensorStore.open(folder.resolve(SmallTextEncoder.WEIGHTS))) {
-            Umt5Encoder encoder = new Umt5Encoder(store, () -> new JvmOps(JvmOptions.defaults()));
+            Umt5Encoder encoder = new Umt5Encoder(store, () -> new JvmOps(JvmOptions.defaults()), Parallel.NONE);
             expected = encoder.encode(List.of(ids), (_, _) -> {}).getFirst();
         }
         assertThat(ids.count()).isLessThan(TEXT_LEN);
@@ -164,7 +164,7 @@ class PromptEncoderTest {
     }
 
     private PromptEncoder encoder(Optional<Path> cache) {
-        return new PromptEncoder(folder, () -> new JvmOps(JvmOptions.defaults()), TEXT_LEN, cache);
+        return new PromptEncoder(folder, () -> new JvmOps(JvmOptions.defaults()), Parallel.NONE, TEXT_LEN, cache);
     }
 
     private List<TokenIds> ids(String... prompts) {

@@ -125,7 +125,7 @@ class Umt5EncoderTest {
 
     private Umt5Encoder encoder(UnaryOperator<String> names, JvmOptions.Kind kernels) {
         Supplier<Ops> backends = () -> new JvmOps(new JvmOptions(2, kernels));
-        return new Umt5Encoder(golden.weights(names), backends);
+        return new Umt5Encoder(golden.weights(names), backends, Parallel.NONE);
     }
 
     private static void assertClose(float[] actual, float[] expected) {

@@ -59,7 +59,7 @@ public final class FrameMatrix {
             }
             for (int k = 0; k < keys; k++) {
                 int key = keyFrames.get(k);
-                if (key < 0) { // no frame of the video
+                if (key < 0 || !pass.attends(q, k)) { // no frame of the video, or masked
                     continue;
                 }
                 attended[frame * frames + key] = true;

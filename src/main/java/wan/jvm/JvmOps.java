@@ -2,9 +2,11 @@ package wan.jvm;
 
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
 import wan.jvm.kernel.JvmLinear;
@@ -53,7 +55,12 @@ public final class JvmOps implements Ops {
      */
     public JvmOps(JvmOptions options) {
         workers = new Workers(options.threads());
-        kernels = kernels(options.kernels(), workers);
+        try {
+            kernels = kernels(options.kernels(), workers);
+        } catch (Throwable e) {
+            workers.close();
+            throw e;
+        }
     }
 
     static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
@@ -542,8 +549,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public void close() {
-        workers.close();
-        kernels.close();
+        Closing.all(List.of(workers::close, kernels::close));
     }
 
     /** The one place where a pass can be stopped. */

@@ -195,6 +195,9 @@ public final class WanLayer {
             Tensor k = ops.rmsNorm(
                     ops.linear(context, w.crossAttn().k()), w.crossAttn().normK(), config.eps());
             ops.append(cache, k, ops.linear(context, w.crossAttn().v()), text);
+        } catch (Throwable e) {
+            ops.release(cache);
+            throw e;
         }
         return cache;
     }

@@ -93,6 +93,9 @@ public final class WanModel {
             for (WanLayer layer : layers.subList(0, numLayers)) {
                 caches.add(layer.encodeContext(context));
             }
+        } catch (Throwable e) {
+            caches.forEach(ops::release);
+            throw e;
         }
         return caches;
     }

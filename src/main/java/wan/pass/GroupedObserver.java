@@ -61,6 +61,11 @@ final class GroupedObserver {
             }
 
             @Override
+            public boolean keepsNonFinite() {
+                return whole.keepsNonFinite();
+            }
+
+            @Override
             public void layerDone(int layer) {
                 if (last) {
                     whole.layerDone(layer);

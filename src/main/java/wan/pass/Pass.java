@@ -98,6 +98,16 @@ public record Pass(
                 flow);
     }
 
+    /**
+     * Whether one of its frames attends a key slot; else the mask of {@code causalFrames} hides it.
+     *
+     * @param frame counted from its first
+     * @param key as {@link Placement} counts them
+     */
+    public boolean attends(int frame, int key) {
+        return causalFrames == 0 || key < (frame / causalFrames + 1) * causalFrames;
+    }
+
     /** Groups of a pass with {@code causalFrames}. */
     int groups() {
         return Math.ceilDiv(frames, causalFrames);

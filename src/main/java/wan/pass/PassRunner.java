@@ -107,7 +107,7 @@ public final class PassRunner implements AutoCloseable {
             for (CacheLayout layout : layouts) {
                 caches.add(cache(layout));
             }
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             close();
             throw e;
         }
@@ -124,7 +124,7 @@ public final class PassRunner implements AutoCloseable {
             }
             @Nullable KvTensor workspace = layout.workspaceFrames() == 0 ? null : newCache(layout.workspaceFrames());
             return Cache.of(layout, layers, workspace);
-        } catch (RuntimeException e) {
+        } catch (Throwable e) {
             layers.stream().distinct().forEach(ops()::release);
             throw e;
         }
@@ -147,6 +147,11 @@ public final class PassRunner implements AutoCloseable {
         if (!latents.shape().equals(expected)) {
             throw WanException.mismatch("latents of " + pass.id(), expected, latents.shape(), "");
         }
+        int layers = pass.flow() ? models.get(pass.expert()).config().numLayers() : pass.numLayers();
+        if (layers > numLayers) {
+            throw WanException.mismatch(
+                    "pass " + pass.id(), "at most the " + numLayers + " layers that there are caches of", layers, "");
+        }
         if (pass.causalFrames() > 0) {
             return runGroups(pass, latents, observer);
         }
@@ -155,17 +160,17 @@ public final class PassRunner implements AutoCloseable {
             Cache cache = caches.get(pass.cache());
             blank(cache, pass.placement());
             Encoded context = context(pass);
-            Caches layers = new Caches(cache.layers(), context.text(), context.image(), cache.workspace());
+            Caches kept = new Caches(cache.layers(), context.text(), context.image(), cache.workspace());
             Step step = step(pass, cache);
             float[] timesteps = new float[batch * pass.frames()];
             for (int i = 0; i < timesteps.length; i++) {
                 timesteps[i] = pass.timesteps().get(i % pass.frames());
             }
             if (pass.flow()) {
-                HostTensor flow = model.forward(latents, timesteps, step, layers, observer);
+                HostTensor flow = model.forward(latents, timesteps, step, kept, observer);
                 return observer.keepsNonFinite() ? flow : flow.requireFinite("flow");
             }
-            model.forwardLayers(latents, timesteps, step, layers, pass.numLayers(), observer);
+            model.forwardLayers(latents, timesteps, step, kept, layers, observer);
             return null;
         } catch (NonFiniteException e) {
             throw e.in(pass.id().label());

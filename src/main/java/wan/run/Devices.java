@@ -131,7 +131,7 @@ public final class Devices {
                 new Storage(device.weights(), device.cache()),
                 device.libraries(),
                 device.memoryBytes(),
-                device.threads() == null ? Runtime.getRuntime().availableProcessors() : device.threads(),
+                device.computingThreads(),
                 kernels);
     }
 }

@@ -313,6 +313,7 @@ public final class Job {
                             model.path(),
                             model.config(),
                             spec.noise().seed(),
+                            spec.device().computingThreads(),
                             monitor)));
             WanModel ready = new WanModel(model.config(), model.weights(), ops);
             try (PassRunner runner = sampler.open(List.of(ready), prompts)) {

@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
+import wan.jvm.kernel.Workers;
 import wan.model.WanConfig;
 import wan.op.FormatException;
 import wan.op.HostTensor;
@@ -48,9 +49,10 @@ public final class Prompts {
      * The embeddings, [B, textLen, textDim]; drawn from the seed where there is no prompt.
      *
      * @param model the folder of what the prompt has no path for, or null
+     * @param threads that compute
      */
     static HostTensor embed(
-            RunSpec.Prompt prompt, @Nullable Path model, WanConfig config, long seed, RunMonitor monitor) {
+            RunSpec.Prompt prompt, @Nullable Path model, WanConfig config, long seed, int threads, RunMonitor monitor) {
         if (prompt.negative() != null) {
             monitor.notice("prompt.negative: not used, since this model runs without guidance");
         }
@@ -66,7 +68,7 @@ public final class Prompts {
                 .map(text -> tokenizer.encodePrompt(text, config.textLen()))
                 .toList();
         Path encoder = path("prompt.text_encoder", prompt.textEncoder(), model);
-        HostTensor embeddings = encode(texts, encoder, config.textLen(), prompt.keep(), (done, layers) -> {
+        HostTensor embeddings = encode(texts, encoder, config.textLen(), prompt.keep(), threads, (done, layers) -> {
             monitor.checkCancelled();
             monitor.encoding(done, layers);
         });
@@ -82,17 +84,21 @@ public final class Prompts {
      * Embeddings of token ids, as many channels as the encoder has.
      *
      * @param encoder the encoder's file, or a folder with it
+     * @param threads that compute
      * @param keep whether they are looked for among those kept, and kept
      * @return [texts, textLen, channels]
      */
     public static HostTensor encode(
-            List<TokenIds> texts, Path encoder, int textLen, boolean keep, Umt5Encoder.Progress progress) {
-        return new PromptEncoder(
-                        encoder,
-                        () -> new JvmOps(JvmOptions.defaults()),
-                        textLen,
-                        keep ? Optional.of(PromptEncoder.defaultCacheFolder()) : Optional.empty())
-                .encode(texts, progress);
+            List<TokenIds> texts, Path encoder, int textLen, boolean keep, int threads, Umt5Encoder.Progress progress) {
+        try (Workers workers = new Workers(threads)) {
+            return new PromptEncoder(
+                            encoder,
+                            () -> new JvmOps(new JvmOptions(threads, JvmOptions.Kind.AUTO)),
+                            (count, task) -> workers.run(count, (i, _) -> task.accept(i)),
+                            textLen,
+                            keep ? Optional.of(PromptEncoder.defaultCacheFolder()) : Optional.empty())
+                    .encode(texts, progress);
+        }
     }
 
     /** The latent frames of a file, [B, F0, C, H, W]. */

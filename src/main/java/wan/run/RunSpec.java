@@ -251,6 +251,11 @@ public record RunSpec(
             }
         }
 
+        /** Threads that compute on the processor. */
+        int computingThreads() {
+            return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+        }
+
         /** The same on so many threads; null for all cores. */
         public Device onThreads(@Nullable Integer count) {
             return new Device(name, weights, cache, libraries, memoryBytes, count);

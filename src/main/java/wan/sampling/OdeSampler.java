@@ -115,7 +115,7 @@ final class OdeSampler implements Sampler {
         int w = settings.latentWidth();
         Shape shape = Shape.of(batch, frames, channels, h, w);
         if (method.perFrameBlock()) {
-            return new HostTensor(shape, inputs.noise().initial(shape));
+            return new HostTensor(shape, inputs.noise().initial(shape)).requireFinite("initial noise");
         }
         HostTensor all = HostTensor.zeros(shape);
         int cells = h * w;
@@ -126,7 +126,7 @@ final class OdeSampler implements Sampler {
                 System.arraycopy(drawn, i * cells, all.values(), to * cells, cells);
             }
         }
-        return all;
+        return all.requireFinite("initial noise");
     }
 
     /** The picture's latent stays the first frame, whatever the solver makes of it. */
@@ -143,7 +143,7 @@ final class OdeSampler implements Sampler {
         if (latent == null || !latent.shape().equals(expected)) {
             throw WanException.mismatch("initial latent", expected, latent == null ? "none" : latent.shape(), "");
         }
-        return latent;
+        return latent.requireFinite("initial latent");
     }
 
     /** The latents with the picture's mask and latent behind their channels. */

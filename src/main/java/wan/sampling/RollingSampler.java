@@ -107,8 +107,10 @@ final class RollingSampler implements Sampler {
                     if (step < steps - 1) {
                         HostTensor mine = x0.frames((block - first) * perBlock, perBlock);
                         HostTensor fresh = new HostTensor(
-                                mine.shape(),
-                                inputs.noise().renoiseWindow(window, block, block - first, mine.shape(), inWindow));
+                                        mine.shape(),
+                                        inputs.noise()
+                                                .renoiseWindow(window, block, block - first, mine.shape(), inWindow))
+                                .requireFinite("noise of frame block " + block + " after " + pass.id());
                         noisy.setFrames(
                                 block * perBlock,
                                 scheduler.addNoise(mine, fresh, plan.timesteps().get(step + 1)));

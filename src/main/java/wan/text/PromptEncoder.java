@@ -21,6 +21,7 @@ public final class PromptEncoder {
 
     private final Path weights;
     private final Supplier<Ops> backends;
+    private final Parallel parallel;
     private final int textLen;
     private final Optional<EmbeddingCache> cache;
 
@@ -29,13 +30,16 @@ public final class PromptEncoder {
      *
      * @param weights the text encoder's file or a folder with it
      * @param backends opens a backend; called for every layer
+     * @param parallel shares out what the backend does not compute
      * @param textLen tokens that the model takes; 512 for Wan
      * @param cacheFolder where embeddings are kept, or empty for nowhere; see {@link #defaultCacheFolder}
      * @throws WanException if there are no weights
      */
-    public PromptEncoder(Path weights, Supplier<Ops> backends, int textLen, Optional<Path> cacheFolder) {
+    public PromptEncoder(
+            Path weights, Supplier<Ops> backends, Parallel parallel, int textLen, Optional<Path> cacheFolder) {
         this.weights = TextEncoderFiles.find(weights);
         this.backends = backends;
+        this.parallel = parallel;
         this.textLen = textLen;
         this.cache = cacheFolder.map(folder -> new EmbeddingCache(folder, TextEncoderFiles.fingerprint(this.weights)));
     }
@@ -72,7 +76,7 @@ public final class PromptEncoder {
 
     private void compute(List<TokenIds> texts, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {
         try (TensorStore store = TensorStore.open(weights)) {
-            Umt5Encoder encoder = new Umt5Encoder(store, backends);
+            Umt5Encoder encoder = new Umt5Encoder(store, backends, parallel);
             for (int from = 0, to; from < texts.size(); from = to) {
                 int rows = texts.get(from).count();
                 for (to = from + 1; to < texts.size(); to++) {

@@ -1,7 +1,6 @@
 package wan.text;
 
 import java.util.Arrays;
-import java.util.stream.IntStream;
 
 /**
  * T5's self-attention: unscaled logits plus a bias by relative position, softmax, weighted sum of the values.
@@ -34,9 +33,10 @@ final class Umt5Attention {
      * @param v as q
      * @param keys how many of the rows are keys, from the first on; the others are padding
      * @param out as q; the text's rows are written
+     * @param parallel shares out the heads
      */
-    void apply(float[] q, float[] k, float[] v, int first, int rows, int keys, float[] out) {
-        IntStream.range(0, heads).parallel().forEach(head -> head(head, q, k, v, first, rows, keys, out));
+    void apply(float[] q, float[] k, float[] v, int first, int rows, int keys, float[] out, Parallel parallel) {
+        parallel.run(heads, head -> head(head, q, k, v, first, rows, keys, out));
     }
 
     private void head(int head, float[] q, float[] k, float[] v, int first, int rows, int keys, float[] out) {

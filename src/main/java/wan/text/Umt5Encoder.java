@@ -28,6 +28,7 @@ public final class Umt5Encoder {
 
     private final Umt5Parameters parameters;
     private final Supplier<Ops> backends;
+    private final Parallel parallel;
 
     /** Told after each layer. */
     @FunctionalInterface
@@ -46,11 +47,13 @@ public final class Umt5Encoder {
      *
      * @param store the weights, under Wan's or Hugging Face's names; stays open as long as the encoder is used
      * @param backends opens a backend
+     * @param parallel shares out what the backend does not compute
      * @throws WanException if the file holds no UMT5 encoder
      */
-    public Umt5Encoder(TensorStore store, Supplier<Ops> backends) {
+    public Umt5Encoder(TensorStore store, Supplier<Ops> backends, Parallel parallel) {
         this.parameters = Umt5Parameters.of(store);
         this.backends = backends;
+        this.parallel = parallel;
     }
 
     /** What a file is if it holds an encoder, for people; otherwise empty. */
@@ -133,7 +136,7 @@ public final class Umt5Encoder {
         float[] out = new float[q.length];
         int first = 0;
         for (TokenIds text : texts) {
-            attention.apply(q, k, v, first, text.ids().length, text.count(), out);
+            attention.apply(q, k, v, first, text.ids().length, text.count(), out, parallel);
             first += text.ids().length;
         }
         return out;

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.jvm.JvmOptions;
 import wan.op.HostTensor;
 import wan.run.Prompts;
 import wan.text.TokenIds;
@@ -31,7 +32,12 @@ public final class EncoderOptions {
      */
     public HostTensor encode(List<TokenIds> texts, @Nullable Path model, int textLen, Umt5Encoder.Progress progress) {
         return Prompts.encode(
-                texts, PromptText.path("--text-encoder", textEncoder, model), textLen, !noCache, progress);
+                texts,
+                PromptText.path("--text-encoder", textEncoder, model),
+                textLen,
+                !noCache,
+                JvmOptions.defaults().threads(),
+                progress);
     }
 
     /** The encoder that was named, or null. */

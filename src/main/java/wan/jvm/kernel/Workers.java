@@ -1,7 +1,10 @@
 package wan.jvm.kernel;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
+import wan.op.WanException;
 
 /**
  * A fixed set of threads that share out numbered tasks; the calling thread is worker 0 and computes too.
@@ -36,14 +39,23 @@ public final class Workers implements AutoCloseable {
     }
 
     private final int threads;
+    private final List<Thread> helpers = new ArrayList<>();
     private @Nullable Job job;
     private boolean closed;
 
     public Workers(int threads) {
         this.threads = threads;
-        for (int worker = 1; worker < threads; worker++) {
-            int index = worker;
-            Thread.ofPlatform().daemon().name("wan-worker-" + worker).start(() -> help(index));
+        try {
+            for (int worker = 1; worker < threads; worker++) {
+                int index = worker;
+                helpers.add(Thread.ofPlatform()
+                        .daemon()
+                        .name("wan-worker-" + worker)
+                        .start(() -> help(index)));
+            }
+        } catch (Throwable e) { // no more threads are to be had
+            close();
+            throw e;
         }
     }
 
@@ -56,6 +68,9 @@ public final class Workers implements AutoCloseable {
      */
     public void run(int count, Task task) {
         if (threads == 1 || count <= 1) {
+            synchronized (this) {
+                requireOpen();
+            }
             for (int i = 0; i < count; i++) {
                 task.run(i, 0);
             }
@@ -63,9 +78,9 @@ public final class Workers implements AutoCloseable {
         }
         Job mine = new Job(count, task);
         synchronized (this) {
-            if (closed || job != null) {
-                throw new IllegalStateException(
-                        closed ? "the backend is closed" : "the backend is used by two threads at once");
+            requireOpen();
+            if (job != null) {
+                throw new IllegalStateException("the backend is used by two threads at once");
             }
             job = mine;
             notifyAll();
@@ -150,9 +165,31 @@ public final class Workers implements AutoCloseable {
         }
     }
 
+    private void requireOpen() {
+        if (closed) {
+            throw new WanException("the backend is closed");
+        }
+    }
+
+    /** Ends the threads, once what they compute is done. */
     @Override
-    public synchronized void close() {
-        closed = true;
-        notifyAll();
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            notifyAll();
+        }
+        boolean interrupted = false;
+        for (Thread helper : helpers) {
+            while (helper.isAlive()) {
+                try {
+                    helper.join();
+                } catch (InterruptedException e) {
+                    interrupted = true; // they use memory that is freed next: leaving early is not an option
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 }

@@ -103,7 +103,13 @@ final class OneDnn implements AutoCloseable {
         };
         MemorySegment arguments = own.arguments(COPY_ROLES, memories);
         MemorySegment primitive = own.primitive(description);
-        own.library().check("dnnl_primitive_execute", primitive, own.stream(), memories.length, arguments);
+        MemorySegment stream = own.stream();
+        int before = own.library().useThisThreadOnly();
+        try {
+            own.library().check("dnnl_primitive_execute", primitive, stream, memories.length, arguments);
+        } finally {
+            own.library().restore(before);
+        }
     }
 
     @Override

@@ -40,7 +40,7 @@ final class OneDnnBuffer implements AutoCloseable {
     /** At least so many bytes, on a cache line; zeros, or what was there. */
     MemorySegment atLeast(long bytes) {
         if (memory.byteSize() < bytes) {
-            arena.close();
+            close();
             arena = Arena.ofShared();
             memory = arena.allocate(bytes, 64);
         }
@@ -84,6 +84,9 @@ final class OneDnnBuffer implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        memory = MemorySegment.NULL;
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }

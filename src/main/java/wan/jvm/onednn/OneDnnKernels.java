@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
+import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
@@ -125,11 +126,14 @@ public final class OneDnnKernels implements Kernels {
 
     @Override
     public void close() {
-        caches.forEach(OneDnnKv::release);
-        linear.close();
-        attention.close();
-        vector.close();
-        weights.close();
-        oneDnn.close();
+        List<Runnable> all = new ArrayList<>();
+        caches.forEach(cache -> all.add(cache::release));
+        all.addAll(List.of(linear::close, attention::close, vector::close, oneDnn::close));
+        all.add(() -> {
+            if (weights.scope().isAlive()) {
+                weights.close();
+            }
+        });
+        Closing.all(all);
     }
 }

@@ -1,18 +1,24 @@
 package wan.jvm.onednn;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import wan.op.UsageException;
 import wan.op.WanException;
@@ -48,37 +54,81 @@ final class OneDnnLibrary {
 
     private static @Nullable OneDnnLibrary loaded;
 
-    private final SymbolLookup symbols;
-    private final Map<String, MethodHandle> functions = new ConcurrentHashMap<>();
+    /** All functions that we call, as dnnl.h declares them: enums are ints, objects pointers. */
+    private static final Map<String, FunctionDescriptor> SIGNATURES = Map.ofEntries(
+            Map.entry("dnnl_version", FunctionDescriptor.of(ADDRESS)),
+            Map.entry("dnnl_get_effective_cpu_isa", FunctionDescriptor.of(JAVA_INT)),
+            Map.entry("dnnl_engine_create", status(ADDRESS, JAVA_INT, JAVA_LONG)),
+            Map.entry("dnnl_stream_create", status(ADDRESS, ADDRESS, JAVA_INT)),
+            Map.entry("dnnl_stream_destroy", status(ADDRESS)),
+            Map.entry("dnnl_memory_desc_create_with_strides", status(ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS)),
+            Map.entry("dnnl_memory_desc_create_with_tag", status(ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT)),
+            Map.entry("dnnl_memory_desc_destroy", status(ADDRESS)),
+            Map.entry("dnnl_memory_desc_get_size", FunctionDescriptor.of(JAVA_LONG, ADDRESS)),
+            Map.entry("dnnl_memory_create", status(ADDRESS, ADDRESS, ADDRESS, ADDRESS)),
+            Map.entry("dnnl_memory_set_data_handle", status(ADDRESS, ADDRESS)),
+            Map.entry("dnnl_memory_destroy", status(ADDRESS)),
+            Map.entry("dnnl_post_ops_create", status(ADDRESS)),
+            Map.entry("dnnl_post_ops_append_eltwise", status(ADDRESS, JAVA_INT, JAVA_FLOAT, JAVA_FLOAT)),
+            Map.entry("dnnl_post_ops_append_sum", status(ADDRESS, JAVA_FLOAT, JAVA_INT, JAVA_INT)),
+            Map.entry("dnnl_post_ops_destroy", status(ADDRESS)),
+            Map.entry("dnnl_primitive_attr_create", status(ADDRESS)),
+            Map.entry("dnnl_primitive_attr_set_scratchpad_mode", status(ADDRESS, JAVA_INT)),
+            Map.entry("dnnl_primitive_attr_set_post_ops", status(ADDRESS, ADDRESS)),
+            Map.entry("dnnl_primitive_attr_destroy", status(ADDRESS)),
+            Map.entry(
+                    "dnnl_matmul_primitive_desc_create",
+                    status(ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS)),
+            Map.entry(
+                    "dnnl_reorder_primitive_desc_create", status(ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS)),
+            Map.entry("dnnl_primitive_desc_query", status(ADDRESS, JAVA_INT, JAVA_INT, ADDRESS)),
+            Map.entry("dnnl_primitive_desc_query_md", FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_INT, JAVA_INT)),
+            Map.entry("dnnl_primitive_desc_destroy", status(ADDRESS)),
+            Map.entry("dnnl_primitive_create", status(ADDRESS, ADDRESS)),
+            Map.entry("dnnl_primitive_execute", status(ADDRESS, ADDRESS, JAVA_INT, ADDRESS)),
+            Map.entry("dnnl_primitive_destroy", status(ADDRESS)));
+
+    private final Map<String, MethodHandle> functions;
+    private final @Nullable MethodHandle getThreads;
     private final @Nullable MethodHandle setThreads;
     private final String version;
     private final int isa;
     private final MemorySegment engine;
 
+    private static FunctionDescriptor status(MemoryLayout... parameters) {
+        return FunctionDescriptor.of(JAVA_INT, parameters);
+    }
+
     private OneDnnLibrary(SymbolLookup symbols, String origin) {
-        this.symbols = symbols;
+        Map<String, MethodHandle> found = new HashMap<>();
+        SIGNATURES.forEach((name, signature) -> found.put(
+                name,
+                handle(symbols, name, signature)
+                        .orElseThrow(() -> new UsageException(
+                                "expected oneDNN 3, got a library without the function " + name + " in " + origin))));
+        functions = Map.copyOf(found);
         MemorySegment about = pointer("dnnl_version").reinterpret(VERSION_BYTES);
-        version = about.get(ValueLayout.JAVA_INT, 0)
-                + "."
-                + about.get(ValueLayout.JAVA_INT, 4)
-                + "."
-                + about.get(ValueLayout.JAVA_INT, 8);
-        int runtime = about.get(ValueLayout.JAVA_INT, CPU_RUNTIME_OFFSET);
+        version = about.get(JAVA_INT, 0) + "." + about.get(JAVA_INT, 4) + "." + about.get(JAVA_INT, 8);
+        int runtime = about.get(JAVA_INT, CPU_RUNTIME_OFFSET);
         boolean usable = runtime == RUNTIME_SEQUENTIAL || runtime == RUNTIME_OPENMP;
-        if (about.get(ValueLayout.JAVA_INT, 0) != 3 || !usable) {
+        if (about.get(JAVA_INT, 0) != 3 || !usable) {
             throw new UsageException("expected oneDNN 3 built for OpenMP or one thread, got " + version
                     + " with CPU runtime " + runtime + " in " + origin);
         }
-        setThreads = symbols.find("omp_set_num_threads")
-                .map(address ->
-                        Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT)))
+        getThreads = handle(symbols, "omp_get_max_threads", FunctionDescriptor.of(JAVA_INT))
+                .orElse(null);
+        setThreads = handle(symbols, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT))
                 .orElse(null);
         isa = integer("dnnl_get_effective_cpu_isa");
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment slot = arena.allocate(ValueLayout.ADDRESS);
+            MemorySegment slot = arena.allocate(ADDRESS);
             check("dnnl_engine_create", slot, ENGINE_CPU, 0L);
-            engine = slot.get(ValueLayout.ADDRESS, 0);
+            engine = slot.get(ADDRESS, 0);
         }
+    }
+
+    private static Optional<MethodHandle> handle(SymbolLookup symbols, String name, FunctionDescriptor signature) {
+        return symbols.find(name).map(address -> Linker.nativeLinker().downcallHandle(address, signature));
     }
 
     /**
@@ -164,13 +214,13 @@ final class OneDnnLibrary {
     /**
      * Calls a function that returns a status.
      *
-     * @param args pointers, ints, longs and floats
+     * @param args of the types in {@link #SIGNATURES}
      * @throws WanException if the status says so
      */
     void check(String function, Object... args) {
         int status;
         try {
-            status = (int) function(function, ValueLayout.JAVA_INT, args).invokeWithArguments(args);
+            status = (int) function(function).invokeWithArguments(args);
         } catch (Throwable e) {
             throw failed(function, e);
         }
@@ -192,7 +242,7 @@ final class OneDnnLibrary {
     /** Calls a function that returns a pointer. */
     MemorySegment pointer(String function, Object... args) {
         try {
-            return (MemorySegment) function(function, ValueLayout.ADDRESS, args).invokeWithArguments(args);
+            return (MemorySegment) function(function).invokeWithArguments(args);
         } catch (Throwable e) {
             throw failed(function, e);
         }
@@ -201,7 +251,7 @@ final class OneDnnLibrary {
     /** Calls a function that returns a size. */
     long size(String function, Object... args) {
         try {
-            return (long) function(function, ValueLayout.JAVA_LONG, args).invokeWithArguments(args);
+            return (long) function(function).invokeWithArguments(args);
         } catch (Throwable e) {
             throw failed(function, e);
         }
@@ -214,48 +264,47 @@ final class OneDnnLibrary {
 
     private int integer(String function) {
         try {
-            return (int) function(function, ValueLayout.JAVA_INT).invokeWithArguments();
+            return (int) function(function).invokeWithArguments();
         } catch (Throwable e) {
             throw failed(function, e);
         }
     }
 
     /**
-     * Sees to it that what this thread executes or creates next runs on it alone: the threads are ours, and with one of oneDNN's
-     * own a result depends on nothing else.
+     * Sees to it that what this thread executes or creates until {@link #restore} runs on it alone: the threads are ours, and with
+     * one of oneDNN's own a result depends on nothing else.
+     *
+     * @return what to restore: the thread may be that of a program which uses OpenMP itself
      */
-    void useThisThreadOnly() {
-        MethodHandle handle = setThreads;
-        if (handle != null) {
+    int useThisThreadOnly() {
+        if (getThreads == null || setThreads == null) {
+            return 0;
+        }
+        try {
+            int before = (int) getThreads.invokeExact();
+            if (before != 1) {
+                setThreads.invokeExact(1);
+            }
+            return before;
+        } catch (Throwable e) {
+            throw failed("omp_set_num_threads", e);
+        }
+    }
+
+    /** Gives the calling thread back what it had before {@link #useThisThreadOnly}. */
+    void restore(int before) {
+        if (before > 1 && setThreads != null) {
             try {
-                handle.invokeExact(1);
+                setThreads.invokeExact(before);
             } catch (Throwable e) {
                 throw failed("omp_set_num_threads", e);
             }
         }
     }
 
-    /** The function of that name; what it takes is what is given. */
-    MethodHandle function(String name, MemoryLayout result, Object... args) {
-        return functions.computeIfAbsent(name, _ -> {
-            MemoryLayout[] layouts = new MemoryLayout[args.length];
-            for (int i = 0; i < args.length; i++) {
-                layouts[i] = layout(args[i]);
-            }
-            MemorySegment address =
-                    symbols.find(name).orElseThrow(() -> new UsageException("oneDNN has no function " + name));
-            return Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(result, layouts));
-        });
-    }
-
-    private static MemoryLayout layout(Object arg) {
-        return switch (arg) {
-            case MemorySegment _ -> ValueLayout.ADDRESS;
-            case Integer _ -> ValueLayout.JAVA_INT;
-            case Long _ -> ValueLayout.JAVA_LONG;
-            case Float _ -> ValueLayout.JAVA_FLOAT;
-            default -> throw new IllegalArgumentException("no C type for " + arg);
-        };
+    /** The function of that name, with the types that C declares. */
+    MethodHandle function(String name) {
+        return Objects.requireNonNull(functions.get(name), name);
     }
 
     static RuntimeException failed(String function, Throwable e) {

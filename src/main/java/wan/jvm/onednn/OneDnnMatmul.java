@@ -1,7 +1,6 @@
 package wan.jvm.onednn;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.Epilogue;
@@ -64,10 +63,8 @@ final class OneDnnMatmul {
                 ? new MemorySegment[] {x, weights, y, scratchpad, bias}
                 : new MemorySegment[] {x, weights, y, scratchpad};
         bindings = new Binding[threads];
-        MemorySegment pointer = MemorySegment.NULL;
-        execute = objects.library()
-                .function("dnnl_primitive_execute", ValueLayout.JAVA_INT, pointer, pointer, 0, pointer);
-        setHandle = objects.library().function("dnnl_memory_set_data_handle", ValueLayout.JAVA_INT, pointer, pointer);
+        execute = objects.library().function("dnnl_primitive_execute");
+        setHandle = objects.library().function("dnnl_memory_set_data_handle");
     }
 
     private static MemorySegment attributes(OneDnnObjects objects, Epilogue epilogue) {
@@ -113,12 +110,12 @@ final class OneDnnMatmul {
      * @param worker no two calls at once with the same one
      */
     void run(int worker, MemorySegment x, MemorySegment weights, MemorySegment y, MemorySegment bias) {
-        objects.library().useThisThreadOnly();
         Binding binding = bindings[worker];
         if (binding == null) {
             binding = new Binding();
             bindings[worker] = binding;
         }
+        int before = objects.library().useThisThreadOnly();
         try {
             binding.point(0, x);
             binding.point(1, weights);
@@ -130,6 +127,8 @@ final class OneDnnMatmul {
             OneDnnLibrary.checkStatus("dnnl_primitive_execute", status);
         } catch (Throwable e) {
             throw OneDnnLibrary.failed("dnnl_primitive_execute", e);
+        } finally {
+            objects.library().restore(before);
         }
     }
 }

@@ -42,8 +42,12 @@ final class OneDnnObjects implements AutoCloseable {
         try (Arena slots = Arena.ofConfined()) {
             MemorySegment slot = slots.allocate(ValueLayout.ADDRESS);
             all[0] = slot;
-            library.useThisThreadOnly();
-            library.check(function, all);
+            int before = library.useThisThreadOnly();
+            try {
+                library.check(function, all);
+            } finally {
+                library.restore(before);
+            }
             MemorySegment object = slot.get(ValueLayout.ADDRESS, 0);
             destroyers.push(() -> library.check(destroyer, object));
             return object;
@@ -182,6 +186,8 @@ final class OneDnnObjects implements AutoCloseable {
         while (!destroyers.isEmpty()) {
             destroyers.pop().run();
         }
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }

@@ -248,6 +248,8 @@ public final class ScalarKernels implements Kernels {
 
     @Override
     public void close() {
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }

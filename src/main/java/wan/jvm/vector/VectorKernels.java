@@ -222,6 +222,8 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void close() {
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }
