@@ -14,6 +14,7 @@ import wan.op.Grid;
 import wan.op.HeadShapes;
 import wan.op.KvTensor;
 import wan.op.Linear;
+import wan.op.OpChecks;
 import wan.op.Ops;
 import wan.op.Scope;
 import wan.op.Shape;
@@ -185,7 +186,7 @@ public final class TornadoOps implements Ops {
         String op = "linearGatedResidual";
         DeviceLinear w = own(op, x, weights);
         int rows = x.shape().dim(0);
-        int entries = Checks.entries(op, modulation, rows, w.outFeatures(), gateRow);
+        int entries = OpChecks.entries(op, modulation, rows, w.outFeatures(), gateRow);
         int gate = activation(op, modulation).offset() + gateRow * w.outFeatures();
         int stride = modulation.shape().dim(1) * w.outFeatures();
         linearInto(op, x, w, residual, LinearKernels.ADD_GATED, gate, stride, Math.max(1, rows / entries));
@@ -204,7 +205,7 @@ public final class TornadoOps implements Ops {
     private void linearInto(
             String op, Tensor x, DeviceLinear w, Tensor y, int mode, int gate, int gateStride, int rowsPerEntry) {
         int rows = x.shape().dim(0);
-        Checks.expect(op + " " + w.name(), y, rows, w.outFeatures());
+        OpChecks.expect(op + " " + w.name(), y, rows, w.outFeatures());
         DeviceTensor from = activation(op, x);
         DeviceTensor to = activation(op, y);
         if (from.equals(to)) {
@@ -255,17 +256,17 @@ public final class TornadoOps implements Ops {
     @Override
     public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
         String op = "rmsNorm";
-        int dim = Checks.rowLength(op, x);
-        Checks.expect(op + " weight", weight, dim);
+        int dim = OpChecks.rowLength(op, x);
+        OpChecks.expect(op + " weight", weight, dim);
         return rows(op, Kernel.RMS_NORM, x, eps, parameter(op, weight).offset());
     }
 
     @Override
     public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
         String op = "layerNorm";
-        int dim = Checks.rowLength(op, x);
-        Checks.expect(op + " weight", weight, dim);
-        Checks.expect(op + " bias", bias, dim);
+        int dim = OpChecks.rowLength(op, x);
+        OpChecks.expect(op + " weight", weight, dim);
+        OpChecks.expect(op + " bias", bias, dim);
         return rows(
                 op,
                 Kernel.LAYER_NORM,
@@ -278,10 +279,10 @@ public final class TornadoOps implements Ops {
     @Override
     public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
         String op = "layerNormModulate";
-        int dim = Checks.rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         int rows = x.shape().dim(0);
-        int entries = Checks.entries(op, modulation, rows, dim, shiftRow);
-        entries = Checks.entries(op, modulation, rows, dim, scaleRow) + 0 * entries;
+        int entries = OpChecks.entries(op, modulation, rows, dim, shiftRow);
+        int _ = OpChecks.entries(op, modulation, rows, dim, scaleRow);
         int m = activation(op, modulation).offset();
         int entryValues = modulation.shape().dim(1) * dim;
         return rows(
@@ -317,7 +318,7 @@ public final class TornadoOps implements Ops {
     @Override
     public Tensor modulation(Tensor table, Tensor embedding) {
         String op = "modulation";
-        int width = Checks.rowLength(op, embedding);
+        int width = OpChecks.rowLength(op, embedding);
         if (table.shape().rank() != 3 || table.shape().dim(0) != 1) {
             throw WanException.mismatch(op + " table", "[1, rows, dim]", table.shape(), "");
         }
@@ -338,7 +339,7 @@ public final class TornadoOps implements Ops {
     @Override
     public void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
         String op = "rope";
-        int dim = Checks.rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         int rows = x.shape().dim(0);
         if (numHeads < 1 || dim % (2 * numHeads) != 0) {
             throw WanException.mismatch(op, "rows of " + numHeads + " heads of even size", x.shape(), "");
@@ -396,10 +397,10 @@ public final class TornadoOps implements Ops {
         String op = "append";
         DeviceCache kv = own(op, cache);
         int dim = kv.numHeads() * kv.headDim();
-        int[] numbers = Checks.values(pages);
+        int[] numbers = Present.values(pages);
         int entries = kv.batch() * numbers.length;
-        Checks.expect(op + " k", k, (long) entries * kv.pageTokens(), dim);
-        Checks.expect(op + " v", v, (long) entries * kv.pageTokens(), dim);
+        OpChecks.expect(op + " k", k, (long) entries * kv.pageTokens(), dim);
+        OpChecks.expect(op + " v", v, (long) entries * kv.pageTokens(), dim);
         for (int page : numbers) {
             if (page >= 0) {
                 kv.write(op, page);
@@ -427,7 +428,7 @@ public final class TornadoOps implements Ops {
     public Tensor load(KvTensor cache, int which, Dyn pages) {
         String op = "load";
         DeviceCache kv = own(op, cache);
-        int[] numbers = Checks.values(pages);
+        int[] numbers = Present.values(pages);
         for (int page : numbers) {
             kv.require(op, page);
         }
@@ -508,7 +509,7 @@ public final class TornadoOps implements Ops {
         String op = "attention";
         DeviceCache kv = own(op, cache);
         int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
-        int[] attended = Checks.values(pages);
+        int[] attended = Present.values(pages);
         if (attended.length == 0) {
             throw WanException.mismatch(op, "at least one page", pages, "");
         }
@@ -560,7 +561,7 @@ public final class TornadoOps implements Ops {
         String op = "averageHeads";
         HeadShapes.check(op, x.shape(), numHeads, heads);
         int rows = x.shape().dim(0);
-        int dim = Checks.rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         if (groupTokens < 1 || rows % groupTokens != 0) {
             throw WanException.mismatch(op, "rows in groups of " + groupTokens, x.shape(), "");
         }
@@ -588,9 +589,9 @@ public final class TornadoOps implements Ops {
     public void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values) {
         String op = "mixHeads";
         HeadShapes.check(op, x.shape(), numHeads, heads);
-        int dim = Checks.rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         int headDim = dim / numHeads;
-        Checks.expect(op + " values", values, x.shape().dim(0), (long) heads.length * headDim);
+        OpChecks.expect(op + " values", values, x.shape().dim(0), (long) heads.length * headDim);
         DeviceTensor at = activation(op, x);
         DeviceTensor from = activation(op, values);
         begin(op);
@@ -616,10 +617,10 @@ public final class TornadoOps implements Ops {
     @Override
     public void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow) {
         String op = "gatedResidual";
-        int dim = Checks.rowLength(op, residual);
+        int dim = OpChecks.rowLength(op, residual);
         int rows = residual.shape().dim(0);
-        Checks.expect(op, y, rows, dim);
-        int entries = Checks.entries(op, modulation, rows, dim, gateRow);
+        OpChecks.expect(op, y, rows, dim);
+        int entries = OpChecks.entries(op, modulation, rows, dim, gateRow);
         DeviceTensor to = activation(op, residual);
         DeviceTensor from = activation(op, y);
         int gate = activation(op, modulation).offset() + gateRow * dim;
@@ -658,7 +659,7 @@ public final class TornadoOps implements Ops {
 
     @Override
     public Tensor unpatchify(Tensor patches, Grid grid) {
-        int width = Checks.rowLength("unpatchify", patches);
+        int width = OpChecks.rowLength("unpatchify", patches);
         int count = patches.shape().dim(0);
         if (width % 4 != 0 || grid.tokens() < 1 || count % grid.tokens() != 0) {
             throw WanException.mismatch(

@@ -129,7 +129,7 @@ public final class HeadExports {
             int[] keys = view.keyFrames();
             if (mass == null || keys.length == 0) {
                 throw new WanException("head files: expected frame mass of "
-                        + view.head().label() + ", got none; extract" + " with --what frame-mass");
+                        + view.head().label() + ", got none; extract with" + " capture.quantities frame-mass");
             }
             FrameBlock block = view.block();
             ByteBuffer attn =

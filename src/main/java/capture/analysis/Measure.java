@@ -125,7 +125,7 @@ public enum Measure {
     SINK_MASS(
             "sink mass",
             Quantity.FRAME_MASS,
-            "Attention weight on the first attended frames (--sink-frames, 1), at most those before the frame block.",
+            "Attention weight on the first attended frames (1 by default), at most those before the frame block.",
             "sum of p(k) over the first s of K that lie before the frame block",
             "Head Forcing, arXiv 2605.14487; Dummy Forcing, arXiv 2601.20499",
             false) {
@@ -164,8 +164,8 @@ public enum Measure {
     RECENT_MASS(
             "recent mass",
             Quantity.FRAME_MASS,
-            "Attention weight on the newest frames (--recent-frames, 4) as a share of that on all but the first"
-                    + " (--skip-frames, 3).",
+            "Attention weight on the newest frames (4 by default) as a share of that on all but the first"
+                    + " (3 by default).",
             "sum of p(k) over the newest n of K / sum of p(k) over K without the first s; the sums may overlap",
             "Forcing-KV, arXiv 2605.09681, head_profile.py and the description in its head maps",
             false) {
@@ -311,7 +311,7 @@ public enum Measure {
         return Arrays.stream(values())
                 .filter(measure -> measure.id().equals(id.replace('-', '_')))
                 .findFirst()
-                .orElseThrow(() -> new UsageException("--measure: expected one of "
+                .orElseThrow(() -> new UsageException("analysis.measure: expected one of "
                         + String.join(
                                 ", ", Arrays.stream(values()).map(Measure::id).toList()) + ", got " + id));
     }

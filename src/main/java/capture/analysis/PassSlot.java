@@ -37,7 +37,8 @@ public record PassSlot(int step) implements Comparable<PassSlot> {
         }
         String digits = text.startsWith("step") ? text.substring(4) : text;
         if (!digits.matches("\\d{1,6}")) {
-            throw new UsageException("--pass: expected first, last, context or a step such as 0, got \"" + text + "\"");
+            throw new UsageException(
+                    "analysis.pass: expected first, last, context or a step such as 0, got \"" + text + "\"");
         }
         return new PassSlot(Integer.parseInt(digits));
     }

@@ -41,7 +41,7 @@ public enum RoleRule {
             List.of("sink", "neighbour", "dummy"),
             "Sink mass and neighbour mass are each divided by their sum over all captured heads; the heads whose larger one is"
                     + " smallest are dummies; of the rest a head is neighbour if that one is the larger, else sink. The"
-                    + " paper's code looks at the second frame block (--frame-block 1), first step, a random third of the"
+                    + " paper's code looks at the second frame block, first step, a random third of the"
                     + " queries; here all queries count.",
             "Dummy Forcing, arXiv 2601.20499, dummyforcing.py of csguoh/DummyForcing") {
         @Override
@@ -68,7 +68,7 @@ public enum RoleRule {
             Quantity.FRAME_MASS,
             List.of("static", "dynamic"),
             "A head whose recent mass (newest 4 frames, over all but the first 3) reaches the threshold is static, any other"
-                    + " dynamic. The script head_profile.py leaves out 1 frame (--skip-frames 1), the head maps that are"
+                    + " dynamic. The script head_profile.py leaves out 1 frame, the head maps that are"
                     + " shipped with it say 3.",
             "Forcing-KV, arXiv 2605.09681, configs_head of zju-jiyicheng/Forcing-KV") {
         @Override
@@ -203,7 +203,7 @@ public enum RoleRule {
         return Arrays.stream(values())
                 .filter(rule -> rule.id().equals(id))
                 .findFirst()
-                .orElseThrow(() -> new UsageException("--roles: expected one of "
+                .orElseThrow(() -> new UsageException("analysis.roles: expected one of "
                         + String.join(
                                 ", ", Arrays.stream(values()).map(RoleRule::id).toList()) + ", got " + id));
     }

@@ -104,7 +104,7 @@ public final class RunResult implements AutoCloseable {
         List<PassSlot> slots = slots(quantity);
         if (slots.isEmpty()) {
             throw new WanException(
-                    store.path() + ": expected frame-logits or frame-mass, got neither; extract with --what"
+                    store.path() + ": expected frame-logits or frame-mass, got neither; extract with capture.quantities"
                             + " frame-logits,frame-mass");
         }
         List<PassSlot> steps =
@@ -115,7 +115,7 @@ public final class RunResult implements AutoCloseable {
             default -> PassSlot.parse(text);
         };
         if (!slots.contains(wanted)) {
-            throw new UsageException("--pass: " + store.path() + " has " + slots + ", not " + wanted);
+            throw new UsageException("analysis.pass: " + store.path() + " has " + slots + ", not " + wanted);
         }
         return wanted;
     }
@@ -140,7 +140,8 @@ public final class RunResult implements AutoCloseable {
                     .orElseGet(blocks::getLast);
         }
         if (!text.matches("\\d{1,6}") || Integer.parseInt(text) >= blocks.size()) {
-            throw new UsageException("--frame-block: expected 0 to " + (blocks.size() - 1) + " or last, got " + text);
+            throw new UsageException(
+                    "analysis.frame_block: expected 0 to " + (blocks.size() - 1) + " or last, got " + text);
         }
         return blocks.get(Integer.parseInt(text));
     }
@@ -156,8 +157,8 @@ public final class RunResult implements AutoCloseable {
     public float[] values(Quantity quantity, CapturedPass pass, int layer) {
         String name = tensorName(quantity, pass, layer);
         if (!store.names().contains(name)) {
-            throw new WanException(store.path() + ": expected " + name + ", got none; extract with --what "
-                    + quantity.option() + " and --pass all");
+            throw new WanException(store.path() + ": expected " + name + ", got none; extract with capture.quantities "
+                    + quantity.option() + " and capture.passes all");
         }
         TensorView view = store.tensor(name);
         long groups = pass.keyFrames().size();
@@ -170,7 +171,7 @@ public final class RunResult implements AutoCloseable {
                     store.path(), name + ": expected shape " + expected + " as its metadata say, got " + view.shape());
         }
         if (sample >= dims[0]) {
-            throw new UsageException("--sample: expected 0 to " + (dims[0] - 1) + ", got " + sample);
+            throw new UsageException("analysis.sample: expected 0 to " + (dims[0] - 1) + ", got " + sample);
         }
         float[] all = view.toFloats();
         return dims[0] == 1 ? all : Arrays.copyOfRange(all, sample * size, (sample + 1) * size);

@@ -59,8 +59,8 @@ public record TokenImportance(
             }
         }
         if (candidates.isEmpty()) {
-            throw new UsageException("--skip-sink, --skip-recent: expected less than the " + frames + " frames that "
-                    + pass.id() + " attends");
+            throw new UsageException("analysis.skip_sink, analysis.skip_recent: expected less than the " + frames
+                    + " frames that " + pass.id() + " attends");
         }
         int kept = Math.min(candidates.size(), options.kept() > 0 ? options.kept() : 2 * tokens);
         int[] counts = new int[frames * tokens];

@@ -54,7 +54,7 @@ public final class PngFigure {
         double height = Math.rint(figure.height() * scale);
         if (dpi < 20 || width * height > MOST_PIXELS) {
             throw new UsageException(String.format(
-                    "--dpi: expected 20 or more, and a picture of at most %,d pixels, got %d dpi and %.0f x %.0f",
+                    "figure.dpi: expected 20 or more, and a picture of at most %,d pixels, got %d dpi and %.0f x %.0f",
                     MOST_PIXELS, dpi, width, height));
         }
         // Before any class of AWT is loaded: a DISPLAY that cannot be reached is no reason to fail.

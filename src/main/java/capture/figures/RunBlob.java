@@ -70,7 +70,7 @@ record RunBlob(ObjectNode description, byte[] bytes) {
             if (quantities.isEmpty()) {
                 throw new WanException(
                         result.path() + ": expected frame-logits or frame-mass, got neither; extract with"
-                                + " --what frame-logits,frame-mass");
+                                + " capture.quantities frame-logits,frame-mass");
             }
             slots = result.slots(quantities.getFirst());
             passes = result.passes(quantities.getFirst());

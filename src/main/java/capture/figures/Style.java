@@ -56,7 +56,7 @@ public record Style(
         return switch (name.toLowerCase(Locale.ROOT)) {
             case "light" -> LIGHT;
             case "print" -> PRINT;
-            default -> throw new UsageException("--style: expected light or print, got " + name);
+            default -> throw new UsageException("figure.style: expected light or print, got " + name);
         };
     }
 

@@ -26,6 +26,7 @@ import wan.op.Grid;
 import wan.op.HeadShapes;
 import wan.op.KvTensor;
 import wan.op.Linear;
+import wan.op.OpChecks;
 import wan.op.Ops;
 import wan.op.Quantity;
 import wan.op.Scope;
@@ -165,7 +166,7 @@ public final class JvmOps implements Ops {
     public void linearGatedResidual(Tensor residual, Tensor x, Linear weights, Tensor modulation, int gateRow) {
         String op = "linearGatedResidual";
         JvmLinear w = own(op, x, weights);
-        int entries = entries(op, modulation, x.shape().dim(0), w.outFeatures(), gateRow);
+        int entries = OpChecks.entries(op, modulation, x.shape().dim(0), w.outFeatures(), gateRow);
         Epilogue gated = new Epilogue(
                 Epilogue.Kind.ADD_GATED,
                 values(op, modulation),
@@ -188,7 +189,7 @@ public final class JvmOps implements Ops {
 
     private void linearInto(String op, Tensor x, JvmLinear weights, Epilogue epilogue, Tensor y) {
         int rows = x.shape().dim(0);
-        expect(op + " " + weights.name(), y, rows, weights.outFeatures());
+        OpChecks.expect(op + " " + weights.name(), y, rows, weights.outFeatures());
         float[] from = values(op, x);
         float[] to = values(op, y);
         if (x.equals(y)) {
@@ -209,8 +210,8 @@ public final class JvmOps implements Ops {
 
     @Override
     public Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
-        int dim = rowLength("rmsNorm", x);
-        expect("rmsNorm weight", weight, dim);
+        int dim = OpChecks.rowLength("rmsNorm", x);
+        OpChecks.expect("rmsNorm weight", weight, dim);
         float[] from = values("rmsNorm", x);
         float[] w = values("rmsNorm", weight);
         HeapTensor y = pool.take(x.shape(), "rmsNorm");
@@ -222,9 +223,9 @@ public final class JvmOps implements Ops {
     @Override
     public Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
         String op = "layerNorm";
-        int dim = rowLength(op, x);
-        expect(op + " weight", weight, dim);
-        expect(op + " bias", bias, dim);
+        int dim = OpChecks.rowLength(op, x);
+        OpChecks.expect(op + " weight", weight, dim);
+        OpChecks.expect(op + " bias", bias, dim);
         int rows = Math.max(1, x.shape().dim(0));
         return layerNorm(op, x, new RowAffine(values(op, weight), 0, 0, values(op, bias), 0, 0, rows), eps);
     }
@@ -232,9 +233,9 @@ public final class JvmOps implements Ops {
     @Override
     public Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
         String op = "layerNormModulate";
-        int dim = rowLength(op, x);
-        entries(op, modulation, x.shape().dim(0), dim, shiftRow);
-        int entries = entries(op, modulation, x.shape().dim(0), dim, scaleRow);
+        int dim = OpChecks.rowLength(op, x);
+        OpChecks.entries(op, modulation, x.shape().dim(0), dim, shiftRow);
+        int entries = OpChecks.entries(op, modulation, x.shape().dim(0), dim, scaleRow);
         float[] m = values(op, modulation);
         int rowsPerEntry = Math.max(1, x.shape().dim(0) / entries);
         int stride = modulation.shape().dim(1) * dim;
@@ -257,7 +258,7 @@ public final class JvmOps implements Ops {
         }
         int rows = table.shape().dim(1);
         int dim = table.shape().dim(2);
-        int width = rowLength(op, embedding);
+        int width = OpChecks.rowLength(op, embedding);
         if (width != rows * dim && width != dim) {
             throw WanException.mismatch(
                     op, "embedding [E, " + rows * dim + "] or [E, " + dim + "]", embedding.shape(), "");
@@ -278,7 +279,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
-        int dim = rowLength("rope", x);
+        int dim = OpChecks.rowLength("rope", x);
         if (numHeads < 1 || dim % (2 * numHeads) != 0) {
             throw WanException.mismatch("rope", "rows of " + numHeads + " heads of even size", x.shape(), "");
         }
@@ -309,8 +310,8 @@ public final class JvmOps implements Ops {
     public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
         PagedKv kv = own("append", cache);
         long rows = (long) kv.batch() * pages.count() * kv.pageTokens();
-        expect("append k", k, rows, (long) kv.numHeads() * kv.headDim());
-        expect("append v", v, rows, (long) kv.numHeads() * kv.headDim());
+        OpChecks.expect("append k", k, rows, (long) kv.numHeads() * kv.headDim());
+        OpChecks.expect("append v", v, rows, (long) kv.numHeads() * kv.headDim());
         float[] keys = values("append", k);
         float[] values = values("append", v);
         begin("append");
@@ -453,7 +454,7 @@ public final class JvmOps implements Ops {
     @Override
     public void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens) {
         String op = "averageHeads";
-        int dim = rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         HeadShapes.check(op, x.shape(), numHeads, heads);
         int rows = x.shape().dim(0);
         if (groupTokens < 1 || rows % groupTokens != 0) {
@@ -480,11 +481,11 @@ public final class JvmOps implements Ops {
     @Override
     public void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values) {
         String op = "mixHeads";
-        int dim = rowLength(op, x);
+        int dim = OpChecks.rowLength(op, x);
         HeadShapes.check(op, x.shape(), numHeads, heads);
         int headDim = dim / numHeads;
         int rows = x.shape().dim(0);
-        expect(op + " values", values, rows, (long) heads.length * headDim);
+        OpChecks.expect(op + " values", values, rows, (long) heads.length * headDim);
         float[] to = values(op, x);
         float[] from = values(op, values);
         begin(op);
@@ -503,10 +504,10 @@ public final class JvmOps implements Ops {
     @Override
     public void gatedResidual(Tensor residual, Tensor y, Tensor modulation, int gateRow) {
         String op = "gatedResidual";
-        int dim = rowLength(op, residual);
+        int dim = OpChecks.rowLength(op, residual);
         int rows = residual.shape().dim(0);
-        expect(op, y, rows, dim);
-        int rowsPerEntry = Math.max(1, rows / entries(op, modulation, rows, dim, gateRow));
+        OpChecks.expect(op, y, rows, dim);
+        int rowsPerEntry = Math.max(1, rows / OpChecks.entries(op, modulation, rows, dim, gateRow));
         int stride = modulation.shape().dim(1) * dim;
         float[] to = values(op, residual);
         float[] from = values(op, y);
@@ -533,7 +534,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public Tensor unpatchify(Tensor patches, Grid grid) {
-        int width = rowLength("unpatchify", patches);
+        int width = OpChecks.rowLength("unpatchify", patches);
         int rows = patches.shape().dim(0);
         if (width % 4 != 0 || grid.tokens() < 1 || rows % grid.tokens() != 0) {
             throw WanException.mismatch(
@@ -571,33 +572,5 @@ public final class JvmOps implements Ops {
             return own;
         }
         throw WanException.mismatch(op, "a cache of the jvm backend", cache, "");
-    }
-
-    /** The last extent of [R, features]. */
-    private static int rowLength(String op, Tensor x) {
-        if (x.shape().rank() != 2 || x.shape().dim(1) == 0) {
-            throw WanException.mismatch(op, "[R, features]", x.shape(), "");
-        }
-        return x.shape().dim(1);
-    }
-
-    private static void expect(String where, Tensor tensor, long... dims) {
-        Shape expected = Shape.of(dims);
-        if (!tensor.shape().equals(expected)) {
-            throw WanException.mismatch(where, expected, tensor.shape(), "");
-        }
-    }
-
-    /** The entries of a modulation [E, rows, dim] for this many rows of an activation. */
-    private static int entries(String op, Tensor modulation, int rows, int dim, int row) {
-        Shape shape = modulation.shape();
-        if (shape.rank() != 3 || shape.dim(2) != dim || shape.dim(0) == 0 || rows % shape.dim(0) != 0) {
-            throw WanException.mismatch(
-                    op + " modulation", "[E, rows, " + dim + "] with E a divisor of " + rows, shape, "");
-        }
-        if (row < 0 || row >= shape.dim(1)) {
-            throw WanException.mismatch(op + " modulation", "a row below " + shape.dim(1), row, "");
-        }
-        return shape.dim(0);
     }
 }

@@ -7,7 +7,6 @@ import wan.op.Ops;
 import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.WanException;
-import wan.op.WeightSource;
 
 /** A picture's features in the width of the model: {@code MLPProj} in the reference's {@code wan/modules/model.py}. */
 final class ImageEmbedding {
@@ -23,21 +22,17 @@ final class ImageEmbedding {
     private final Tensor norm4Weight;
     private final Tensor norm4Bias;
 
-    ImageEmbedding(WanConfig config, WeightSource weights, Ops ops) {
-        this.ops = ops;
-        int image = config.imageDim();
-        int dim = config.dim();
-        String prefix = "img_emb.proj.";
-        this.positions = config.imagePositions() == 0
-                ? null
-                : weights.get("img_emb.emb_pos", Shape.of(1, config.imagePositions(), image))
-                        .toFloats();
-        this.norm0Weight = ops.parameter(weights.get(prefix + "0.weight", Shape.of(image)));
-        this.norm0Bias = ops.parameter(weights.get(prefix + "0.bias", Shape.of(image)));
-        this.linear1 = Weights.linear(ops, weights, prefix + "1", image, image);
-        this.linear3 = Weights.linear(ops, weights, prefix + "3", image, dim);
-        this.norm4Weight = ops.parameter(weights.get(prefix + "4.weight", Shape.of(dim)));
-        this.norm4Bias = ops.parameter(weights.get(prefix + "4.bias", Shape.of(dim)));
+    ImageEmbedding(WanConfig config, Weights weights) {
+        this.ops = weights.ops();
+        this.positions =
+                config.imagePositions() == 0 ? null : weights.view("emb_pos").toFloats();
+        Weights proj = weights.in("proj.");
+        this.norm0Weight = proj.parameter("0.weight");
+        this.norm0Bias = proj.parameter("0.bias");
+        this.linear1 = proj.linear("1");
+        this.linear3 = proj.linear("3");
+        this.norm4Weight = proj.parameter("4.weight");
+        this.norm4Bias = proj.parameter("4.bias");
     }
 
     /**

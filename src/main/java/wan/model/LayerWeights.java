@@ -2,10 +2,7 @@ package wan.model;
 
 import org.jspecify.annotations.Nullable;
 import wan.op.Linear;
-import wan.op.Ops;
-import wan.op.Shape;
 import wan.op.Tensor;
-import wan.op.WeightSource;
 
 /**
  * Parameters of one transformer layer, {@code blocks.N} in a checkpoint.
@@ -31,24 +28,25 @@ record LayerWeights(
      */
     record ImageKeys(Linear k, Linear v, Tensor normK) {}
 
-    static LayerWeights load(Ops ops, WeightSource weights, int layer, WanConfig config) {
-        String prefix = "blocks." + layer + ".";
-        int dim = config.dim();
+    /**
+     * Takes a layer's parameters.
+     *
+     * @param weights of this layer
+     * @param picture whether the model takes one
+     */
+    static LayerWeights load(Weights weights, boolean picture) {
         return new LayerWeights(
-                ops.parameter(weights.get(prefix + "modulation", Shape.of(1, 6, dim))),
-                AttentionWeights.load(ops, weights, prefix + "self_attn.", dim),
-                ops.parameter(weights.get(prefix + "norm3.weight", Shape.of(dim))),
-                ops.parameter(weights.get(prefix + "norm3.bias", Shape.of(dim))),
-                AttentionWeights.load(ops, weights, prefix + "cross_attn.", dim),
-                config.imageDim() == 0 ? null : image(ops, weights, prefix + "cross_attn.", dim),
-                Weights.linear(ops, weights, prefix + "ffn.0", dim, config.ffnDim()),
-                Weights.linear(ops, weights, prefix + "ffn.2", config.ffnDim(), dim));
+                weights.parameter("modulation"),
+                AttentionWeights.load(weights.in("self_attn.")),
+                weights.parameter("norm3.weight"),
+                weights.parameter("norm3.bias"),
+                AttentionWeights.load(weights.in("cross_attn.")),
+                picture ? image(weights.in("cross_attn.")) : null,
+                weights.linear("ffn.0"),
+                weights.linear("ffn.2"));
     }
 
-    private static ImageKeys image(Ops ops, WeightSource weights, String prefix, int dim) {
-        return new ImageKeys(
-                Weights.linear(ops, weights, prefix + "k_img", dim, dim),
-                Weights.linear(ops, weights, prefix + "v_img", dim, dim),
-                ops.parameter(weights.get(prefix + "norm_k_img.weight", Shape.of(dim))));
+    private static ImageKeys image(Weights weights) {
+        return new ImageKeys(weights.linear("k_img"), weights.linear("v_img"), weights.parameter("norm_k_img.weight"));
     }
 }

@@ -37,10 +37,15 @@ public final class WanLayer {
      * @param weights stays open as long as the layer is used
      */
     public WanLayer(int index, WanConfig config, WeightSource weights, Ops ops) {
+        this(index, config, new Weights(config, weights, ops));
+    }
+
+    /** Of a model whose parameters are declared already. */
+    WanLayer(int index, WanConfig config, Weights weights) {
         this.index = index;
         this.config = config;
-        this.ops = ops;
-        this.w = LayerWeights.load(ops, weights, index, config);
+        this.ops = weights.ops();
+        this.w = LayerWeights.load(weights.in("blocks." + index + "."), config.imageDim() > 0);
         text.set(0);
     }
 

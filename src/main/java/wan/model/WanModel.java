@@ -43,21 +43,19 @@ public final class WanModel {
     public WanModel(WanConfig config, WeightSource weights, Ops ops) {
         this.config = config;
         this.ops = ops;
-        int dim = config.dim();
-        patchEmbedding = ops.linearWeights(
-                weights.get("patch_embedding.weight", Shape.of(dim, config.inDim(), 1, 2, 2)),
-                weights.get("patch_embedding.bias", Shape.of(dim)));
-        textEmbedding0 = Weights.linear(ops, weights, "text_embedding.0", config.textDim(), dim);
-        textEmbedding2 = Weights.linear(ops, weights, "text_embedding.2", dim, dim);
-        timeEmbedding0 = Weights.linear(ops, weights, "time_embedding.0", config.freqDim(), dim);
-        timeEmbedding2 = Weights.linear(ops, weights, "time_embedding.2", dim, dim);
-        timeProjection = Weights.linear(ops, weights, "time_projection.1", dim, 6 * dim);
-        imageEmbedding = config.imageDim() == 0 ? null : new ImageEmbedding(config, weights, ops);
+        Weights named = new Weights(config, weights, ops);
+        patchEmbedding = named.linear("patch_embedding");
+        textEmbedding0 = named.linear("text_embedding.0");
+        textEmbedding2 = named.linear("text_embedding.2");
+        timeEmbedding0 = named.linear("time_embedding.0");
+        timeEmbedding2 = named.linear("time_embedding.2");
+        timeProjection = named.linear("time_projection.1");
+        imageEmbedding = config.imageDim() == 0 ? null : new ImageEmbedding(config, named.in("img_emb."));
         for (int i = 0; i < config.numLayers(); i++) {
-            layers.add(new WanLayer(i, config, weights, ops));
+            layers.add(new WanLayer(i, config, named));
         }
-        headModulation = ops.parameter(weights.get("head.modulation", Shape.of(1, 2, dim)));
-        head = Weights.linear(ops, weights, "head.head", dim, config.outDim() * WanConfig.PATCH_VALUES);
+        headModulation = named.parameter("head.modulation");
+        head = named.linear("head.head");
     }
 
     /** The sizes. */

@@ -3,10 +3,14 @@ package wan.model;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
+import java.util.Set;
 import wan.op.Shape;
 
 /** The names and shapes of a checkpoint: what {@link WanModel} asks its weight source for ({@code wan/modules/causal_model.py}). */
 public final class WanParameters {
+    private static final Set<String> CONTEXT =
+            Set.of("cross_attn.k.weight", "cross_attn.v.weight", "cross_attn.k_img.weight", "cross_attn.v_img.weight");
+
     private WanParameters() {}
 
     /** Every parameter's original name and shape, in the order of the computation. */
@@ -30,23 +34,37 @@ public final class WanParameters {
             linear(shapes, "img_emb.proj.3", image, dim);
             norm(shapes, "img_emb.proj.4", dim);
         }
+        SequencedMap<String, Shape> layer = layer(config);
         for (int i = 0; i < config.numLayers(); i++) {
-            String layer = "blocks." + i + ".";
-            shapes.put(layer + "modulation", Shape.of(1, 6, dim));
-            attention(shapes, layer + "self_attn.", dim);
-            norm(shapes, layer + "norm3", dim);
-            attention(shapes, layer + "cross_attn.", dim);
-            if (image > 0) {
-                linear(shapes, layer + "cross_attn.k_img", dim, dim);
-                linear(shapes, layer + "cross_attn.v_img", dim, dim);
-                shapes.put(layer + "cross_attn.norm_k_img.weight", Shape.of(dim));
-            }
-            linear(shapes, layer + "ffn.0", dim, config.ffnDim());
-            linear(shapes, layer + "ffn.2", config.ffnDim(), dim);
+            String prefix = "blocks." + i + ".";
+            layer.forEach((name, shape) -> shapes.put(prefix + name, shape));
         }
         shapes.put("head.modulation", Shape.of(1, 2, dim));
         linear(shapes, "head.head", dim, (long) WanConfig.PATCH_VALUES * config.outDim());
         return Collections.unmodifiableSequencedMap(shapes);
+    }
+
+    /** The parameters of one transformer layer, without {@code blocks.N.} before their names. */
+    public static SequencedMap<String, Shape> layer(WanConfig config) {
+        SequencedMap<String, Shape> shapes = new LinkedHashMap<>();
+        int dim = config.dim();
+        shapes.put("modulation", Shape.of(1, 6, dim));
+        attention(shapes, "self_attn.", dim);
+        norm(shapes, "norm3", dim);
+        attention(shapes, "cross_attn.", dim);
+        if (config.imageDim() > 0) {
+            linear(shapes, "cross_attn.k_img", dim, dim);
+            linear(shapes, "cross_attn.v_img", dim, dim);
+            shapes.put("cross_attn.norm_k_img.weight", Shape.of(dim));
+        }
+        linear(shapes, "ffn.0", dim, config.ffnDim());
+        linear(shapes, "ffn.2", config.ffnDim(), dim);
+        return Collections.unmodifiableSequencedMap(shapes);
+    }
+
+    /** Whether a layer's parameter is the matrix of a product that is computed once a run, of the text or a picture. */
+    public static boolean isOfContext(String name) {
+        return CONTEXT.contains(name);
     }
 
     private static void attention(SequencedMap<String, Shape> shapes, String prefix, int dim) {

@@ -2,6 +2,8 @@ package wan.sampling;
 
 import wan.cache.CacheLayout;
 import wan.model.WanConfig;
+import wan.model.WanParameters;
+import wan.op.Shape;
 import wan.pass.Pass;
 
 /**
@@ -12,12 +14,12 @@ import wan.pass.Pass;
  * @param frameSeqLen tokens of a frame, S
  */
 public record RunCost(WanConfig config, int batch, int frameSeqLen) {
-    /** Operations of one layer in one pass: eight projections, two attentions, the feed-forward network. */
+    /** Operations of one layer in one pass: the products of every token with the layer's matrices, and two attentions. */
     public double layerFlops(Pass pass) {
         double queries = (double) batch * pass.frames() * frameSeqLen;
         double keys = (double) pass.placement().keys() * frameSeqLen;
         double dim = config.dim();
-        double linear = queries * dim * (6 * dim + 2.0 * config.ffnDim());
+        double linear = queries * matrixElements();
         double attention = 2 * queries * dim * (keys + config.textLen());
         return 2 * (linear + attention);
     }
@@ -48,11 +50,26 @@ public record RunCost(WanConfig config, int batch, int frameSeqLen) {
         return (long) Float.BYTES * batch * frames * frameSeqLen * (13L * config.dim() + config.ffnDim());
     }
 
-    /** Parameters of the layers and embeddings that run. */
+    /** Elements of the matrices that every token of a pass is multiplied with in a layer. */
+    private long matrixElements() {
+        return WanParameters.layer(config).entrySet().stream()
+                .filter(parameter -> parameter.getValue().rank() == 2 && !WanParameters.isOfContext(parameter.getKey()))
+                .mapToLong(parameter -> parameter.getValue().size())
+                .sum();
+    }
+
+    /** Parameters of one layer. */
+    public long layerParameters() {
+        return WanParameters.layer(config).values().stream()
+                .mapToLong(Shape::size)
+                .sum();
+    }
+
+    /** Parameters of the layers that run, and of everything outside of the layers. */
     public long parameters(RunPlan plan) {
-        long dim = config.dim();
-        long layer = 8 * dim * dim + 2 * dim * config.ffnDim();
-        long embeddings = dim * (4L * config.inDim() + config.textDim() + dim + config.freqDim() + dim + 6 * dim);
-        return embeddings + plan.numLayers() * layer;
+        long all = WanParameters.shapes(config).values().stream()
+                .mapToLong(Shape::size)
+                .sum();
+        return all - (config.numLayers() - plan.numLayers()) * layerParameters();
     }
 }

@@ -38,7 +38,7 @@ final class TextEncoderFiles {
                         path.toString(),
                         "the text encoder, " + NAMES.getFirst() + " or text_encoder/model.safetensors",
                         Files.isDirectory(path) ? "a folder without it" : "no such file or folder",
-                        "--text-encoder names the file; --prompt-embeds needs none"));
+                        "prompt.text_encoder names the file; prompt.embeddings needs none"));
     }
 
     /** Tells a file from others and from former states of itself without reading it; of a sharded model, all its files. */

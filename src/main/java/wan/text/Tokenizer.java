@@ -81,7 +81,7 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
                 path.toString(),
                 String.join(" or ", FILES) + ", there or in google/umt5-xxl",
                 Files.isDirectory(path) ? "a folder without one" : "no such file or folder",
-                "--tokenizer names the file");
+                "prompt.tokenizer names the file");
     }
 
     /** The pieces of a text that was cleaned, without {@code </s>}. */

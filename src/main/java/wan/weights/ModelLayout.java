@@ -149,7 +149,9 @@ public final class ModelLayout implements TensorStore {
                     path().toString(),
                     branch.key,
                     "only " + shown(dicts),
-                    branch == Branch.GENERATOR ? "leave out --no-use-ema?" : "--no-use-ema takes generator");
+                    branch == Branch.GENERATOR
+                            ? "leave out model.branch generator?"
+                            : "model.branch generator takes that");
         } else if (dicts.contains("model")) {
             dict = "model";
         } else if (dicts.isEmpty() || names.keySet().stream().anyMatch(name -> !name.contains("/"))) {

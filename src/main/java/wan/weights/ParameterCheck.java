@@ -53,7 +53,7 @@ public final class ParameterCheck {
             parts.add("has none of the model's " + missing.size() + " parameters");
             parts.add(
                     has(present, "token_embedding.", "encoder.block.0.")
-                            ? "the text encoder? --text-encoder takes it"
+                            ? "the text encoder? prompt.text_encoder takes it"
                             : "not a transformer of Wan2.1?");
             list(unexpected.stream().map(Messages::shown).toList(), "in it", parts);
             throw new FormatException(where, String.join("; ", parts));

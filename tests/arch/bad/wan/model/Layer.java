@@ -28,6 +28,11 @@ public final class Layer {
         return Arena.ofAuto();
     }
 
+    /** An option, which only the command line has. */
+    public String hint() {
+        return "use --layer 3";
+    }
+
     /** Output and an end that belong to the command line. */
     public void stop() {
         System.out.println("stopped");

@@ -141,10 +141,10 @@ final class BenchModel {
                 layers,
                 true);
         double dim = config.dim();
-        double parameters = 8 * dim * dim + 2 * dim * config.ffnDim();
+        RunCost cost = new RunCost(config, 1, frameSeqLen);
         double floats = dim * frameSeqLen * (2.0 * frames + 2.0 * keyFrames);
-        double bytes = layers * (parameters * dtype.bits() / Byte.SIZE + Float.BYTES * floats);
-        return new BenchCase(op, shape, new RunCost(config, 1, frameSeqLen).flops(pass), bytes, prepare);
+        double bytes = layers * (cost.layerParameters() * (double) dtype.bits() / Byte.SIZE + Float.BYTES * floats);
+        return new BenchCase(op, shape, cost.flops(pass), bytes, prepare);
     }
 
     private WanLayer layer() {

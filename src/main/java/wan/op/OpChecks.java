@@ -1,23 +1,19 @@
-package tornado;
+package wan.op;
 
-import wan.op.Dyn;
-import wan.op.Shape;
-import wan.op.Tensor;
-import wan.op.WanException;
-
-/** Checks of shapes that several operations share. */
-final class Checks {
-    private Checks() {}
+/** Checks of shapes that operations of every backend share. */
+public final class OpChecks {
+    private OpChecks() {}
 
     /** The last extent of [R, features]. */
-    static int rowLength(String op, Tensor x) {
+    public static int rowLength(String op, Tensor x) {
         if (x.shape().rank() != 2 || x.shape().dim(1) == 0) {
             throw WanException.mismatch(op, "[R, features]", x.shape(), "");
         }
         return x.shape().dim(1);
     }
 
-    static void expect(String where, Tensor tensor, long... dims) {
+    /** That a tensor has this shape. */
+    public static void expect(String where, Tensor tensor, long... dims) {
         Shape expected = Shape.of(dims);
         if (!tensor.shape().equals(expected)) {
             throw WanException.mismatch(where, expected, tensor.shape(), "");
@@ -25,7 +21,7 @@ final class Checks {
     }
 
     /** The entries of a modulation [E, rows, dim] for this many rows of an activation. */
-    static int entries(String op, Tensor modulation, int rows, int dim, int row) {
+    public static int entries(String op, Tensor modulation, int rows, int dim, int row) {
         Shape shape = modulation.shape();
         if (shape.rank() != 3 || shape.dim(2) != dim || shape.dim(0) == 0 || rows % shape.dim(0) != 0) {
             throw WanException.mismatch(
@@ -35,14 +31,5 @@ final class Checks {
             throw WanException.mismatch(op + " modulation", "a row below " + shape.dim(1), row, "");
         }
         return shape.dim(0);
-    }
-
-    /** The present values. */
-    static int[] values(Dyn dyn) {
-        int[] values = new int[dyn.count()];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = dyn.get(i);
-        }
-        return values;
     }
 }
