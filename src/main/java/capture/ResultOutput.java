@@ -28,6 +28,16 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
     void close();
 
     /**
+     * The file that a result ends in, or the folder: {@code .pt} holds one layer.
+     *
+     * @param target as it was named
+     */
+    static Path place(Path target, boolean oneLayer) {
+        String name = String.valueOf(target.getFileName());
+        return oneLayer || !name.endsWith(".pt") ? target : target.resolveSibling(name.replaceFirst("\\.pt$", ""));
+    }
+
+    /**
      * Begins a result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, or {@code .safetensors}.
      *
      * @param target the file

@@ -29,9 +29,7 @@ final class ScriptResult implements ResultOutput {
 
     ScriptResult(Path file, boolean oneFilePerLayer) {
         this.oneFilePerLayer = oneFilePerLayer;
-        this.target = oneFilePerLayer
-                ? file.resolveSibling(String.valueOf(file.getFileName()).replaceFirst("\\.pt$", ""))
-                : file;
+        this.target = ResultOutput.place(file, !oneFilePerLayer);
         Path folder = target.toAbsolutePath().getParent();
         if (folder == null || !Files.isWritable(folder)) {
             throw new WanException(target + ": cannot write: expected a folder that exists and can be written");

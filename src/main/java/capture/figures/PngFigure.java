@@ -12,23 +12,15 @@ import java.awt.geom.Line2D;
 import java.awt.geom.Path2D;
 import java.awt.geom.Rectangle2D;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
+import java.awt.image.DataBufferInt;
 import java.util.List;
-import javax.imageio.IIOImage;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageTypeSpecifier;
-import javax.imageio.ImageWriter;
-import javax.imageio.metadata.IIOMetadata;
-import javax.imageio.metadata.IIOMetadataNode;
-import javax.imageio.stream.ImageOutputStream;
+import java.util.Locale;
 import wan.op.UsageException;
 import wan.op.WanException;
 
 /** Figures as PNG, drawn without a display. */
 public final class PngFigure {
     private static final double POINTS_PER_INCH = 72;
-    private static final double INCHES_PER_METRE = 1 / 0.0254;
     private static final long MOST_PIXELS = 200_000_000;
 
     private final Graphics2D graphics;
@@ -54,8 +46,12 @@ public final class PngFigure {
         double height = Math.rint(figure.height() * scale);
         if (dpi < 20 || width * height > MOST_PIXELS) {
             throw new UsageException(String.format(
+                    Locale.ROOT,
                     "figure.dpi: expected 20 or more, and a picture of at most %,d pixels, got %d dpi and %.0f x %.0f",
-                    MOST_PIXELS, dpi, width, height));
+                    MOST_PIXELS,
+                    dpi,
+                    width,
+                    height));
         }
         // Before any class of AWT is loaded: a DISPLAY that cannot be reached is no reason to fail.
         System.setProperty("java.awt.headless", "true");
@@ -69,40 +65,31 @@ public final class PngFigure {
             graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
             graphics.setRenderingHint(RenderingHints.KEY_FRACTIONALMETRICS, RenderingHints.VALUE_FRACTIONALMETRICS_ON);
             graphics.scale(scale, scale);
+            requireFonts(graphics);
             PngFigure drawing = new PngFigure(graphics, figure.style(), scale);
             figure.marks().forEach(drawing::draw);
             graphics.dispose();
-            return encode(image, dpi);
-        } catch (LinkageError | InternalError e) { // what AWT throws where libraries or fonts are missing
-            throw new WanException(
-                    "PNG: this machine's Java cannot draw text; install fontconfig and a font (Debian: fontconfig"
-                            + " fonts-dejavu-core), or write .svg",
-                    e);
-        } catch (IOException e) {
-            throw new WanException("PNG: " + e.getMessage(), e);
+            int[] pixels = ((DataBufferInt) image.getRaster().getDataBuffer()).getData();
+            return PngFile.of(pixels, (int) width, (int) height, dpi);
+        } catch (LinkageError | InternalError e) { // what AWT throws where its libraries are missing
+            throw noFonts(e);
         }
     }
 
-    private static byte[] encode(BufferedImage image, int dpi) throws IOException {
-        ImageWriter writer = ImageIO.getImageWritersByFormatName("png").next();
-        IIOMetadata metadata = writer.getDefaultImageMetadata(new ImageTypeSpecifier(image), null);
-        String format = metadata.getNativeMetadataFormatName();
-        String perMetre = String.valueOf(Math.round(dpi * INCHES_PER_METRE));
-        IIOMetadataNode density = new IIOMetadataNode("pHYs");
-        density.setAttribute("pixelsPerUnitXAxis", perMetre);
-        density.setAttribute("pixelsPerUnitYAxis", perMetre);
-        density.setAttribute("unitSpecifier", "meter");
-        IIOMetadataNode root = new IIOMetadataNode(format);
-        root.appendChild(density);
-        metadata.mergeTree(format, root);
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (ImageOutputStream out = ImageIO.createImageOutputStream(bytes)) {
-            writer.setOutput(out);
-            writer.write(new IIOImage(image, List.of(), metadata));
-        } finally {
-            writer.dispose();
+    /** Draws a letter. Without fonts Java throws what it likes, of any class. */
+    private static void requireFonts(Graphics2D graphics) {
+        try {
+            new Font(Font.SANS_SERIF, Font.PLAIN, 1).getStringBounds("x", graphics.getFontRenderContext());
+        } catch (RuntimeException | Error e) {
+            throw noFonts(e);
         }
-        return bytes.toByteArray();
+    }
+
+    private static WanException noFonts(Throwable cause) {
+        return new WanException(
+                "PNG: this machine's Java cannot draw text; install fontconfig and a font (Debian: fontconfig"
+                        + " fonts-dejavu-core), or write .svg",
+                cause);
     }
 
     private void draw(Mark mark) {

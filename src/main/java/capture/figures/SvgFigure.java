@@ -30,6 +30,7 @@ public final class SvgFigure {
                 number(figure.width()),
                 number(figure.height()),
                 escape(Style.FONTS)));
+        out.append("<!-- wan-attn -->\n");
         out.append("<title>").append(escape(figure.title())).append("</title>\n");
         out.append(String.format(
                 "<defs><pattern id=\"masked\" width=\"%1$d\" height=\"%1$d\" patternUnits=\"userSpaceOnUse\">"

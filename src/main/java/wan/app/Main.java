@@ -28,6 +28,7 @@ import wan.app.command.PlotCommand;
 import wan.app.command.ReportCommand;
 import wan.app.command.SelftestCommand;
 import wan.app.command.TokenizeCommand;
+import wan.app.guard.FileGuard;
 import wan.app.terminal.Cancellation;
 import wan.app.terminal.Stdout;
 import wan.file.TemporaryFile;
@@ -152,6 +153,18 @@ public final class Main implements Callable<Integer> {
             command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
         }
         root.getCommandSpec().mixinStandardHelpOptions(true);
+        CommandLine.IExecutionStrategy last = new CommandLine.RunLast();
+        root.setExecutionStrategy(parsed -> {
+            if (CommandLine.executeHelpRequest(parsed) instanceof Integer shown) {
+                return shown;
+            }
+            try {
+                FileGuard.check(parsed);
+            } catch (RuntimeException e) {
+                return failures.report(e);
+            }
+            return last.execute(parsed);
+        });
         root.setExpandAtFiles(false); // a prompt may begin with @
         root.setCaseInsensitiveEnumValuesAllowed(true);
         root.setUsageHelpAutoWidth(true);

@@ -6,8 +6,12 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.stream.Collectors;
 import wan.op.WanException;
@@ -15,6 +19,7 @@ import wan.op.WanException;
 /** The wording of this package's errors: one line each, whatever strange text a file holds. */
 public final class Messages {
     private static final int SHOWN_CHARS = 120;
+    private static final int MOST_LINKS = 40;
     private static final int MOST_NAMES_COMPARED = 10_000;
 
     private Messages() {}
@@ -63,9 +68,9 @@ public final class Messages {
     }
 
     /**
-     * Where a file is to be put: the target itself, or what it links to.
+     * Where a file is to be put: the target itself, or what it links to, there or not.
      *
-     * @throws WanException if something is there that is not a regular file: a folder, a device
+     * @throws WanException if something is there that may not be written, or is not a regular file: a folder, a device
      */
     static Path destination(Path target) {
         if (Files.exists(target) && !Files.isRegularFile(target)) {
@@ -73,9 +78,46 @@ public final class Messages {
                     target + ": cannot write: is " + (Files.isDirectory(target) ? "a folder" : "not a regular file"));
         }
         try {
-            return Files.isSymbolicLink(target) && Files.exists(target) ? target.toRealPath() : target;
+            Path place = target;
+            for (int links = 0; Files.isSymbolicLink(place); links++) {
+                if (links == MOST_LINKS) {
+                    throw new WanException(target + ": cannot write: is a link that leads nowhere but to links");
+                }
+                place = place.resolveSibling(Files.readSymbolicLink(place));
+            }
+            // A file is replaced by moving another there, for which its own permissions do not matter; its owner's wish
+            // does.
+            if (Files.exists(place) && (!Files.isWritable(place) || isReadOnly(place))) {
+                throw new WanException(target + ": cannot write: may only be read");
+            }
+            return place;
         } catch (IOException e) {
             throw io(target, "cannot write", e);
+        }
+    }
+
+    /** Whether nobody may write it; the superuser may write anything. */
+    private static boolean isReadOnly(Path file) throws IOException {
+        PosixFileAttributeView view = Files.getFileAttributeView(file, PosixFileAttributeView.class);
+        return view != null
+                && Collections.disjoint(
+                        view.readAttributes().permissions(),
+                        EnumSet.of(
+                                PosixFilePermission.OWNER_WRITE,
+                                PosixFilePermission.GROUP_WRITE,
+                                PosixFilePermission.OTHERS_WRITE));
+    }
+
+    /**
+     * Gives a file that is about to replace another the other's permissions: what only its owner may read stays so.
+     *
+     * @param old need not be there
+     */
+    static void keepPermissions(Path old, Path replacement) throws IOException {
+        PosixFileAttributeView from = Files.getFileAttributeView(old, PosixFileAttributeView.class);
+        PosixFileAttributeView to = Files.getFileAttributeView(replacement, PosixFileAttributeView.class);
+        if (from != null && to != null && Files.exists(old)) {
+            to.setPermissions(from.readAttributes().permissions());
         }
     }
 

@@ -85,6 +85,7 @@ public final class TemporaryFile implements AutoCloseable {
         try {
             channel = FileChannel.open(
                     path, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            Messages.keepPermissions(target, path);
             held = lock(channel) && Files.exists(path);
             return held ? new TemporaryFile(target, path, channel) : null;
         } finally {

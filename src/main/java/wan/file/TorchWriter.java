@@ -37,6 +37,9 @@ public final class TorchWriter {
                     zip.add(folder + "/data/" + i, storages.get(i).data());
                 }
                 zip.add(folder + "/version", "3\n".getBytes(StandardCharsets.US_ASCII));
+                // Torch reads what it knows by name; this tells our files from what it wrote itself under the same
+                // keys.
+                zip.add(folder + "/written_by_wan_attn", new byte[0]);
             }
         });
     }

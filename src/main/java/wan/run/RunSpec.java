@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.edit.EditPlan;
 import wan.noise.CudaGeometry;
@@ -345,6 +346,20 @@ public record RunSpec(
     /** Repeats the only run of a recording, as the other does. */
     public RunSpec replaying(Path replay) {
         return replaying(replay, "");
+    }
+
+    /** Every file and folder that a run of it reads by name. */
+    public List<Path> inputs() {
+        return Stream.of(
+                        model.path(),
+                        model.checkpoint(),
+                        prompt.embeddings(),
+                        prompt.tokenizer(),
+                        prompt.textEncoder(),
+                        video.initialLatent(),
+                        noise.replay())
+                .flatMap(Stream::ofNullable)
+                .toList();
     }
 
     /**

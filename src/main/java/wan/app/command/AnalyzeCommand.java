@@ -25,6 +25,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.AnalysisOptions;
 import wan.op.Quantity;
 import wan.op.UsageException;
@@ -49,6 +53,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
 
     private CommandSpec spec = CommandSpec.create();
 
+    @Reads
     @Parameters(paramLabel = "RESULT", arity = "1..*", description = "Files that extract wrote.")
     private List<Path> files = new ArrayList<>();
 
@@ -132,29 +137,36 @@ public final class AnalyzeCommand implements Callable<Integer> {
             description = "table, json or csv; csv has the heads only (default: ${DEFAULT-VALUE}).")
     private Format format = Format.TABLE;
 
+    @Writes(OutputKind.MEASURES)
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
             description = "Write there instead of to stdout.")
     private @Nullable Path output;
 
+    @Writes(OutputKind.ROLES)
     @Option(
             names = "--roles-csv",
             paramLabel = "FILE",
             description = "Also write the roles of the one rule in --roles: a row per layer, a column per head.")
     private @Nullable Path rolesCsv;
 
+    @Writes(OutputKind.HEAD_MAP)
     @Option(
             names = "--head-map",
             paramLabel = "FILE",
             description = "Also write Forcing-KV's head map (offline_head_file), JSON.")
     private @Nullable Path headMap;
 
+    @Writes(OutputKind.HEAD_FILES)
     @Option(
             names = "--head-files",
             paramLabel = "DIR",
             description = "Also write every head's frame mass as a .pt file that Forcing-KV's head_profile.py reads.")
     private @Nullable Path headFiles;
+
+    @Mixin
+    private Force force = new Force();
 
     /** Completes the help with the definitions, which stand in one place only. */
     @Spec

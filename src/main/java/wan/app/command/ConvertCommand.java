@@ -5,7 +5,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -15,12 +14,14 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.ModelOptions;
 import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.Shape;
 import wan.op.UsageException;
-import wan.op.WanException;
 import wan.run.Program;
 import wan.weights.ConfigJson;
 import wan.weights.Converter;
@@ -50,10 +51,12 @@ public final class ConvertCommand implements Callable<Integer> {
     private static final Pattern SIZE = Pattern.compile("(\\d{1,15})(|[KMGT]i?B?|B)", Pattern.CASE_INSENSITIVE);
     private static final String SUFFIX = ".safetensors";
 
+    @Reads
     @Parameters(index = "0", paramLabel = "IN", description = "The checkpoint.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path in;
 
+    @Writes(OutputKind.WEIGHTS)
     @Parameters(index = "1", paramLabel = "OUT", description = "The .safetensors file to write.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
@@ -84,7 +87,11 @@ public final class ConvertCommand implements Callable<Integer> {
                     + " generator_ema, or generator if there is none).")
     private @Nullable Boolean useEma;
 
-    @Option(names = "--force", description = "Replace what is there.")
+    @Option(
+            names = "--force",
+            description =
+                    "Replace weights that are there, which nothing else does. What the command reads is never replaced.")
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private boolean force;
 
     @Override
@@ -104,7 +111,6 @@ public final class ConvertCommand implements Callable<Integer> {
             }
             TensorStore source = layout == null ? file : layout;
             Converter converter = new Converter(source, out, stored, maxShardBytes(), metadata(file, source));
-            refuseToReplace(converter.files());
             converter.write(new WrittenBytes()::written);
             System.err.printf(
                     Locale.ROOT,
@@ -168,16 +174,5 @@ public final class ConvertCommand implements Callable<Integer> {
                                 + ": no config.json beside it to check it against; to run the result, give it with"
                                 + " --checkpoint, or put one beside it"));
         return metadata;
-    }
-
-    private void refuseToReplace(List<Path> files) throws IOException {
-        for (Path file : files) {
-            if (Files.exists(file) && Files.isRegularFile(in) && Files.isSameFile(file, in)) {
-                throw new UsageException("OUT: expected another file than IN, got " + file);
-            }
-            if (Files.exists(file) && !force) {
-                throw new WanException(file + ": exists already; --force replaces it");
-            }
-        }
     }
 }

@@ -7,6 +7,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.VaeOptions;
 import wan.file.TensorStore;
 import wan.op.FrameOps;
@@ -31,6 +35,7 @@ import wan.video.VideoSink;
             "  wan-attn decode cat.safetensors --vae Wan2.1_VAE.pth --out cat.mp4"
         })
 public final class DecodeCommand implements Callable<Integer> {
+    @Reads
     @Parameters(
             paramLabel = "LATENTS",
             description = "What extract --save-latents wrote, or another file with latents [B,F,16,H,W], [F,16,H,W] or"
@@ -41,11 +46,16 @@ public final class DecodeCommand implements Callable<Integer> {
     @Mixin
     private VaeOptions vae = new VaeOptions();
 
+    @Writes(OutputKind.VIDEO)
     @Option(
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             description = "The video (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("video.mp4");
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
+    private Force force = new Force();
 
     @Option(names = "--sample", paramLabel = "N", description = "Which video of the batch (default: ${DEFAULT-VALUE}).")
     private int sample;

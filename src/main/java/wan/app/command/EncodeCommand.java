@@ -10,6 +10,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.VaeOptions;
 import wan.file.SafetensorsWriter;
 import wan.file.TensorStore;
@@ -41,6 +45,7 @@ import wan.video.VideoSource;
             "  wan-attn encode clip.mp4 --vae Wan2.1_VAE.pth --frames 9 --out clip.safetensors"
         })
 public final class EncodeCommand implements Callable<Integer> {
+    @Reads
     @Parameters(
             paramLabel = "VIDEO",
             description =
@@ -52,11 +57,16 @@ public final class EncodeCommand implements Callable<Integer> {
     @Mixin
     private VaeOptions vae = new VaeOptions();
 
+    @Writes(OutputKind.GIVEN_LATENTS)
     @Option(
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             description = "The .safetensors file to write (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("latent.safetensors");
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
+    private Force force = new Force();
 
     @Option(names = "--frames", paramLabel = "N", description = "Only the first N frames.")
     private int most = Integer.MAX_VALUE;

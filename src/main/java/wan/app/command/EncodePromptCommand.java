@@ -13,6 +13,10 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.EncoderOptions;
 import wan.app.option.PromptText;
 import wan.app.terminal.TerminalMonitor;
@@ -43,6 +47,7 @@ public final class EncodePromptCommand implements Callable<Integer> {
     /** Rows of an embedding in every Wan2.1 model. */
     static final int WAN_TEXT_LEN = 512;
 
+    @Reads
     @Option(
             names = "--model",
             paramLabel = "DIR",
@@ -55,6 +60,7 @@ public final class EncodePromptCommand implements Callable<Integer> {
     @Mixin
     private EncoderOptions encoder = new EncoderOptions();
 
+    @Reads
     @Option(
             names = "--token-ids",
             paramLabel = "FILE",
@@ -77,9 +83,13 @@ public final class EncodePromptCommand implements Callable<Integer> {
             description = "Rows of an embedding (default: ${DEFAULT-VALUE}).")
     private int textLen = WAN_TEXT_LEN;
 
+    @Writes(OutputKind.EMBEDDINGS)
     @Option(names = "--out", required = true, paramLabel = "FILE", description = "The .safetensors file to write.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
+
+    @Mixin
+    private Force force = new Force();
 
     @Override
     public Integer call() {

@@ -1,8 +1,10 @@
 package wan.app.command;
 
 import capture.FrameMatrix;
+import capture.ResultOutput;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -11,6 +13,11 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import wan.app.guard.DefaultOutput;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.CaptureOptions;
 import wan.app.option.DeviceOptions;
 import wan.app.option.EditOptions;
@@ -57,7 +64,7 @@ import wan.run.Wan;
             "sample and of the first captured pass of each frame block; the tensors",
             "of the passes have every sample."
         })
-public final class ExtractCommand implements Callable<Integer> {
+public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private static final int INTERRUPTED = 130;
 
     /** Layers up to which every head's line is printed. */
@@ -84,6 +91,7 @@ public final class ExtractCommand implements Callable<Integer> {
     @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
+    @Writes(OutputKind.RESULT)
     @Option(
             names = {"--output", "--output_path", "-o"},
             paramLabel = "FILE",
@@ -92,12 +100,14 @@ public final class ExtractCommand implements Callable<Integer> {
                         + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
     private @Nullable Path output;
 
+    @Writes(OutputKind.PAGE)
     @Option(
             names = "--report",
             paramLabel = "FILE",
             description = "Also write the interactive HTML report of the result, as the command report does.")
     private @Nullable Path report;
 
+    @Writes(OutputKind.LATENTS)
     @Option(
             names = "--save-latents",
             paramLabel = "FILE",
@@ -107,6 +117,7 @@ public final class ExtractCommand implements Callable<Integer> {
     @Option(names = "--save-passes", description = "Add the flow and x0 of every pass to --save-latents.")
     private boolean savePasses;
 
+    @Writes(OutputKind.VIDEO)
     @Option(
             names = "--video",
             paramLabel = "FILE",
@@ -115,9 +126,11 @@ public final class ExtractCommand implements Callable<Integer> {
                             + " .safetensors; see decode --help. Needs --vae. Runs to the end.")
     private @Nullable Path video;
 
+    @Reads
     @Option(names = "--vae", paramLabel = "FILE", description = "The VAE of Wan2.1 for --video: Wan2.1_VAE.pth, ...")
     private @Nullable Path vae;
 
+    @Reads
     @Option(
             names = "--replay",
             paramLabel = "FILE",
@@ -131,6 +144,7 @@ public final class ExtractCommand implements Callable<Integer> {
             description = "Which run of the --replay file, where it holds several; with what that run changes.")
     private @Nullable String replayRun;
 
+    @Reads
     @Option(
             names = "--spec",
             paramLabel = "FILE",
@@ -141,6 +155,9 @@ public final class ExtractCommand implements Callable<Integer> {
 
     @Option(names = "--print-spec", description = "Print the run as JSON, for --spec, and stop.")
     private boolean printSpec;
+
+    @Mixin
+    private Force force = new Force();
 
     @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
     private boolean complete;
@@ -185,6 +202,35 @@ public final class ExtractCommand implements Callable<Integer> {
         }
     }
 
+    @Override
+    public Map<Path, OutputKind> outputs() {
+        return specFile == null ? outputs(target(null, captureOptions.layers())) : Map.of();
+    }
+
+    @Override
+    public List<Path> furtherInputs() {
+        return specFile == null ? List.of() : spec().inputs();
+    }
+
+    @Override
+    public Map<Path, OutputKind> furtherOutputs() {
+        if (specFile == null) {
+            return Map.of();
+        }
+        RunSpec.Output written = spec().output();
+        Map<Path, OutputKind> outputs = outputs(Objects.requireNonNull(written.result()));
+        if (saveLatents == null && written.latents() != null) {
+            outputs.put(written.latents(), OutputKind.LATENTS);
+        }
+        return outputs;
+    }
+
+    private Map<Path, OutputKind> outputs(Path target) {
+        Map<Path, OutputKind> outputs = new LinkedHashMap<>(Map.of(target, OutputKind.RESULT));
+        outputs.putIfAbsent(ResultOutput.place(target, specFile == null && captureOptions.isOneLayer()), OutputKind.RESULT_FOLDER);
+        return outputs;
+    }
+
     /** What the options ask for, over a specification if there is one. */
     private RunSpec spec() {
         if ((video == null) != (vae == null)) {
@@ -220,17 +266,20 @@ public final class ExtractCommand implements Callable<Integer> {
     }
 
     private RunSpec.Output output(RunSpec.Output base, RunSpec.Captures captures) {
-        Path target = output != null ? output : base.result();
-        if (target == null) {
-            String layers = captureOptions.layers();
-            target = Path.of("attention-layer" + (layers == null ? captures.layers() : layers) + ".safetensors");
-        }
+        String layers = captureOptions.layers();
         return new RunSpec.Output(
-                target,
+                target(base.result(), layers == null ? captures.layers().toString() : layers),
                 saveLatents != null ? saveLatents : base.latents(),
                 savePasses || base.passes(),
                 complete || base.complete(),
                 video == null || vae == null ? base.video() : new RunSpec.Output.Decoded(video, vae));
+    }
+
+    private Path target(@Nullable Path base, @Nullable String layers) {
+        if (output != null) {
+            return output;
+        }
+        return base != null ? base : Path.of("attention-layer" + (layers == null ? "0" : layers) + ".safetensors");
     }
 
     private int finish(RunResult result, TerminalMonitor monitor) {

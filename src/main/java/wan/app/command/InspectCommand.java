@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
+import wan.app.guard.Reads;
 import wan.file.TensorStore;
 import wan.file.TorchStore;
 import wan.file.torch.PyText;
@@ -49,6 +50,7 @@ public final class InspectCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private CommandSpec spec;
 
+    @Reads
     @Parameters(
             paramLabel = "FILE",
             description =

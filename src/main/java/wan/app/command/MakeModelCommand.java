@@ -8,6 +8,9 @@ import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.model.WanConfig;
 import wan.op.DType;
 import wan.op.UsageException;
@@ -31,6 +34,7 @@ import wan.weights.RandomModel;
         })
 public final class MakeModelCommand implements Callable<Integer> {
 
+    @Reads
     @Option(
             names = "--config",
             paramLabel = "SIZE",
@@ -47,6 +51,7 @@ public final class MakeModelCommand implements Callable<Integer> {
     @Option(names = "--seed", paramLabel = "N", description = "Which of the random models (default: ${DEFAULT-VALUE}).")
     private long seed;
 
+    @Writes(OutputKind.MODEL)
     @Option(
             names = {"-o", "--out"},
             paramLabel = "DIR",
@@ -55,7 +60,11 @@ public final class MakeModelCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
-    @Option(names = "--force", description = "Write into a folder that is not empty, and replace a model in it.")
+    @Option(
+            names = "--force",
+            description =
+                    "Write into a folder that is not empty, and replace a model in it, which nothing else does. What the"
+                            + " command reads is never replaced.")
     private boolean force;
 
     @Override

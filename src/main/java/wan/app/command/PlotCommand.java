@@ -32,6 +32,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.app.option.AnalysisOptions;
 import wan.file.OutputFile;
 import wan.op.Quantity;
@@ -83,6 +87,7 @@ public final class PlotCommand implements Callable<Integer> {
         OVERLAY
     }
 
+    @Reads
     @Parameters(paramLabel = "RESULT", description = "A file that extract wrote.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
@@ -90,6 +95,7 @@ public final class PlotCommand implements Callable<Integer> {
     @Option(names = "--kind", paramLabel = "KIND", description = "Which figure, see below (default: ${DEFAULT-VALUE}).")
     private String kind = "heads";
 
+    @Writes(OutputKind.FIGURE)
     @Option(
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
@@ -119,6 +125,9 @@ public final class PlotCommand implements Callable<Integer> {
     @Mixin
     private AnalysisOptions analysisOptions = new AnalysisOptions();
 
+    @Mixin
+    private Force force = new Force();
+
     @Option(names = "--style", paramLabel = "STYLE", description = "light or print (default: ${DEFAULT-VALUE}).")
     private String style = "light";
 
@@ -134,6 +143,7 @@ public final class PlotCommand implements Callable<Integer> {
     @Option(names = "--dpi", paramLabel = "N", description = "Pixels per inch of a .png (default: ${DEFAULT-VALUE}).")
     private int dpi = 200;
 
+    @Reads
     @Option(
             names = "--video",
             paramLabel = "VIDEO",

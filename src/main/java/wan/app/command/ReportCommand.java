@@ -13,6 +13,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
 import wan.run.Program;
 
 /** {@code wan-attn report}: an interactive page of one or more runs. */
@@ -30,14 +34,19 @@ import wan.run.Program;
             "  wan-attn report seed1.safetensors seed2.safetensors --out seeds.html"
         })
 public final class ReportCommand implements Callable<Integer> {
+    @Reads
     @Parameters(paramLabel = "RESULT", arity = "1..*", description = "Files that extract wrote.")
     private List<Path> files = new ArrayList<>();
 
+    @Writes(OutputKind.PAGE)
     @Option(
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             description = "The page (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("report.html");
+
+    @Mixin
+    private Force force = new Force();
 
     @Mixin
     private RoleConstants constants = new RoleConstants();

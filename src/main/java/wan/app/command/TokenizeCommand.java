@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.app.option.PromptText;
 import wan.op.UsageException;
 import wan.text.PromptCleaner;
@@ -28,6 +29,7 @@ import wan.text.Tokenizer;
             "  wan-attn tokenize --tokenizer spiece.model --prompt \"a cat walks\" --ids"
         })
 public final class TokenizeCommand implements Callable<Integer> {
+    @Reads
     @Option(names = "--model", paramLabel = "DIR", description = "A folder with a tokenizer: Wan's own, or Diffusers'.")
     private @Nullable Path model;
 

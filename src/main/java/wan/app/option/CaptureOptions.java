@@ -74,6 +74,11 @@ public final class CaptureOptions {
         return layer;
     }
 
+    /** Whether no more than one layer was named, by its number. */
+    public boolean isOneLayer() {
+        return layer == null || layer.matches("\\d+");
+    }
+
     /**
      * What the options ask for.
      *

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.edit.EditJson;
 import wan.edit.EditPlan;
 import wan.edit.EditShorthand;
@@ -11,6 +12,7 @@ import wan.edit.Rule;
 
 /** The options that say what is changed in the model's attention. */
 public final class EditOptions {
+    @Reads
     @Option(
             names = "--edit",
             paramLabel = "FILE",

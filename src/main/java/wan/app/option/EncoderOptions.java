@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.jvm.JvmOptions;
 import wan.op.HostTensor;
 import wan.run.Prompts;
@@ -12,6 +13,7 @@ import wan.text.Umt5Encoder;
 
 /** The options that say what encodes a prompt. */
 public final class EncoderOptions {
+    @Reads
     @Option(
             names = "--text-encoder",
             paramLabel = "PATH",

@@ -3,12 +3,14 @@ package wan.app.option;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.op.UsageException;
 import wan.run.RunSpec;
 import wan.weights.ModelLayout.Branch;
 
 /** The options that say which model runs. */
 public final class ModelOptions {
+    @Reads
     @Option(
             names = {"--model", "-m"},
             paramLabel = "PATH",
@@ -18,6 +20,7 @@ public final class ModelOptions {
                             + " (default: a small built-in demo model with random weights).")
     private @Nullable Path model;
 
+    @Reads
     @Option(
             names = {"--checkpoint", "--checkpoint_path"},
             paramLabel = "FILE",

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.run.RunSpec;
 
 /** The options that say what the video is of: a prompt, and latent frames that are given. */
@@ -11,6 +12,7 @@ public final class PromptInput {
     @Mixin
     private PromptOptions prompts = new PromptOptions();
 
+    @Reads
     @Option(
             names = "--initial-latent",
             paramLabel = "FILE",

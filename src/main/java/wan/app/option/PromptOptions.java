@@ -5,6 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.op.UsageException;
 import wan.run.RunSpec;
 
@@ -16,6 +17,7 @@ final class PromptOptions {
     @Mixin
     private EncoderOptions encoder = new EncoderOptions();
 
+    @Reads
     @Option(
             names = "--prompt-embeds",
             paramLabel = "FILE",

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.op.FormatException;
 import wan.op.UsageException;
 import wan.text.TokenIds;
@@ -23,6 +24,7 @@ public final class PromptText {
     @Option(names = "--prompt", paramLabel = "TEXT", description = "The prompt.")
     private @Nullable String prompt;
 
+    @Reads
     @Option(
             names = "--prompt-file",
             paramLabel = "FILE",
@@ -30,6 +32,7 @@ public final class PromptText {
                     + " as one batch, whose noise is drawn together.")
     private @Nullable Path promptFile;
 
+    @Reads
     @Option(
             names = "--tokenizer",
             paramLabel = "PATH",

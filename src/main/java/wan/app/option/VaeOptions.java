@@ -3,6 +3,7 @@ package wan.app.option;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
 import wan.file.TensorStore;
 import wan.jvm.JvmFrameOps;
 import wan.jvm.JvmOptions;
@@ -10,6 +11,7 @@ import wan.op.FrameOps;
 
 /** The options that say which VAE computes, and with what. */
 public final class VaeOptions {
+    @Reads
     @Option(
             names = "--vae",
             required = true,

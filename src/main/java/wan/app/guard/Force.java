@@ -1,0 +1,16 @@
+package wan.app.guard;
+
+import picocli.CommandLine.Option;
+
+/** The option of every command that writes results. {@link FileGuard} looks at it, and at the same one of other commands. */
+public final class Force {
+    static final String NAME = "--force";
+
+    @Option(
+            names = NAME,
+            description =
+                    "Replace what is there already, whoever wrote it. Without it only a file that this command wrote"
+                            + " is replaced, and only by a whole new one. What the command reads is never replaced.")
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
+    private boolean force;
+}
