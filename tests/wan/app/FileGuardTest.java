@@ -61,7 +61,7 @@ class FileGuardTest {
             @Override
             Path of(Path file) {
                 return file.resolveSibling(".")
-                        .resolve("../" + file.getParent().getFileName() + "/./" + file.getFileName());
+                        .resolve("../" + requireNonNull(file.getParent()).getFileName() + "/./" + file.getFileName());
             }
         },
         RELATIVE {
@@ -85,7 +85,7 @@ class FileGuardTest {
         LINKED_FOLDER {
             @Override
             Path of(Path file) throws IOException {
-                Path folder = file.getParent().resolveSibling("linked");
+                Path folder = requireNonNull(file.getParent()).resolveSibling("linked");
                 return Files.createSymbolicLink(folder, file.getParent()).resolve(file.getFileName());
             }
         },
@@ -125,7 +125,7 @@ class FileGuardTest {
                 .flatMap(command -> command.args().stream()
                         .filter(written -> kind(written) != null)
                         .flatMap(written -> command.args().stream()
-                                .filter(other -> other != written && (reads(other) || kind(other) != null))
+                                .filter(other -> !other.equals(written) && (reads(other) || kind(other) != null))
                                 .map(other -> new Pair(command, written, other))));
     }
 
@@ -172,7 +172,7 @@ class FileGuardTest {
     @MethodSource("pairs")
     void input_staysAsItIs_howeverTheOutputIsSpelled(Pair pair) throws IOException {
         for (Spelling spelling : Spelling.values()) {
-            OutputKind kind = kind(pair.written);
+            OutputKind kind = requireNonNull(kind(pair.written));
             boolean folder = kind == OutputKind.HEAD_FILES || kind == OutputKind.MODEL;
             if (folder && spelling != Spelling.SAME && spelling != Spelling.LINKED_FOLDER) {
                 continue; // within a folder names are the command's
@@ -212,13 +212,13 @@ class FileGuardTest {
         Map<Integer, String> positions = new TreeMap<>();
         List<String> line = new ArrayList<>(List.of(pair.command.name()));
         for (ArgSpec arg : pair.command.args()) {
-            String value = arg == pair.written
+            String value = arg.equals(pair.written)
                     ? written.toString()
-                    : arg == pair.other
+                    : arg.equals(pair.other)
                             ? other.toString()
                             : dir.resolve("another").toString();
             if (arg instanceof OptionSpec option) {
-                if (arg == pair.written || arg == pair.other || arg.required()) {
+                if (arg.equals(pair.written) || arg.equals(pair.other) || arg.required()) {
                     line.addAll(List.of(option.longestName(), value));
                 }
             } else {

@@ -248,13 +248,13 @@ class ConvertCommandTest {
                     assertThat(outcome.exitCode()).isEqualTo(2);
                     assertThat(outcome.err()).contains("expected a file that ends in .safetensors");
                 });
-        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--max-shard-bytes", "many")
+        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--force", "--max-shard-bytes", "many")
                         .err())
                 .contains("--max-shard-bytes: expected a size as 5GB or 4GiB, got many");
-        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--raw", "--dtype", "f32")
+        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--force", "--raw", "--dtype", "f32")
                         .exitCode())
                 .isEqualTo(2);
-        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--dtype", "f64")
+        assertThat(wanAttn("convert", golden("sf-bf16.pt"), out, "--force", "--dtype", "f64")
                         .exitCode())
                 .isEqualTo(2);
     }

@@ -155,8 +155,9 @@ public final class Main implements Callable<Integer> {
         root.getCommandSpec().mixinStandardHelpOptions(true);
         CommandLine.IExecutionStrategy last = new CommandLine.RunLast();
         root.setExecutionStrategy(parsed -> {
-            if (CommandLine.executeHelpRequest(parsed) instanceof Integer shown) {
-                return shown;
+            Integer helped = CommandLine.executeHelpRequest(parsed);
+            if (helped != null) {
+                return helped;
             }
             try {
                 FileGuard.check(parsed);

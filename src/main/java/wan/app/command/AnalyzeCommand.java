@@ -166,6 +166,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
     private @Nullable Path headFiles;
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
     /** Completes the help with the definitions, which stand in one place only. */

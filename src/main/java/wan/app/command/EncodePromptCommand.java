@@ -89,6 +89,7 @@ public final class EncodePromptCommand implements Callable<Integer> {
     private Path out;
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
     @Override

@@ -157,6 +157,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private boolean printSpec;
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
     @Option(names = "--complete", description = "Run to the end even when everything has been captured.")

@@ -126,6 +126,7 @@ public final class PlotCommand implements Callable<Integer> {
     private AnalysisOptions analysisOptions = new AnalysisOptions();
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
     @Option(names = "--style", paramLabel = "STYLE", description = "light or print (default: ${DEFAULT-VALUE}).")

@@ -46,6 +46,7 @@ public final class ReportCommand implements Callable<Integer> {
     private Path out = Path.of("report.html");
 
     @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
     @Mixin

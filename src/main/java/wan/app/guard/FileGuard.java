@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.ArgSpec;
@@ -49,6 +50,7 @@ public final class FileGuard {
         }
         FileGuard guard = new FileGuard(last.commandSpec());
         last.commandSpec().args().forEach(guard::add);
+        guard.outputs.sort(Comparator.comparing(Output::kind)); // the result first: the others are said to be too like it
         guard.check();
         if (last.commandSpec().userObject() instanceof DefaultOutput further) {
             further.furtherInputs().forEach(file -> guard.inputs.add(new Input("the run's inputs", file)));

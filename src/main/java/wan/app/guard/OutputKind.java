@@ -49,7 +49,7 @@ public enum OutputKind {
     FIGURE(text -> text.contains("<!-- wan-attn -->") || text.contains("Software\0wan-attn")),
     /** Measures as a table, CSV or JSON. */
     MEASURES(text -> text.startsWith("run,pass,frame_block,layer,head")
-            || text.startsWith("{") && text.contains("\"runs\"") && text.contains("\"agreement\"")
+            || (text.startsWith("{") && text.contains("\"runs\"") && text.contains("\"agreement\""))
             || Pattern.compile("\\A.*: \\d+ heads, .*, queries of frame block \\d+ ")
                     .matcher(text)
                     .find()),
