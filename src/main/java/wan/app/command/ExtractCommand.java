@@ -205,7 +205,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     @Override
     public Map<Path, OutputKind> outputs() {
-        return specFile == null ? outputs(target(null, captureOptions.layers())) : Map.of();
+        return specFile == null || output != null ? outputs(target(null, captureOptions.layers())) : Map.of();
     }
 
     @Override
@@ -219,7 +219,8 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             return Map.of();
         }
         RunSpec.Output written = spec().output();
-        Map<Path, OutputKind> outputs = outputs(Objects.requireNonNull(written.result()));
+        Map<Path, OutputKind> outputs =
+                output != null ? new LinkedHashMap<>() : outputs(Objects.requireNonNull(written.result()));
         if (saveLatents == null && written.latents() != null) {
             outputs.put(written.latents(), OutputKind.LATENTS);
         }
@@ -228,7 +229,8 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     private Map<Path, OutputKind> outputs(Path target) {
         Map<Path, OutputKind> outputs = new LinkedHashMap<>(Map.of(target, OutputKind.RESULT));
-        outputs.putIfAbsent(ResultOutput.place(target, specFile == null && captureOptions.isOneLayer()), OutputKind.RESULT_FOLDER);
+        outputs.putIfAbsent(
+                ResultOutput.place(target, specFile == null && captureOptions.isOneLayer()), OutputKind.RESULT_FOLDER);
         return outputs;
     }
 

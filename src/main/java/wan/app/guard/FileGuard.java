@@ -50,7 +50,8 @@ public final class FileGuard {
         }
         FileGuard guard = new FileGuard(last.commandSpec());
         last.commandSpec().args().forEach(guard::add);
-        guard.outputs.sort(Comparator.comparing(Output::kind)); // the result first: the others are said to be too like it
+        guard.outputs.sort(
+                Comparator.comparing(Output::kind)); // the result first: the others are said to be too like it
         guard.check();
         if (last.commandSpec().userObject() instanceof DefaultOutput further) {
             further.furtherInputs().forEach(file -> guard.inputs.add(new Input("the run's inputs", file)));
