@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Set;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
+import uk.ac.manchester.tornado.api.exceptions.TornadoOutOfMemoryException;
 import wan.backend.MemoryPlan;
 import wan.backend.Storage;
 import wan.op.DType;
@@ -29,6 +30,9 @@ final class DeviceTarget {
 
     /** Which TornadoVM the launcher has found. */
     private static final String VERSION = "wan.tornado.version";
+
+    /** What is left of every exception that a first execution meets. */
+    private static final String NO_REASON = "Recover option disabled";
 
     private final String name;
     private final String driver;
@@ -132,12 +136,20 @@ final class DeviceTarget {
     /** What TornadoVM threw, in a line that says what to do. */
     WanException failure(RuntimeException thrown) {
         String kind = thrown.getClass().getSimpleName();
-        String hint = kind.contains("OutOfMemory")
-                ? "; less memory is free than the device has: close what else uses it, or " + MemoryPlan.smaller()
-                : "";
-        // TornadoVM prints some of its messages in red.
-        String message = String.valueOf(thrown.getMessage()).replaceAll("\u001B\\[[0-9;]*m", "");
-        return new WanException("device " + name + ": " + kind + ": " + message.replaceAll("\\s+", " ") + hint, thrown);
+        String hint = "";
+        if (thrown instanceof TornadoOutOfMemoryException) {
+            hint = "; less memory is free than the device has: close what else uses it, or " + MemoryPlan.smaller();
+        } else if (String.valueOf(thrown.getMessage()).contains(NO_REASON)) {
+            hint = "; a kernel did not compile, or a library's native part is missing: TornadoVM tells no more";
+        }
+        return new WanException("device " + name + ": " + kind + ": " + line(thrown) + hint, thrown);
+    }
+
+    /** A message in one line; TornadoVM prints some of its own in red. */
+    private static String line(Throwable thrown) {
+        return String.valueOf(thrown.getMessage())
+                .replaceAll("\u001B\\[[0-9;]*m", "")
+                .replaceAll("\\s+", " ");
     }
 
     /**

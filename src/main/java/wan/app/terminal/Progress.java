@@ -23,7 +23,7 @@ public final class Progress {
     private final double totalFlops;
     private final long startNanos = System.nanoTime();
     private double doneFlops;
-    /** When the first pass was done, and what that was. */
+    /** When the first pass began, or once there are others ended, and what was done by then. */
     private long warmNanos = startNanos;
 
     private double warmFlops;
@@ -51,7 +51,7 @@ public final class Progress {
     }
 
     public void passStarted(Pass next) {
-        if (passNumber == 1) {
+        if (passNumber < 2) { // opening and checking a device takes time, too
             warmNanos = System.nanoTime();
             warmFlops = doneFlops;
         }

@@ -24,8 +24,8 @@ final class EmulatedLibrary {
             throw new TornadoRuntimeException("no provider for " + task.getLibraryName());
         }
         if (Emulator.passesFor(cudnn ? "no-cudnn" : "no-cublas")) {
-            // What a launch without the library's native part comes to.
-            throw new TornadoBailoutRuntimeException("no native part of " + task.getLibraryName());
+            // TornadoVM's own words where the library's native part is missing.
+            throw new TornadoBailoutRuntimeException("[TornadoVM] Error - Recover option disabled");
         }
         if (task.getAccess().length != arguments.length) {
             throw new TornadoRuntimeException(
