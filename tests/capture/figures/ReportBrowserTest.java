@@ -293,6 +293,34 @@ class ReportBrowserTest {
     }
 
     @Test
+    void h_view_isInTheAddress_andComesBackFromIt() throws Exception {
+        openHead(2, 1);
+        id("rule").findElements(By.tagName("option")).getLast().click();
+        browser.executeScript("document.querySelectorAll('#heads th button')[4].click()");
+        String address = browser.getCurrentUrl();
+        assertThat(address).contains("#run=0", "&layer=2&head=1&", "&sort=-");
+        String sorted = id("heads").getText();
+
+        openHead(0, 3);
+        assertThat(browser.getCurrentUrl()).contains("&layer=0&head=3&");
+        browser.get(address);
+        until("the view is back", () -> id("head-title").getText().startsWith("Layer 2, head 1"));
+        assertThat(id("heads").getText()).isEqualTo(sorted);
+
+        browser.get("about:blank");
+        browser.get(address);
+        until("the report is drawn again", () -> !ready().isEmpty());
+        assertThat(id("head-title").getText()).startsWith("Layer 2, head 1");
+        assertThat(browser.getCurrentUrl()).isEqualTo(address);
+
+        browser.get("about:blank");
+        browser.get(page.toUri() + "#layer=9999&head=<img>&run=7&other=7&measure=-3&rule=99&slot=-1&sort=nothing");
+        until("the report is drawn all the same", () -> !ready().isEmpty());
+        assertThat(id("head-title").getText()).startsWith("Layer 0, head 0");
+        assertThat(id("failure").isDisplayed()).isFalse();
+    }
+
+    @Test
     void i_nothing_wasInjectedRequestedOrComplainedAbout() {
         assertThat(browser.getTitle()).isEqualTo("Attention of one, two");
         assertThat(id("provenance").getDomProperty("textContent")).contains(EVIL);

@@ -669,6 +669,7 @@
         state.down = id === state.sort ? !state.down : id !== "layer" && id !== "head";
         state.sort = id;
         drawTable();
+        writeView();
         [...$("heads").querySelectorAll("th button")].find((_, i) => titles[i][0] === id)?.focus();
       });
       th.append(button);
@@ -732,6 +733,38 @@
     add("Values", "Frame values in this file are rounded to half precision (a relative 0.05 %), token maps to 256 steps; measures are not rounded.");
   }
 
+  // ---- the view in the address, so that it can be sent
+
+  const NUMBERS = ["run", "other", "layer", "head", "slot", "block", "key", "quantity", "measure", "rule"];
+  let written = "";
+
+  function writeView() {
+    const view = new URLSearchParams();
+    for (const key of NUMBERS) view.set(key, state[key]);
+    if (state.sort) view.set("sort", (state.down ? "-" : "") + state.sort);
+    written = "#" + view;
+    if (location.hash !== written) {
+      try {
+        history.replaceState(null, "", written);
+      } catch { /* a browser that allows no address for a file still shows the report */ }
+    }
+  }
+
+  /** Whatever stands in the address: what is no number, or of no run, is left out; the rest is clamped as it is drawn. */
+  function readView() {
+    const view = new URLSearchParams(location.hash.slice(1));
+    const whole = key => /^-?\d{1,6}$/.test(view.get(key) ?? "") ? Number(view.get(key)) : state[key];
+    for (const key of NUMBERS) state[key] = whole(key);
+    if (!runs[state.run]) state.run = 0;
+    if (!runs[state.other] || state.other === state.run) state.other = -1;
+    const its = run();
+    if (!its.has.includes(state.measure)) state.measure = its.has[0] ?? 0;
+    if (!its.hasRules.includes(state.rule)) state.rule = -1;
+    const sort = view.get("sort") ?? "";
+    state.down = sort.startsWith("-") || !sort;
+    state.sort = sort.replace(/^-/, "");
+  }
+
   let wanted = 0;
 
   /** Draws once per frame, however fast a slider moves. */
@@ -745,6 +778,7 @@
     drawHead();
     drawTable();
     drawProvenance();
+    writeView();
   }
 
   function soon() {
@@ -800,6 +834,8 @@
     $("subtitle").textContent = [model, `${runs.length} run${runs.length > 1 ? "s" : ""}`, `wan-attn ${data.version}`].filter(Boolean).join(", ");
     state.block = Math.max(0, first.blocks.findLastIndex(block => first.passes.some(pass => pass.first === block.first)));
     state.measure = first.has[0] ?? 0;
+    readView();
+    addEventListener("hashchange", () => { if (location.hash !== written) { readView(); draw(); } });
     connect();
     drawDefinitions();
     draw();
