@@ -204,7 +204,7 @@ class VaeCommandTest {
             "--layer",
             "0",
             "--num-frames",
-            "2",
+            "4",
             "--attention",
             "both",
             "--what",
