@@ -86,21 +86,21 @@ class SpecJsonTest {
     void write_givesTheNamesThatAreDocumented() {
         assertThat(SpecJson.write(RunSpec.of(RunSpec.Model.DEMO)).replaceAll("\\s+", ""))
                 .isEqualTo("""
-                    {"version":1,
-                    "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator"},
-                    "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true},
-                    "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null},
-                    "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
-                    "sampler":{"steps":[1000.0,750.0,500.0,250.0],"shift":5.0,"warp":true,"context_noise":0.0,
-                    "num_frame_per_block":3,"independent_first_frame":true,
-                    "method":{"type":"few-step","first_block_steps":[],"cache_rule":"self-forcing","slot_positions":false,
-                    "switch_frames":[],"global_sink":true}},
-                    "cache":{"local_attn_size":-1,"sink_size":0},
-                    "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
-                    "keep_non_finite":false},
-                    "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
-                    "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
-                    """.replaceAll("\\s+", ""));
+                        {"version":1,
+                        "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator"},
+                        "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true},
+                        "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null},
+                        "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
+                        "sampler":{"steps":[1000.0,750.0,500.0,250.0],"shift":5.0,"warp":true,"context_noise":0.0,
+                        "num_frame_per_block":3,"independent_first_frame":true,
+                        "method":{"type":"few-step","first_block_steps":[],"cache_rule":"self-forcing","slot_positions":false,
+                        "switch_frames":[],"global_sink":true}},
+                        "cache":{"local_attn_size":-1,"sink_size":0,"policy":null,"heads":null},
+                        "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
+                        "sites":[],"keep_non_finite":false},"edits":[],
+                        "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
+                        "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
+                        """.replaceAll("\\s+", ""));
     }
 
     @Test

@@ -132,12 +132,17 @@ final class JsonFields {
 
     /** A list of some words, at least one. */
     <T> Set<T> words(String name, Set<T> otherwise, Map<String, T> words) {
-        List<T> list = list(
-                name, List.copyOf(otherwise), oneOf(words), value -> isWord(value, words), value -> word(value, words));
+        Set<T> list = wordsOrNone(name, otherwise, words);
         if (list.isEmpty()) {
             throw new FormatException(file, where(name) + ": expected at least " + oneOf(words) + ", got none");
         }
-        return Set.copyOf(list);
+        return list;
+    }
+
+    /** A list of some words, perhaps empty. */
+    <T> Set<T> wordsOrNone(String name, Set<T> otherwise, Map<String, T> words) {
+        return Set.copyOf(list(
+                name, List.copyOf(otherwise), oneOf(words), value -> isWord(value, words), value -> word(value, words)));
     }
 
     /** Refuses what has not been asked for. */

@@ -243,8 +243,8 @@ public final class SpecJson {
                 new Indices(capture.indices("heads", c.heads().some())),
                 capture.words("attention", c.attention(), KINDS),
                 PassChoice.parse(capture.text("passes", c.passes().toString())),
-                capture.words("quantities", c.quantities(), QUANTITIES),
-                capture.words("sites", c.sites(), SITES),
+                capture.wordsOrNone("quantities", c.quantities(), QUANTITIES),
+                capture.wordsOrNone("sites", c.sites(), SITES),
                 capture.flag("keep_non_finite", c.keepNonFinite())));
         capture.done();
 
