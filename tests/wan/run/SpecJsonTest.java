@@ -136,14 +136,10 @@ class SpecJsonTest {
                 "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got"
                         + " \"f16\"",
                 "{\"version\": 1, \"noise\": {\"seed\": 1e30}} | noise.seed: expected a whole number, got 1.0E30",
-                "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0,"
-                        + " got -1",
-                "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of"
-                        + " indices, got []",
-                "{\"version\": 1, \"capture\": {\"quantities\": []}} | capture.quantities: expected at least one of"
-                        + " frame-logits, ",
-                "{\"version\": 1, \"capture\": {\"passes\": \"some\"}} | capture.passes: expected first, last,"
-                        + " context, all or steps such as",
+                "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0, got -1",
+                "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of indices, got []",
+                "{\"version\": 1, \"capture\": {\"quantities\": []}} | capture.quantities: expected at least one ",
+                "{\"version\": 1, \"capture\": {\"passes\": \"some\"}} | capture.passes: expected first, last, context, all or steps such as",
                 "{\"version\": 1, \"model\": {\"checkpoint\": \"x\"}} | model.checkpoint: expected model.path with it",
                 "{\"version\": 1, \"output\": {\"passes\": true}} | output.passes: expected output.latents with it",
                 "{\"version\": 1, \"device\": {\"threads\": 0}} | device.threads: expected 1 or more, got 0",
