@@ -62,7 +62,7 @@ final class DecodedVideo implements AutoCloseable {
                     decode(x0);
                 }
             }
-            case CONTEXT -> {}
+            case CONTEXT, STEP, WINDOW, UPDATE, RECACHE, RECOMPUTE -> {}
         }
     }
 
