@@ -130,7 +130,7 @@ final class JsonFields {
         return get(name, otherwise, oneOf(words), value -> isWord(value, words), value -> word(value, words));
     }
 
-    /** A list of some words, at least one. */
+    /** A list of some words. */
     <T> Set<T> words(String name, Set<T> otherwise, Map<String, T> words) {
         Set<T> list = wordsOrNone(name, otherwise, words);
         if (list.isEmpty()) {
