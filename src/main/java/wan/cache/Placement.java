@@ -60,4 +60,10 @@ public record Placement(
         List<Integer> all = IntStream.range(0, frames).boxed().toList();
         return new Placement(all, all, List.of(), all, all, all, Collections.nCopies(frames, pass), List.of(), 0);
     }
+
+    /** The same, with other pages to be filled with zeros. */
+    public Placement blanking(List<Integer> pages) {
+        return new Placement(
+                written, attended, own, queryPositions, keyFrames, keyPositions, keyWrittenBy, pages, evictedFrames);
+    }
 }

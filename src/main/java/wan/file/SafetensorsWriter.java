@@ -1,5 +1,6 @@
 package wan.file;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -8,10 +9,12 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import tools.jackson.core.JacksonException;
 import wan.op.DType;
+import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.WanException;
 
@@ -51,7 +54,74 @@ public final class SafetensorsWriter implements AutoCloseable {
         if (headerCapacityBytes > StrictJson.MAX_BYTES) {
             throw new IllegalArgumentException("a header is at most " + StrictJson.MAX_BYTES + " bytes");
         }
-        return new SafetensorsWriter(target, TemporaryFile.beside(target), multipleOf8(headerCapacityBytes));
+        return over(TemporaryFile.beside(target), headerCapacityBytes, List.of());
+    }
+
+    /**
+     * Goes on in a file.
+     *
+     * @param entries the tensors that it has; what lies behind them is cut off
+     */
+    static SafetensorsWriter over(TemporaryFile file, long headerCapacityBytes, List<SafetensorsHeader.Entry> entries) {
+        SafetensorsWriter writer = new SafetensorsWriter(file.target(), file, multipleOf8(headerCapacityBytes));
+        for (SafetensorsHeader.Entry entry : entries) {
+            Region _ = writer.add(entry.name(), entry.dtype(), entry.shape());
+        }
+        try {
+            file.channel().truncate(writer.dataStart() + writer.dataBytes);
+            return writer;
+        } catch (IOException e) {
+            throw Messages.io(file.target(), "cannot write", e);
+        }
+    }
+
+    /** Where tensors begin in a file with so much room for its header. */
+    static long dataStart(long headerCapacityBytes) {
+        return Long.BYTES + multipleOf8(headerCapacityBytes);
+    }
+
+    /** Where tensors begin in the file. */
+    long dataStart() {
+        return Long.BYTES + headerBytes;
+    }
+
+    FileChannel channel() {
+        return file.channel();
+    }
+
+    /** Puts onto the disk what has been written, and makes the file as long as what has been reserved. */
+    synchronized void sync() throws IOException {
+        fill();
+        file.channel().force(false);
+    }
+
+    /** A header's JSON of all tensors but the first few, as if these were all. */
+    synchronized byte[] headerBehind(int first) {
+        List<SafetensorsHeader.Entry> entries =
+                regions.values().stream().skip(first).map(r -> r.entry).toList();
+        long base = entries.isEmpty() ? 0 : entries.getFirst().begin();
+        return SafetensorsHeader.write(
+                entries.stream()
+                        .map(e -> new SafetensorsHeader.Entry(
+                                e.name(), e.dtype(), e.shape(), e.begin() - base, e.end() - base))
+                        .toList(),
+                Map.of());
+    }
+
+    synchronized List<String> names() {
+        return List.copyOf(regions.keySet());
+    }
+
+    /** Reads a float32 tensor back. */
+    synchronized HostTensor tensor(String name) {
+        Region region = regions.get(name);
+        if (region == null || region.dtype() != DType.F32) {
+            throw WanException.mismatch(
+                    target.toString(), "a float32 tensor " + name, region == null ? "none" : region.dtype(), "");
+        }
+        float[] values = new float[region.shape().intSize()];
+        region.read(0, values);
+        return new HostTensor(region.shape(), values);
     }
 
     private static long multipleOf8(long bytes) {
@@ -104,13 +174,17 @@ public final class SafetensorsWriter implements AutoCloseable {
             ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
             writeFully(length.putLong(0, headerBytes), 0);
             writeFully(ByteBuffer.wrap(padded), Long.BYTES);
-            long fileBytes = Long.BYTES + headerBytes + dataBytes;
-            if (file.channel().size() < fileBytes) {
-                writeFully(ByteBuffer.allocate(1), fileBytes - 1);
-            }
+            fill();
             file.moveIntoPlace();
         } catch (IOException e) {
             throw Messages.io(target, "cannot write", e);
+        }
+    }
+
+    private void fill() throws IOException {
+        long fileBytes = Long.BYTES + headerBytes + dataBytes;
+        if (file.channel().size() < fileBytes) {
+            writeFully(ByteBuffer.allocate(1), fileBytes - 1);
         }
     }
 
@@ -241,6 +315,34 @@ public final class SafetensorsWriter implements AutoCloseable {
                 chunk.clear();
                 FloatBytes.put(entry.dtype(), values, i, Math.min(step, values.length - i), chunk);
                 write((firstElement + i) * elementBytes, chunk.flip());
+            }
+        }
+
+        /**
+         * Reads float32 values back.
+         *
+         * @param firstElement index in C order of the first one
+         * @param values is filled
+         */
+        public void read(long firstElement, float[] values) {
+            Objects.checkFromIndexSize(
+                    firstElement, values.length, entry.shape().size());
+            ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, (long) Float.BYTES * values.length))
+                    .order(ByteOrder.LITTLE_ENDIAN);
+            long at = dataStart() + entry.begin() + Float.BYTES * firstElement;
+            try {
+                for (int i = 0; i < values.length; i += chunk.limit() / Float.BYTES) {
+                    chunk.clear().limit((int) Math.min(chunk.capacity(), (long) Float.BYTES * (values.length - i)));
+                    while (chunk.hasRemaining()) {
+                        if (file.channel().read(chunk, at + chunk.position()) < 0) {
+                            throw new EOFException("the file ends");
+                        }
+                    }
+                    at += chunk.limit();
+                    chunk.flip().asFloatBuffer().get(values, i, chunk.limit() / Float.BYTES);
+                }
+            } catch (IOException e) {
+                throw Messages.io(target, "cannot read", e);
             }
         }
 

@@ -41,6 +41,11 @@ public final class TemporaryFile implements AutoCloseable {
         this.channel = channel;
     }
 
+    /** A file that has its name already and keeps it, finished or not. */
+    static TemporaryFile kept(Path path, FileChannel channel) {
+        return new TemporaryFile(path, path, channel);
+    }
+
     /**
      * Begins a file for whoever needs more of it than a stream.
      *
@@ -144,6 +149,11 @@ public final class TemporaryFile implements AutoCloseable {
         return path;
     }
 
+    /** What it becomes. */
+    Path target() {
+        return target;
+    }
+
     /** Reads and writes it. */
     public FileChannel channel() {
         return channel;
@@ -152,7 +162,9 @@ public final class TemporaryFile implements AutoCloseable {
     /** Puts the whole file onto the disk and under the target's name. */
     public void moveIntoPlace() throws IOException {
         channel.force(true);
-        move(path, target);
+        if (!path.equals(target)) {
+            move(path, target);
+        }
         channel.close();
     }
 
@@ -200,7 +212,9 @@ public final class TemporaryFile implements AutoCloseable {
     @Override
     public void close() throws IOException {
         try (FileChannel _ = channel) {
-            Files.deleteIfExists(path);
+            if (!path.equals(target)) {
+                Files.deleteIfExists(path);
+            }
         } finally {
             OURS.remove(path.toAbsolutePath().normalize());
         }

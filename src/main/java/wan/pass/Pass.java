@@ -120,6 +120,11 @@ public record Pass(
                 id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, placement, layers, false);
     }
 
+    /** The same pass, which fills some pages of its cache with zeros first. */
+    public Pass blanking(List<Integer> pages) {
+        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement.blanking(pages), numLayers, flow);
+    }
+
     /** The same pass through all layers, with its flow. */
     public Pass withFlow(int layers) {
         return new Pass(

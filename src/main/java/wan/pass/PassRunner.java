@@ -225,16 +225,16 @@ public final class PassRunner implements AutoCloseable {
         if (placement.blank().isEmpty()) {
             return;
         }
-        Dyn pages = new Dyn("blank", placement.blank().size());
-        pages.set(ints(placement.blank()));
-        Shape shape = Shape.of(
-                (long) batch * placement.blank().size() * rows * columns,
-                model().config().dim());
+        Dyn page = new Dyn("blank", 1);
+        Shape shape = Shape.of((long) batch * rows * columns, model().config().dim());
         try (Scope _ = ops().scope()) {
             Tensor zeros = ops().scratch(shape);
             ops().write(zeros, new float[shape.intSize()]);
-            for (KvTensor layer : cache.layers()) {
-                ops().append(layer, zeros, zeros, pages);
+            for (int blank : placement.blank()) {
+                page.set(blank);
+                for (KvTensor layer : cache.layers()) {
+                    ops().append(layer, zeros, zeros, page);
+                }
             }
         }
     }

@@ -58,6 +58,20 @@ public final class CausalSampler implements Sampler {
 
     @Override
     public HostTensor run(PassRunner runner, RunListener listener) {
+        return run(runner, null, listener);
+    }
+
+    @Override
+    public boolean resumes() {
+        return true;
+    }
+
+    @Override
+    public HostTensor resume(PassRunner runner, Checkpoint from, RunListener listener) {
+        return run(runner, from, listener);
+    }
+
+    private HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener) {
         int batch = runner.batch();
         int channels = runner.model().config().inDim();
         RunSettings settings = plan.settings();
@@ -66,6 +80,16 @@ public final class CausalSampler implements Sampler {
         Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
         HostTensor start = new HostTensor(generated, inputs.noise().initial(generated)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
+        if (from != null) {
+            if (!from.latents().shape().equals(output.shape())) {
+                throw WanException.mismatch(
+                        "latents of a checkpoint",
+                        output.shape(),
+                        from.latents().shape(),
+                        "");
+            }
+            output.setFrames(0, from.latents());
+        }
         if (settings.numInitialFrames() > 0) {
             Shape expected = Shape.of(batch, settings.numInitialFrames(), channels, h, w);
             HostTensor given = inputs.initialLatent();
@@ -74,14 +98,17 @@ public final class CausalSampler implements Sampler {
             }
             output.setFrames(0, given.requireFinite("initial latent"));
         }
+        int done = 0;
+        if (from != null) {
+            done = from.passes();
+            restore(runner, done, output, listener);
+        }
         @Nullable HostTensor renoised = null;
-        for (int i = 0; i < plan.passes().size(); i++) {
+        for (int i = done; i < plan.passes().size(); i++) {
             Pass pass = plan.passes().get(i);
             HostTensor latents;
-            if (pass.id().kind() == PassId.Kind.RECOMPUTE) {
-                latents = context(pass, output);
-            } else if (pass.id().kind() != PassId.Kind.DENOISE) {
-                latents = output.frames(pass.firstFrame(), pass.frames());
+            if (pass.id().kind() != PassId.Kind.DENOISE) {
+                latents = finished(pass, output);
             } else if (renoised != null) {
                 latents = renoised;
             } else {
@@ -113,12 +140,49 @@ public final class CausalSampler implements Sampler {
             if (plan.lastUseOf(pass.context()) == i) {
                 runner.forget(pass.context());
             }
+            if (endsFrameBlock(i) && (pass.id().kind() != PassId.Kind.DENOISE || (renoised == null && x0 != null))) {
+                listener.frameBlockDone(i + 1, pass.firstFrame(), output.frames(pass.firstFrame(), pass.frames()));
+            }
         }
         return output;
     }
 
+    private boolean endsFrameBlock(int i) {
+        if (i + 1 == plan.passes().size()) {
+            return true;
+        }
+        PassId here = plan.passes().get(i).id();
+        PassId next = plan.passes().get(i + 1).id();
+        return here.frameBlock() != next.frameBlock()
+                || (here.kind() == PassId.Kind.INIT && next.kind() != PassId.Kind.INIT);
+    }
+
+    /** Draws the noise that was drawn, and fills the caches as they were. */
+    private void restore(PassRunner runner, int done, HostTensor output, RunListener listener) {
+        for (Pass pass : plan.passes().subList(0, done)) {
+            if (pass.id().kind() == PassId.Kind.DENOISE
+                    && pass.id().step() < plan.timesteps().size() - 1) {
+                Shape shape = output.frames(pass.firstFrame(), pass.frames()).shape();
+                float[] _ = inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), shape);
+            }
+        }
+        List<Pass> again = CacheRestore.of(plan.passes(), done);
+        listener.restoring(again);
+        for (Pass pass : again) {
+            HostTensor _ = runner.run(pass, finished(pass, output), listener.restoreStarted(pass));
+        }
+        again.stream()
+                .mapToInt(Pass::context)
+                .distinct()
+                .filter(context -> plan.lastUseOf(context) < done)
+                .forEach(runner::forget);
+    }
+
     /** The finished frames that a pass computes keys of. */
-    private HostTensor context(Pass pass, HostTensor output) {
+    private HostTensor finished(Pass pass, HostTensor output) {
+        if (pass.id().kind() != PassId.Kind.RECOMPUTE) {
+            return output.frames(pass.firstFrame(), pass.frames());
+        }
         List<Integer> frames = pass.placement().keyFrames();
         long[] dims = output.shape().dims();
         dims[1] = frames.size();

@@ -1,5 +1,6 @@
 package wan.sampling;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
 import wan.op.PassObserver;
@@ -30,4 +31,21 @@ public interface RunListener {
      * @param value [B, F, C, H, W]
      */
     default void tensor(String name, HostTensor value) {}
+
+    /**
+     * Called after a pass behind which the run could go on later, given {@link Checkpoint all such frames so far}.
+     *
+     * @param passes how many of the plan's passes are done
+     * @param firstFrame absolute number of the first frame that was finished
+     * @param latents its and its followers' clean latents, [B, f, C, H, W]
+     */
+    default void frameBlockDone(int passes, int firstFrame, HostTensor latents) {}
+
+    /** Called when a run goes on: the noise is where it was, and these passes will bring the caches back. */
+    default void restoring(List<Pass> passes) {}
+
+    /** Called before each of these; what it returns watches the pass. */
+    default PassObserver restoreStarted(Pass pass) {
+        return PassObserver.NONE;
+    }
 }

@@ -31,6 +31,26 @@ public interface Sampler {
     }
 
     /**
+     * Whether a run can go on from the middle: whether this calls {@link RunListener#frameBlockDone} and can {@link #resume}. One
+     * that cannot has to begin anew.
+     */
+    default boolean resumes() {
+        return false;
+    }
+
+    /**
+     * Goes on with a run that was stopped, with a fresh runner of {@link #open} and a noise source from which nothing has been drawn.
+     * What comes out is to the bit what a run from the start gives.
+     *
+     * @param from where it stopped
+     * @return as {@link #run}
+     * @throws UnsupportedOperationException unless it {@link #resumes}
+     */
+    default HostTensor resume(PassRunner runner, Checkpoint from, RunListener listener) {
+        throw new UnsupportedOperationException("begins anew");
+    }
+
+    /**
      * What the passes name by number.
      *
      * @param prompts the prompt, then later prompts, or the negative prompt

@@ -1,0 +1,231 @@
+package wan.file;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.node.ObjectNode;
+import wan.op.FormatException;
+import wan.op.WanException;
+
+/**
+ * The folder {@code NAME.partial} beside a file NAME that is being made: data that grows, and a {@code journal} that says how much of
+ * it counts. It outlives whoever writes it, and one at a time may: the journal is locked.
+ */
+public final class PartialFolder implements AutoCloseable {
+    /** What such a folder's name ends with. */
+    public static final String SUFFIX = ".partial";
+
+    private static final String JOURNAL = "journal";
+
+    /** Those of this process: see {@link TemporaryFile}. */
+    private static final Set<Path> OURS = ConcurrentHashMap.newKeySet();
+
+    private final Path folder;
+    private final FileChannel journal;
+    private List<ObjectNode> records;
+    private List<Long> ends;
+
+    private PartialFolder(Path folder, FileChannel journal, Journal.Contents contents) {
+        this.folder = folder;
+        this.journal = journal;
+        this.records = contents.records();
+        this.ends = contents.ends();
+    }
+
+    /** Where a file's partial data lies. */
+    public static Path of(Path target) {
+        return target.resolveSibling(target.getFileName() + SUFFIX);
+    }
+
+    /** Whether a folder looks like one. */
+    public static boolean is(Path folder) {
+        return String.valueOf(folder.getFileName()).endsWith(SUFFIX)
+                && Files.isRegularFile(folder.resolve(JOURNAL), LinkOption.NOFOLLOW_LINKS);
+    }
+
+    /**
+     * What the journal of a folder says, without disturbing who may be writing it.
+     *
+     * @throws FormatException if it is no journal
+     */
+    public static List<ObjectNode> records(Path folder) {
+        Path file = folder.resolve(JOURNAL);
+        Messages.requireFile(file);
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            return Journal.read(file, channel).records();
+        } catch (IOException e) {
+            throw Messages.io(file, "cannot read", e);
+        }
+    }
+
+    /**
+     * Opens a folder to write it, and makes it if there is none.
+     *
+     * @throws WanException if somebody else is writing it, or it cannot be written
+     */
+    public static PartialFolder open(Path folder) {
+        Path key = folder.toAbsolutePath().normalize();
+        if (!OURS.add(key)) {
+            throw inUse(folder);
+        }
+        boolean opened = false;
+        try {
+            while (true) {
+                PartialFolder partial = tryOpen(folder);
+                if (partial != null) {
+                    opened = true;
+                    return partial;
+                }
+            }
+        } catch (IOException e) {
+            throw Messages.io(folder, "cannot write", e);
+        } finally {
+            if (!opened) {
+                OURS.remove(key);
+            }
+        }
+    }
+
+    /** Null if the one who had it removed it meanwhile. */
+    private static @Nullable PartialFolder tryOpen(Path folder) throws IOException {
+        if (Files.isRegularFile(folder) || Files.isSymbolicLink(folder)) {
+            throw new WanException(
+                    folder + ": cannot write: expected a folder of partial data, or nothing of that name");
+        }
+        Files.createDirectories(folder);
+        Path file = folder.resolve(JOURNAL);
+        FileChannel channel =
+                FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        boolean kept = false;
+        try {
+            Object before = identity(file);
+            FileLock lock = channel.tryLock();
+            if (lock == null) {
+                throw inUse(folder);
+            }
+            if (!Objects.equals(before, identity(file)) || before == null) {
+                return null;
+            }
+            PartialFolder partial = new PartialFolder(folder, channel, Journal.read(file, channel));
+            kept = true;
+            return partial;
+        } finally {
+            if (!kept) {
+                channel.close();
+            }
+        }
+    }
+
+    private static @Nullable Object identity(Path file) throws IOException {
+        if (!Files.exists(file)) {
+            return null;
+        }
+        Object key = Files.readAttributes(file, BasicFileAttributes.class).fileKey();
+        return key == null ? file : key;
+    }
+
+    private static WanException inUse(Path folder) {
+        return new WanException(folder + ": is being written by another run; wait for it, or choose another name");
+    }
+
+    /** The folder. */
+    public Path path() {
+        return folder;
+    }
+
+    /** A file in it. */
+    public Path file(String name) {
+        return folder.resolve(name);
+    }
+
+    /** What the journal says, in order. */
+    public List<ObjectNode> records() {
+        return List.copyOf(records);
+    }
+
+    /** Adds a record, which counts as soon as this returns. */
+    public void append(ObjectNode added) {
+        try {
+            ByteBuffer line = Journal.line(added);
+            long at = ends.isEmpty() ? 0 : ends.getLast();
+            long end = at + line.remaining();
+            while (line.hasRemaining()) {
+                at += journal.write(line, at);
+            }
+            // A line that was cut short may be longer than the one that took its place.
+            journal.truncate(end);
+            journal.force(false);
+            if (records.isEmpty()) {
+                TemporaryFile.syncFolder(file(JOURNAL));
+                TemporaryFile.syncFolder(folder);
+            }
+            records = new ArrayList<>(records);
+            ends = new ArrayList<>(ends);
+            records.add(added);
+            ends.add(end);
+        } catch (IOException e) {
+            throw Messages.io(file(JOURNAL), "cannot write", e);
+        }
+    }
+
+    /** Forgets all records but the first few, and with none left all other files too. */
+    public void keepOnly(int count) {
+        records = List.copyOf(records.subList(0, count));
+        ends = List.copyOf(ends.subList(0, count));
+        try {
+            journal.truncate(count == 0 ? 0 : ends.getLast());
+            journal.force(false);
+            if (count == 0) {
+                removeOthers();
+            }
+        } catch (IOException e) {
+            throw Messages.io(folder, "cannot write", e);
+        }
+    }
+
+    private void removeOthers() throws IOException {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                if (!file.getFileName().toString().equals(JOURNAL)) {
+                    Files.delete(file);
+                }
+            }
+        }
+    }
+
+    /** Removes it with all that is in it. */
+    public void remove() {
+        try {
+            removeOthers();
+            Files.deleteIfExists(file(JOURNAL));
+            Files.deleteIfExists(folder);
+        } catch (IOException e) {
+            throw Messages.io(folder, "cannot remove", e);
+        }
+    }
+
+    /** Lets others have it. */
+    @Override
+    public void close() {
+        try {
+            journal.close();
+        } catch (IOException e) {
+            throw Messages.io(folder, "cannot write", e);
+        } finally {
+            OURS.remove(folder.toAbsolutePath().normalize());
+        }
+    }
+}
