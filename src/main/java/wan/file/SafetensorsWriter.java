@@ -325,8 +325,8 @@ public final class SafetensorsWriter implements AutoCloseable {
          * @param values is filled
          */
         public void read(long firstElement, float[] values) {
-            Objects.checkFromIndexSize(
-                    firstElement, values.length, entry.shape().size());
+            long elements = entry.shape().size();
+            Objects.checkFromIndexSize(firstElement, values.length, elements);
             ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK_BYTES, (long) Float.BYTES * values.length))
                     .order(ByteOrder.LITTLE_ENDIAN);
             long at = dataStart() + entry.begin() + Float.BYTES * firstElement;
