@@ -1,12 +1,16 @@
 package capture;
 
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
+import wan.op.HostTensor;
 import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.PassObserver;
@@ -129,6 +133,35 @@ public final class Capture {
         return matrix;
     }
 
+    /**
+     * Takes into its matrices what was captured of the same plan before.
+     *
+     * @param passes that were run, in order
+     * @param written gives a tensor by its name, or null if it was not captured
+     */
+    public void restore(List<Pass> passes, Function<String, @Nullable HostTensor> written) {
+        for (Pass pass : plan.captured(passes, run.numSteps())) {
+            for (Quantity quantity : matrices.keySet()) {
+                for (int layer : plan.layers()) {
+                    HostTensor tensor =
+                            written.apply(CapturePlan.name(pass.id(), layer, AttentionKind.SELF, quantity, run));
+                    if (tensor != null) {
+                        enter(quantity, layer, pass, tensor.values());
+                    }
+                }
+            }
+        }
+    }
+
+    private void enter(Quantity quantity, int layer, Pass pass, float[] values) {
+        Map<Integer, FrameMatrix> assembled = matrices.get(quantity);
+        if (assembled != null) {
+            assembled
+                    .computeIfAbsent(layer, l -> new FrameMatrix(plan.heads().size(), run.totalFrames()))
+                    .put(pass, values);
+        }
+    }
+
     private final class Tap implements AttentionTap {
         private final Pass pass;
         private final int layer;
@@ -154,12 +187,8 @@ public final class Capture {
         @Override
         public void accept(Quantity quantity, Shape shape, float[] values) {
             check(quantity, shape, values);
-            Map<Integer, FrameMatrix> assembled = matrices.get(quantity);
-            if (kind == AttentionKind.SELF && assembled != null) {
-                assembled
-                        .computeIfAbsent(
-                                layer, l -> new FrameMatrix(plan.heads().size(), run.totalFrames()))
-                        .put(pass, values);
+            if (kind == AttentionKind.SELF) {
+                enter(quantity, layer, pass, values);
             }
             sink.write(CapturePlan.name(pass.id(), layer, kind, quantity, run), shape, values);
         }

@@ -1,15 +1,11 @@
 package capture;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SequencedMap;
-import java.util.UUID;
 import tools.jackson.databind.json.JsonMapper;
 import wan.file.NpzWriter;
 import wan.file.Safetensors;
@@ -21,18 +17,13 @@ import wan.op.TensorView;
  * A result for {@code numpy.load}: the tensors of a {@link ResultFile} under the same names, and the metadata as JSON in the bytes
  * of an array {@code metadata}.
  *
- * <p>A zip file needs each member's checksum before its data, so the tensors wait in a hidden safetensors file.
+ * <p>A zip file needs each member's checksum before its data, so the tensors wait in a safetensors file.
  */
 final class NumpyResult implements ResultOutput {
-    private final Path target;
-    private final Path hidden;
     private final ResultFile file;
 
-    NumpyResult(Path target, int plannedTensors, int metadataBytes) {
-        this.target = target;
-        this.hidden = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".safetensors");
-        hidden.toFile().deleteOnExit();
-        this.file = new ResultFile(hidden, plannedTensors, metadataBytes);
+    NumpyResult(ResultFile file) {
+        this.file = file;
     }
 
     @Override
@@ -46,34 +37,18 @@ final class NumpyResult implements ResultOutput {
     }
 
     @Override
-    public Path target() {
-        return target;
-    }
-
-    @Override
-    public long tensors() {
-        return file.tensors();
-    }
-
-    @Override
     public void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields) {
         file.finish(capture, lastStart, fields);
-        try (Safetensors tensors = Safetensors.open(hidden)) {
+        try (Safetensors tensors = Safetensors.open(file.file())) {
             byte[] json = JsonMapper.shared().writeValueAsString(fields).getBytes(StandardCharsets.UTF_8);
             List<TensorView> arrays = new ArrayList<>();
             tensors.names().forEach(name -> arrays.add(tensors.tensor(name)));
             arrays.add(new TensorView("metadata", DType.U8, Shape.of(json.length), MemorySegment.ofArray(json)));
-            NpzWriter.write(target, arrays);
+            NpzWriter.write(made(file.file()), arrays);
         }
     }
 
-    @Override
-    public void close() {
-        file.close();
-        try {
-            Files.deleteIfExists(hidden);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    static Path made(Path tensors) {
+        return tensors.resolveSibling("result.npz");
     }
 }

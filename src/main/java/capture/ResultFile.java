@@ -6,8 +6,8 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.concurrent.atomic.AtomicLong;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.PartialTensors;
 import wan.file.SafetensorsWriter;
 import wan.op.DType;
 import wan.op.HostTensor;
@@ -24,50 +24,35 @@ import wan.op.Shape;
  * layer{l}.last_block_frame_mass}.
  */
 public final class ResultFile implements ResultOutput {
-    /** A tensor's entry in the header: name, dtype, shape, two offsets. */
-    private static final int HEADER_BYTES_PER_TENSOR = 160;
+    /** Room for a tensor's entry in the header: name, dtype, shape, two offsets. */
+    public static final int HEADER_BYTES_PER_TENSOR = 160;
 
-    private final Path target;
+    private final PartialTensors tensors;
     private final SafetensorsWriter writer;
-    private final AtomicLong tensors = new AtomicLong();
 
-    /**
-     * Begins a file.
-     *
-     * @param target replaced when the file is finished
-     * @param plannedTensors how many are expected
-     * @param metadataBytes how long the metadata will be
-     */
-    public ResultFile(Path target, int plannedTensors, int metadataBytes) {
-        this.target = target;
-        this.writer = SafetensorsWriter.create(target, (long) plannedTensors * HEADER_BYTES_PER_TENSOR + metadataBytes);
+    ResultFile(PartialTensors tensors) {
+        this.tensors = tensors;
+        this.writer = tensors.writer();
     }
 
     @Override
     public void write(String name, Shape shape, float[] values) {
-        tensors.incrementAndGet();
         writer.add(name, DType.F32, shape).write(values);
     }
 
     @Override
     public Pieces open(String name, Shape shape) {
-        tensors.incrementAndGet();
         SafetensorsWriter.Region region = writer.add(name, DType.F32, shape);
         return (first, values, count) ->
                 region.write(first, count == values.length ? values : Arrays.copyOf(values, count));
     }
 
-    @Override
-    public Path target() {
-        return target;
+    /** Where the whole file is before it is in its place. */
+    Path file() {
+        return tensors.file();
     }
 
-    @Override
-    public long tensors() {
-        return tensors.get();
-    }
-
-    /** Adds the assembled matrices and moves the file into place. */
+    /** Adds the assembled matrices and the header. */
     @Override
     public void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields) {
         writeMatrices(capture.matrices(Quantity.FRAME_LOGITS), "attention", lastStart);
@@ -78,7 +63,7 @@ public final class ResultFile implements ResultOutput {
         masks.forEach((layer, matrix) -> writer.add(
                         "layer" + layer + ".mask", DType.U8, Shape.of(matrix.frames(), matrix.frames()))
                 .write(0, ByteBuffer.wrap(matrix.mask())));
-        writer.finish(strings(fields));
+        tensors.finish(strings(fields));
     }
 
     /** Fields as safetensors metadata, which are strings: words as they are, all else as JSON. */
@@ -98,10 +83,5 @@ public final class ResultFile implements ResultOutput {
 
     private void write(String name, HostTensor tensor) {
         write(name, tensor.shape(), tensor.values());
-    }
-
-    @Override
-    public void close() {
-        writer.close();
     }
 }

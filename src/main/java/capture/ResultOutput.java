@@ -1,32 +1,24 @@
 package capture;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.SequencedMap;
 import java.util.Set;
+import wan.file.PartialFolder;
+import wan.file.PartialTensors;
 import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.UsageException;
 
-/** Where a run's result ends: one of the file formats that {@code --output} names by its suffix. */
-public interface ResultOutput extends CaptureSink, AutoCloseable {
-    /** Tensors taken so far. */
-    long tensors();
-
-    /** The file, or the folder of files, that the result ends in. */
-    Path target();
-
+/** Where a run's result ends: one of the file formats that a name ends in. Until then it lies in a {@link PartialFolder}. */
+public interface ResultOutput extends CaptureSink {
     /**
-     * Writes what is left and puts the files into place.
+     * Makes the files, whole and on the disk but not yet in their place.
      *
      * @param lastStart first frame of the run's last frame block, for the row means
      * @param fields what the result says of itself: plain values, lists, maps and records
      */
     void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields);
-
-    /** Removes what was written, unless it was finished. */
-    @Override
-    void close();
-
     /**
      * The file that a result ends in, or the folder: {@code .pt} holds one layer.
      *
@@ -38,14 +30,52 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
     }
 
     /**
-     * Begins a result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, or {@code .safetensors}.
+     * A result: {@code .pt} as the reference's script writes it, {@code .npz} for NumPy, or {@code .safetensors}.
      *
      * @param target the file
-     * @param plannedTensors how many are expected
-     * @param metadataBytes how long the metadata will be
+     * @param tensors where captured tensors are kept; closed by whoever opened it
      * @throws UsageException if the format cannot hold what is captured
      */
-    static ResultOutput open(Path target, CapturePlan plan, int plannedTensors, int metadataBytes) {
+    static ResultOutput of(Path target, CapturePlan plan, PartialTensors tensors) {
+        check(target, plan);
+        ResultFile file = new ResultFile(tensors);
+        String name = String.valueOf(target.getFileName());
+        if (name.endsWith(".pt")) {
+            return new ScriptResult(place(target, plan), plan.layers().size() > 1, file);
+        }
+        return name.endsWith(".npz") ? new NumpyResult(file) : file;
+    }
+
+    /** The file, or the folder of files, that a result of a name ends in: a {@code .pt} has one layer. */
+    static Path place(Path target, CapturePlan plan) {
+        return place(target, plan.layers().size() == 1);
+    }
+
+    /**
+     * Where the files go that {@link #finish} makes.
+     *
+     * @param tensors the file of captured tensors that they are made beside of
+     */
+    static List<PartialFolder.Move> moves(Path target, CapturePlan plan, Path tensors) {
+        Path place = place(target, plan);
+        if (target.toString().endsWith(".pt")) {
+            return plan.layers().stream()
+                    .map(layer -> new PartialFolder.Move(
+                            ScriptResult.made(
+                                    tensors, place, layer, plan.layers().size() > 1),
+                            plan.layers().size() > 1 ? place.resolve("layer" + layer + ".pt") : place))
+                    .toList();
+        }
+        Path made = target.toString().endsWith(".npz") ? NumpyResult.made(tensors) : tensors;
+        return List.of(new PartialFolder.Move(made, place));
+    }
+
+    /**
+     * Whether the format can hold what is captured.
+     *
+     * @throws UsageException if it cannot, or there is no such format
+     */
+    static void check(Path target, CapturePlan plan) {
         String name = String.valueOf(target.getFileName());
         if (name.endsWith(".pt")) {
             if (!plan.kinds().equals(Set.of(AttentionKind.SELF))
@@ -54,15 +84,9 @@ public interface ResultOutput extends CaptureSink, AutoCloseable {
                         "output.result " + name + ": expected frame-logits of self-attention alone, which is what the"
                                 + " reference's .pt holds; use .safetensors for more");
             }
-            return new ScriptResult(target, plan.layers().size() > 1);
-        }
-        if (name.endsWith(".npz")) {
-            return new NumpyResult(target, plannedTensors, metadataBytes);
-        }
-        if (!name.endsWith(".safetensors")) {
+        } else if (!name.endsWith(".npz") && !name.endsWith(".safetensors")) {
             throw new UsageException(
                     "output.result: expected a name ending in .safetensors, .pt or .npz, got " + target);
         }
-        return new ResultFile(target, plannedTensors, metadataBytes);
     }
 }

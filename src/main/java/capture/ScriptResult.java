@@ -1,21 +1,16 @@
 package capture;
 
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.SequencedMap;
-import java.util.concurrent.atomic.AtomicLong;
 import wan.file.TorchWriter;
 import wan.op.DType;
 import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.TensorView;
-import wan.op.WanException;
 
 /**
  * The file of the reference's extraction script ({@code experiments/run_extraction_each.py}): per layer one dict with its keys,
@@ -23,54 +18,36 @@ import wan.op.WanException;
  * the target's name without its suffix.
  */
 final class ScriptResult implements ResultOutput {
-    private final Path target;
+    private final Path place;
     private final boolean oneFilePerLayer;
-    private final AtomicLong tensors = new AtomicLong();
+    private final ResultFile file;
 
-    ScriptResult(Path file, boolean oneFilePerLayer) {
+    ScriptResult(Path place, boolean oneFilePerLayer, ResultFile file) {
+        this.place = place;
         this.oneFilePerLayer = oneFilePerLayer;
-        this.target = ResultOutput.place(file, !oneFilePerLayer);
-        Path folder = target.toAbsolutePath().getParent();
-        if (folder == null || !Files.isWritable(folder)) {
-            throw new WanException(target + ": cannot write: expected a folder that exists and can be written");
-        }
+        this.file = file;
     }
 
     @Override
     public void write(String name, Shape shape, float[] values) {
-        tensors.incrementAndGet();
+        file.write(name, shape, values);
     }
 
     @Override
     public Pieces open(String name, Shape shape) {
-        tensors.incrementAndGet();
-        return (first, values, count) -> {};
-    }
-
-    @Override
-    public Path target() {
-        return target;
-    }
-
-    @Override
-    public long tensors() {
-        return tensors.get();
+        return file.open(name, shape);
     }
 
     @Override
     public void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields) {
-        Map<Integer, FrameMatrix> matrices = capture.matrices(Quantity.FRAME_LOGITS);
-        if (!oneFilePerLayer) {
-            matrices.forEach((layer, matrix) -> TorchWriter.write(target, dict(layer, matrix, lastStart, fields)));
-            return;
-        }
-        try {
-            Files.createDirectories(target);
-        } catch (IOException e) {
-            throw new WanException(target + ": cannot write: expected a folder, or none of that name", e);
-        }
-        matrices.forEach((layer, matrix) ->
-                TorchWriter.write(target.resolve("layer" + layer + ".pt"), dict(layer, matrix, lastStart, fields)));
+        capture.matrices(Quantity.FRAME_LOGITS)
+                .forEach((layer, matrix) -> TorchWriter.write(
+                        made(file.file(), place, layer, oneFilePerLayer), dict(layer, matrix, lastStart, fields)));
+    }
+
+    /** Its name is kept, since it is the name of the folder inside the zip. */
+    static Path made(Path tensors, Path place, int layer, boolean oneFilePerLayer) {
+        return tensors.resolveSibling(oneFilePerLayer ? "layer" + layer + ".pt" : String.valueOf(place.getFileName()));
     }
 
     private static SequencedMap<String, Object> dict(
@@ -104,10 +81,5 @@ final class ScriptResult implements ResultOutput {
         MemorySegment bytes = MemorySegment.ofArray(new byte[2 * bits.length]);
         MemorySegment.copy(bits, 0, bytes, ValueLayout.JAVA_SHORT_UNALIGNED, 0, bits.length);
         return new TensorView("", DType.F16, tensor.shape(), bytes);
-    }
-
-    @Override
-    public void close() {
-        // Every file was written in one go.
     }
 }

@@ -30,6 +30,19 @@ public final class PartialFolder implements AutoCloseable {
 
     private static final String JOURNAL = "journal";
 
+    /**
+     * A finished file and its place.
+     *
+     * @param from in the folder, whole and on the disk
+     * @param to what it replaces; its folder is made if there is none
+     */
+    public record Move(Path from, Path to) {
+        /** Where it really goes: what a link points to. */
+        Path destination() {
+            return Messages.destination(to);
+        }
+    }
+
     /** Those of this process: see {@link TemporaryFile}. */
     private static final Set<Path> OURS = ConcurrentHashMap.newKeySet();
 
@@ -201,6 +214,23 @@ public final class PartialFolder implements AutoCloseable {
             for (Path file : files) {
                 if (!file.getFileName().toString().equals(JOURNAL)) {
                     Files.delete(file);
+                }
+            }
+        }
+    }
+
+    /** Puts finished files into their places; those that are there already stay. */
+    public void publish(List<Move> moves) {
+        for (Move move : moves) {
+            if (Files.exists(move.from())) {
+                try {
+                    Path parent = move.to().toAbsolutePath().getParent();
+                    if (parent != null) {
+                        Files.createDirectories(parent);
+                    }
+                    TemporaryFile.move(move.from(), move.destination());
+                } catch (IOException e) {
+                    throw Messages.io(move.to(), "cannot write", e);
                 }
             }
         }

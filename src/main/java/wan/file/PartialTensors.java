@@ -16,6 +16,7 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.FormatException;
 import wan.op.HostTensor;
+import wan.op.Shape;
 
 /**
  * A safetensors file that grows stage by stage and stays where it is, whatever happens; its header comes last. A stage is what was
@@ -53,6 +54,19 @@ public final class PartialTensors implements AutoCloseable {
                     file, SafetensorsWriter.over(TemporaryFile.kept(file, channel), headerCapacityBytes, List.of()));
         } catch (IOException e) {
             throw Messages.io(file, "cannot write", e);
+        }
+    }
+
+    /** Some stages that {@link #check} has found whole, to read them. */
+    public static PartialTensors read(Path file, long headerCapacityBytes, List<ObjectNode> stages) {
+        try {
+            FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+            return new PartialTensors(
+                    file,
+                    SafetensorsWriter.of(
+                            TemporaryFile.kept(file, channel), headerCapacityBytes, entries(file, stages)));
+        } catch (IOException e) {
+            throw Messages.io(file, "cannot read", e);
         }
     }
 
@@ -137,14 +151,28 @@ public final class PartialTensors implements AutoCloseable {
      * @return what {@link #reopen} takes
      */
     public ObjectNode stage() {
+        return stage(writer.names().size());
+    }
+
+    /** How many tensors the stages have. */
+    public int staged() {
+        return stagedTensors;
+    }
+
+    /**
+     * Ends a stage before the last tensors.
+     *
+     * @param tensors how many there are up to its end
+     */
+    public ObjectNode stage(int tensors) {
         try {
             writer.sync();
-            long end = writer.dataBytes();
+            long end = writer.end(tensors);
             ObjectNode stage = JsonMapper.shared().createObjectNode();
             stage.put("bytes", end - stagedBytes);
             stage.put("crc32c", checksum(writer.channel(), writer.dataStart() + stagedBytes, end - stagedBytes));
-            stage.set("tensors", JsonMapper.shared().readTree(writer.headerBehind(stagedTensors)));
-            stagedTensors = writer.names().size();
+            stage.set("tensors", JsonMapper.shared().readTree(writer.header(stagedTensors, tensors)));
+            stagedTensors = tensors;
             stagedBytes = end;
             return stage;
         } catch (IOException e) {
@@ -172,9 +200,32 @@ public final class PartialTensors implements AutoCloseable {
         return writer.names();
     }
 
+    /** The shape of one of them. */
+    public Shape shape(String name) {
+        return writer.region(name).shape();
+    }
+
     /** One of them, float32. */
     public HostTensor tensor(String name) {
         return writer.tensor(name);
+    }
+
+    /** Passes one of them on in pieces, whatever its size. */
+    public void copy(String name, Pieces target) {
+        SafetensorsWriter.Region region = writer.region(name);
+        long elements = region.shape().size();
+        for (long at = 0; at < elements; at += CHUNK_BYTES) {
+            float[] values = new float[(int) Math.min(CHUNK_BYTES, elements - at)];
+            region.read(at, values);
+            target.take(at, values);
+        }
+    }
+
+    /** Takes a tensor in pieces. */
+    @FunctionalInterface
+    public interface Pieces {
+        /** Takes some elements from one on. */
+        void take(long firstElement, float[] values);
     }
 
     /** Writes the header and puts the whole file onto the disk, where it is. */

@@ -63,16 +63,26 @@ public final class SafetensorsWriter implements AutoCloseable {
      * @param entries the tensors that it has; what lies behind them is cut off
      */
     static SafetensorsWriter over(TemporaryFile file, long headerCapacityBytes, List<SafetensorsHeader.Entry> entries) {
-        SafetensorsWriter writer = new SafetensorsWriter(file.target(), file, multipleOf8(headerCapacityBytes));
-        for (SafetensorsHeader.Entry entry : entries) {
-            Region _ = writer.add(entry.name(), entry.dtype(), entry.shape());
-        }
+        SafetensorsWriter writer = of(file, headerCapacityBytes, entries);
         try {
             file.channel().truncate(writer.dataStart() + writer.dataBytes);
             return writer;
         } catch (IOException e) {
             throw Messages.io(file.target(), "cannot write", e);
         }
+    }
+
+    /** A writer that knows of some tensors in a file, and has not touched it. */
+    static SafetensorsWriter of(TemporaryFile file, long headerCapacityBytes, List<SafetensorsHeader.Entry> entries) {
+        SafetensorsWriter writer = new SafetensorsWriter(file.target(), file, multipleOf8(headerCapacityBytes));
+        for (SafetensorsHeader.Entry entry : entries) {
+            Region _ = writer.add(entry.name(), entry.dtype(), entry.shape());
+        }
+        return writer;
+    }
+
+    private static long multipleOf8(long bytes) {
+        return (bytes + 7) / 8 * 8;
     }
 
     /** Where tensors begin in a file with so much room for its header. */
@@ -95,10 +105,22 @@ public final class SafetensorsWriter implements AutoCloseable {
         file.channel().force(false);
     }
 
-    /** A header's JSON of all tensors but the first few, as if these were all. */
-    synchronized byte[] headerBehind(int first) {
-        List<SafetensorsHeader.Entry> entries =
-                regions.values().stream().skip(first).map(r -> r.entry).toList();
+    /** The byte after the first few tensors. */
+    synchronized long end(int tensors) {
+        return regions.values().stream()
+                .limit(tensors)
+                .mapToLong(region -> region.entry.end())
+                .max()
+                .orElse(0);
+    }
+
+    /** A header's JSON of the tensors from one to another, as if these were all. */
+    synchronized byte[] header(int first, int end) {
+        List<SafetensorsHeader.Entry> entries = regions.values().stream()
+                .limit(end)
+                .skip(first)
+                .map(r -> r.entry)
+                .toList();
         long base = entries.isEmpty() ? 0 : entries.getFirst().begin();
         return SafetensorsHeader.write(
                 entries.stream()
@@ -112,20 +134,21 @@ public final class SafetensorsWriter implements AutoCloseable {
         return List.copyOf(regions.keySet());
     }
 
-    /** Reads a float32 tensor back. */
-    synchronized HostTensor tensor(String name) {
+    /** A float32 tensor that can be read back. */
+    synchronized Region region(String name) {
         Region region = regions.get(name);
         if (region == null || region.dtype() != DType.F32) {
             throw WanException.mismatch(
                     target.toString(), "a float32 tensor " + name, region == null ? "none" : region.dtype(), "");
         }
+        return region;
+    }
+
+    HostTensor tensor(String name) {
+        Region region = region(name);
         float[] values = new float[region.shape().intSize()];
         region.read(0, values);
         return new HostTensor(region.shape(), values);
-    }
-
-    private static long multipleOf8(long bytes) {
-        return (bytes + 7) / 8 * 8;
     }
 
     /**

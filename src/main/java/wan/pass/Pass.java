@@ -122,7 +122,18 @@ public record Pass(
 
     /** The same pass, which fills some pages of its cache with zeros first. */
     public Pass blanking(List<Integer> pages) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, placement.blanking(pages), numLayers, flow);
+        return new Pass(
+                id,
+                firstFrame,
+                frames,
+                timesteps,
+                context,
+                cache,
+                expert,
+                causalFrames,
+                placement.blanking(pages),
+                numLayers,
+                flow);
     }
 
     /** The same pass through all layers, with its flow. */

@@ -152,13 +152,13 @@ public final class PassRunner implements AutoCloseable {
             throw WanException.mismatch(
                     "pass " + pass.id(), "at most the " + numLayers + " layers that there are caches of", layers, "");
         }
+        blank(caches.get(pass.cache()), pass.placement());
         if (pass.causalFrames() > 0) {
             return runGroups(pass, latents, observer);
         }
         try {
             WanModel model = models.get(pass.expert());
             Cache cache = caches.get(pass.cache());
-            blank(cache, pass.placement());
             Encoded context = context(pass);
             Caches kept = new Caches(cache.layers(), context.text(), context.image(), cache.workspace());
             Step step = step(pass, cache);

@@ -84,7 +84,8 @@ final class DecodedVideo implements AutoCloseable {
         }
     }
 
-    private void decode(HostTensor latents) {
+    /** Takes finished frames, the next ones in order: [B, f, C, H, W]. */
+    void decode(HostTensor latents) {
         Shape shape = latents.shape();
         Shape frame = Shape.of(shape.dim(2), shape.dim(3), shape.dim(4));
         for (int i = 0; i < shape.dim(1); i++) {

@@ -1,8 +1,10 @@
 package wan.run;
 
 import capture.Capture;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.edit.Edits;
+import wan.noise.CountedNoise;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
 import wan.op.HostTensor;
@@ -19,9 +21,14 @@ final class Follower implements RunListener {
     private final Edits edits;
     private final RunMonitor monitor;
     private final RunOutputs outputs;
+    private final CountedNoise noise;
+    private final boolean perHead;
+    private @Nullable Pass last;
     private String position = "the first pass";
 
-    Follower(Job job, Edits edits, RunMonitor monitor, RunOutputs outputs) {
+    Follower(Job job, Edits edits, RunMonitor monitor, RunOutputs outputs, CountedNoise noise) {
+        this.noise = noise;
+        this.perHead = job.caches() != null;
         this.capture = new Capture(
                 job.capture(),
                 job.geometry(),
@@ -80,5 +87,32 @@ final class Follower implements RunListener {
     @Override
     public void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         outputs.passDone(pass, latents, flow, x0);
+        last = pass;
+    }
+
+    @Override
+    public void frameBlockDone(int passes, int firstFrame, HostTensor latents) {
+        // What heads of different caches hold is not brought back by running passes again.
+        if (last != null && !perHead) {
+            outputs.frameBlockDone(last, passes, firstFrame, latents, noise);
+        }
+    }
+
+    @Override
+    public void restoring(List<Pass> passes) {
+        outputs.requireNoise(noise);
+        monitor.restoring(passes.size());
+    }
+
+    @Override
+    public PassObserver restoreStarted(Pass pass) {
+        monitor.checkCancelled();
+        return Edits.watched(edits.observe(pass), new PassObserver() {
+            @Override
+            public AttentionTap tap(int layer, AttentionKind kind) {
+                monitor.checkCancelled();
+                return AttentionTap.NONE;
+            }
+        });
     }
 }

@@ -2,6 +2,7 @@ package wan.run;
 
 import capture.Capture;
 import capture.CapturePlan;
+import capture.CaptureSink;
 import capture.MemorySink;
 import capture.RunGeometry;
 import java.nio.file.Path;
@@ -15,17 +16,22 @@ import wan.cache.PolicySchedule;
 import wan.edit.Edits;
 import wan.edit.HeadCaches;
 import wan.edit.HeadGroups;
+import wan.file.PartialFolder;
+import wan.file.PartialTensors;
 import wan.model.WanConfig;
 import wan.model.WanModel;
+import wan.noise.CountedNoise;
 import wan.noise.NoiseSource;
 import wan.op.HostTensor;
 import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.Shape;
 import wan.op.UsageException;
+import wan.op.WanException;
 import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassRunner;
+import wan.sampling.Checkpoint;
 import wan.sampling.Method;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
@@ -266,12 +272,19 @@ public final class Job {
         }
     }
 
-    /**
-     * Checks memory, opens the device, runs, and writes the files. A run that the monitor ends keeps what it captured.
-     *
-     * @return also of a run that ended early; see {@link RunResult#complete}
-     */
+    /** As the other, refusing to touch what an earlier run of the same name has left. */
     public RunResult execute(RunMonitor monitor) {
+        return execute(monitor, Leftovers.KEEP);
+    }
+
+    /**
+     * Checks memory, opens the device, runs, and writes the files. Whatever ends a run that writes a result before its time leaves
+     * its finished frame blocks in the folder {@code NAME.partial} beside it, and never touches an older result.
+     *
+     * @param leftovers what to do about such a folder
+     * @return also of a run that the monitor ended; see {@link RunResult#complete}
+     */
+    public RunResult execute(RunMonitor monitor, Leftovers leftovers) {
         MemoryPlan device = deviceMemory();
         if (device == null) {
             MemoryCheck.require(cost(), plan);
@@ -281,40 +294,126 @@ public final class Job {
         monitor.started(this);
         try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
                 Edits edits = openEdits();
-                RunOutputs outputs = new RunOutputs(this, ops.backend())) {
-            Follower follower = new Follower(this, edits, monitor, outputs);
-            String state = RunResult.COMPLETE;
-            HostTensor clean = null;
+                NoiseSource noise = openNoise();
+                RunOutputs outputs = new RunOutputs(this, ops.backend(), leftovers, monitor)) {
+            if (outputs.finished()) {
+                monitor.ended();
+                return outputs.publish(new Capture(capture, geometry, new MemorySink()), RunResult.COMPLETE);
+            }
+            SamplerInputs given = inputs(noise);
+            CountedNoise counted = new CountedNoise(given.noise());
+            Follower follower = new Follower(this, edits, monitor, outputs, counted);
+            boolean done = false;
             try {
-                clean = rollOut(ops, follower, monitor);
+                HostTensor clean = rollOut(ops, given.drawingFrom(counted), follower, outputs, monitor);
+                monitor.ended();
+                RunResult result = outputs.finish(follower.capture(), clean, RunResult.COMPLETE);
+                done = true;
+                return result;
             } catch (CancellationException e) {
-                state = "interrupted in " + follower.position();
+                done = true;
+                return outputs.ended(follower.capture(), "interrupted in " + follower.position());
             } catch (NonFiniteException e) {
                 throw WeightDiagnosis.explain(e, model.config(), model.weights())
                         .because("capture.keep_non_finite goes on with such values");
             } finally {
                 monitor.ended();
+                if (!done) {
+                    keep(outputs, follower, monitor);
+                }
             }
-            return outputs.finish(follower.capture(), clean, state);
         }
     }
 
-    private HostTensor rollOut(Ops ops, Follower follower, RunMonitor monitor) {
-        try (NoiseSource noise = openNoise()) {
-            Sampler sampler = Sampler.of(plan, inputs(noise));
-            List<Context> prompts = noise instanceof Replay replay
-                    ? replay.prompts()
-                    : List.of(new Context(Prompts.embed(
-                            spec.prompt(),
-                            model.path(),
-                            model.config(),
-                            spec.noise().seed(),
-                            spec.device().computingThreads(),
-                            monitor)));
-            WanModel ready = new WanModel(model.config(), model.weights(), ops);
-            try (PassRunner runner = sampler.open(List.of(ready), prompts)) {
+    /** After a failure: what can be kept is, and a second failure must not hide the first. */
+    private static void keep(RunOutputs outputs, Follower follower, RunMonitor monitor) {
+        try {
+            outputs.stopped("failed in " + follower.position());
+        } catch (WanException e) {
+            monitor.notice(String.valueOf(e.getMessage()));
+        }
+        Path left = outputs.left();
+        if (left != null) {
+            monitor.notice(
+                    outputs.progress() + " are kept in " + left + "; the same run with leftovers.resume goes on");
+        }
+    }
+
+    private HostTensor rollOut(
+            Ops ops, SamplerInputs inputs, Follower follower, RunOutputs outputs, RunMonitor monitor) {
+        Sampler sampler = Sampler.of(plan, inputs);
+        List<Context> prompts = prompts(monitor);
+        outputs.inputs(prompts, inputs);
+        RunSettings settings = plan.settings();
+        Checkpoint from = outputs.goOn(
+                follower.capture(),
+                HostTensor.zeros(Shape.of(
+                        geometry.batch(),
+                        settings.totalFrames(),
+                        model.config().inDim(),
+                        settings.latentHeight(),
+                        settings.latentWidth())));
+        WanModel ready = new WanModel(model.config(), model.weights(), ops);
+        try (PassRunner runner = sampler.open(List.of(ready), prompts)) {
+            if (from == null) {
                 return sampler.run(runner, follower);
             }
+            monitor.resumed(from.passes(), outputs.progress());
+            return sampler.resume(runner, from, follower);
+        }
+    }
+
+    private List<Context> prompts(RunMonitor monitor) {
+        Path recording = spec.noise().replay();
+        if (recording != null) {
+            try (Replay replay = Replay.open(recording)) {
+                return replay.prompts();
+            }
+        }
+        return List.of(new Context(Prompts.embed(
+                spec.prompt(),
+                model.path(),
+                model.config(),
+                spec.noise().seed(),
+                spec.device().computingThreads(),
+                monitor)));
+    }
+
+    /**
+     * Makes a result of what a run that ended before its time has left. It says that it is partial; what was left stays, and the run
+     * can still go on.
+     *
+     * @param target another file than the run's own, which is for whole results
+     * @throws WanException if nothing is left of this run
+     */
+    public RunResult salvage(Path target, RunMonitor monitor) {
+        Path own = spec.output().result();
+        if (own == null || RunSpec.Output.same(own, target)) {
+            throw new UsageException("leftovers.salvage: expected another file than output.result, which is for whole"
+                    + " results, got " + target);
+        }
+        Path folder = PartialFolder.of(own);
+        if (!PartialFolder.is(folder)) {
+            throw new WanException(
+                    "leftovers.salvage: expected what a run of this name has left, " + folder + ", got none");
+        }
+        PartialRun left = PartialRun.read(folder).verified(folder);
+        String backend = left.fields().path("backend").asString("");
+        RunState.requireSame(folder, left.fields(), RunState.tree(RunMetadata.of(this, backend, RunResult.COMPLETE)));
+        Job named = writing(target);
+        try (PartialTensors captures = left.captures(folder);
+                RunOutputs outputs = new RunOutputs(named, backend, Leftovers.KEEP, monitor)) {
+            if (captures.names().isEmpty()) {
+                throw new WanException(folder + ": holds no captures yet");
+            }
+            for (String name : captures.names()) {
+                CaptureSink.Pieces pieces = outputs.sink().open(name, captures.shape(name));
+                captures.copy(name, (first, values) -> pieces.write(first, values, values.length));
+            }
+            Capture rebuilt = new Capture(capture, geometry, outputs.sink(), true);
+            List<String> names = captures.names();
+            rebuilt.restore(plan.passes(), name -> names.contains(name) ? captures.tensor(name) : null);
+            return outputs.finish(rebuilt, null, "partial: " + RunState.progress(left));
         }
     }
 

@@ -1,24 +1,34 @@
 package wan.run;
 
-import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import wan.file.SafetensorsWriter;
+import wan.file.PartialTensors;
 import wan.op.DType;
 import wan.op.HostTensor;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
 
 /** The file of {@link RunSpec.Output#latents}: tensor {@code output} and, if asked for, every pass's {@code .flow} and {@code .x0}. */
-final class LatentsFile implements AutoCloseable {
-    private static final int HEADER_BYTES_PER_PASS = 320;
+final class LatentsFile {
+    private static final long HEADER_BYTES_PER_PASS = 320;
 
-    private final SafetensorsWriter writer;
+    private final PartialTensors tensors;
     private final boolean passes;
 
-    LatentsFile(Path target, RunPlan plan, boolean passes) {
-        this.writer = SafetensorsWriter.create(target, (plan.passes().size() + 1L) * HEADER_BYTES_PER_PASS + 2048);
+    /**
+     * Goes on with what is in it.
+     *
+     * @param tensors where they are kept until the file is whole; closed by whoever opened it
+     * @param passes whether those of every pass are wanted
+     */
+    LatentsFile(PartialTensors tensors, boolean passes) {
+        this.tensors = tensors;
         this.passes = passes;
+    }
+
+    /** Room for the header. */
+    static long headerBytes(RunPlan plan) {
+        return (plan.passes().size() + 1) * HEADER_BYTES_PER_PASS + 2048;
     }
 
     void passDone(Pass pass, @Nullable HostTensor flow, @Nullable HostTensor x0) {
@@ -30,15 +40,10 @@ final class LatentsFile implements AutoCloseable {
 
     void finish(HostTensor output, Map<String, String> metadata) {
         write("output", output);
-        writer.finish(metadata);
+        tensors.finish(metadata);
     }
 
     private void write(String name, HostTensor tensor) {
-        writer.add(name, DType.F32, tensor.shape()).write(tensor.values());
-    }
-
-    @Override
-    public void close() {
-        writer.close();
+        tensors.writer().add(name, DType.F32, tensor.shape()).write(tensor.values());
     }
 }

@@ -18,6 +18,12 @@ public interface RunMonitor {
     /** The job is about to run its first pass. */
     default void started(Job job) {}
 
+    /** The run goes on from where an earlier one ended: so many of its passes are done. */
+    default void resumed(int passes, String progress) {}
+
+    /** So many passes of finished frames run again first, to fill the caches. */
+    default void restoring(int passes) {}
+
     /** A pass begins. */
     default void passStarted(Pass pass) {}
 

@@ -7,10 +7,18 @@ import capture.ResultFile;
 import capture.ResultOutput;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
+import wan.file.PartialFolder;
+import wan.noise.CountedNoise;
 import wan.op.HostTensor;
+import wan.pass.Context;
 import wan.pass.Pass;
+import wan.sampling.Checkpoint;
+import wan.sampling.SamplerInputs;
 
 /** Everything that a run writes goes through here: captures as they come, latents, and in the end what the files say of themselves. */
 final class RunOutputs implements AutoCloseable {
@@ -19,49 +27,70 @@ final class RunOutputs implements AutoCloseable {
 
     private final Job job;
     private final String backend;
+    private final @Nullable RunState state;
     private final @Nullable ResultOutput file;
     private final @Nullable MemorySink memory;
     private final @Nullable LatentsFile latents;
     private final @Nullable DecodedVideo video;
 
     /**
-     * Begins the files.
+     * Begins the files, or goes on with those that an earlier run left.
      *
      * @param backend what computes, for the metadata
      */
-    RunOutputs(Job job, String backend) {
+    RunOutputs(Job job, String backend, Leftovers leftovers, RunMonitor monitor) {
         this.job = job;
         this.backend = backend;
         RunSpec.Output output = job.spec().output();
+        Path main = output.result() != null ? output.result() : output.latents();
         this.memory = output.result() == null ? new MemorySink() : null;
-        this.file = output.result() == null ? null : open(output.result(), job, backend);
-        LatentsFile begun = null;
+        SequencedMap<String, Object> fields = RunMetadata.of(job, backend, RunResult.COMPLETE);
+        // Captures in memory are gone with the run, so that it cannot go on later.
+        Leftovers policy = memory == null ? leftovers : Leftovers.DISCARD;
+        if (output.result() != null) {
+            ResultOutput.check(output.result(), job.capture());
+        }
+        this.state = main == null ? null : RunState.open(main, fields, room(job, fields), policy, monitor);
+        boolean begins = state != null && !state.finished();
+        this.file = output.result() == null || state == null || !begins
+                ? null
+                : ResultOutput.of(output.result(), job.capture(), state.tensors(PartialRun.CAPTURES));
+        this.latents = output.latents() == null || state == null || !begins
+                ? null
+                : new LatentsFile(state.tensors(PartialRun.PASSES), output.passes());
         try {
-            begun = output.latents() == null ? null : new LatentsFile(output.latents(), job.plan(), output.passes());
-            this.video = output.video() == null ? null : DecodedVideo.begin(output.video(), job);
+            this.video = output.video() == null || finished() ? null : DecodedVideo.begin(output.video(), job);
         } catch (RuntimeException e) {
-            close(file);
-            close(begun);
+            close(state);
             throw e;
         }
-        this.latents = begun;
     }
 
-    private static ResultOutput open(Path target, Job job, String backend) {
-        int tensors = MATRICES * job.capture().layers().size();
-        for (Pass pass : job.plan().passes()) {
-            tensors += job.capture().items(pass, job.geometry()).size();
+    /** Bytes for the header of each file. */
+    private static SequencedMap<String, Long> room(Job job, SequencedMap<String, Object> fields) {
+        SequencedMap<String, Long> room = new LinkedHashMap<>();
+        long metadata = metadataBytes(fields);
+        RunSpec.Output output = job.spec().output();
+        if (output.result() != null) {
+            long tensors = (long) MATRICES * job.capture().layers().size();
+            for (Pass pass : job.plan().passes()) {
+                tensors += job.capture().items(pass, job.geometry()).size();
+            }
+            room.put(PartialRun.CAPTURES, tensors * ResultFile.HEADER_BYTES_PER_TENSOR + metadata);
         }
-        return ResultOutput.open(
-                target, job.capture(), tensors, metadataBytes(RunMetadata.of(job, backend, RunResult.COMPLETE)));
+        if (output.latents() != null) {
+            room.put(PartialRun.PASSES, LatentsFile.headerBytes(job.plan()) + metadata);
+        }
+        room.put(PartialRun.LATENTS, 0L);
+        return room;
     }
 
     /** Room for the metadata as it will be written, with its escapes and for a longer state. */
-    private static int metadataBytes(SequencedMap<String, Object> fields) {
+    private static long metadataBytes(SequencedMap<String, Object> fields) {
         return 1024
-                + 2
+                + 2L
                         * ResultFile.strings(fields).entrySet().stream()
-                                .mapToInt(e ->
+                                .mapToLong(e ->
                                         e.getKey().length() + e.getValue().getBytes(StandardCharsets.UTF_8).length + 8)
                                 .sum();
     }
@@ -77,6 +106,46 @@ final class RunOutputs implements AutoCloseable {
         return memory;
     }
 
+    /** Whether an earlier run had computed everything. */
+    boolean finished() {
+        return state != null && state.finished();
+    }
+
+    /** Where the run goes on, or null for the start; what was captured until there is put into the capture's matrices. */
+    @Nullable
+    Checkpoint goOn(Capture capture, HostTensor allFrames) {
+        if (state == null) {
+            return null;
+        }
+        state.restore(job, capture);
+        Checkpoint from = state.checkpoint(allFrames);
+        if (from != null && video != null) {
+            video.decode(allFrames.frames(0, state.finishedFrames()));
+        }
+        return from;
+    }
+
+    /** Takes what the run is given, and refuses other things than an earlier one was given. */
+    void inputs(List<Context> prompts, SamplerInputs inputs) {
+        if (state != null) {
+            SequencedMap<String, @Nullable HostTensor> given = new LinkedHashMap<>();
+            for (int i = 0; i < prompts.size(); i++) {
+                given.put("prompt" + i + ".text", prompts.get(i).text());
+                given.put("prompt" + i + ".image", prompts.get(i).image());
+            }
+            given.put("initial_latent", inputs.initialLatent());
+            given.put("image_channels", inputs.imageChannels());
+            state.inputs(given);
+        }
+    }
+
+    /** The noise has been drawn as far as it was. */
+    void requireNoise(CountedNoise noise) {
+        if (state != null) {
+            state.requireNoise(noise);
+        }
+    }
+
     /** Takes what a pass predicted. */
     void passDone(Pass pass, HostTensor input, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         if (latents != null) {
@@ -85,34 +154,84 @@ final class RunOutputs implements AutoCloseable {
         if (video != null) {
             video.passDone(pass, input, x0);
         }
+        if (state != null) {
+            state.passDone();
+        }
+    }
+
+    /** From here on the run can go on later. */
+    void frameBlockDone(Pass last, int passes, int firstFrame, HostTensor clean, CountedNoise noise) {
+        if (state != null && memory == null) {
+            state.frameBlockDone(last.id().label(), passes, firstFrame, clean, noise);
+        }
+    }
+
+    /** The run ends before its time. */
+    void stopped(String position) {
+        if (state != null && memory == null) {
+            state.stopped(position);
+        }
+    }
+
+    /** Where what is left of a run that ended before its time is, or null if nothing is. */
+    @Nullable
+    Path left() {
+        return state != null && state.worthKeeping() ? state.path() : null;
+    }
+
+    /** How far it got. */
+    String progress() {
+        return state == null ? "" : state.progress();
     }
 
     /**
-     * Finishes the files: all of a complete run; of another what was captured, if anything was.
+     * Finishes all files of a run.
      *
-     * @param clean latents of all frames, [B, T, C, H, W], of a complete run
+     * @param clean latents of all frames, [B, T, C, H, W]; null where no file of them is made
+     * @param how complete, or why not
      */
-    RunResult finish(Capture capture, @Nullable HostTensor clean, String state) {
-        Path written = null;
-        if (file != null && (state.equals(RunResult.COMPLETE) || file.tensors() > 0)) {
-            file.finish(capture, job.lastFrameBlockStart(), RunMetadata.of(job, backend, state));
-            written = file.target();
+    RunResult finish(Capture capture, @Nullable HostTensor clean, String how) {
+        if (file != null) {
+            file.finish(capture, job.lastFrameBlockStart(), RunMetadata.of(job, backend, how));
         }
         if (latents != null && clean != null) {
-            latents.finish(clean, ResultFile.strings(RunMetadata.of(job, backend, state)));
+            latents.finish(clean, ResultFile.strings(RunMetadata.of(job, backend, how)));
         }
         if (video != null) {
-            video.finish(clean != null);
+            video.finish(how.equals(RunResult.COMPLETE));
         }
-        return new RunResult(job, backend, capture, memory, written, state);
+        return publish(capture, how);
+    }
+
+    /** Puts the finished files into their places. */
+    RunResult publish(Capture capture, String how) {
+        RunSpec.Output output = job.spec().output();
+        Path result = output.result();
+        if (state != null) {
+            List<PartialFolder.Move> moves = new ArrayList<>();
+            if (output.latents() != null) {
+                moves.add(new PartialFolder.Move(state.file(PartialRun.PASSES), output.latents()));
+            }
+            if (result != null) {
+                moves.addAll(ResultOutput.moves(result, job.capture(), state.file(PartialRun.CAPTURES)));
+            }
+            state.publish(moves);
+        }
+        Path place = result == null ? null : ResultOutput.place(result, job.capture());
+        return new RunResult(job, backend, capture, memory, place, null, how);
+    }
+
+    /** What there is of a run that was ended: captures in memory, or partial data on the disk. */
+    RunResult ended(Capture capture, String how) {
+        stopped(how);
+        return new RunResult(job, backend, capture, memory, null, left(), how);
     }
 
     @Override
     public void close() {
         try {
-            close(file);
+            close(state);
         } finally {
-            close(latents);
             close(video);
         }
     }

@@ -24,15 +24,23 @@ public final class RunResult {
     private final Capture capture;
     private final @Nullable MemorySink memory;
     private final @Nullable Path file;
+    private final @Nullable Path partial;
     private final String state;
 
     RunResult(
-            Job job, String backend, Capture capture, @Nullable MemorySink memory, @Nullable Path file, String state) {
+            Job job,
+            String backend,
+            Capture capture,
+            @Nullable MemorySink memory,
+            @Nullable Path file,
+            @Nullable Path partial,
+            String state) {
         this.job = job;
         this.backend = backend;
         this.capture = capture;
         this.memory = memory;
         this.file = file;
+        this.partial = partial;
         this.state = state;
     }
 
@@ -54,6 +62,11 @@ public final class RunResult {
     /** The file, or the folder of files, that the captures are in; null if they are in memory, or if there are none. */
     public @Nullable Path file() {
         return file;
+    }
+
+    /** The folder of what a run that ended before its time has left, to go on with; null if there is none. */
+    public @Nullable Path partial() {
+        return partial;
     }
 
     /**
@@ -115,7 +128,7 @@ public final class RunResult {
                     + (file == null ? "none" : "those already in " + file));
         }
         Job named = job.writing(target);
-        try (RunOutputs outputs = new RunOutputs(named, backend)) {
+        try (RunOutputs outputs = new RunOutputs(named, backend, Leftovers.KEEP, RunMonitor.NONE)) {
             memory.tensors().forEach((name, tensor) -> outputs.sink().write(name, tensor.shape(), tensor.values()));
             RunResult _ = outputs.finish(capture, null, state);
         }

@@ -315,7 +315,7 @@ public record RunSpec(
             }
         }
 
-        private static boolean same(Path a, Path b) {
+        static boolean same(Path a, Path b) {
             return a.toAbsolutePath().normalize().equals(b.toAbsolutePath().normalize());
         }
     }

@@ -8,7 +8,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import wan.pass.Pass;
-import wan.pass.PassId;
 
 /**
  * Which passes bring the caches back to what they were in the middle of a plan, to the bit.
@@ -76,7 +75,7 @@ final class CacheRestore {
     /** Whether a pass's input is part of what a sampler keeps, rather than something on the way there. */
     static boolean readsFinishedFrames(Pass pass) {
         return switch (pass.id().kind()) {
-            case INIT, CONTEXT, RECOMPUTE -> true;
+            case INIT, CONTEXT, RECACHE, RECOMPUTE -> true;
             default -> false;
         };
     }

@@ -118,11 +118,8 @@ public final class CausalSampler implements Sampler {
             HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
             renoised = null;
             if (pass.id().kind() == PassId.Kind.DENOISE && x0 != null) {
-                @Nullable
-                Pass next = i + 1 < plan.passes().size() ? plan.passes().get(i + 1) : null;
-                if (next != null
-                        && next.id().kind() == PassId.Kind.DENOISE
-                        && next.id().step() > 0) {
+                @Nullable Pass next = nextStep(i);
+                if (next != null) {
                     HostTensor fresh = new HostTensor(
                                     x0.shape(),
                                     inputs.noise()
@@ -140,30 +137,50 @@ public final class CausalSampler implements Sampler {
             if (plan.lastUseOf(pass.context()) == i) {
                 runner.forget(pass.context());
             }
-            if (endsFrameBlock(i) && (pass.id().kind() != PassId.Kind.DENOISE || (renoised == null && x0 != null))) {
+            boolean clean = pass.id().kind() != PassId.Kind.DENOISE || (renoised == null && x0 != null);
+            if (clean && endsFrameBlock(i)) {
                 listener.frameBlockDone(i + 1, pass.firstFrame(), output.frames(pass.firstFrame(), pass.frames()));
             }
         }
         return output;
     }
 
+    /** The pass after one, if it is the next step of the same frame block. */
+    private @Nullable Pass nextStep(int i) {
+        Pass next = i + 1 < plan.passes().size() ? plan.passes().get(i + 1) : null;
+        return next != null
+                        && next.id().kind() == PassId.Kind.DENOISE
+                        && next.id().step() > 0
+                ? next
+                : null;
+    }
+
     private boolean endsFrameBlock(int i) {
-        if (i + 1 == plan.passes().size()) {
-            return true;
-        }
         PassId here = plan.passes().get(i).id();
+        boolean own = belongsToFrameBlock(here.kind());
+        if (!own || i + 1 == plan.passes().size()) {
+            return own;
+        }
         PassId next = plan.passes().get(i + 1).id();
-        return here.frameBlock() != next.frameBlock()
-                || (here.kind() == PassId.Kind.INIT && next.kind() != PassId.Kind.INIT);
+        boolean given = here.kind() == PassId.Kind.INIT;
+        return !belongsToFrameBlock(next.kind())
+                || here.frameBlock() != next.frameBlock()
+                || given != (next.kind() == PassId.Kind.INIT);
+    }
+
+    /** Others go over frames that are finished already. */
+    private static boolean belongsToFrameBlock(PassId.Kind kind) {
+        return kind == PassId.Kind.INIT || kind == PassId.Kind.DENOISE || kind == PassId.Kind.CONTEXT;
     }
 
     /** Draws the noise that was drawn, and fills the caches as they were. */
     private void restore(PassRunner runner, int done, HostTensor output, RunListener listener) {
-        for (Pass pass : plan.passes().subList(0, done)) {
-            if (pass.id().kind() == PassId.Kind.DENOISE
-                    && pass.id().step() < plan.timesteps().size() - 1) {
+        for (int i = 0; i < done; i++) {
+            Pass pass = plan.passes().get(i);
+            if (pass.id().kind() == PassId.Kind.DENOISE && nextStep(i) != null) {
                 Shape shape = output.frames(pass.firstFrame(), pass.frames()).shape();
-                float[] _ = inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), shape);
+                float[] _ =
+                        inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), shape);
             }
         }
         List<Pass> again = CacheRestore.of(plan.passes(), done);

@@ -23,4 +23,9 @@ public record SamplerInputs(
     public SamplerInputs(NoiseSource noise, @Nullable HostTensor initialLatent) {
         this(noise, initialLatent, null, null);
     }
+
+    /** The same, with other noise. */
+    public SamplerInputs drawingFrom(NoiseSource other) {
+        return new SamplerInputs(other, initialLatent, imageChannels, reencoded);
+    }
 }

@@ -30,6 +30,7 @@ import wan.app.terminal.TerminalMonitor;
 import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.run.Job;
+import wan.run.Leftovers;
 import wan.run.RunResult;
 import wan.run.RunSpec;
 import wan.run.SpecFile;
@@ -163,6 +164,22 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
     private boolean complete;
 
+    @Option(
+            names = "--resume",
+            description =
+                    "Go on with what an earlier run of the same command has left in OUTPUT.partial; from the start if"
+                            + " there is nothing. The result is the same, to the bit.")
+    private boolean resume;
+
+    @Option(names = "--restart", description = "Remove what an earlier run has left in OUTPUT.partial, and begin anew.")
+    private boolean restart;
+
+    @Option(
+            names = "--salvage",
+            paramLabel = "FILE",
+            description = "Run nothing: make a result, which says that it is partial, of what an earlier run has left.")
+    private @Nullable Path salvage;
+
     @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
     private @Nullable Integer threads;
 
@@ -185,6 +202,9 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             return 0;
         }
         Path target = Objects.requireNonNull(spec.output().result());
+        if ((resume ? 1 : 0) + (restart ? 1 : 0) + (salvage == null ? 0 : 1) > 1) {
+            throw new UsageException("--resume, --restart, --salvage: expected at most one of them");
+        }
         if (report != null && !target.toString().endsWith(".safetensors")) {
             throw new UsageException(
                     "--report: expected --output with a name ending in .safetensors, which it is made from, got "
@@ -197,8 +217,15 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
                 new DryRun(System.out, job, target).print();
                 return 0;
             }
+            if (salvage != null) {
+                RunResult partial = job.salvage(salvage, monitor);
+                summarize(System.out, partial);
+                System.out.println("Saved to " + partial.file() + ", " + partial.state());
+                return 0;
+            }
+            Leftovers leftovers = resume ? Leftovers.RESUME : restart ? Leftovers.DISCARD : Leftovers.KEEP;
             try (Cancellation cancellation = new Cancellation()) {
-                return finish(job.execute(monitor.endingOn(cancellation)), monitor);
+                return finish(job.execute(monitor.endingOn(cancellation), leftovers), monitor);
             }
         }
     }
@@ -288,10 +315,11 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private int finish(RunResult result, TerminalMonitor monitor) {
         Path file = result.file();
         if (!result.complete()) {
+            Path left = result.partial();
             System.err.println("wan-attn: " + result.state()
-                    + (file == null
-                            ? " before anything was captured; nothing written"
-                            : "; what was captured is in " + file));
+                    + (left == null
+                            ? " before anything was captured; nothing is kept"
+                            : "; what is finished is kept in " + left + ", the same command with --resume goes on"));
             return INTERRUPTED;
         }
         summarize(System.out, result);

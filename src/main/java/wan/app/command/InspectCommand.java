@@ -28,6 +28,7 @@ import wan.file.torch.PyText;
 import wan.file.torch.TorchTensor;
 import wan.op.TensorView;
 import wan.op.WanException;
+import wan.run.PartialSummary;
 import wan.text.Umt5Encoder;
 import wan.weights.ModelFolder;
 import wan.weights.ModelLayout;
@@ -54,8 +55,8 @@ public final class InspectCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "FILE",
             description =
-                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), or a"
-                            + " model's folder.")
+                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), a"
+                            + " model's folder, or the folder NAME.partial of a run that is under way or was stopped.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
 
@@ -73,6 +74,10 @@ public final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (PartialSummary.is(file)) {
+            printPartial(PartialSummary.of(file));
+            return 0;
+        }
         try (TensorStore store = TensorStore.open(Files.isDirectory(file) ? ModelFolder.weightsFile(file) : file)) {
             Pattern pattern = pattern(glob);
             List<String> names = store.names().stream()
@@ -91,6 +96,35 @@ public final class InspectCommand implements Callable<Integer> {
             out.flush();
             return 0;
         }
+    }
+
+    private void printPartial(PartialSummary run) {
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) {
+            out.println(JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(run));
+        } else {
+            out.println("partial data of a run of " + shown(run.model()) + ", wan-attn " + shown(run.version()));
+            out.println("  prompt: " + shown(run.prompt()));
+            if (run.finished()) {
+                out.println("  finished; extract --resume puts the result into its place");
+            } else {
+                out.printf(
+                        Locale.ROOT,
+                        "  frame blocks: %d of %d finished, passes: %d of %d%n",
+                        run.frameBlocks(),
+                        run.allFrameBlocks(),
+                        run.passes(),
+                        run.allPasses());
+                out.printf(
+                        Locale.ROOT,
+                        "  captured: %d tensors, %,d bytes%n",
+                        run.captures().size(),
+                        run.captureBytes());
+                out.println(
+                        "  the same extract command goes on with --resume, or makes a result of it with --salvage FILE");
+            }
+        }
+        out.flush();
     }
 
     private static Pattern pattern(String glob) {

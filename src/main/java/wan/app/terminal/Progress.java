@@ -20,7 +20,7 @@ public final class Progress {
     private final Mode mode;
     private final RunCost cost;
     private final RunPlan plan;
-    private final double totalFlops;
+    private double totalFlops;
     private final long startNanos = System.nanoTime();
     private double doneFlops;
     /** When the first pass began, or once there are others ended, and what was done by then. */
@@ -48,6 +48,14 @@ public final class Progress {
         this.cost = cost;
         this.plan = plan;
         this.totalFlops = cost.flops(plan);
+    }
+
+    /** The first passes were run before. */
+    public void skip(int passes) {
+        passNumber = passes;
+        totalFlops -= plan.passes().subList(0, passes).stream()
+                .mapToDouble(cost::flops)
+                .sum();
     }
 
     public void passStarted(Pass next) {

@@ -69,6 +69,21 @@ public final class TerminalMonitor implements RunMonitor {
     }
 
     @Override
+    public void resumed(int passes, String done) {
+        notice("going on behind " + done + ", pass " + passes);
+        if (progress != null) {
+            progress.skip(passes);
+        }
+    }
+
+    @Override
+    public void restoring(int passes) {
+        if (passes > 0) {
+            notice("filling the caches again: " + passes + (passes == 1 ? " pass" : " passes"));
+        }
+    }
+
+    @Override
     public void passStarted(Pass pass) {
         if (progress != null) {
             progress.passStarted(pass);
