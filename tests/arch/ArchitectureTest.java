@@ -54,6 +54,7 @@ class ArchitectureTest {
             "wan.text",
             "wan.vae",
             "wan.video",
+            "wan.edit",
             "wan.run",
             "capture");
 

@@ -86,21 +86,22 @@ class SpecJsonTest {
     void write_givesTheNamesThatAreDocumented() {
         assertThat(SpecJson.write(RunSpec.of(RunSpec.Model.DEMO)).replaceAll("\\s+", ""))
                 .isEqualTo("""
-                    {"version":1,
-                    "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator"},
-                    "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true},
-                    "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null},
-                    "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
-                    "sampler":{"steps":[1000.0,750.0,500.0,250.0],"shift":5.0,"warp":true,"context_noise":0.0,
-                    "num_frame_per_block":3,"independent_first_frame":true,
-                    "method":{"type":"few-step","first_block_steps":[],"cache_rule":"self-forcing","slot_positions":false,
-                    "switch_frames":[],"global_sink":true}},
-                    "cache":{"local_attn_size":-1,"sink_size":0},
-                    "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
-                    "keep_non_finite":false},
-                    "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
-                    "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
-                    """.replaceAll("\\s+", ""));
+                        {"version":1,
+                        "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator"},
+                        "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true},
+                        "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null},
+                        "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
+                        "sampler":{"steps":[1000.0,750.0,500.0,250.0],"shift":5.0,"warp":true,"context_noise":0.0,
+                        "num_frame_per_block":3,"independent_first_frame":true,
+                        "method":{"type":"few-step","first_block_steps":[],"cache_rule":"self-forcing","slot_positions":false,
+                        "switch_frames":[],"global_sink":true}},
+                        "cache":{"local_attn_size":-1,"sink_size":0,"policy":null,"heads":null},
+                        "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],"sites":[],
+                        "keep_non_finite":false},
+                        "edits":[],
+                        "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
+                        "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
+                        """.replaceAll("\\s+", ""));
     }
 
     @Test
@@ -120,37 +121,25 @@ class SpecJsonTest {
                 "{} | version: expected 1, got none",
                 "{\"version\": 2} | version: expected 1, got 2; it is of a newer wan-attn",
                 "[] | expected an object, got []",
-                "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}} | sampler.steps[1]: expected a number from 0"
-                        + " to 1000, got -3.0",
-                "{\"version\": 1, \"sampler\": {\"steps\": [1000, \"x\"]}} | sampler.steps[1]: expected a number, got"
-                        + " \"x\"",
+                "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}} | sampler.steps[1]: expected a number from 0 to 1000, got -3.0",
+                "{\"version\": 1, \"sampler\": {\"steps\": [1000, \"x\"]}} | sampler.steps[1]: expected a number, got \"x\"",
                 "{\"version\": 1, \"sampler\": {\"steps\": 4}} | sampler.steps: expected a list, got 4",
                 "{\"version\": 1, \"sampler\": 4} | sampler: expected an object, got 4",
-                "{\"version\": 1, \"sampler\": {\"stops\": 4}} | sampler.stops: expected one of the fields steps,"
-                    + " shift, warp, context_noise, num_frame_per_block, independent_first_frame, method, got another",
-                "{\"version\": 1, \"video\": {\"num_frames\": 1.5}} | video.num_frames: expected a whole number, got"
-                        + " 1.5",
+                "{\"version\": 1, \"sampler\": {\"stops\": 4}} | sampler.stops: expected one of the fields steps, shift, warp, context_noise, num_frame_per_block, independent_first_frame, method, got another",
+                "{\"version\": 1, \"video\": {\"num_frames\": 1.5}} | video.num_frames: expected a whole number, got 1.5",
                 "{\"version\": 1, \"video\": {\"num_frames\": 0}} | video.num_frames: expected at least 1, got 0",
-                "{\"version\": 1, \"video\": {\"latent_height\": 3}} | video.latent_height: expected an even number of"
-                        + " rows above 0, got 3",
-                "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got"
-                        + " \"f16\"",
+                "{\"version\": 1, \"video\": {\"latent_height\": 3}} | video.latent_height: expected an even number of rows above 0, got 3",
+                "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got \"f16\"",
                 "{\"version\": 1, \"noise\": {\"seed\": 1e30}} | noise.seed: expected a whole number, got 1.0E30",
-                "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0,"
-                        + " got -1",
-                "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of"
-                        + " indices, got []",
-                "{\"version\": 1, \"capture\": {\"quantities\": []}} | capture.quantities: expected at least one of"
-                        + " frame-logits, ",
-                "{\"version\": 1, \"capture\": {\"passes\": \"some\"}} | capture.passes: expected first, last,"
-                        + " context, all or steps such as",
+                "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0, got -1",
+                "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of indices, got []",
+                "{\"version\": 1, \"capture\": {\"quantities\": []}} | capture.quantities: expected at least one",
+                "{\"version\": 1, \"capture\": {\"passes\": \"some\"}} | capture.passes: expected first, last, context, all or steps such as",
                 "{\"version\": 1, \"model\": {\"checkpoint\": \"x\"}} | model.checkpoint: expected model.path with it",
                 "{\"version\": 1, \"output\": {\"passes\": true}} | output.passes: expected output.latents with it",
                 "{\"version\": 1, \"device\": {\"threads\": 0}} | device.threads: expected 1 or more, got 0",
-                "{\"version\": 1, \"sampler\": {\"method\": {\"type\": \"ode\"}}} | sampler.method.steps: expected a"
-                        + " whole number, got none",
-                "{\"version\": 1, \"sampler\": {\"method\": {\"solver\": \"x\"}}} | sampler.method.solver: expected"
-                        + " one of the fields type,",
+                "{\"version\": 1, \"sampler\": {\"method\": {\"type\": \"ode\"}}} | sampler.method.steps: expected a whole number, got none",
+                "{\"version\": 1, \"sampler\": {\"method\": {\"solver\": \"x\"}}} | sampler.method.solver: expected one of the fields type,",
                 "{\"version\": 1, \"what\": 1} | what: expected one of the fields version, model, prompt,",
                 "{\"version\": 1, \"version\": 1} | not valid JSON: Duplicate Object property \"version\"",
             })

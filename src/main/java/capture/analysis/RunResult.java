@@ -228,7 +228,7 @@ public final class RunResult implements AutoCloseable {
         }
         int texts = (int) dims[3];
         if (textToken < 0 || textToken >= texts) {
-            throw new UsageException("--token: expected 0 to " + (texts - 1) + ", got " + textToken);
+            throw new UsageException("analysis.token: expected 0 to " + (texts - 1) + ", got " + textToken);
         }
         float[] all = view.toFloats();
         float[] out = new float[queries];

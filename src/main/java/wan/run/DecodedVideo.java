@@ -8,7 +8,9 @@ import wan.jvm.JvmOptions;
 import wan.op.FrameOps;
 import wan.op.HostTensor;
 import wan.op.Shape;
+import wan.op.UsageException;
 import wan.pass.Pass;
+import wan.sampling.Method;
 import wan.vae.VaeDecoder;
 import wan.video.VideoSink;
 
@@ -31,6 +33,7 @@ final class DecodedVideo implements AutoCloseable {
 
     /** Opens the VAE and begins the file, before the run does. */
     static DecodedVideo begin(RunSpec.Output.Decoded video, Job job) {
+        requireFinalBlocks(job.plan().settings().method());
         JvmOptions defaults = JvmOptions.defaults();
         Integer threads = job.spec().device().threads();
         TensorStore store = TensorStore.open(video.vae());
@@ -48,6 +51,21 @@ final class DecodedVideo implements AutoCloseable {
         }
     }
 
+    /** Refuses a method whose frame blocks are not each final after the same number of steps. */
+    private static void requireFinalBlocks(Method method) {
+        boolean known = switch (method) {
+            case Method.FewStep few -> few.firstBlockSteps().isEmpty();
+            case Method.RecomputedKeys _ -> true;
+            case Method.RollingWindow _, Method.Ode _ -> false;
+        };
+        if (!known) {
+            throw new UsageException(
+                    "output.video: expected a method that finishes frame blocks one after the other, each in"
+                            + " the same steps, got " + method.getClass().getSimpleName()
+                            + "; decode output.latents instead");
+        }
+    }
+
     /**
      * Takes what a pass has made.
      *
@@ -62,7 +80,7 @@ final class DecodedVideo implements AutoCloseable {
                     decode(x0);
                 }
             }
-            case CONTEXT -> {}
+            case CONTEXT, STEP, WINDOW, UPDATE, RECACHE, RECOMPUTE -> {}
         }
     }
 

@@ -92,11 +92,7 @@ public final class Job {
         HeadCaches caches = headCaches(spec.cache(), settings, config);
         if (caches != null) {
             plan = new RunPlan(
-                    settings,
-                    plan.timesteps(),
-                    List.of(caches.layout()),
-                    caches.place(plan.passes()),
-                    plan.events());
+                    settings, plan.timesteps(), List.of(caches.layout()), caches.place(plan.passes()), plan.events());
         }
         capture.passes().check(plan.timesteps().size());
         if (spec.output().passes()) {

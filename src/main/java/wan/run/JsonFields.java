@@ -130,14 +130,14 @@ final class JsonFields {
         return get(name, otherwise, oneOf(words), value -> isWord(value, words), value -> word(value, words));
     }
 
-    /** A list of some words, at least one. */
+    /** A list of some words. */
     <T> Set<T> words(String name, Set<T> otherwise, Map<String, T> words) {
-        List<T> list = list(
-                name, List.copyOf(otherwise), oneOf(words), value -> isWord(value, words), value -> word(value, words));
-        if (list.isEmpty()) {
-            throw new FormatException(file, where(name) + ": expected at least " + oneOf(words) + ", got none");
-        }
-        return Set.copyOf(list);
+        return Set.copyOf(list(
+                name,
+                List.copyOf(otherwise),
+                oneOf(words),
+                value -> isWord(value, words),
+                value -> word(value, words)));
     }
 
     /** Refuses what has not been asked for. */

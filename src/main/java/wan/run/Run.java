@@ -50,14 +50,26 @@ public final class Run {
     public Run layers(int... layers) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                Indices.of(layers), c.heads(), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
+                Indices.of(layers),
+                c.heads(),
+                c.attention(),
+                c.passes(),
+                c.quantities(),
+                c.sites(),
+                c.keepNonFinite())));
     }
 
     /** Heads to capture, counted from 0. */
     public Run heads(int... heads) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), Indices.of(heads), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
+                c.layers(),
+                Indices.of(heads),
+                c.attention(),
+                c.passes(),
+                c.quantities(),
+                c.sites(),
+                c.keepNonFinite())));
     }
 
     /** Self-attention, cross-attention or both. */
@@ -70,8 +82,8 @@ public final class Run {
     /** Passes of each frame block to capture. */
     public Run passes(PassChoice passes) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.sites(), c.keepNonFinite())));
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.sites(), c.keepNonFinite())));
     }
 
     /** What of each attention to capture. */
@@ -84,8 +96,8 @@ public final class Run {
     /** Which activations to capture. */
     public Run record(Site... sites) {
         RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(
-                new RunSpec.Captures(c.layers(), c.heads(), c.attention(), c.passes(), c.quantities(), Set.of(sites), c.keepNonFinite())));
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(), c.heads(), c.attention(), c.passes(), c.quantities(), Set.of(sites), c.keepNonFinite())));
     }
 
     /** What is changed. */

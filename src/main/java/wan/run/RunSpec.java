@@ -183,7 +183,8 @@ public record RunSpec(
         /** Refuses a policy beside a window. */
         public Cache {
             if (policy != null && localAttnSize != -1) {
-                throw new UsageException("cache.policy: expected no window beside it, got " + localAttnSize + " frames");
+                throw new UsageException(
+                        "cache.policy: expected no window beside it, got " + localAttnSize + " frames");
             }
             if (policy == null && heads != null) {
                 throw new UsageException("cache.heads: expected cache.policy with it, whose groups they are");

@@ -42,6 +42,8 @@ public final class SpecJson {
         case GENERATOR -> "generator";
     });
     private static final Map<String, Rng> GENERATORS = words(List.of(Rng.values()), Rng::toString);
+    private static final Map<String, Boolean> NOISE_IN_BF16 =
+            words(List.of(true, false), bf16 -> bf16 ? "bf16" : "f32");
     private static final Map<String, DType> STORED = words(List.of(DType.F32, DType.F16, DType.BF16), DType::option);
     private static final Map<String, AttentionKind> KINDS =
             words(List.of(AttentionKind.values()), kind -> switch (kind) {
@@ -209,7 +211,7 @@ public final class SpecJson {
         spec = spec.withNoise(new RunSpec.Noise(
                 noise.word("generator", n.generator(), GENERATORS),
                 noise.longInteger("seed", n.seed()),
-                noise.word("dtype", n.bf16(), Map.of("bf16", true, "f32", false)),
+                noise.word("dtype", n.bf16(), NOISE_IN_BF16),
                 CudaGeometry.of(noise.text("cuda_device", n.cudaDevice().toString())),
                 noise.pathOrNull("replay", n.replay()),
                 noise.text("replay_run", n.replayRun())));

@@ -90,8 +90,13 @@ record DryRun(PrintStream out, Job job, Path target) {
                     "policy        %s: heads keep %.1f %% of the keys of all frames, %s on the JVM, and attend %.1f %%%n",
                     job.spec().cache().policy(),
                     100 * kept,
-                    Bytes.text((long) (kept * settings.totalFrames() * 8.0 * run.batch() * run.frameSeqLen()
-                            * config.dim() * plan.numLayers())),
+                    Bytes.text((long) (kept
+                            * settings.totalFrames()
+                            * 8.0
+                            * run.batch()
+                            * run.frameSeqLen()
+                            * config.dim()
+                            * plan.numLayers())),
                     100 * caches.attendedShare(plan.passes()));
         }
         if (device == null) {

@@ -97,7 +97,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             paramLabel = "FILE",
             description =
                     "The result file (default: attention-layer<LIST>.safetensors). A name ending in .pt gives what the"
-                        + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
+                            + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
     private @Nullable Path output;
 
     @Writes(OutputKind.PAGE)

@@ -44,6 +44,7 @@ public final class OptionNames {
             Map.entry("analysis.skip_recent", "--skip-recent"),
             Map.entry("analysis.frame_block", "--frame-block"),
             Map.entry("analysis.roles", "--roles"),
+            Map.entry("analysis.token", "--token"),
             Map.entry("analysis.pass", "--pass"),
             Map.entry("analysis.measure", "--measure"),
             Map.entry("analysis.sample", "--sample"),

@@ -76,15 +76,17 @@ public final class RunOptions {
     @Option(
             names = "--cache-policy",
             paramLabel = "NAME",
-            description = "Which frames' keys each head keeps, in place of a window: full, self-forcing-window, streaming-llm,"
-                    + " dummy-forcing, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
+            description =
+                    "Which frames' keys each head keeps, in place of a window: full, self-forcing-window, streaming-llm,"
+                            + " dummy-forcing, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
     private @Nullable String policy;
 
     @Option(
             names = "--head-groups",
             paramLabel = "GROUPS",
-            description = "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
-                    + " the others), a CSV of labels as analyze writes roles, or Forcing-KV's JSON.")
+            description =
+                    "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
+                            + " the others), a CSV of labels as analyze writes roles, or Forcing-KV's JSON.")
     private @Nullable String headGroups;
 
     @Option(
