@@ -86,10 +86,11 @@ class ArchitectureTest {
             Map.entry("wan.selftest", Set.of("wan.op", "wan.backend", "wan.jvm")),
             Map.entry("wan.run", LIBRARY),
             Map.entry("wan.launch", Set.of()),
-            Map.entry("wan.app.option", LIBRARY),
+            Map.entry("wan.app.guard", Set.of("wan.op")),
+            Map.entry("wan.app.option", with(LIBRARY, "wan.app.guard")),
             Map.entry("wan.app.bench", LIBRARY),
             Map.entry("wan.app.terminal", with(LIBRARY, "wan.app.option")),
-            Map.entry("wan.app.command", with(LIBRARY, "wan.app.option", "wan.app.terminal", "wan.app.bench")),
+            Map.entry("wan.app.command", with(LIBRARY, "wan.app.guard", "wan.app.option", "wan.app.terminal", "wan.app.bench")),
             Map.entry("wan.app", with(LIBRARY, "wan.app")));
 
     /** Where the classes lie depends on whether a TornadoVM SDK is there; our signatures of its API lie there too without one. */

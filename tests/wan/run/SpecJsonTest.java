@@ -120,21 +120,15 @@ class SpecJsonTest {
                 "{} | version: expected 1, got none",
                 "{\"version\": 2} | version: expected 1, got 2; it is of a newer wan-attn",
                 "[] | expected an object, got []",
-                "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}} | sampler.steps[1]: expected a number from 0"
-                        + " to 1000, got -3.0",
-                "{\"version\": 1, \"sampler\": {\"steps\": [1000, \"x\"]}} | sampler.steps[1]: expected a number, got"
-                        + " \"x\"",
+                "{\"version\": 1, \"sampler\": {\"steps\": [1000, -3]}} | sampler.steps[1]: expected a number from 0 to 1000, got -3.0",
+                "{\"version\": 1, \"sampler\": {\"steps\": [1000, \"x\"]}} | sampler.steps[1]: expected a number, got \"x\"",
                 "{\"version\": 1, \"sampler\": {\"steps\": 4}} | sampler.steps: expected a list, got 4",
                 "{\"version\": 1, \"sampler\": 4} | sampler: expected an object, got 4",
-                "{\"version\": 1, \"sampler\": {\"stops\": 4}} | sampler.stops: expected one of the fields steps,"
-                    + " shift, warp, context_noise, num_frame_per_block, independent_first_frame, method, got another",
-                "{\"version\": 1, \"video\": {\"num_frames\": 1.5}} | video.num_frames: expected a whole number, got"
-                        + " 1.5",
+                "{\"version\": 1, \"sampler\": {\"stops\": 4}} | sampler.stops: expected one of the fields steps, shift, warp, context_noise, num_frame_per_block, independent_first_frame, method, got another",
+                "{\"version\": 1, \"video\": {\"num_frames\": 1.5}} | video.num_frames: expected a whole number, got 1.5",
                 "{\"version\": 1, \"video\": {\"num_frames\": 0}} | video.num_frames: expected at least 1, got 0",
-                "{\"version\": 1, \"video\": {\"latent_height\": 3}} | video.latent_height: expected an even number of"
-                        + " rows above 0, got 3",
-                "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got"
-                        + " \"f16\"",
+                "{\"version\": 1, \"video\": {\"latent_height\": 3}} | video.latent_height: expected an even number of rows above 0, got 3",
+                "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got \"f16\"",
                 "{\"version\": 1, \"noise\": {\"seed\": 1e30}} | noise.seed: expected a whole number, got 1.0E30",
                 "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0, got -1",
                 "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of indices, got []",
@@ -143,10 +137,8 @@ class SpecJsonTest {
                 "{\"version\": 1, \"model\": {\"checkpoint\": \"x\"}} | model.checkpoint: expected model.path with it",
                 "{\"version\": 1, \"output\": {\"passes\": true}} | output.passes: expected output.latents with it",
                 "{\"version\": 1, \"device\": {\"threads\": 0}} | device.threads: expected 1 or more, got 0",
-                "{\"version\": 1, \"sampler\": {\"method\": {\"type\": \"ode\"}}} | sampler.method.steps: expected a"
-                        + " whole number, got none",
-                "{\"version\": 1, \"sampler\": {\"method\": {\"solver\": \"x\"}}} | sampler.method.solver: expected"
-                        + " one of the fields type,",
+                "{\"version\": 1, \"sampler\": {\"method\": {\"type\": \"ode\"}}} | sampler.method.steps: expected a whole number, got none",
+                "{\"version\": 1, \"sampler\": {\"method\": {\"solver\": \"x\"}}} | sampler.method.solver: expected one of the fields type,",
                 "{\"version\": 1, \"what\": 1} | what: expected one of the fields version, model, prompt,",
                 "{\"version\": 1, \"version\": 1} | not valid JSON: Duplicate Object property \"version\"",
             })
