@@ -83,7 +83,7 @@ final class RunOutputs implements AutoCloseable {
             latents.passDone(pass, flow, x0);
         }
         if (video != null) {
-            video.passDone(pass, input, x0);
+            video.passDone(pass, input);
         }
     }
 
@@ -102,7 +102,7 @@ final class RunOutputs implements AutoCloseable {
             latents.finish(clean, ResultFile.strings(RunMetadata.of(job, backend, state)));
         }
         if (video != null) {
-            video.finish(clean != null);
+            video.finish(clean);
         }
         return new RunResult(job, backend, capture, memory, written, state);
     }
