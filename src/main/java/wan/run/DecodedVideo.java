@@ -8,9 +8,8 @@ import wan.jvm.JvmOptions;
 import wan.op.FrameOps;
 import wan.op.HostTensor;
 import wan.op.Shape;
-import wan.op.UsageException;
 import wan.pass.Pass;
-import wan.sampling.Method;
+import wan.pass.PassId;
 import wan.vae.VaeDecoder;
 import wan.video.VideoSink;
 
@@ -20,20 +19,20 @@ final class DecodedVideo implements AutoCloseable {
     private final FrameOps ops;
     private final VideoSink sink;
     private final VaeDecoder decoder;
-    private final int lastStep;
+    /** Latent frames that are decoded. */
+    private int latentFrames;
+
     private int frames;
 
-    private DecodedVideo(TensorStore store, FrameOps ops, VideoSink sink, VaeDecoder decoder, int lastStep) {
+    private DecodedVideo(TensorStore store, FrameOps ops, VideoSink sink, VaeDecoder decoder) {
         this.store = store;
         this.ops = ops;
         this.sink = sink;
         this.decoder = decoder;
-        this.lastStep = lastStep;
     }
 
     /** Opens the VAE and begins the file, before the run does. */
     static DecodedVideo begin(RunSpec.Output.Decoded video, Job job) {
-        requireFinalBlocks(job.plan().settings().method());
         JvmOptions defaults = JvmOptions.defaults();
         Integer threads = job.spec().device().threads();
         TensorStore store = TensorStore.open(video.vae());
@@ -42,8 +41,7 @@ final class DecodedVideo implements AutoCloseable {
             VaeDecoder decoder = new VaeDecoder(ops, store);
             int frames = VaeDecoder.frames(job.plan().settings().totalFrames());
             VideoSink sink = VideoSink.open(video.file(), frames, VideoSink.FRAMES_PER_SECOND);
-            return new DecodedVideo(
-                    store, ops, sink, decoder, job.plan().timesteps().size() - 1);
+            return new DecodedVideo(store, ops, sink, decoder);
         } catch (RuntimeException e) {
             ops.close();
             store.close();
@@ -51,42 +49,22 @@ final class DecodedVideo implements AutoCloseable {
         }
     }
 
-    /** Refuses a method whose frame blocks are not each final after the same number of steps. */
-    private static void requireFinalBlocks(Method method) {
-        boolean known = switch (method) {
-            case Method.FewStep few -> few.firstBlockSteps().isEmpty();
-            case Method.RecomputedKeys _ -> true;
-            case Method.RollingWindow _, Method.Ode _ -> false;
-        };
-        if (!known) {
-            throw new UsageException(
-                    "output.video: expected a method that finishes frame blocks one after the other, each in"
-                            + " the same steps, got " + method.getClass().getSimpleName()
-                            + "; decode output.latents instead");
-        }
-    }
-
     /**
-     * Takes what a pass has made.
+     * Takes the frames that a pass has put into the cache, which are final; what no pass puts there comes in the end.
      *
-     * @param input of the pass, [B, f, C, H, W]: given frames where it is the pass of such
-     * @param x0 what it predicts of the clean latents
+     * @param input of the pass, [B, f, C, H, W]
      */
-    void passDone(Pass pass, HostTensor input, @Nullable HostTensor x0) {
-        switch (pass.id().kind()) {
-            case INIT -> decode(input);
-            case DENOISE -> {
-                if (pass.id().step() == lastStep && x0 != null) {
-                    decode(x0);
-                }
-            }
-            case CONTEXT, STEP, WINDOW, UPDATE, RECACHE, RECOMPUTE -> {}
+    void passDone(Pass pass, HostTensor input) {
+        PassId.Kind kind = pass.id().kind();
+        if ((kind == PassId.Kind.INIT || kind == PassId.Kind.CONTEXT) && pass.firstFrame() == latentFrames) {
+            decode(input);
         }
     }
 
     /** Takes finished frames, the next ones in order: [B, f, C, H, W]. */
     void decode(HostTensor latents) {
         Shape shape = latents.shape();
+        latentFrames += shape.dim(1);
         Shape frame = Shape.of(shape.dim(2), shape.dim(3), shape.dim(4));
         for (int i = 0; i < shape.dim(1); i++) {
             float[] values = Arrays.copyOfRange(latents.values(), i * frame.intSize(), (i + 1) * frame.intSize());
@@ -97,9 +75,16 @@ final class DecodedVideo implements AutoCloseable {
         }
     }
 
-    /** Puts the video in its place; of a run that ended early, as much as there is, where the format allows it. */
-    void finish(boolean complete) {
-        if (complete || (frames > 0 && sink.mayEndEarly())) {
+    /**
+     * Puts the video in its place; of a run that ended early, as much as there is, where the format allows it.
+     *
+     * @param clean latents of all frames, [B, T, C, H, W], of a complete run
+     */
+    void finish(@Nullable HostTensor clean) {
+        if (clean != null && clean.shape().dim(1) > latentFrames) {
+            decode(clean.frames(latentFrames, clean.shape().dim(1) - latentFrames));
+        }
+        if (clean != null || (frames > 0 && sink.mayEndEarly())) {
             sink.finish();
         }
     }

@@ -152,7 +152,7 @@ final class RunOutputs implements AutoCloseable {
             latents.passDone(pass, flow, x0);
         }
         if (video != null) {
-            video.passDone(pass, input, x0);
+            video.passDone(pass, input);
         }
         if (state != null) {
             state.passDone();
@@ -198,7 +198,7 @@ final class RunOutputs implements AutoCloseable {
             latents.finish(clean, ResultFile.strings(RunMetadata.of(job, backend, how)));
         }
         if (video != null) {
-            video.finish(how.equals(RunResult.COMPLETE));
+            video.finish(clean);
         }
         return publish(capture, how);
     }
