@@ -81,4 +81,9 @@ final class Follower implements RunListener {
     public void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         outputs.passDone(pass, latents, flow, x0);
     }
+
+    @Override
+    public void tensor(String name, HostTensor value) {
+        outputs.tensor(name, value);
+    }
 }

@@ -80,10 +80,17 @@ final class RunOutputs implements AutoCloseable {
     /** Takes what a pass predicted. */
     void passDone(Pass pass, HostTensor input, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         if (latents != null) {
-            latents.passDone(pass, flow, x0);
+            latents.passDone(pass, input, flow, x0);
         }
         if (video != null) {
             video.passDone(pass, input, x0);
+        }
+    }
+
+    /** Takes what a sampler computed of that. */
+    void tensor(String name, HostTensor value) {
+        if (latents != null) {
+            latents.tensor(name, value);
         }
     }
 
