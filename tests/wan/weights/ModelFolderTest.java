@@ -159,10 +159,9 @@ class ModelFolderTest {
                 "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":2000000} | num_layers: expected a whole number from 1 to 10000",
                 "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":1,\"eps\":\"x\"} | eps: expected a number, got \"x\"",
                 "{\"dim\":24,\"ffn_dim\":32,\"num_heads\":2,\"num_layers\":1,\"eps\":0} | eps: expected a positive number",
-                "{\"model_type\":\"i2v\"} | model_type i2v is not supported, only t2v",
+                "{\"model_type\":\"vace\"} | model_type vace is not supported, only t2v, i2v, flf2v, ti2v",
                 "{\"patch_size\":[1,4,4]} | patch_size [1,4,4] is not supported, only [1,2,2]",
                 "{\"qk_norm\":false} | qk_norm false is not supported",
-                "{\"num_attention_heads\":12,\"image_dim\":1280} | image_dim is set: an image-to-video model",
                 "{\"num_attention_heads\":12,\"qk_norm\":\"rms_norm\"} | qk_norm \"rms_norm\" is not supported",
                 "{\"num_attention_heads\":0} | num_attention_heads: expected a whole number from 1"
             })
@@ -218,8 +217,6 @@ class ModelFolderTest {
     void require_hintsAtTheUsualMistakes() {
         assertThat(refusal(shapes -> shapes.keySet().removeIf(name -> name.startsWith("blocks.1."))))
                 .contains("num_layers in the configuration says 2, the file has 1", "27 missing");
-        assertThat(refusal(shapes -> shapes.put("img_emb.proj.0.weight", Shape.of(3))))
-                .contains("image-to-video");
     }
 
     @Test

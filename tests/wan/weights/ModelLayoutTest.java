@@ -143,18 +143,18 @@ class ModelLayoutTest {
             assertThat(ParameterNames.original(theirs)).hasValue(ours);
         });
         assertThat(ParameterNames.original("norm_out.linear.weight")).isEmpty();
-        assertThat(ParameterNames.original("blocks.0.attn2.add_k_proj.weight")).isEmpty();
+        assertThat(ParameterNames.original("blocks.0.attn2.add_q_proj.weight")).isEmpty();
         assertThat(ParameterNames.diffusers("blocks.x.modulation")).isEmpty();
     }
 
     @Test
     void names_areOriginal_whenTheLayoutIsThatOfDiffusers() {
         List<String> stored = new ArrayList<>(parameters().values());
-        stored.add("blocks.0.attn2.add_k_proj.weight");
+        stored.add("blocks.0.attn2.add_q_proj.weight");
         ModelLayout layout = ModelLayout.of(new Names(stored));
 
         List<String> expected = new ArrayList<>(parameters().keySet());
-        expected.add("blocks.0.attn2.add_k_proj.weight");
+        expected.add("blocks.0.attn2.add_q_proj.weight");
         assertThat(layout.names()).containsExactlyElementsOf(expected);
         assertThat(layout.description()).isEqualTo("Diffusers' names");
         assertThat(layout.storedName("blocks.0.norm3.bias")).isEqualTo("blocks.0.norm2.bias");

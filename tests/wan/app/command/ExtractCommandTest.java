@@ -62,6 +62,7 @@ class ExtractCommandTest {
             long recorded = golden.file().names().stream()
                     .filter(tensor -> tensor.contains("_logits")
                             || tensor.endsWith("frame_mass")
+                            || tensor.endsWith(".in")
                             || tensor.endsWith(".flow")
                             || tensor.endsWith(".x0")
                             || tensor.equals("output"))

@@ -25,6 +25,7 @@ import wan.app.command.ExtractCommand;
 import wan.app.command.InspectCommand;
 import wan.app.command.MakeModelCommand;
 import wan.app.command.PlotCommand;
+import wan.app.command.PresetsCommand;
 import wan.app.command.ReportCommand;
 import wan.app.command.SelftestCommand;
 import wan.app.command.TokenizeCommand;
@@ -57,6 +58,7 @@ import wan.run.Program;
             DecodeCommand.class,
             EncodeCommand.class,
             MakeModelCommand.class,
+            PresetsCommand.class,
             DevicesCommand.class,
             SelftestCommand.class,
             BenchCommand.class,

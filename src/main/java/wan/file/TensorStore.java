@@ -3,6 +3,7 @@ package wan.file;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
+import wan.op.FormatException;
 import wan.op.TensorView;
 import wan.op.WanException;
 
@@ -37,6 +38,11 @@ public interface TensorStore extends AutoCloseable {
     static TensorStore open(Path file) {
         if (file.toString().endsWith(".json")) {
             return ShardedSafetensors.open(file);
+        }
+        if (Messages.beginsWith(file, "GGUF")) {
+            throw new FormatException(
+                    file,
+                    "a GGUF file, whose quantised weights are not read; take the safetensors file of the same model");
         }
         return TorchStore.isOne(file) ? TorchStore.open(file) : Safetensors.open(file);
     }

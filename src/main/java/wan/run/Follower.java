@@ -115,4 +115,9 @@ final class Follower implements RunListener {
             }
         });
     }
+
+    @Override
+    public void tensor(String name, HostTensor value) {
+        outputs.tensor(name, value);
+    }
 }

@@ -6,6 +6,7 @@ import capture.CaptureSink;
 import capture.MemorySink;
 import capture.RunGeometry;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -47,6 +48,7 @@ public final class Job {
     private final CapturePlan capture;
     private final RunGeometry geometry;
     private final @Nullable HostTensor initialLatent;
+    private final Picture picture;
     private final @Nullable HeadCaches caches;
 
     private Job(
@@ -56,6 +58,7 @@ public final class Job {
             CapturePlan capture,
             RunGeometry geometry,
             @Nullable HostTensor initialLatent,
+            Picture picture,
             @Nullable HeadCaches caches) {
         this.spec = spec;
         this.model = model;
@@ -63,6 +66,7 @@ public final class Job {
         this.capture = capture;
         this.geometry = geometry;
         this.initialLatent = initialLatent;
+        this.picture = picture;
         this.caches = caches;
     }
 
@@ -77,6 +81,7 @@ public final class Job {
                 spec.capture().quantities(),
                 new CapturePlan.Recorded(spec.capture().sites(), config.numHeads(), config.headDim()));
         HostTensor initialLatent;
+        Picture picture;
         int batch;
         int initialFrames;
         Path recording = spec.noise().replay();
@@ -85,15 +90,22 @@ public final class Job {
                 initialLatent = replay.initialLatent();
                 initialFrames = replay.settings().numInitialFrames();
                 batch = replay.promptEmbeds().shape().dim(0);
+                picture = new Picture(
+                        replay.inputs().imageChannels(),
+                        replay.prompts().getFirst().image(),
+                        null);
             }
         } else {
             Path given = spec.video().initialLatent();
             initialLatent = given == null ? null : Prompts.initialLatent(given);
             initialFrames = initialLatent == null ? 0 : initialLatent.shape().dim(1);
             batch = Prompts.count(spec.prompt());
+            picture = Picture.read(spec.video().picture());
+            initialLatent = picture.firstFrame() != null ? picture.firstFrame() : initialLatent;
         }
         RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
         noticeOddities(settings, monitor);
+        noticePreset(spec, monitor);
         RunPlan plan = RunPlan.of(settings, config.numLayers());
         HeadCaches caches = headCaches(spec.cache(), settings, config);
         if (caches != null) {
@@ -113,8 +125,9 @@ public final class Job {
                 settings.totalFrames(),
                 settings.frameSeqLen(),
                 config.textLen(),
-                plan.timesteps().size());
-        Job job = new Job(spec, model, plan, capture, geometry, initialLatent, caches);
+                plan.timesteps().size(),
+                picture.features() == null ? 0 : picture.features().shape().dim(1));
+        Job job = new Job(spec, model, plan, capture, geometry, initialLatent, picture, caches);
         try (Edits edits = job.openEdits()) {
             edits.check(plan.passes());
         }
@@ -152,6 +165,30 @@ public final class Job {
                         config.headDim(),
                         geometry.frameSeqLen(),
                         config.textLen()));
+    }
+
+    /** Says what preset is used and what differs from it; or that the model looks like one of a preset. */
+    private static void noticePreset(RunSpec spec, RunMonitor monitor) {
+        String named = spec.model().preset();
+        if (named != null) {
+            Preset preset = Preset.named(named);
+            monitor.notice("preset " + named + ": " + preset.title());
+            preset.contradictions(spec).forEach(line -> monitor.notice("unlike preset " + named + ", " + line));
+            return;
+        }
+        Path file = spec.model().checkpoint() != null
+                ? spec.model().checkpoint()
+                : spec.model().path();
+        if (file == null || spec.noise().replay() != null) {
+            return;
+        }
+        Preset.of(file).ifPresent(preset -> {
+            preset.require();
+            if (!preset.contradictions(spec).isEmpty()) {
+                monitor.notice(
+                        file + " looks like the checkpoint of preset " + preset.name() + ", whose settings are others");
+            }
+        });
     }
 
     private static void noticeOddities(RunSettings settings, RunMonitor monitor) {
@@ -222,7 +259,8 @@ public final class Job {
                         settings.latentHeight(),
                         settings.latentWidth(),
                         settings.numFrames(),
-                        spec.video().initialLatent()))
+                        spec.video().initialLatent(),
+                        spec.video().picture()))
                 .withDevice(spec.device().onThreads(null))
                 .withOutput(new RunSpec.Output(null, null, false, output.toTheEnd(), null));
     }
@@ -243,7 +281,7 @@ public final class Job {
     Job writing(Path result) {
         RunSpec.Output output =
                 new RunSpec.Output(result, null, false, spec.output().complete(), null);
-        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent, caches);
+        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent, picture, caches);
     }
 
     /** What the run needs of its device, found by going through it without running anything; null where no device is used. */
@@ -257,12 +295,12 @@ public final class Job {
         RunSettings settings = plan.settings();
         long batch = geometry.batch();
         Capture taps = new Capture(capture, geometry, new MemorySink());
-        Context nothing = new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())));
+        Context nothing =
+                new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())), picture.features());
         List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
         try (NoiseSource noise = openNoise();
                 Edits edits = openEdits();
-                PassRunner runner = Sampler.of(plan, inputs(noise))
-                        .open(List.of(new WanModel(config, model.weights(), ops)), prompts)) {
+                PassRunner runner = Sampler.of(plan, inputs(noise)).open(models(ops), prompts)) {
             for (Pass pass : plan.passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
@@ -305,7 +343,7 @@ public final class Job {
             Follower follower = new Follower(this, edits, monitor, outputs, counted);
             boolean done = false;
             try {
-                HostTensor clean = rollOut(ops, given.drawingFrom(counted), follower, outputs, monitor);
+                HostTensor clean = rollOut(ops, noise, given.drawingFrom(counted), follower, outputs, monitor);
                 monitor.ended();
                 RunResult result = outputs.finish(follower.capture(), clean, RunResult.COMPLETE);
                 done = true;
@@ -340,9 +378,14 @@ public final class Job {
     }
 
     private HostTensor rollOut(
-            Ops ops, SamplerInputs inputs, Follower follower, RunOutputs outputs, RunMonitor monitor) {
+            Ops ops,
+            NoiseSource noise,
+            SamplerInputs inputs,
+            Follower follower,
+            RunOutputs outputs,
+            RunMonitor monitor) {
         Sampler sampler = Sampler.of(plan, inputs);
-        List<Context> prompts = prompts(monitor);
+        List<Context> prompts = noise instanceof Replay replay ? replay.prompts() : prompts(monitor);
         outputs.inputs(prompts, inputs);
         RunSettings settings = plan.settings();
         Checkpoint from = outputs.goOn(
@@ -353,30 +396,13 @@ public final class Job {
                         model.config().inDim(),
                         settings.latentHeight(),
                         settings.latentWidth())));
-        WanModel ready = new WanModel(model.config(), model.weights(), ops);
-        try (PassRunner runner = sampler.open(List.of(ready), prompts)) {
+        try (PassRunner runner = sampler.open(models(ops), prompts)) {
             if (from == null) {
                 return sampler.run(runner, follower);
             }
             monitor.resumed(from.passes(), outputs.progress());
             return sampler.resume(runner, from, follower);
         }
-    }
-
-    private List<Context> prompts(RunMonitor monitor) {
-        Path recording = spec.noise().replay();
-        if (recording != null) {
-            try (Replay replay = Replay.open(recording)) {
-                return replay.prompts();
-            }
-        }
-        return List.of(new Context(Prompts.embed(
-                spec.prompt(),
-                model.path(),
-                model.config(),
-                spec.noise().seed(),
-                spec.device().computingThreads(),
-                monitor)));
     }
 
     /**
@@ -417,8 +443,32 @@ public final class Job {
         }
     }
 
+    /** The model, or the expert of low noise and that of high noise. */
+    private List<WanModel> models(Ops ops) {
+        List<WanModel> models = new ArrayList<>();
+        for (LoadedModel each = model; each != null; each = each.highNoise()) {
+            models.add(new WanModel(each.config(), each.weights(), ops));
+        }
+        return models;
+    }
+
+    /** The prompt, then later ones, or the negative one. */
+    private List<Context> prompts(RunMonitor monitor) {
+        List<HostTensor> texts = Prompts.embedAll(
+                spec.prompt(),
+                spec.sampler().method() instanceof Method.Ode ode && ode.guided(),
+                model.path(),
+                model.config(),
+                spec.noise().seed(),
+                spec.device().computingThreads(),
+                monitor);
+        return texts.stream().map(text -> new Context(text, picture.features())).toList();
+    }
+
     private SamplerInputs inputs(NoiseSource noise) {
-        return noise instanceof Replay replay ? replay.inputs() : new SamplerInputs(noise, initialLatent);
+        return noise instanceof Replay replay
+                ? replay.inputs()
+                : new SamplerInputs(noise, initialLatent, picture.channels(), null);
     }
 
     private NoiseSource openNoise() {

@@ -8,9 +8,12 @@ import wan.op.HostTensor;
 import wan.pass.Pass;
 import wan.sampling.RunPlan;
 
-/** The file of {@link RunSpec.Output#latents}: tensor {@code output} and, if asked for, every pass's {@code .flow} and {@code .x0}. */
+/**
+ * The file of {@link RunSpec.Output#latents}: tensor {@code output} and, if asked for, every pass's input {@code .in}, {@code .flow} and
+ * {@code .x0}, and what a solver makes of them: {@code step{i}.v_guided}, {@code step{i}.latent_after}, ...
+ */
 final class LatentsFile {
-    private static final long HEADER_BYTES_PER_PASS = 320;
+    private static final long HEADER_BYTES_PER_PASS = 640;
 
     private final PartialTensors tensors;
     private final boolean passes;
@@ -31,10 +34,19 @@ final class LatentsFile {
         return (plan.passes().size() + 1) * HEADER_BYTES_PER_PASS + 2048;
     }
 
-    void passDone(Pass pass, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+    void passDone(Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+        if (passes) {
+            write(pass.id() + ".in", latents);
+        }
         if (passes && flow != null && x0 != null) {
             write(pass.id() + ".flow", flow);
             write(pass.id() + ".x0", x0);
+        }
+    }
+
+    void tensor(String name, HostTensor value) {
+        if (passes) {
+            write(name, value);
         }
     }
 

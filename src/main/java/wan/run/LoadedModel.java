@@ -1,7 +1,9 @@
 package wan.run;
 
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
@@ -17,6 +19,7 @@ import wan.weights.RandomModel;
  * @param fingerprint of the parameters
  * @param latentHeight of a frame, where no option says otherwise
  * @param latentWidth likewise
+ * @param highNoise the expert of high noise, where the model has one
  * @param source closes what is open
  */
 record LoadedModel(
@@ -27,15 +30,52 @@ record LoadedModel(
         String fingerprint,
         int latentHeight,
         int latentWidth,
+        @Nullable LoadedModel highNoise,
         AutoCloseable source)
         implements AutoCloseable {
     private static final int LATENT_HEIGHT = 60;
     private static final int LATENT_WIDTH = 104;
+    private static final String LOW_NOISE = "low_noise_model";
+    private static final String HIGH_NOISE = "high_noise_model";
+
+    /** TI2V-5B: 704 x 1280 pixels, 16 to a cell. */
+    private static final int TI2V_CHANNELS = 48;
+
+    private static final int LATENT_HEIGHT_16 = 44;
+    private static final int LATENT_WIDTH_16 = 80;
     private static final int DEMO_LATENT = 16;
     private static final long DEMO_SEED = 0;
 
-    /** Opens a model; what is odd but no error goes to the notice. */
+    /** Opens a model, or both experts of one; what is odd but no error goes to the notice. */
     static LoadedModel open(RunSpec.Model model, Consumer<String> notice) {
+        Path path = model.path();
+        if (path == null || !Files.isDirectory(path.resolve(LOW_NOISE))) {
+            return openOne(model, notice);
+        }
+        LoadedModel high = openOne(expert(model, path.resolve(HIGH_NOISE)), notice);
+        try {
+            LoadedModel low = openOne(expert(model, path.resolve(LOW_NOISE)), notice);
+            return new LoadedModel(
+                    low.name(),
+                    path,
+                    low.config(),
+                    low.weights(),
+                    low.fingerprint() + high.fingerprint(),
+                    low.latentHeight(),
+                    low.latentWidth(),
+                    high,
+                    low.source());
+        } catch (RuntimeException e) {
+            high.close();
+            throw e;
+        }
+    }
+
+    private static RunSpec.Model expert(RunSpec.Model model, Path path) {
+        return new RunSpec.Model(path, null, model.branch(), model.lora(), model.preset());
+    }
+
+    private static LoadedModel openOne(RunSpec.Model model, Consumer<String> notice) {
         if (model.path() == null) {
             WanConfig config = RandomModel.tiny();
             notice.accept("no model.path: the built-in demo model with random weights (" + config.numHeads()
@@ -49,9 +89,14 @@ record LoadedModel(
                     "demo-" + DEMO_SEED,
                     DEMO_LATENT,
                     DEMO_LATENT,
+                    null,
                     arena);
         }
-        ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch());
+        ModelFolder folder = ModelFolder.open(
+                model.path(),
+                model.checkpoint(),
+                model.branch(),
+                model.lora() == null ? List.of() : List.of(model.lora()));
         folder.notices().forEach(notice);
         return new LoadedModel(
                 model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),
@@ -59,14 +104,18 @@ record LoadedModel(
                 folder.config(),
                 folder,
                 folder.fingerprint(),
-                LATENT_HEIGHT,
-                LATENT_WIDTH,
+                folder.config().outDim() == TI2V_CHANNELS ? LATENT_HEIGHT_16 : LATENT_HEIGHT,
+                folder.config().outDim() == TI2V_CHANNELS ? LATENT_WIDTH_16 : LATENT_WIDTH,
+                null,
                 folder);
     }
 
     @Override
     public void close() {
         try {
+            if (highNoise != null) {
+                highNoise.close();
+            }
             source.close();
         } catch (RuntimeException e) {
             throw e;

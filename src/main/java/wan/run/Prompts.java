@@ -1,6 +1,8 @@
 package wan.run;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -53,9 +55,6 @@ public final class Prompts {
      */
     static HostTensor embed(
             RunSpec.Prompt prompt, @Nullable Path model, WanConfig config, long seed, int threads, RunMonitor monitor) {
-        if (prompt.negative() != null) {
-            monitor.notice("prompt.negative: not used, since this model runs without guidance");
-        }
         if (prompt.embeddings() != null) {
             return PromptEmbeddingFile.read(prompt.embeddings(), config.textLen(), config.textDim());
         }
@@ -78,6 +77,49 @@ public final class Prompts {
                     + embeddings.shape().dim(-1));
         }
         return embeddings;
+    }
+
+    /** Wan's own, from {@code wan/configs/shared_config.py}. */
+    static final String NEGATIVE = "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，"
+            + "残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
+
+    /**
+     * Embeddings of the prompt, then of later prompts, or under guidance of the negative prompt.
+     *
+     * @param guided whether the sampler is guided
+     * @param threads that compute
+     * @return each [B, textLen, textDim]
+     */
+    static List<HostTensor> embedAll(
+            RunSpec.Prompt prompt,
+            boolean guided,
+            @Nullable Path model,
+            WanConfig config,
+            long seed,
+            int threads,
+            RunMonitor monitor) {
+        if (prompt.negative() != null && !guided) {
+            monitor.notice("prompt.negative: not used, since this model runs without guidance");
+        }
+        List<HostTensor> all = new ArrayList<>(List.of(embed(prompt, model, config, seed, threads, monitor)));
+        List<String> others =
+                guided ? List.of(prompt.negative() == null ? NEGATIVE : prompt.negative()) : prompt.later();
+        for (String text : others) {
+            boolean drawn = prompt.texts().isEmpty() && prompt.embeddings() == null;
+            if (drawn) {
+                all.add(random(all.getFirst().shape(), seed + all.size()));
+                continue;
+            }
+            RunSpec.Prompt other = new RunSpec.Prompt(
+                    Collections.nCopies(all.getFirst().shape().dim(0), text),
+                    null,
+                    null,
+                    prompt.tokenizer(),
+                    prompt.textEncoder(),
+                    prompt.keep());
+            all.add(embed(other, model, config, seed, threads, monitor));
+        }
+        return all;
     }
 
     /**

@@ -125,30 +125,16 @@ public final class Replay implements NoiseSource {
         return new SamplerInputs(
                 this,
                 initialLatent(),
-                has("y") ? framesFirst(tensor("y")) : null,
+                has("y") ? Picture.framesFirst(tensor("y")) : null,
                 block -> tensor("block" + block + ".reencoded"));
     }
 
     /** The given latents, [B, F0, C, H, W]; null if there are none. */
     public @Nullable HostTensor initialLatent() {
         if (has("image_latent")) {
-            return framesFirst(tensor("image_latent"));
+            return Picture.framesFirst(tensor("image_latent"));
         }
         return settings.numInitialFrames() == 0 ? null : tensor("initial_latent");
-    }
-
-    /** [C, F, H, W] as [1, F, C, H, W]. */
-    private static HostTensor framesFirst(HostTensor tensor) {
-        Shape shape = tensor.shape();
-        int channels = shape.dim(0);
-        int frames = shape.dim(1);
-        int cells = shape.dim(2) * shape.dim(3);
-        HostTensor out = HostTensor.zeros(Shape.of(1, frames, channels, shape.dim(2), shape.dim(3)));
-        for (int i = 0; i < channels * frames; i++) {
-            int to = i % frames * channels + i / frames;
-            System.arraycopy(tensor.values(), i * cells, out.values(), to * cells, cells);
-        }
-        return out;
     }
 
     @Override

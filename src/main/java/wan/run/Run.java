@@ -25,13 +25,14 @@ public final class Run {
     /** Latent frames to generate. */
     public Run frames(int frames) {
         RunSpec.Video v = spec.video();
-        return with(spec.withVideo(new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent())));
+        return with(spec.withVideo(
+                new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent(), v.picture())));
     }
 
     /** Rows and columns of a latent frame, an eighth of the video's pixels each; both even. */
     public Run latentSize(int height, int width) {
         RunSpec.Video v = spec.video();
-        return with(spec.withVideo(new RunSpec.Video(height, width, v.numFrames(), v.initialLatent())));
+        return with(spec.withVideo(new RunSpec.Video(height, width, v.numFrames(), v.initialLatent(), v.picture())));
     }
 
     /** The seed of all noise. */

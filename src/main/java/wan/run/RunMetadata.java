@@ -77,6 +77,14 @@ final class RunMetadata {
         fields.put("noise", job.noise());
         fields.put("backend", backend);
         fields.put("run", state);
+        fields.put(
+                "events",
+                plan.events().stream()
+                        .map(event -> Map.of(
+                                "kind", event.kind().name().toLowerCase(Locale.ROOT),
+                                "before", event.before().label(),
+                                "detail", event.detail()))
+                        .toList());
         fields.put("passes", passes(plan));
 
         return fields;

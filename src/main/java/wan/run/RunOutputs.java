@@ -149,7 +149,7 @@ final class RunOutputs implements AutoCloseable {
     /** Takes what a pass predicted. */
     void passDone(Pass pass, HostTensor input, @Nullable HostTensor flow, @Nullable HostTensor x0) {
         if (latents != null) {
-            latents.passDone(pass, flow, x0);
+            latents.passDone(pass, input, flow, x0);
         }
         if (video != null) {
             video.passDone(pass, input);
@@ -182,6 +182,13 @@ final class RunOutputs implements AutoCloseable {
     /** How far it got. */
     String progress() {
         return state == null ? "" : state.progress();
+    }
+
+    /** Takes what a sampler computed of that. */
+    void tensor(String name, HostTensor value) {
+        if (latents != null) {
+            latents.tensor(name, value);
+        }
     }
 
     /**

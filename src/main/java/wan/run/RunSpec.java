@@ -18,6 +18,7 @@ import wan.op.Site;
 import wan.op.UsageException;
 import wan.sampling.Method;
 import wan.sampling.RunSettings;
+import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 /**
@@ -42,8 +43,15 @@ public record RunSpec(
      * @param path a folder or a file; null for the built-in demo model, whose weights are random
      * @param checkpoint weights in place of the model's own, or null
      * @param branch which of a checkpoint's weights
+     * @param lora low-rank adapters that are merged into the weights, or null
+     * @param preset the preset that the run began with, for the record; or null
      */
-    public record Model(@Nullable Path path, @Nullable Path checkpoint, Branch branch) {
+    public record Model(
+            @Nullable Path path,
+            @Nullable Path checkpoint,
+            Branch branch,
+            @Nullable Lora lora,
+            @Nullable String preset) {
         /** The built-in demo model. */
         public static final Model DEMO = new Model(null, null, Branch.EMA_OR_GENERATOR);
 
@@ -53,6 +61,11 @@ public record RunSpec(
                 throw new UsageException(
                         "model.checkpoint: expected model.path with it, whose config.json has the sizes");
             }
+        }
+
+        /** Without adapters. */
+        public Model(@Nullable Path path, @Nullable Path checkpoint, Branch branch) {
+            this(path, checkpoint, branch, null, null);
         }
 
         /** A folder or file with its own weights. */
@@ -70,6 +83,7 @@ public record RunSpec(
      * @param tokenizer a file or folder; null for the one in the model's folder
      * @param textEncoder likewise
      * @param keep whether embeddings are kept for next time
+     * @param later the prompts that follow, where the sampler switches or fades to them
      */
     public record Prompt(
             List<String> texts,
@@ -77,13 +91,26 @@ public record RunSpec(
             @Nullable Path embeddings,
             @Nullable Path tokenizer,
             @Nullable Path textEncoder,
-            boolean keep) {
+            boolean keep,
+            List<String> later) {
+        /** One prompt for the whole run. */
+        public Prompt(
+                List<String> texts,
+                @Nullable String negative,
+                @Nullable Path embeddings,
+                @Nullable Path tokenizer,
+                @Nullable Path textEncoder,
+                boolean keep) {
+            this(texts, negative, embeddings, tokenizer, textEncoder, keep, List.of());
+        }
+
         /** Embeddings drawn from the seed. */
         public static final Prompt RANDOM = new Prompt(List.of(), null, null, null, null, true);
 
         /** Refuses texts beside embeddings. */
         public Prompt {
             texts = List.copyOf(texts);
+            later = List.copyOf(later);
             if (embeddings != null && !texts.isEmpty()) {
                 throw new UsageException("prompt.embeddings: expected no prompt.texts beside it");
             }
@@ -107,12 +134,24 @@ public record RunSpec(
      * @param latentWidth columns of a latent frame; null for the model's own
      * @param numFrames latent frames to generate
      * @param initialLatent a file with tensor {@code initial_latent} [B, F, C, H, W], frames that are given; null for none
+     * @param picture a file with what the video is to be of, besides the prompt: tensors {@code y} [C, F, H, W], {@code clip_fea} [1,
+     *     tokens, features] or {@code image_latent} [C, 1, H, W], as the model takes them; null for none
      */
     public record Video(
             @Nullable Integer latentHeight,
             @Nullable Integer latentWidth,
             int numFrames,
-            @Nullable Path initialLatent) {}
+            @Nullable Path initialLatent,
+            @Nullable Path picture) {
+        /** Without a picture. */
+        public Video(
+                @Nullable Integer latentHeight,
+                @Nullable Integer latentWidth,
+                int numFrames,
+                @Nullable Path initialLatent) {
+            this(latentHeight, latentWidth, numFrames, initialLatent, null);
+        }
+    }
 
     /**
      * Where noise comes from.
@@ -403,14 +442,16 @@ public record RunSpec(
      * @param initialFrames latent frames that are given
      */
     RunSettings settings(int latentHeight, int latentWidth, int initialFrames) {
+        // All frames at once are one frame block.
+        boolean whole = sampler.method() instanceof Method.Ode ode && !ode.perFrameBlock();
         return new RunSettings(
                 video.latentHeight() == null ? latentHeight : video.latentHeight(),
                 video.latentWidth() == null ? latentWidth : video.latentWidth(),
                 video.numFrames(),
                 initialFrames,
-                sampler.numFramePerBlock(),
-                sampler.independentFirstFrame(),
-                sampler.steps(),
+                whole ? video.numFrames() : sampler.numFramePerBlock(),
+                !whole && sampler.independentFirstFrame(),
+                sampler.method() instanceof Method.Ode ? List.of() : sampler.steps(),
                 sampler.shift(),
                 sampler.warp(),
                 cache.localAttnSize(),

@@ -25,6 +25,7 @@ import wan.op.FormatException;
 import wan.op.Quantity;
 import wan.op.Site;
 import wan.op.UsageException;
+import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 /**
@@ -77,6 +78,16 @@ public final class SpecJson {
         put(model, "path", spec.model().path());
         put(model, "checkpoint", spec.model().checkpoint());
         model.put("branch", name(BRANCHES, spec.model().branch()));
+        Lora lora = spec.model().lora();
+        if (lora != null) {
+            ObjectNode adapters = model.putObject("lora");
+            put(adapters, "file", lora.file());
+            adapters.put("strength", lora.strength());
+            if (lora.alpha() != null) {
+                adapters.put("alpha", lora.alpha());
+            }
+        }
+        model.put("preset", spec.model().preset());
 
         RunSpec.Prompt p = spec.prompt();
         ObjectNode prompt = root.putObject("prompt");
@@ -87,12 +98,15 @@ public final class SpecJson {
         put(prompt, "tokenizer", p.tokenizer());
         put(prompt, "text_encoder", p.textEncoder());
         prompt.put("keep", p.keep());
+        ArrayNode later = prompt.putArray("later");
+        p.later().forEach(later::add);
 
         ObjectNode video = root.putObject("video");
         video.put("latent_height", spec.video().latentHeight());
         video.put("latent_width", spec.video().latentWidth());
         video.put("num_frames", spec.video().numFrames());
         put(video, "initial_latent", spec.video().initialLatent());
+        put(video, "picture", spec.video().picture());
 
         ObjectNode noise = root.putObject("noise");
         noise.put("generator", name(GENERATORS, spec.noise().generator()));
@@ -183,7 +197,9 @@ public final class SpecJson {
         RunSpec spec = RunSpec.of(new RunSpec.Model(
                 model.pathOrNull("path", null),
                 model.pathOrNull("checkpoint", null),
-                model.word("branch", Branch.EMA_OR_GENERATOR, BRANCHES)));
+                model.word("branch", Branch.EMA_OR_GENERATOR, BRANCHES),
+                lora(model.object("lora")),
+                model.textOrNull("preset", null)));
         model.done();
 
         RunSpec.Prompt p = spec.prompt();
@@ -194,7 +210,8 @@ public final class SpecJson {
                 prompt.pathOrNull("embeddings", p.embeddings()),
                 prompt.pathOrNull("tokenizer", p.tokenizer()),
                 prompt.pathOrNull("text_encoder", p.textEncoder()),
-                prompt.flag("keep", p.keep())));
+                prompt.flag("keep", p.keep()),
+                prompt.texts("later", p.later())));
         prompt.done();
 
         RunSpec.Video v = spec.video();
@@ -203,7 +220,8 @@ public final class SpecJson {
                 video.integerOrNull("latent_height", v.latentHeight()),
                 video.integerOrNull("latent_width", v.latentWidth()),
                 video.integer("num_frames", v.numFrames()),
-                video.pathOrNull("initial_latent", v.initialLatent())));
+                video.pathOrNull("initial_latent", v.initialLatent()),
+                video.pathOrNull("picture", v.picture())));
         video.done();
 
         RunSpec.Noise n = spec.noise();
@@ -287,6 +305,14 @@ public final class SpecJson {
         output.done();
         root.done();
         return spec;
+    }
+
+    private static @Nullable Lora lora(JsonFields node) {
+        Path file = node.pathOrNull("file", null);
+        float alpha = node.number("alpha", 0);
+        float strength = node.number("strength", 1);
+        node.done();
+        return file == null ? null : new Lora(file, strength, alpha == 0 ? null : Double.valueOf(alpha));
     }
 
     private static void put(ObjectNode node, String field, @Nullable Path path) {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -19,6 +20,9 @@ public final class ConfigJson {
     private static final int MAX_FILE_BYTES = 1 << 20;
     private static final int MAX_WIDTH = 1 << 20;
     private static final int MAX_LAYERS = 10_000;
+
+    /** Whether a picture's tokens are attended shows in the tensors, not here. */
+    private static final List<String> MODEL_TYPES = List.of("t2v", "i2v", "flf2v", "ti2v");
 
     private ConfigJson() {}
 
@@ -49,6 +53,9 @@ public final class ConfigJson {
         JsonNode root = StrictJson.tree(where, json);
         if (!root.isObject()) {
             throw new FormatException(where, "not a model configuration: expected a JSON object");
+        }
+        if (!root.has("dim") && root.path("model_config").isObject()) {
+            root = root.get("model_config"); // a recorded run's
         }
         boolean diffusers = root.has("num_attention_heads");
         if (diffusers) {
@@ -101,12 +108,6 @@ public final class ConfigJson {
     }
 
     private static void requireSupportedByDiffusers(Object where, JsonNode root) {
-        for (String key : new String[] {"image_dim", "added_kv_proj_dim", "pos_embed_seq_len"}) {
-            if (!root.path(key).isMissingNode() && !root.path(key).isNull()) {
-                throw new FormatException(
-                        where, key + " is set: an image-to-video model; only text to video is supported");
-            }
-        }
         requireValue(where, root, "patch_size", "[1,2,2]");
         requireValue(where, root, "qk_norm", "\"rms_norm_across_heads\"");
         requireValue(where, root, "cross_attn_norm", "true");
@@ -115,9 +116,11 @@ public final class ConfigJson {
     /** What the reference can be configured to and this model cannot. */
     private static void requireSupported(Object where, JsonNode root) {
         String modelType = root.path("model_type").asString("t2v");
-        if (!modelType.equals("t2v")) {
+        if (!MODEL_TYPES.contains(modelType)) {
             throw new FormatException(
-                    where, "model_type " + Messages.shown(modelType) + " is not supported, only t2v (text to video)");
+                    where,
+                    "model_type " + Messages.shown(modelType) + " is not supported, only "
+                            + String.join(", ", MODEL_TYPES));
         }
         requireValue(where, root, "patch_size", "[1,2,2]");
         requireValue(where, root, "qk_norm", "true");
@@ -153,7 +156,7 @@ public final class ConfigJson {
     public static byte[] write(WanConfig config) {
         ObjectNode root = MAPPER.createObjectNode()
                 .put("_class_name", "WanModel")
-                .put("model_type", "t2v")
+                .put("model_type", config.imageDim() > 0 ? "i2v" : "t2v")
                 .put("dim", config.dim())
                 .put("ffn_dim", config.ffnDim())
                 .put("freq_dim", config.freqDim())

@@ -132,14 +132,25 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                 unusable.add(Messages.shown(name) + " (" + view.dtype() + ")");
             }
         }
-        ParameterCheck.require(store.path(), config, shapes);
+        Unsupported.refuse(store.path(), shapes);
+        WanConfig sizes = withImage(config, shapes);
+        ParameterCheck.require(store.path(), sizes, shapes);
         if (!unusable.isEmpty()) {
             throw new FormatException(
                     store.path(),
                     unusable.size() + " tensors are stored as a type that parameters cannot have, expected one of "
                             + STORED + ": " + unusable.getFirst() + (unusable.size() > 1 ? ", ..." : ""));
         }
-        return new ModelFolder(path, config, store);
+        return new ModelFolder(path, sizes, store);
+    }
+
+    /** A model's tensors say whether it attends a picture's tokens, and of how many features; its configuration need not. */
+    private static WanConfig withImage(WanConfig config, Map<String, Shape> shapes) {
+        Shape norm = shapes.get("img_emb.proj.0.weight");
+        Shape positions = shapes.get("img_emb.emb_pos");
+        return norm == null
+                ? config
+                : config.withImage(norm.intSize(), positions == null || positions.rank() != 3 ? 0 : positions.dim(1));
     }
 
     /**

@@ -50,6 +50,7 @@ public final class ModelLayout implements TensorStore {
 
     private static final List<String> WRAPPERS =
             List.of("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.");
+    private static final String WEIGHTS = "weights";
     private static final String COMFY_PREFIX = "model.diffusion_model.";
     private static final List<String> PREFIXES = List.of(COMFY_PREFIX, "diffusion_model.", "model.");
 
@@ -154,6 +155,8 @@ public final class ModelLayout implements TensorStore {
                             : "model.branch generator takes that");
         } else if (dicts.contains("model")) {
             dict = "model";
+        } else if (dicts.contains(WEIGHTS)) {
+            dict = WEIGHTS; // beside the tensors of a recorded run
         } else if (dicts.isEmpty() || names.keySet().stream().anyMatch(name -> !name.contains("/"))) {
             return names;
         } else {

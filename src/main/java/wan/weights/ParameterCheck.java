@@ -96,9 +96,6 @@ public final class ParameterCheck {
             parts.add("num_layers in the configuration says " + config.numLayers() + ", the file has "
                     + (last.getAsInt() + 1));
         }
-        if (has(present, "img_emb.", "blocks.0.cross_attn.k_img.")) {
-            parts.add("an image-to-video model? Only text to video is supported");
-        }
     }
 
     private static boolean has(Map<String, Shape> present, String... prefixes) {

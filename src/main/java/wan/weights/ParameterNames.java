@@ -25,6 +25,11 @@ final class ParameterNames {
             Map.entry("time_embedding.0", "condition_embedder.time_embedder.linear_1"),
             Map.entry("time_embedding.2", "condition_embedder.time_embedder.linear_2"),
             Map.entry("time_projection.1", "condition_embedder.time_proj"),
+            Map.entry("img_emb.emb_pos", "condition_embedder.image_embedder.pos_embed"),
+            Map.entry("img_emb.proj.0", "condition_embedder.image_embedder.norm1"),
+            Map.entry("img_emb.proj.1", "condition_embedder.image_embedder.ff.net.0.proj"),
+            Map.entry("img_emb.proj.3", "condition_embedder.image_embedder.ff.net.2"),
+            Map.entry("img_emb.proj.4", "condition_embedder.image_embedder.norm2"),
             Map.entry("head.modulation", "scale_shift_table"),
             Map.entry("head.head", "proj_out"));
 
@@ -44,6 +49,9 @@ final class ParameterNames {
             Map.entry("cross_attn.o", "attn2.to_out.0"),
             Map.entry("cross_attn.norm_q", "attn2.norm_q"),
             Map.entry("cross_attn.norm_k", "attn2.norm_k"),
+            Map.entry("cross_attn.k_img", "attn2.add_k_proj"),
+            Map.entry("cross_attn.v_img", "attn2.add_v_proj"),
+            Map.entry("cross_attn.norm_k_img", "attn2.norm_added_k"),
             Map.entry("ffn.0", "ffn.net.0.proj"),
             Map.entry("ffn.2", "ffn.net.2"));
 

@@ -4,6 +4,7 @@ import capture.FrameMatrix;
 import capture.ResultOutput;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +26,7 @@ import wan.app.option.ModelOptions;
 import wan.app.option.NoiseOptions;
 import wan.app.option.PromptInput;
 import wan.app.option.RunOptions;
+import wan.app.option.SamplerOptions;
 import wan.app.terminal.Cancellation;
 import wan.app.terminal.TerminalMonitor;
 import wan.op.Quantity;
@@ -79,6 +81,9 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     @Mixin
     private RunOptions runOptions = new RunOptions();
+
+    @Mixin
+    private SamplerOptions samplerOptions = new SamplerOptions();
 
     @Mixin
     private NoiseOptions noiseOptions = new NoiseOptions();
@@ -272,8 +277,10 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             throw new UsageException("--replay-run: expected --replay with it, whose run it names");
         }
         if (replayFile != null) {
-            if (!runOptions.given().isEmpty()) {
-                throw new UsageException(String.join(", ", runOptions.given())
+            List<String> given = new ArrayList<>(runOptions.given());
+            given.addAll(samplerOptions.given());
+            if (!given.isEmpty()) {
+                throw new UsageException(String.join(", ", given)
                         + ": expected no option that changes what is drawn beside --replay, which holds the noise");
             }
             if (promptInput.given() || noiseOptions.given()) {
@@ -283,10 +290,11 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             }
             base = base.replaying(replayFile, replayRun == null ? "" : replayRun);
         }
+        base = samplerOptions.preset(base);
         RunSpec.Captures captures = captureOptions.over(base.capture());
         RunSpec.Device device = deviceOptions.over(base.device());
-        return runOptions
-                .over(promptInput.over(base))
+        return samplerOptions
+                .over(runOptions.over(promptInput.over(base)))
                 .withModel(modelOptions.over(base.model()))
                 .withNoise(noiseOptions.over(base.noise()))
                 .withCapture(captures)

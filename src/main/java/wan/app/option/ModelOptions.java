@@ -6,6 +6,7 @@ import picocli.CommandLine.Option;
 import wan.app.guard.Reads;
 import wan.op.UsageException;
 import wan.run.RunSpec;
+import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 /** The options that say which model runs. */
@@ -53,8 +54,29 @@ public final class ModelOptions {
         return new RunSpec.Model(
                 model != null ? model : base.path(),
                 checkpoint != null ? checkpoint : kept,
-                useEma != null ? branch(useEma) : base.branch());
+                useEma != null ? branch(useEma) : base.branch(),
+                lora != null ? new Lora(lora, loraStrength, loraAlpha) : base.lora(),
+                base.preset());
     }
+
+    @Option(
+            names = "--lora",
+            paramLabel = "FILE",
+            description = "Low-rank adapters to merge into the weights: a file of PEFT, Diffusers, ComfyUI or kohya.")
+    private @Nullable Path lora;
+
+    @Option(
+            names = "--lora-strength",
+            paramLabel = "X",
+            defaultValue = "1",
+            description = "What the adapters are multiplied with (default: 1).")
+    private double loraStrength = 1;
+
+    @Option(
+            names = "--lora-alpha",
+            paramLabel = "ALPHA",
+            description = "Alpha of a LoRA file that does not say it; the scale is alpha / rank (default: the rank).")
+    private @Nullable Double loraAlpha;
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */
     public static Branch branch(@Nullable Boolean useEma) {

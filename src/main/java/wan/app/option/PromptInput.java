@@ -20,9 +20,17 @@ public final class PromptInput {
                     + " [B,F,C,H,W].")
     private @Nullable Path initialLatent;
 
+    @Option(
+            names = "--picture",
+            paramLabel = "FILE",
+            description =
+                    "A picture that an image-to-video model is given, as tensors of a safetensors file: y [C,F,H,W]"
+                            + " (mask and latent), clip_fea [1,tokens,features], or image_latent [C,1,H,W].")
+    private @Nullable Path picture;
+
     /** Whether any of the options was given. */
     public boolean given() {
-        return prompts.given() || initialLatent != null;
+        return prompts.given() || initialLatent != null || picture != null;
     }
 
     /**
@@ -37,6 +45,7 @@ public final class PromptInput {
                         video.latentHeight(),
                         video.latentWidth(),
                         video.numFrames(),
-                        initialLatent != null ? initialLatent : video.initialLatent()));
+                        initialLatent != null ? initialLatent : video.initialLatent(),
+                        picture != null ? picture : video.picture()));
     }
 }

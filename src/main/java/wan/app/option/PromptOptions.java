@@ -52,6 +52,7 @@ final class PromptOptions {
                 text.given() || promptEmbeds != null ? promptEmbeds : base.embeddings(),
                 text.tokenizer() != null ? text.tokenizer() : base.tokenizer(),
                 encoder.textEncoder() != null ? encoder.textEncoder() : base.textEncoder(),
-                encoder.keep() && base.keep());
+                encoder.keep() && base.keep(),
+                base.later());
     }
 }

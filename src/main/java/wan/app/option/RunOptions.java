@@ -52,7 +52,10 @@ public final class RunOptions {
             description = "Denoising steps, falling (default: 1000,750,500,250).")
     private @Nullable List<Float> steps;
 
-    @Option(names = "--shift", paramLabel = "S", description = "Timestep shift (default: 5).")
+    @Option(
+            names = {"--shift", "--sample_shift"},
+            paramLabel = "S",
+            description = "Timestep shift (default: 5).")
     private @Nullable Float shift;
 
     @Option(
@@ -109,7 +112,8 @@ public final class RunOptions {
                         size[0] == 0 ? video.latentHeight() : Integer.valueOf(size[0]),
                         size[1] == 0 ? video.latentWidth() : Integer.valueOf(size[1]),
                         or(numFrames, video.numFrames()),
-                        video.initialLatent()))
+                        video.initialLatent(),
+                        video.picture()))
                 .withSampler(new RunSpec.Sampler(
                         or(steps, sampler.steps()),
                         or(shift, sampler.shift()),

@@ -1,0 +1,39 @@
+package wan.weights;
+
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import wan.op.FormatException;
+import wan.op.Shape;
+
+/** Models that are recognised by their tensors and cannot be run, each with a sentence that says why and what to do. */
+final class Unsupported {
+    private Unsupported() {}
+
+    /** Throws {@link FormatException} for such a model. */
+    static void refuse(Path file, Map<String, Shape> shapes) {
+        String why = reason(shapes);
+        if (why != null) {
+            throw new FormatException(file, why);
+        }
+    }
+
+    private static @Nullable String reason(Map<String, Shape> shapes) {
+        for (String name : shapes.keySet()) {
+            if (name.startsWith("vace_")) {
+                return "a VACE model, whose control layers are not supported; take the text-to-video model of the same size";
+            }
+            if (name.endsWith("scale_weight") || name.equals("scaled_fp8") || name.endsWith("weight_scale")) {
+                return "scaled fp8 weights, whose scales are not read; take the bf16 or fp16 file of the same model";
+            }
+            if (name.startsWith("face_") || name.startsWith("motion_encoder.") || name.startsWith("audio_proj.")) {
+                return "a model driven by a face, motion or sound, which is not supported; take a text-to-video or"
+                        + " image-to-video model";
+            }
+            if (name.startsWith("fps_embedding.") || name.startsWith("fps_projection.")) {
+                return "a SkyReels-V2 model, which embeds frame rates and denoises without a cache; not supported";
+            }
+        }
+        return null;
+    }
+}
