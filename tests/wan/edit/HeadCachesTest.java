@@ -61,7 +61,8 @@ class HeadCachesTest {
         Policies policy = Policies.of(name);
         HeadGroups heads = HeadGroups.parse(policy.groups(), policy.groups().size() == 1 ? null : groups);
         try (Rollout rollout = new Rollout(kernels)) {
-            PolicySchedule schedule = PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
+            PolicySchedule schedule =
+                    PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
             assertThat(schedule.turns()).isFalse();
             HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
             List<HostTensor> kept = rollout.run(new EditPlan(List.of()), caches);
@@ -89,10 +90,7 @@ class HeadCachesTest {
                                     AttentionKind.SELF,
                                     new Passes(List.of(pass.id().label())),
                                     Indices.ALL,
-                                    new Effect.Bias(
-                                            Indices.of(hidden),
-                                            Indices.ALL,
-                                            Float.NEGATIVE_INFINITY)));
+                                    new Effect.Bias(Indices.of(hidden), Indices.ALL, Float.NEGATIVE_INFINITY)));
                         }
                     }
                 }
@@ -121,12 +119,16 @@ class HeadCachesTest {
                 .collect(Collectors.joining(";"));
         HeadGroups heads = HeadGroups.parse(policy.groups(), policy.groups().size() == 1 ? null : spread);
         try (Rollout rollout = new Rollout(JvmOptions.Kind.VECTOR)) {
-            PolicySchedule schedule = PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
+            PolicySchedule schedule =
+                    PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
             HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
             Map<String, float[]> recorded = new HashMap<>();
             List<HostTensor> _ = rollout.run(EditPlan.NONE, caches, recorded);
             int s = rollout.plan.settings().frameSeqLen();
-            Grid grid = new Grid(1, rollout.plan.settings().latentHeight() / 2, rollout.plan.settings().latentWidth() / 2);
+            Grid grid = new Grid(
+                    1,
+                    rollout.plan.settings().latentHeight() / 2,
+                    rollout.plan.settings().latentWidth() / 2);
             int d = rollout.sizes.headDim();
             for (int block = 0; block < 10; block++) {
                 for (int layer = 0; layer < 3; layer++) {
@@ -142,7 +144,8 @@ class HeadCachesTest {
                             values.add(content(recorded, key.content(), "V", layer, head, s, d));
                         }
                         for (int i = 0; i < 3; i++) {
-                            keys.add(Rotary.turn(rows(recorded.get(pass + "K_RAW"), i, head, s, d), grid, 3 * block + i));
+                            keys.add(Rotary.turn(
+                                    rows(recorded.get(pass + "K_RAW"), i, head, s, d), grid, 3 * block + i));
                             values.add(rows(recorded.get(pass + "V"), i, head, s, d));
                         }
                         for (int i = 0; i < 3; i++) {
@@ -278,7 +281,8 @@ class HeadCachesTest {
         List<HostTensor> run(EditPlan edits, @Nullable HeadCaches caches, Map<String, float[]> recorded) {
             List<Pass> passes = caches == null ? plan.passes() : caches.place(plan.passes());
             CacheLayout layout = caches == null ? CacheLayout.rotated(30) : caches.layout();
-            Edits.Sizes applied = new Edits.Sizes(3, 4, sizes.headDim(), plan.settings().frameSeqLen(), sizes.textLen());
+            Edits.Sizes applied =
+                    new Edits.Sizes(3, 4, sizes.headDim(), plan.settings().frameSeqLen(), sizes.textLen());
             List<HostTensor> flows = new ArrayList<>();
             try (PassRunner runner = new PassRunner(
                             List.of(new WanModel(sizes, parameters.weights(), ops)),
@@ -291,13 +295,18 @@ class HeadCachesTest {
                 Random random = new Random(5);
                 for (Pass pass : passes) {
                     Shape shape = Shape.of(
-                            1, pass.frames(), 16, plan.settings().latentHeight(), plan.settings().latentWidth());
+                            1,
+                            pass.frames(),
+                            16,
+                            plan.settings().latentHeight(),
+                            plan.settings().latentWidth());
                     float[] latents = new float[shape.intSize()];
                     for (int i = 0; i < latents.length; i++) {
                         latents[i] = (float) random.nextGaussian();
                     }
                     flows.add(runner.run(
-                            pass.withFlow(3), new HostTensor(shape, latents),
+                            pass.withFlow(3),
+                            new HostTensor(shape, latents),
                             Edits.watched(editor.observe(pass), recorder(pass, recorded))));
                 }
             }

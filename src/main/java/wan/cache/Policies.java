@@ -234,8 +234,7 @@ public enum Policies implements HeadPolicy {
         }
         for (int frame : frames) {
             int distance = first - frame;
-            keys.add(new Key(
-                    new Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
+            keys.add(new Key(new Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
         }
     }
 

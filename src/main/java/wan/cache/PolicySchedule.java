@@ -236,9 +236,7 @@ public final class PolicySchedule {
         }
 
         private static boolean isWithin(Content content, int first, int frames) {
-            return content instanceof Content.Frame frame
-                    && frame.frame() >= first
-                    && frame.frame() < first + frames;
+            return content instanceof Content.Frame frame && frame.frame() >= first && frame.frame() < first + frames;
         }
 
         private void make(Content content, List<Blending> blends) {
@@ -257,7 +255,6 @@ public final class PolicySchedule {
             highest = Math.max(highest, page + 1);
             return page;
         }
-
 
         private static int lastFrame(Content content) {
             return switch (content) {

@@ -12,11 +12,9 @@ import wan.cache.PolicySchedule.Blending;
 import wan.cache.PolicySchedule.Block;
 import wan.cache.PolicySchedule.Slot;
 import wan.op.AttentionEdit;
-import wan.op.AttentionKind;
 import wan.op.Dyn;
 import wan.op.KvTensor;
 import wan.op.Ops;
-import wan.op.PassObserver;
 import wan.op.Scope;
 import wan.op.Tensor;
 import wan.op.UsageException;
@@ -83,8 +81,8 @@ public final class HeadCaches {
         return schedule.blocks().stream()
                 .filter(block -> block.firstFrame() == pass.firstFrame() && block.frames() == pass.frames())
                 .findFirst()
-                .orElseThrow(() -> new UsageException(
-                        "cache policy: expected passes of one frame block each, got " + pass.id()));
+                .orElseThrow(() ->
+                        new UsageException("cache policy: expected passes of one frame block each, got " + pass.id()));
     }
 
     /**
@@ -158,8 +156,9 @@ public final class HeadCaches {
             blend(blend, cache, ops);
         }
         for (String group : block.freed().keySet()) {
-            int[] pages =
-                    block.freed().get(group).stream().mapToInt(Integer::intValue).toArray();
+            int[] pages = block.freed().get(group).stream()
+                    .mapToInt(Integer::intValue)
+                    .toArray();
             int[] heads = IntStream.range(0, numHeads)
                     .filter(head -> groups.of(layer, head).equals(group))
                     .toArray();

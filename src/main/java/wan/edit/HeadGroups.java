@@ -39,7 +39,8 @@ public final class HeadGroups {
      * @throws UsageException if a group is none of the policy's
      */
     public static HeadGroups parse(List<String> groups, @Nullable String text) {
-        HeadGroups result = new HeadGroups(groups, text != null && text.contains("=") || groups.size() == 1 ? groups.getFirst() : null);
+        HeadGroups result = new HeadGroups(
+                groups, text != null && text.contains("=") || groups.size() == 1 ? groups.getFirst() : null);
         if (text == null) {
             if (groups.size() > 1) {
                 throw new UsageException("head groups: expected which heads are " + groups
@@ -56,8 +57,9 @@ public final class HeadGroups {
                 for (String part : text.split(";", -1)) {
                     String[] sides = part.strip().split("=", -1);
                     if (sides.length != 2) {
-                        throw new UsageException("head groups: expected GROUP=HEADS such as mid=3:5,7:0-3;dummy=9:all, got \""
-                                + part + "\"");
+                        throw new UsageException(
+                                "head groups: expected GROUP=HEADS such as mid=3:5,7:0-3;dummy=9:all, got \"" + part
+                                        + "\"");
                     }
                     result.named.add(new Named(result.known(sides[0].strip()), Heads.parse("head groups", sides[1])));
                 }
@@ -115,7 +117,8 @@ public final class HeadGroups {
             group = others;
         }
         if (group == null) {
-            throw new UsageException("head groups: expected a group of layer " + layer + ", head " + head + ", got none");
+            throw new UsageException(
+                    "head groups: expected a group of layer " + layer + ", head " + head + ", got none");
         }
         return group;
     }

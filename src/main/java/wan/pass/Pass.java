@@ -58,7 +58,8 @@ public record Pass(
 
     /** The same pass with other keys. */
     public Pass withPlacement(Placement other) {
-        return new Pass(id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, other, numLayers, flow);
+        return new Pass(
+                id, firstFrame, frames, timesteps, context, cache, expert, causalFrames, other, numLayers, flow);
     }
 
     /** The same pass on another cache. */
