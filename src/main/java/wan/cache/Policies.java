@@ -3,10 +3,8 @@ package wan.cache;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.TreeSet;
-import wan.cache.HeadPolicy.Content;
-import wan.cache.HeadPolicy.History;
-import wan.cache.HeadPolicy.Key;
 import wan.op.UsageException;
 
 /**
@@ -18,7 +16,7 @@ public enum Policies implements HeadPolicy {
     /** Every head attends every frame, at its absolute position: Self-Forcing without a window. */
     FULL(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             return absolute(0, history.firstFrame(), history.firstFrame());
         }
     },
@@ -26,7 +24,7 @@ public enum Policies implements HeadPolicy {
     /** Self-Forcing with a window of 9 frames, a sink of 3 among them, absolute positions; the present block is inside the window. */
     SELF_FORCING_WINDOW(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             return union(absolute(0, 3, history.firstFrame()), recent(3, history.firstFrame()));
         }
     },
@@ -37,7 +35,7 @@ public enum Policies implements HeadPolicy {
      */
     STREAMING_LLM(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             return slots(3, 6, history.firstFrame());
         }
     },
@@ -49,7 +47,7 @@ public enum Policies implements HeadPolicy {
      */
     DUMMY_FORCING(List.of("sink", "mid", "dummy")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
             if (history.count() < 2) {
                 return absolute(0, first, first);
@@ -69,7 +67,7 @@ public enum Policies implements HeadPolicy {
      */
     FORCING_KV(List.of("static", "dynamic")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
             boolean chosen = group.equals("dynamic") && history.count() >= 2;
             return union(absolute(0, 1, first), recent(chosen ? 2 : 1, first));
@@ -84,23 +82,23 @@ public enum Policies implements HeadPolicy {
      */
     PYRAMID_FORCING(List.of("-1", "1", "2")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
             int recent = Math.max(0, first - 4);
-            List<Key> keys = new ArrayList<>();
+            List<HeadPolicy.Key> keys = new ArrayList<>();
             if (group.equals("-1")) {
                 addFar(keys, first, lastOf(everySixth(first % 6, Math.min(1, recent), recent), 4), Math.min(1, recent));
             } else if (group.equals("1")) {
                 addFar(keys, first, lastOf(everySixth(0, Math.min(3, recent), recent), 4), Math.min(3, recent));
             } else {
                 addFar(keys, first, List.of(), Math.min(3, recent));
-                List<Key> means = new ArrayList<>();
+                List<HeadPolicy.Key> means = new ArrayList<>();
                 for (int from = 3; from + 4 <= recent; from += 4) {
-                    List<Content> frames = new ArrayList<>();
+                    List<HeadPolicy.Content> frames = new ArrayList<>();
                     for (int frame = from; frame < from + 4; frame++) {
-                        frames.add(new Content.Frame(frame));
+                        frames.add(new HeadPolicy.Content.Frame(frame));
                     }
-                    means.add(new Key(new Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
+                    means.add(new HeadPolicy.Key(new HeadPolicy.Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
                 }
                 keys.addAll(means.subList(Math.max(0, means.size() - 4), means.size()));
             }
@@ -115,7 +113,7 @@ public enum Policies implements HeadPolicy {
      */
     DEEP_FORCING(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             return slots(10, 4, history.firstFrame());
         }
     },
@@ -126,14 +124,14 @@ public enum Policies implements HeadPolicy {
      */
     REWARD_FORCING(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
             if (first <= 6) {
                 return absolute(0, first, first);
             }
-            List<Key> keys = new ArrayList<>();
+            List<HeadPolicy.Key> keys = new ArrayList<>();
             for (int slot = 0; slot < 3; slot++) {
-                keys.add(new Key(movingAverage(slot, 3, first - 3, 0.999), 6 - slot));
+                keys.add(new HeadPolicy.Key(movingAverage(slot, 3, first - 3, 0.999), 6 - slot));
             }
             keys.addAll(recent(3, first));
             return keys;
@@ -146,11 +144,12 @@ public enum Policies implements HeadPolicy {
      */
     INFINITY_ROPE(List.of("full")) {
         @Override
-        public List<Key> keys(String group, History history) {
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             return slots(1, 2, history.firstFrame());
         }
     };
 
+    @SuppressWarnings("ImmutableEnumChecker") // made by List.of
     private final List<String> groups;
 
     Policies(List<String> groups) {
@@ -164,7 +163,7 @@ public enum Policies implements HeadPolicy {
 
     /** As options spell it: {@code dummy-forcing}. */
     public String option() {
-        return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     /**
@@ -181,32 +180,32 @@ public enum Policies implements HeadPolicy {
     }
 
     /** Frames from one to before another, where they were. */
-    static List<Key> absolute(int from, int end, int first) {
-        List<Key> keys = new ArrayList<>();
+    static List<HeadPolicy.Key> absolute(int from, int end, int first) {
+        List<HeadPolicy.Key> keys = new ArrayList<>();
         for (int frame = from; frame < Math.min(end, first); frame++) {
-            keys.add(new Key(new Content.Frame(frame), first - frame));
+            keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), first - frame));
         }
         return keys;
     }
 
-    static List<Key> recent(int count, int first) {
+    static List<HeadPolicy.Key> recent(int count, int first) {
         return absolute(Math.max(0, first - count), first, first);
     }
 
-    private static List<Key> union(List<Key> a, List<Key> b) {
-        List<Key> all = new ArrayList<>(a);
+    private static List<HeadPolicy.Key> union(List<HeadPolicy.Key> a, List<HeadPolicy.Key> b) {
+        List<HeadPolicy.Key> all = new ArrayList<>(a);
         b.stream().filter(key -> !a.contains(key)).forEach(all::add);
         return all;
     }
 
     /** The first frames, directly before the last ones. */
-    private static List<Key> slots(int sink, int recent, int first) {
+    private static List<HeadPolicy.Key> slots(int sink, int recent, int first) {
         if (first <= sink + recent) {
             return absolute(0, first, first);
         }
-        List<Key> keys = new ArrayList<>();
+        List<HeadPolicy.Key> keys = new ArrayList<>();
         for (int frame = 0; frame < sink; frame++) {
-            keys.add(new Key(new Content.Frame(frame), recent + sink - frame));
+            keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), recent + sink - frame));
         }
         keys.addAll(recent(recent, first));
         return keys;
@@ -227,22 +226,22 @@ public enum Policies implements HeadPolicy {
     }
 
     /** Sink frames, then others, none further back than 21 frames; a run of clamped ones keeps its order between 21 and 18. */
-    private static void addFar(List<Key> keys, int first, List<Integer> others, int sink) {
+    private static void addFar(List<HeadPolicy.Key> keys, int first, List<Integer> others, int sink) {
         TreeSet<Integer> frames = new TreeSet<>(others);
         for (int frame = 0; frame < sink; frame++) {
             frames.add(frame);
         }
         for (int frame : frames) {
             int distance = first - frame;
-            keys.add(new Key(new Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
+            keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
         }
     }
 
     /** Slot {@code slot} of a sink of {@code sink} frames after all frames of its slot before {@code end} have left. */
-    private static Content movingAverage(int slot, int sink, int end, double keep) {
-        Content average = new Content.Frame(slot);
+    private static HeadPolicy.Content movingAverage(int slot, int sink, int end, double keep) {
+        HeadPolicy.Content average = new HeadPolicy.Content.Frame(slot);
         for (int frame = sink + slot; frame < end; frame += sink) {
-            average = new Content.Blend(List.of(average, new Content.Frame(frame)), List.of(keep, 1 - keep));
+            average = new HeadPolicy.Content.Blend(List.of(average, new HeadPolicy.Content.Frame(frame)), List.of(keep, 1 - keep));
         }
         return average;
     }

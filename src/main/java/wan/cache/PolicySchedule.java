@@ -10,9 +10,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import wan.cache.HeadPolicy.Content;
-import wan.cache.HeadPolicy.History;
-import wan.cache.HeadPolicy.Key;
 
 /**
  * A policy over a whole rollout: for every frame block the pages to write and to attend, which slots each group sees, what is blended before,
@@ -122,11 +119,11 @@ public final class PolicySchedule {
         private final HeadPolicy policy;
         private final List<Integer> sizes;
         /** By block and group. */
-        private final List<Map<String, List<Key>>> keys = new ArrayList<>();
+        private final List<Map<String, List<HeadPolicy.Key>>> keys = new ArrayList<>();
         /** By group: the last block in which a content is needed, for itself or to make another. */
-        private final Map<String, Map<Content, Integer>> lastUse = new HashMap<>();
+        private final Map<String, Map<HeadPolicy.Content, Integer>> lastUse = new HashMap<>();
 
-        private final Map<Content, Integer> pageOf = new LinkedHashMap<>();
+        private final Map<HeadPolicy.Content, Integer> pageOf = new LinkedHashMap<>();
         private final BitSet used = new BitSet();
         private int highest;
 
@@ -137,12 +134,12 @@ public final class PolicySchedule {
 
         PolicySchedule schedule() {
             for (int b = 0; b < sizes.size(); b++) {
-                History history = new History(sizes.subList(0, b));
-                Map<String, List<Key>> byGroup = new LinkedHashMap<>();
+                HeadPolicy.History history = new HeadPolicy.History(sizes.subList(0, b));
+                Map<String, List<HeadPolicy.Key>> byGroup = new LinkedHashMap<>();
                 for (String group : policy.groups()) {
-                    List<Key> mine = policy.keys(group, history);
+                    List<HeadPolicy.Key> mine = policy.keys(group, history);
                     byGroup.put(group, mine);
-                    for (Key key : mine) {
+                    for (HeadPolicy.Key key : mine) {
                         need(group, key.content(), b);
                     }
                 }
@@ -165,17 +162,17 @@ public final class PolicySchedule {
         }
 
         /** Notes that a block needs a content. What it is made of is needed until it is made: at its own first use. */
-        private void need(String group, Content content, int block) {
-            Map<Content, Integer> uses = lastUse.computeIfAbsent(group, g -> new HashMap<>());
+        private void need(String group, HeadPolicy.Content content, int block) {
+            Map<HeadPolicy.Content, Integer> uses = lastUse.computeIfAbsent(group, g -> new HashMap<>());
             boolean fresh = uses.put(content, block) == null;
-            if (fresh && content instanceof Content.Blend blend) {
-                for (Content part : blend.parts()) {
+            if (fresh && content instanceof HeadPolicy.Content.Blend blend) {
+                for (HeadPolicy.Content part : blend.parts()) {
                     need(group, part, Math.max(block, uses.getOrDefault(part, block)));
                 }
             }
         }
 
-        private boolean needs(String group, Content content, int block) {
+        private boolean needs(String group, HeadPolicy.Content content, int block) {
             return lastUse.getOrDefault(group, Map.of()).getOrDefault(content, -1) >= block;
         }
 
@@ -183,7 +180,7 @@ public final class PolicySchedule {
             int frames = sizes.get(b);
             // Blends are made while their parts are still there; then everything that nobody needs goes.
             List<Blending> blends = new ArrayList<>();
-            for (List<Key> mine : keys.get(b).values()) {
+            for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
                 mine.forEach(key -> make(key.content(), blends));
             }
             Map<String, List<Integer>> freed = new LinkedHashMap<>();
@@ -206,24 +203,24 @@ public final class PolicySchedule {
             });
             List<Integer> written = new ArrayList<>();
             for (int i = 0; i < frames; i++) {
-                written.add(take(new Content.Frame(first + i)));
+                written.add(take(new HeadPolicy.Content.Frame(first + i)));
             }
-            Set<Key> union = new LinkedHashSet<>();
+            Set<HeadPolicy.Key> union = new LinkedHashSet<>();
             keys.get(b).values().forEach(union::addAll);
-            List<Key> ordered = new ArrayList<>(union);
+            List<HeadPolicy.Key> ordered = new ArrayList<>(union);
             Collections.sort(ordered, (x, y) -> Integer.compare(y.distance(), x.distance()));
             List<Slot> slots = new ArrayList<>();
-            for (Key key : ordered) {
+            for (HeadPolicy.Key key : ordered) {
                 slots.add(new Slot(
-                        pageOf.get(key.content()),
+                        page(key.content()),
                         lastFrame(key.content()),
                         first - key.distance(),
-                        key.content() instanceof Content.Blend));
+                        key.content() instanceof HeadPolicy.Content.Blend));
             }
             Map<String, BitSet> seen = new LinkedHashMap<>();
             for (String group : policy.groups()) {
                 BitSet mine = new BitSet();
-                for (Key key : keys.get(b).get(group)) {
+                for (HeadPolicy.Key key : keys.get(b).getOrDefault(group, List.of())) {
                     mine.set(ordered.indexOf(key));
                 }
                 mine.set(slots.size(), slots.size() + frames);
@@ -235,20 +232,28 @@ public final class PolicySchedule {
             return new Block(first, frames, written, List.copyOf(slots), seen, blends, freed);
         }
 
-        private static boolean isWithin(Content content, int first, int frames) {
-            return content instanceof Content.Frame frame && frame.frame() >= first && frame.frame() < first + frames;
+        private static boolean isWithin(HeadPolicy.Content content, int first, int frames) {
+            return content instanceof HeadPolicy.Content.Frame frame && frame.frame() >= first && frame.frame() < first + frames;
         }
 
-        private void make(Content content, List<Blending> blends) {
-            if (pageOf.containsKey(content) || !(content instanceof Content.Blend blend)) {
+        private void make(HeadPolicy.Content content, List<Blending> blends) {
+            if (pageOf.containsKey(content) || !(content instanceof HeadPolicy.Content.Blend blend)) {
                 return;
             }
             blend.parts().forEach(part -> make(part, blends));
-            List<Integer> sources = blend.parts().stream().map(pageOf::get).toList();
+            List<Integer> sources = blend.parts().stream().map(this::page).toList();
             blends.add(new Blending(take(content), sources, blend.weights()));
         }
 
-        private int take(Content content) {
+        private int page(HeadPolicy.Content content) {
+            Integer page = pageOf.get(content);
+            if (page == null) {
+                throw new IllegalStateException(policy.name() + " needs " + content + ", which is not there any more");
+            }
+            return page;
+        }
+
+        private int take(HeadPolicy.Content content) {
             int page = used.nextClearBit(0);
             used.set(page);
             pageOf.put(content, page);
@@ -256,10 +261,10 @@ public final class PolicySchedule {
             return page;
         }
 
-        private static int lastFrame(Content content) {
+        private static int lastFrame(HeadPolicy.Content content) {
             return switch (content) {
-                case Content.Frame frame -> frame.frame();
-                case Content.Blend blend ->
+                case HeadPolicy.Content.Frame frame -> frame.frame();
+                case HeadPolicy.Content.Blend blend ->
                     blend.parts().stream().mapToInt(Scheduler::lastFrame).max().orElse(0);
             };
         }

@@ -40,7 +40,7 @@ public final class HeadGroups {
      */
     public static HeadGroups parse(List<String> groups, @Nullable String text) {
         HeadGroups result = new HeadGroups(
-                groups, text != null && text.contains("=") || groups.size() == 1 ? groups.getFirst() : null);
+                groups, (text != null && text.contains("=")) || groups.size() == 1 ? groups.getFirst() : null);
         if (text == null) {
             if (groups.size() > 1) {
                 throw new UsageException("head groups: expected which heads are " + groups
