@@ -44,7 +44,7 @@ class ArchitectureTest {
             "wan.model",
             "wan.cache",
             "wan.noise",
-            "wan.pass",
+            "wan.edit", "wan.pass",
             "wan.sampling",
             "wan.backend",
             "wan.jvm",
