@@ -332,8 +332,8 @@ class ResumedRunTest {
         assertThatThrownBy(() -> run(other, RunMonitor.NONE, Leftovers.RESUME))
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining(
-                        "is of another run, whose noise is torch-cuda, seed 42, bf16, device 132x2048"
-                                + " where this one's is torch-cuda, seed 43, bf16, device 132x2048; leftovers.discard removes it");
+                        "is of another run, whose spec.noise.seed is 42 where this one's is 43; leftovers.discard"
+                                + " removes it");
         RunSpec longer = spec.withVideo(new RunSpec.Video(2, 4, 9, null));
         assertThatThrownBy(() -> run(longer, RunMonitor.NONE, Leftovers.RESUME))
                 .hasMessageContaining("whose num_frames is 7 where this one's is 9");

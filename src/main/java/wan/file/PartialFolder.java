@@ -104,7 +104,12 @@ public final class PartialFolder implements AutoCloseable {
                 }
             }
         } catch (IOException e) {
-            throw Messages.io(folder, "cannot write", e);
+            // Who reads it named the file, not the folder.
+            String name = folder.toString();
+            throw Messages.io(
+                    Path.of(name.endsWith(SUFFIX) ? name.substring(0, name.length() - SUFFIX.length()) : name),
+                    "cannot write",
+                    e);
         } finally {
             if (!opened) {
                 OURS.remove(key);
