@@ -44,7 +44,7 @@ class ArchitectureTest {
             "wan.model",
             "wan.cache",
             "wan.noise",
-            "wan.edit", "wan.pass",
+            "wan.pass",
             "wan.sampling",
             "wan.backend",
             "wan.jvm",
