@@ -9,6 +9,7 @@ import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -51,6 +52,20 @@ class PlotCommandTest {
         new CommandLine(command).parseArgs(line);
         assertThat(command.call()).isZero();
         return Path.of(line[line.length - 1]);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"ar-EG", "fa-IR", "hi-IN-u-nu-deva", "de-DE", "tr-TR"})
+    void svg_isTheSame_inEveryLocale(String tag) throws Exception {
+        String plain = Files.readString(plot("--kind", "heads", "--out", dir.resolve("plain.svg")));
+        Locale before = Locale.getDefault();
+        try {
+            Locale.setDefault(Locale.forLanguageTag(tag));
+            assertThat(Files.readString(plot("--kind", "heads", "--out", dir.resolve(tag + ".svg"))))
+                    .isEqualTo(plain);
+        } finally {
+            Locale.setDefault(before);
+        }
     }
 
     @ParameterizedTest

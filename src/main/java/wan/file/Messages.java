@@ -15,6 +15,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import wan.op.WanException;
 
@@ -35,7 +36,7 @@ public final class Messages {
                     && Character.getType(c) != Character.FORMAT
                     && !Character.isSurrogate(c)
                     && c != '\u2028';
-            out.append(plain ? String.valueOf(c) : String.format("\\u%04x", (int) c));
+            out.append(plain ? String.valueOf(c) : String.format(Locale.ROOT, "\\u%04x", (int) c));
         }
         return text.length() > SHOWN_CHARS
                 ? out.append("... (")
