@@ -222,6 +222,7 @@ class VaeCommandTest {
     void extract_decodesWhileItRuns_whatDecodeMakesOfItsLatents() {
         Path video = folder.resolve("v.safetensors");
         Path clean = folder.resolve("clean.safetensors");
+        assertThat(extract("--video", video).err()).contains("--video FILE and --vae FILE together, got --video alone");
         CommandLineRun run = extract("--video", video, "--vae", vae, "--save-latents", clean);
         assertThat(run.exitCode()).as(run.err()).isZero();
         assertThat(run.out()).contains("Video in " + video);
@@ -230,8 +231,6 @@ class VaeCommandTest {
                         .exitCode())
                 .isZero();
         assertThat(read(video, "video")).hasSize(13 * 3 * 128 * 128).isEqualTo(read(later, "video"));
-
-        assertThat(extract("--video", video).err()).contains("--video FILE and --vae FILE together, got --video alone");
     }
 
     @Test
