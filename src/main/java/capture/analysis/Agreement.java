@@ -102,6 +102,9 @@ public final class Agreement {
      * @param figure of the heads with the given positions
      */
     public static Estimate bootstrap(int heads, int rounds, long seed, ToDoubleFunction<int[]> figure) {
+        if (heads == 0) {
+            return new Estimate(Double.NaN, Double.NaN, Double.NaN, 0);
+        }
         SplittableRandom random = new SplittableRandom(seed);
         double[] drawn = new double[rounds];
         for (int i = 0; i < rounds; i++) {

@@ -1,13 +1,17 @@
 package capture.analysis;
 
 import capture.ResultSchema;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
+import wan.file.Messages;
+import wan.file.StrictJson;
 import wan.op.FormatException;
 import wan.op.WanException;
 import wan.pass.PassId;
@@ -124,7 +128,7 @@ public record RunInfo(
                 throw new FormatException(
                         file, "metadata: expected \"" + key + "\", got none; not a result of wan-attn extract?");
             }
-            return JsonMapper.shared().readTree(text);
+            return StrictJson.tree(file + ": metadata: " + key, text.getBytes(StandardCharsets.UTF_8));
         }
 
         private int number(String key, int least, int most) {
@@ -139,7 +143,8 @@ public record RunInfo(
             if (!node.isInt() || node.asInt() < least || node.asInt() > most) {
                 throw new FormatException(
                         file,
-                        "metadata: " + key + ": expected a number from " + least + " to " + most + ", got " + node);
+                        "metadata: " + key + ": expected a number from " + least + " to " + most + ", got "
+                                + Messages.shown(node.toString()));
             }
             return node.asInt();
         }
@@ -149,18 +154,18 @@ public record RunInfo(
         }
 
         private List<Integer> list(String key, JsonNode node, int count) {
-            List<Integer> out = new ArrayList<>();
+            Set<Integer> out = new LinkedHashSet<>();
             for (JsonNode item : node) {
                 int value = within(key, item, 0, count - 1);
-                if (out.contains(value)) {
+                if (!out.add(value)) {
                     throw new FormatException(file, "metadata: " + key + ": " + value + " is there twice");
                 }
-                out.add(value);
             }
             if (out.isEmpty()) {
-                throw new FormatException(file, "metadata: " + key + ": expected a list, got " + node);
+                throw new FormatException(
+                        file, "metadata: " + key + ": expected a list, got " + Messages.shown(node.toString()));
             }
-            return out;
+            return List.copyOf(out);
         }
 
         private List<CapturedPass> passes(int frames) {

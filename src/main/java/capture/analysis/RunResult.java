@@ -1,11 +1,14 @@
 package capture.analysis;
 
 import capture.CapturePlan;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import wan.file.Messages;
 import wan.file.TensorStore;
 import wan.op.AttentionKind;
 import wan.op.FormatException;
@@ -18,6 +21,13 @@ import wan.pass.PassId;
 
 /** A result file of {@code wan-attn extract}, open for reading. */
 public final class RunResult implements AutoCloseable {
+    /** What may be allocated whatever a file's size. */
+    private static final long SMALL_BYTES = 16L << 20;
+
+    /** What is read back. */
+    private static final List<Quantity> SHAPED =
+            List.of(Quantity.FRAME_LOGITS, Quantity.FRAME_MASS, Quantity.KEY_LOGITS);
+
     private final TensorStore store;
     private final RunInfo info;
     private final int sample;
@@ -38,10 +48,57 @@ public final class RunResult implements AutoCloseable {
     public static RunResult open(Path file, int sample) {
         TensorStore store = TensorStore.open(file);
         try {
-            return new RunResult(store, RunInfo.of(file, store.metadata()), sample);
+            RunResult result = new RunResult(store, RunInfo.of(file, store.metadata()), sample);
+            result.requireSizes();
+            return result;
         } catch (RuntimeException e) {
             store.close();
             throw e;
+        }
+    }
+
+    /**
+     * Checks what the metadata say of sizes against the tensors, before anything is allocated: the matrices of all layers stand in
+     * the file too, so they cannot be much larger than it is.
+     */
+    private void requireSizes() {
+        double bytes = 4.0 * info.layers().size() * info.heads().size() * info.frames() * info.frames();
+        long fileBytes;
+        try {
+            fileBytes = Files.size(store.path());
+        } catch (IOException e) {
+            throw Messages.io(store.path(), "cannot read", e);
+        }
+        if (bytes > SMALL_BYTES + 8.0 * fileBytes) {
+            throw new FormatException(
+                    store.path(),
+                    "metadata: expected sizes that the file has tensors for, got " + info.frames() + " frames, "
+                            + info.layers().size() + " layers and "
+                            + info.heads().size() + " heads in " + fileBytes
+                            + " bytes");
+        }
+        for (CapturedPass pass : info.passes()) {
+            for (int layer : info.layers()) {
+                for (Quantity quantity : SHAPED) {
+                    String name = tensorName(quantity, pass, layer);
+                    if (store.names().contains(name)) {
+                        requireShape(store.tensor(name), quantity, pass);
+                    }
+                }
+            }
+        }
+    }
+
+    private void requireShape(TensorView view, Quantity quantity, CapturedPass pass) {
+        long groups = pass.keyFrames().size();
+        long keys = quantity == Quantity.KEY_LOGITS ? groups * info.frameSeqLen() : groups;
+        long[] dims = view.shape().dims();
+        Shape expected = Shape.of(dims.length == 0 ? 1 : dims[0], info.heads().size(), pass.frames(), keys);
+        if (!view.shape().equals(expected)) {
+            throw new FormatException(
+                    store.path(),
+                    Messages.shown(view.name()) + ": expected shape " + expected + " as its metadata say, got "
+                            + view.shape());
         }
     }
 
@@ -161,19 +218,13 @@ public final class RunResult implements AutoCloseable {
                     + quantity.option() + " and capture.passes all");
         }
         TensorView view = store.tensor(name);
-        long groups = pass.keyFrames().size();
-        long keys = quantity == Quantity.KEY_LOGITS ? groups * info.frameSeqLen() : groups;
-        int size = Math.toIntExact((long) info.heads().size() * pass.frames() * keys);
+        requireShape(view, quantity, pass);
         long[] dims = view.shape().dims();
-        Shape expected = Shape.of(dims.length == 0 ? 1 : dims[0], info.heads().size(), pass.frames(), keys);
-        if (!view.shape().equals(expected)) {
-            throw new FormatException(
-                    store.path(), name + ": expected shape " + expected + " as its metadata say, got " + view.shape());
-        }
         if (sample >= dims[0]) {
             throw new UsageException("analysis.sample: expected 0 to " + (dims[0] - 1) + ", got " + sample);
         }
         float[] all = view.toFloats();
+        int size = (int) (all.length / dims[0]);
         return dims[0] == 1 ? all : Arrays.copyOfRange(all, sample * size, (sample + 1) * size);
     }
 

@@ -1,14 +1,14 @@
 package wan.run;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 import wan.edit.EditPlan;
 import wan.edit.RecordedOps;
+import wan.file.StrictJson;
 import wan.file.TensorStore;
 import wan.noise.NoiseSource;
 import wan.op.FormatException;
@@ -67,10 +67,10 @@ public final class Replay implements NoiseSource {
             if (json == null) {
                 throw new FormatException(path, "expected the run's settings in the metadata entry config, got none");
             }
-            return new Replay(file, run, JsonMapper.shared().readTree(json));
-        } catch (JacksonException e) {
-            file.close();
-            throw new FormatException(path, "metadata entry config: " + e.getOriginalMessage(), e);
+            return new Replay(
+                    file,
+                    run,
+                    StrictJson.tree(path + ": metadata entry config", json.getBytes(StandardCharsets.UTF_8)));
         } catch (RuntimeException e) {
             file.close();
             throw e instanceof FormatException ? e : new FormatException(path, String.valueOf(e.getMessage()), e);

@@ -9,10 +9,9 @@ import java.util.Locale;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
+import wan.file.Messages;
+import wan.file.StrictJson;
 import wan.op.FormatException;
 
 /**
@@ -36,11 +35,7 @@ final class FastTokenizerFile {
      * @throws FormatException if it is broken or no unigram model
      */
     static Tokenizer read(Object file, byte[] bytes) {
-        try {
-            return new FastTokenizerFile(file).tokenizer(JsonMapper.shared().readTree(bytes));
-        } catch (JacksonException e) {
-            throw new FormatException(file, "not valid JSON: " + e.getOriginalMessage(), e);
-        }
+        return new FastTokenizerFile(file).tokenizer(StrictJson.tree(file, bytes));
     }
 
     private Tokenizer tokenizer(JsonNode root) {
@@ -104,7 +99,7 @@ final class FastTokenizerFile {
         try {
             return FastTokenizer.Prefix.valueOf(scheme.toUpperCase(Locale.ROOT));
         } catch (IllegalArgumentException e) {
-            throw new FormatException(file, "unsupported prepend_scheme " + scheme, e);
+            throw new FormatException(file, "unsupported prepend_scheme " + Messages.shown(scheme), e);
         }
     }
 
@@ -169,15 +164,13 @@ final class FastTokenizerFile {
 
     private UnaryOperator<String> replace(JsonNode node) {
         JsonNode pattern = node.path("pattern");
-        String content = Matcher.quoteReplacement(node.path("content").asString(""));
-        try {
-            Pattern compiled = pattern.path("Regex").isString()
-                    ? Pattern.compile(pattern.path("Regex").asString())
-                    : Pattern.compile(pattern.path("String").asString(""), Pattern.LITERAL);
-            return text -> compiled.matcher(text).replaceAll(content);
-        } catch (PatternSyntaxException e) {
-            throw new FormatException(file, "unsupported pattern " + pattern + ": " + e.getDescription(), e);
+        String content = node.path("content").asString("");
+        if (!pattern.path("Regex").isString()) {
+            String literal = pattern.path("String").asString("");
+            return text -> text.replace(literal, content);
         }
+        BoundedRegex regex = BoundedRegex.compile(file, pattern.path("Regex").asString());
+        return text -> regex.replaceAll(text, content);
     }
 
     private FormatException unsupported(String part, JsonNode node) {
@@ -185,7 +178,6 @@ final class FastTokenizerFile {
     }
 
     private static String shorten(JsonNode node) {
-        String text = node.toString();
-        return text.length() <= 80 ? text : text.substring(0, 80) + "...";
+        return Messages.shown(node.toString());
     }
 }
