@@ -60,7 +60,7 @@ class ReaderFuzzTest {
         Path figure = folder.resolve("figure.svg");
         Path report = folder.resolve("report.html");
         int[] turn = {0};
-        fuzz(3000, sound, true, bytes -> {
+        fuzz(2000, sound, true, bytes -> {
             Path file = written("damaged.safetensors", bytes);
             Files.deleteIfExists(figure);
             Files.deleteIfExists(report);
@@ -83,7 +83,7 @@ class ReaderFuzzTest {
 
     @Test
     void tokenizerJson_isReadOrRefused() throws Exception {
-        tokenizer("tokenizer.json", TOKENIZER_JSON, 5000);
+        tokenizer("tokenizer.json", TOKENIZER_JSON, 6000);
     }
 
     @Test
