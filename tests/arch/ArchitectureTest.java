@@ -90,7 +90,9 @@ class ArchitectureTest {
             Map.entry("wan.app.option", with(LIBRARY, "wan.app.guard")),
             Map.entry("wan.app.bench", LIBRARY),
             Map.entry("wan.app.terminal", with(LIBRARY, "wan.app.option")),
-            Map.entry("wan.app.command", with(LIBRARY, "wan.app.guard", "wan.app.option", "wan.app.terminal", "wan.app.bench")),
+            Map.entry(
+                    "wan.app.command",
+                    with(LIBRARY, "wan.app.guard", "wan.app.option", "wan.app.terminal", "wan.app.bench")),
             Map.entry("wan.app", with(LIBRARY, "wan.app")));
 
     /** Where the classes lie depends on whether a TornadoVM SDK is there; our signatures of its API lie there too without one. */

@@ -37,10 +37,14 @@ public final class SvgFigure {
                 "<defs><pattern id=\"masked\" width=\"%1$d\" height=\"%1$d\" patternUnits=\"userSpaceOnUse\">"
                         + "<path d=\"M-1 1l2-2M0 %1$dl%1$d-%1$dM%2$d %3$dl2-2\" stroke=\"%4$s\" stroke-width=\"0.5\"/>"
                         + "</pattern></defs>%n",
-                HATCH_STEP, HATCH_STEP - 1, HATCH_STEP + 1, style.hatch()));
+                HATCH_STEP,
+                HATCH_STEP - 1,
+                HATCH_STEP + 1,
+                style.hatch()));
         out.append(String.format(
                 Locale.ROOT,
-                "<rect id=\"background\" width=\"100%%\" height=\"100%%\" fill=\"%s\"/>%n", style.background()));
+                "<rect id=\"background\" width=\"100%%\" height=\"100%%\" fill=\"%s\"/>%n",
+                style.background()));
         figure.marks().forEach(this::write);
         return out.append("</svg>\n").toString();
     }
@@ -54,7 +58,7 @@ public final class SvgFigure {
             }
             case Mark.Rect rect ->
                 out.append(String.format(
-                Locale.ROOT,
+                        Locale.ROOT,
                         "<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" fill=\"%s\"%s/>%n",
                         number(rect.x()),
                         number(rect.y()),
@@ -67,13 +71,16 @@ public final class SvgFigure {
                                         + '"'));
             case Mark.Hatch hatch ->
                 out.append(String.format(
-                Locale.ROOT,
+                        Locale.ROOT,
                         "<rect class=\"masked\" x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" fill=\"url(#masked)\"/>%n",
-                        number(hatch.x()), number(hatch.y()), number(hatch.width()), number(hatch.height())));
+                        number(hatch.x()),
+                        number(hatch.y()),
+                        number(hatch.width()),
+                        number(hatch.height())));
             case Mark.Cells cells -> write(cells);
             case Mark.Picture picture ->
                 out.append(String.format(
-                Locale.ROOT,
+                        Locale.ROOT,
                         "<image x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" preserveAspectRatio=\"none\""
                                 + " href=\"%s\"/>%n",
                         number(picture.x()),
@@ -84,9 +91,12 @@ public final class SvgFigure {
             case Mark.Line line -> write(line);
             case Mark.Dot dot ->
                 out.append(String.format(
-                Locale.ROOT,
+                        Locale.ROOT,
                         "<circle cx=\"%s\" cy=\"%s\" r=\"%s\" fill=\"%s\"/>%n",
-                        number(dot.x()), number(dot.y()), number(dot.radius()), dot.fill()));
+                        number(dot.x()),
+                        number(dot.y()),
+                        number(dot.radius()),
+                        dot.fill()));
             case Mark.Text text -> write(text);
         }
     }
@@ -121,7 +131,10 @@ public final class SvgFigure {
         out.append(String.format(
                 Locale.ROOT,
                 "<g class=\"cells\" shape-rendering=\"crispEdges\" transform=\"matrix(%s 0 0 %s %s %s)\">%n",
-                number(cells.cellWidth()), number(cells.cellHeight()), number(cells.x()), number(cells.y())));
+                number(cells.cellWidth()),
+                number(cells.cellHeight()),
+                number(cells.x()),
+                number(cells.y())));
         paths.forEach((colour, path) -> out.append("<path fill=\"")
                 .append(colour)
                 .append("\" d=\"")

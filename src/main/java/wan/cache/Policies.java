@@ -98,7 +98,8 @@ public enum Policies implements HeadPolicy {
                     for (int frame = from; frame < from + 4; frame++) {
                         frames.add(new HeadPolicy.Content.Frame(frame));
                     }
-                    means.add(new HeadPolicy.Key(new HeadPolicy.Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
+                    means.add(new HeadPolicy.Key(
+                            new HeadPolicy.Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
                 }
                 keys.addAll(means.subList(Math.max(0, means.size() - 4), means.size()));
             }
@@ -233,7 +234,8 @@ public enum Policies implements HeadPolicy {
         }
         for (int frame : frames) {
             int distance = first - frame;
-            keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
+            keys.add(new HeadPolicy.Key(
+                    new HeadPolicy.Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
         }
     }
 
@@ -241,7 +243,8 @@ public enum Policies implements HeadPolicy {
     private static HeadPolicy.Content movingAverage(int slot, int sink, int end, double keep) {
         HeadPolicy.Content average = new HeadPolicy.Content.Frame(slot);
         for (int frame = sink + slot; frame < end; frame += sink) {
-            average = new HeadPolicy.Content.Blend(List.of(average, new HeadPolicy.Content.Frame(frame)), List.of(keep, 1 - keep));
+            average = new HeadPolicy.Content.Blend(
+                    List.of(average, new HeadPolicy.Content.Frame(frame)), List.of(keep, 1 - keep));
         }
         return average;
     }

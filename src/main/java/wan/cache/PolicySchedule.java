@@ -233,7 +233,9 @@ public final class PolicySchedule {
         }
 
         private static boolean isWithin(HeadPolicy.Content content, int first, int frames) {
-            return content instanceof HeadPolicy.Content.Frame frame && frame.frame() >= first && frame.frame() < first + frames;
+            return content instanceof HeadPolicy.Content.Frame frame
+                    && frame.frame() >= first
+                    && frame.frame() < first + frames;
         }
 
         private void make(HeadPolicy.Content content, List<Blending> blends) {

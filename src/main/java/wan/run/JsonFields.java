@@ -142,7 +142,11 @@ final class JsonFields {
     /** A list of some words, perhaps empty. */
     <T> Set<T> wordsOrNone(String name, Set<T> otherwise, Map<String, T> words) {
         return Set.copyOf(list(
-                name, List.copyOf(otherwise), oneOf(words), value -> isWord(value, words), value -> word(value, words)));
+                name,
+                List.copyOf(otherwise),
+                oneOf(words),
+                value -> isWord(value, words),
+                value -> word(value, words)));
     }
 
     /** Refuses what has not been asked for. */
