@@ -40,9 +40,10 @@ public enum RoleRule {
             Quantity.FRAME_MASS,
             List.of("sink", "neighbour", "dummy"),
             "Sink mass and neighbour mass are each divided by their sum over all captured heads; the heads whose larger one is"
-                    + " smallest are dummies; of the rest a head is neighbour if that one is the larger, else sink. The"
-                    + " paper's code looks at the second frame block, first step, a random third of the"
-                    + " queries; here all queries count.",
+                    + " smallest are dummies; of the rest a head is neighbour if that one is the larger, else sink. The code decides in the clean"
+                    + " pass (t = 0) of the second frame block (third for LongLive), from a third as many queries as a frame has"
+                    + " tokens, drawn from the whole frame block; its shipped configurations call 180 of 360 heads dummy. Here all"
+                    + " queries count.",
             "Dummy Forcing, arXiv 2601.20499, dummyforcing.py of csguoh/DummyForcing") {
         @Override
         void assign(Analysis analysis, RoleOptions options, @Nullable String[] roles) {
