@@ -261,7 +261,7 @@ public class FamilyGoldenTest {
     }
 
     /** Every cached frame's page after the last pass, in the order of the slots, which is that of the frames. */
-    private static TreeMap<Integer, Integer> finalPages(RunPlan plan) {
+    private static Map<Integer, Integer> finalPages(RunPlan plan) {
         Map<Integer, Integer> frameOf = new TreeMap<>();
         for (Pass pass : plan.passes()) {
             for (int i = 0; i < pass.frames(); i++) {
@@ -270,7 +270,7 @@ public class FamilyGoldenTest {
                 }
             }
         }
-        TreeMap<Integer, Integer> pages = new TreeMap<>();
+        Map<Integer, Integer> pages = new TreeMap<>();
         frameOf.forEach((page, frame) -> pages.put(frame, page));
         return pages;
     }
