@@ -14,6 +14,7 @@ import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -83,14 +84,14 @@ public class ResumedRolloutTest {
             int frame = 0;
             for (int i = 0; i < stops.size(); i++) {
                 frame += settings.blockSizes().get(i);
-                HostTensor kept = HostTensor.zeros(whole.get("output").shape());
-                kept.setFrames(0, whole.get("output").frames(0, frame));
+                HostTensor kept = HostTensor.zeros(tensor(whole, "output").shape());
+                kept.setFrames(0, tensor(whole, "output").frames(0, frame));
                 SequencedMap<String, HostTensor> resumed =
                         run(model, plan, rng, new Checkpoint(stops.get(i), kept), new ArrayList<>());
                 resumed.forEach((name, tensor) -> assertThat(tensor.values().length)
                         .as(name)
-                        .isEqualTo(whole.get(name).values().length));
-                assertThat(resumed.keySet().stream().filter(name -> !same(resumed.get(name), whole.get(name))))
+                        .isEqualTo(tensor(whole, name).values().length));
+                assertThat(resumed.keySet().stream().filter(name -> !same(tensor(resumed, name), tensor(whole, name))))
                         .isEmpty();
                 long expected = plan.passes()
                         .subList(stops.get(i), plan.passes().size())
@@ -99,6 +100,10 @@ public class ResumedRolloutTest {
                         .hasSize((int) expected);
             }
         }
+    }
+
+    private static HostTensor tensor(SequencedMap<String, HostTensor> all, String name) {
+        return Objects.requireNonNull(all.get(name), name);
     }
 
     private static boolean same(HostTensor a, HostTensor b) {
@@ -186,7 +191,7 @@ public class ResumedRolloutTest {
                         .toList());
     }
 
-    private static TreeMap<String, Integer> restored(List<Pass> passes, int done) {
+    private static Map<String, Integer> restored(List<Pass> passes, int done) {
         TreeMap<String, Integer> layers = new TreeMap<>();
         CacheRestore.of(passes, done).forEach(pass -> layers.put(pass.id().label(), pass.numLayers()));
         return layers;
