@@ -11,6 +11,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -76,7 +77,7 @@ class HeadCachesTest {
                         .orElseThrow();
                 for (int layer = 0; layer < 3; layer++) {
                     for (int head = 0; head < 4; head++) {
-                        BitSet seen = block.seen().get(heads.of(layer, head));
+                        BitSet seen = Objects.requireNonNull(block.seen().get(heads.of(layer, head)));
                         List<Integer> frames = seen.stream()
                                 .map(slot -> block.slots().get(slot).frame())
                                 .boxed()
@@ -145,13 +146,13 @@ class HeadCachesTest {
                         }
                         for (int i = 0; i < 3; i++) {
                             keys.add(Rotary.turn(
-                                    rows(recorded.get(pass + "K_RAW"), i, head, s, d), grid, 3 * block + i));
-                            values.add(rows(recorded.get(pass + "V"), i, head, s, d));
+                                    rows(at(recorded, pass + "K_RAW"), i, head, s, d), grid, 3 * block + i));
+                            values.add(rows(at(recorded, pass + "V"), i, head, s, d));
                         }
                         for (int i = 0; i < 3; i++) {
                             double[][] q =
-                                    Rotary.turn(rows(recorded.get(pass + "Q_RAW"), i, head, s, d), grid, 3 * block + i);
-                            double[][] z = rows(recorded.get(pass + "Z"), i, head, s, d);
+                                    Rotary.turn(rows(at(recorded, pass + "Q_RAW"), i, head, s, d), grid, 3 * block + i);
+                            double[][] z = rows(at(recorded, pass + "Z"), i, head, s, d);
                             assertAttention(policy + " " + pass + head, q, keys, values, z);
                         }
                     }
@@ -160,12 +161,16 @@ class HeadCachesTest {
         }
     }
 
+    private static float[] at(Map<String, float[]> recorded, String name) {
+        return Objects.requireNonNull(recorded.get(name), name);
+    }
+
     private static double[][] content(
             Map<String, float[]> recorded, HeadPolicy.Content content, String site, int layer, int head, int s, int d) {
         return switch (content) {
             case HeadPolicy.Content.Frame frame ->
                 rows(
-                        recorded.get("block" + frame.frame() / 3 + ".ctx.layer" + layer + "." + site),
+                        at(recorded, "block" + frame.frame() / 3 + ".ctx.layer" + layer + "." + site),
                         frame.frame() % 3,
                         head,
                         s,
