@@ -121,7 +121,7 @@ class CaptureTest {
         }
         assertThatThrownBy(() -> PassChoice.parse("0,4").check(4))
                 .isInstanceOf(UsageException.class)
-                .hasMessage("--pass: expected steps 0 to 3, got 4");
+                .hasMessage("capture.passes: expected steps 0 to 3, got 4");
     }
 
     @Test

@@ -194,7 +194,7 @@ class RunResultTest {
                     .hasMessageContaining("[1, 1]");
             assertThatThrownBy(() -> result.values(Quantity.FRAME_MASS, pass, 0))
                     .isInstanceOf(WanException.class)
-                    .hasMessageContaining("--what frame-mass");
+                    .hasMessageContaining("capture.quantities frame-mass");
         }
     }
 

@@ -226,8 +226,9 @@ class ModelFolderTest {
                     shapes.put("token_embedding.weight", Shape.of(9, 4));
                     shapes.put("norm.weight", Shape.of(4));
                 }))
-                .isEqualTo("here: has none of the model's 69 parameters; the text encoder? --text-encoder takes it;"
-                        + " 2 in it: token_embedding.weight, norm.weight");
+                .isEqualTo(
+                        "here: has none of the model's 69 parameters; the text encoder? prompt.text_encoder takes it;"
+                                + " 2 in it: token_embedding.weight, norm.weight");
         assertThat(refusal(shapes -> {
                     shapes.clear();
                     shapes.put("decoder.conv1.weight", Shape.of(9, 4));

@@ -197,10 +197,11 @@ class ModelLayoutTest {
     void of_refuses_whenTheBranchAskedForIsNotThere() {
         assertThatThrownBy(() -> ModelLayout.of(Names.of("generator/model.a"), Branch.EMA))
                 .isInstanceOf(WanException.class)
-                .hasMessage("x.pt: expected generator_ema, got only generator; --no-use-ema takes generator");
+                .hasMessage("x.pt: expected generator_ema, got only generator; model.branch generator takes that");
         assertThatThrownBy(() -> ModelLayout.of(Names.of("generator_ema/model.a", "critic/x"), Branch.GENERATOR))
                 .isInstanceOf(WanException.class)
-                .hasMessage("x.pt: expected generator, got only critic, generator_ema; leave out --no-use-ema?");
+                .hasMessage(
+                        "x.pt: expected generator, got only critic, generator_ema; leave out model.branch generator?");
         assertThatThrownBy(() -> ModelLayout.of(Names.of("optimizer/state/0", "critic/x")))
                 .isInstanceOf(WanException.class)
                 .hasMessage("x.pt: expected generator_ema, generator, model, or the parameters themselves, got critic,"

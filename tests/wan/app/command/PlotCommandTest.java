@@ -175,11 +175,11 @@ class PlotCommandTest {
                 "--out a.pdf|.svg or .png",
                 "--layer 7 --out a.svg|--layer: expected one of [0, 1, 2]",
                 "--head 9 --out a.svg|--head: expected one of",
-                "--style dark --out a.svg|--style: expected light or print",
+                "--style dark --out a.svg|figure.style: expected light or print",
                 "--what key-logits --out a.svg|--what: expected frame-logits",
                 "--width-mm 3 --out a.svg|--width-mm",
-                "--dpi 1000000 --out a.png|--dpi",
-                "--kind measure --measure x --out a.svg|--measure: expected one of sink_score"
+                "--dpi 1000000 --out a.png|figure.dpi",
+                "--kind measure --measure x --out a.svg|analysis.measure: expected one of sink_score"
             })
     void plot_tellsWhatIsWrong(String args, String said) {
         assertThatThrownBy(() -> plot((Object[]) args.split(" ")))

@@ -34,9 +34,6 @@ record Failures(PrintStream err, boolean stacktrace) {
     static final int FAILED = 1;
     static final int BAD_USAGE = 2;
 
-    /** Of a message. */
-    private static final int MOST_CHARACTERS = 1500;
-
     /** Tells what a command threw; returns the exit code. */
     int report(Throwable thrown) {
         Throwable e = thrown;
@@ -78,19 +75,12 @@ record Failures(PrintStream err, boolean stacktrace) {
     }
 
     private int tell(Throwable e, @Nullable String message, int exitCode) {
-        String text = message == null ? e.getClass().getSimpleName() : cut(message);
+        String text = message == null ? e.getClass().getSimpleName() : WanException.cut(message);
         err.println(Program.NAME + ": " + text.strip().replaceAll("\\s*\\R\\s*", " "));
         if (stacktrace) {
             e.printStackTrace(err);
         }
         return exitCode;
-    }
-
-    /** A message quotes what users and files hold, which may be of any length. */
-    private static String cut(String message) {
-        return message.length() <= MOST_CHARACTERS
-                ? message
-                : message.substring(0, MOST_CHARACTERS) + "... (" + message.length() + " characters)";
     }
 
     private static String describe(ParameterException e) {

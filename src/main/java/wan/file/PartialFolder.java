@@ -233,6 +233,7 @@ public final class PartialFolder implements AutoCloseable {
                     if (parent != null) {
                         Files.createDirectories(parent);
                     }
+                    Messages.keepPermissions(move.destination(), move.from());
                     TemporaryFile.move(move.from(), move.destination());
                 } catch (IOException e) {
                     throw Messages.io(move.to(), "cannot write", e);

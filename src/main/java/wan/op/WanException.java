@@ -10,13 +10,15 @@ import org.jspecify.annotations.Nullable;
 public class WanException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    private static final int MOST_CHARACTERS = 1500;
+
     /**
      * A failure without a caught cause.
      *
      * @param message one line, starting with where
      */
     public WanException(String message) {
-        super(message);
+        super(cut(message));
     }
 
     /**
@@ -26,7 +28,14 @@ public class WanException extends RuntimeException {
      * @param cause what was caught, kept for {@code --stacktrace}
      */
     public WanException(String message, @Nullable Throwable cause) {
-        super(message, cause);
+        super(cut(message), cause);
+    }
+
+    /** A message quotes what users and files hold, which may be of any length. */
+    public static String cut(String message) {
+        return message.length() <= MOST_CHARACTERS
+                ? message
+                : message.substring(0, MOST_CHARACTERS) + "... (" + message.length() + " characters)";
     }
 
     /**

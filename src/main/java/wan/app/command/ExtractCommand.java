@@ -179,6 +179,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     @Option(names = "--restart", description = "Remove what an earlier run has left in OUTPUT.partial, and begin anew.")
     private boolean restart;
 
+    @Writes(OutputKind.PARTIAL_RESULT)
     @Option(
             names = "--salvage",
             paramLabel = "FILE",

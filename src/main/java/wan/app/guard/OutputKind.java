@@ -28,6 +28,8 @@ public enum OutputKind {
             return List.copyOf(matching(named, "layer\\d+\\.pt"));
         }
     },
+    /** What a run had captured when it ended before its time. */
+    PARTIAL_RESULT(text -> text.contains("wan_attn_version")),
     /** The latents of a run. */
     LATENTS(text -> text.contains("wan_attn_version")),
     /** Latents of a video that was given. */

@@ -59,6 +59,7 @@ public final class ModelOptions {
                 base.preset());
     }
 
+    @Reads
     @Option(
             names = "--lora",
             paramLabel = "FILE",

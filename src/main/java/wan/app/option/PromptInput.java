@@ -20,6 +20,7 @@ public final class PromptInput {
                     + " [B,F,C,H,W].")
     private @Nullable Path initialLatent;
 
+    @Reads
     @Option(
             names = "--picture",
             paramLabel = "FILE",
