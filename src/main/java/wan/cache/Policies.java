@@ -10,7 +10,7 @@ import wan.op.UsageException;
 /**
  * The policies of published methods, as far as whole frames go. Each says where it comes from and what of the method it leaves out.
  *
- * <p>Repositories were read at the commits that docs/guide/interventions.md lists; nothing of them was run.
+ * <p>Repositories were read; nothing of them was run.
  */
 public enum Policies implements HeadPolicy {
     /** Every head attends every frame, at its absolute position: Self-Forcing without a window. */
