@@ -19,6 +19,7 @@ public interface ResultOutput extends CaptureSink {
      * @param fields what the result says of itself: plain values, lists, maps and records
      */
     void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields);
+
     /**
      * The file that a result ends in, or the folder: {@code .pt} holds one layer.
      *
