@@ -71,7 +71,7 @@ public final class RecordingTap implements AttentionTap {
     }
 
     /** As {@link #tokenLogits}, of either quantity that comes in tiles. */
-    float[] tiles(Quantity quantity, int batch, int queries, int keys) {
+    public float[] tiles(Quantity quantity, int batch, int queries, int keys) {
         float[] all = new float[batch * heads.length * queries * keys];
         boolean[] seen = new boolean[batch * heads.length * queries];
         for (Tile tile : tiles) {

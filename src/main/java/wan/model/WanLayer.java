@@ -221,6 +221,9 @@ public final class WanLayer {
         try (Scope _ = ops.scope()) {
             Tensor k = ops.rmsNorm(ops.linear(tokens, keys.k()), keys.normK(), config.eps());
             ops.append(cache, k, ops.linear(tokens, keys.v()), text);
+        } catch (Throwable e) {
+            ops.release(cache);
+            throw e;
         }
         return cache;
     }

@@ -120,6 +120,9 @@ public final class WanModel {
             for (WanLayer layer : layers.subList(0, numLayers)) {
                 caches.add(layer.encodeImage(tokens, got.dim(0)));
             }
+        } catch (Throwable e) {
+            caches.forEach(ops::release);
+            throw e;
         }
         return caches;
     }
