@@ -21,6 +21,7 @@ import wan.backend.Storage;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.model.WanModel;
+import wan.op.CachePart;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.HalfFormat;
@@ -63,7 +64,7 @@ class TornadoStorageTest {
             Dyn page = new Dyn("page", 1);
             page.set(0);
             ops.append(cache, k, k, page);
-            return ops.read(cache, 0, new int[] {0});
+            return ops.readPages(cache, CachePart.KEYS, new int[] {0});
         }
     }
 

@@ -8,6 +8,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import wan.jvm.onednn.OneDnnTest;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.KvTensor;
@@ -248,8 +249,8 @@ class JvmOpsGoldenTest {
                         "self_attn.call" + call + ".out",
                         6e-6);
             }
-            Golden.check(b.ops.read(cache, 0, new int[] {0, 1, 2}), "self_attn.cache.k.out", 6e-6);
-            Golden.check(b.ops.read(cache, 1, new int[] {0, 1, 2}), "self_attn.cache.v.out", 6e-6);
+            Golden.check(b.ops.readPages(cache, CachePart.KEYS, new int[] {0, 1, 2}), "self_attn.cache.k.out", 6e-6);
+            Golden.check(b.ops.readPages(cache, CachePart.VALUES, new int[] {0, 1, 2}), "self_attn.cache.v.out", 6e-6);
         }
     }
 

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.KvTensor;
@@ -196,9 +197,9 @@ public final class SpecialNumbers {
                         results.add(tap.values(quantity));
                     }
                 }
-                for (int which = 0; which < 2; which++) {
-                    results.add(ops.read(cache, which, new int[] {1, 0}));
-                    results.add(ops.read(ops.load(cache, which, pages)));
+                for (CachePart part : CachePart.values()) {
+                    results.add(ops.readPages(cache, part, new int[] {1, 0}));
+                    results.add(ops.read(ops.loadPages(cache, part, pages)));
                 }
                 ops.release(cache);
                 return results;

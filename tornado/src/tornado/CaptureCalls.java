@@ -21,7 +21,7 @@ final class CaptureCalls {
     private final TornadoOps ops;
     private final Recorder recorder;
     private final DeviceTarget target;
-    private final AttentionCall attention;
+    private final AttentionOperands attention;
     private final DeviceTensor q;
     private final DeviceCache kv;
     private final Pages pages;
@@ -37,7 +37,7 @@ final class CaptureCalls {
             TornadoOps ops,
             Recorder recorder,
             DeviceTarget target,
-            AttentionCall attention,
+            AttentionOperands attention,
             int queryGroupTokens,
             int keyGroupTokens,
             AttentionTap tap) {

@@ -8,6 +8,7 @@ import wan.backend.MemoryPlan;
 import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -425,8 +426,8 @@ public final class TornadoOps implements Ops {
     }
 
     @Override
-    public Tensor load(KvTensor cache, int which, Dyn pages) {
-        String op = "load";
+    public Tensor loadPages(KvTensor cache, CachePart part, Dyn pages) {
+        String op = "loadPages";
         DeviceCache kv = own(op, cache);
         int[] numbers = Present.values(pages);
         for (int page : numbers) {
@@ -436,10 +437,10 @@ public final class TornadoOps implements Ops {
                 Shape.of((long) kv.batch() * numbers.length * kv.pageTokens(), (long) kv.numHeads() * kv.headDim()));
         begin(op);
         if (numbers.length > 0) {
-            Kernel kernel = which == 0 ? Kernel.READ_KEYS : Kernel.READ_VALUES;
+            Kernel kernel = part == CachePart.KEYS ? Kernel.READ_KEYS : Kernel.READ_VALUES;
             recorder.cut();
             Pages from = halves.readable(kv, numbers);
-            Store store = which == 0 ? from.keys() : from.values();
+            Store store = part == CachePart.KEYS ? from.keys() : from.values();
             recorder.add(cacheCall(kernel, store, out.shape().intSize(), out.offset(), kv, from));
         }
         return out;
@@ -473,12 +474,9 @@ public final class TornadoOps implements Ops {
     }
 
     @Override
-    public float[] read(KvTensor cache, int which, int[] pages) {
-        String op = "read";
+    public float[] readPages(KvTensor cache, CachePart part, int[] pages) {
+        String op = "readPages";
         DeviceCache kv = own(op, cache);
-        if (which != 0 && which != 1) {
-            throw WanException.mismatch(op, "0 for keys or 1 for values", which, "");
-        }
         for (int page : pages) {
             kv.require(op, page);
         }
@@ -488,10 +486,10 @@ public final class TornadoOps implements Ops {
         }
         try (Scope _ = scope()) {
             DeviceTensor out = scratch.take(shape);
-            Kernel kernel = which == 0 ? Kernel.READ_KEYS : Kernel.READ_VALUES;
+            Kernel kernel = part == CachePart.KEYS ? Kernel.READ_KEYS : Kernel.READ_VALUES;
             recorder.cut();
             Pages from = halves.readable(kv, pages);
-            Store store = which == 0 ? from.keys() : from.values();
+            Store store = part == CachePart.KEYS ? from.keys() : from.values();
             recorder.add(cacheCall(kernel, store, shape.intSize(), out.offset(), kv, from));
             return read(out);
         }
@@ -529,8 +527,8 @@ public final class TornadoOps implements Ops {
         Pages readable = halves.readable(kv, attended);
         recorder.cut();
         int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
-        DeviceTensor changes = edit.isNone() ? from : upload(AttentionCall.numbers(edit, kv.numHeads()));
-        AttentionCall call = new AttentionCall(target, from, kv, readable, queries, scale, edit, changes);
+        DeviceTensor changes = edit.isNone() ? from : upload(AttentionOperands.numbers(edit, kv.numHeads()));
+        AttentionOperands call = new AttentionOperands(target, from, kv, readable, queries, scale, edit, changes);
         if (tap.wanted().isEmpty()) {
             recorder.add(call.call(out));
             return out;

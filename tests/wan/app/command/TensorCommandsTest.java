@@ -3,12 +3,16 @@ package wan.app.command;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import capture.Indices;
+import capture.PassChoice;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -16,10 +20,16 @@ import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import wan.file.SafetensorsWriter;
+import wan.op.AttentionKind;
 import wan.op.DType;
+import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.UsageException;
 import wan.op.WanException;
+import wan.pass.Pass;
+import wan.run.RunMonitor;
+import wan.run.RunSpec;
+import wan.run.Wan;
 import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
 
@@ -89,6 +99,57 @@ class TensorCommandsTest {
                         .readTree("{\"name\":\"long.name\",\"dtype\":\"F32\",\"shape\":[2,3],\"bytes\":24,\"stats\":"
                                 + "{\"min\":1.0,\"max\":5.0,\"mean\":3.0,\"std\":1.4142135623730951,\"nan\":1}}"));
         assertThat(json.at("/tensors/1/stats/mean").isNull()).isTrue();
+    }
+
+    @Test
+    void inspect_saysHowFarARunGot_underNamesOfItsOwn() {
+        Path result = dir.resolve("run.safetensors");
+        RunMonitor stops = new RunMonitor() {
+            private boolean late;
+
+            @Override
+            public void passStarted(Pass pass) {
+                late = pass.id().frameBlock() == 1;
+            }
+
+            @Override
+            public boolean cancelled() {
+                return late;
+            }
+        };
+        RunSpec spec = RunSpec.of(RunSpec.Model.DEMO)
+                .withVideo(new RunSpec.Video(2, 2, 7, null))
+                .withCapture(new RunSpec.Captures(
+                        Indices.of(0),
+                        Indices.of(0),
+                        EnumSet.of(AttentionKind.SELF),
+                        PassChoice.parse("all"),
+                        EnumSet.of(Quantity.FRAME_LOGITS),
+                        Set.of(),
+                        false))
+                .withOutput(new RunSpec.Output(result, null, false, true, null));
+        try (Wan wan = Wan.demo()) {
+            assertThat(wan.prepare(spec, stops).execute(stops).complete()).isFalse();
+        }
+        JsonNode json = JsonMapper.shared()
+                .readTree(run(new InspectCommand(), dir.resolve("run.safetensors.partial"), "--json"));
+        assertThat(json.propertyNames())
+                .containsExactly(
+                        "model",
+                        "wan_attn_version",
+                        "prompt",
+                        "finished",
+                        "frame_blocks",
+                        "all_frame_blocks",
+                        "passes",
+                        "all_passes",
+                        "capture_bytes",
+                        "captures");
+        assertThat(json.path("finished").asBoolean(true)).isFalse();
+        assertThat(json.path("frame_blocks").asInt()).isEqualTo(1);
+        assertThat(json.path("all_frame_blocks").asInt()).isEqualTo(3);
+        assertThat(json.path("captures").size()).isEqualTo(json.path("passes").asInt());
+        assertThat(json.path("captures").path(0).asString()).isEqualTo("block0.step0.layer0.frame_logits");
     }
 
     @Test

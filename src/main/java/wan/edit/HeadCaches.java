@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import wan.cache.CacheLayout;
 import wan.cache.Placement;
 import wan.cache.PolicySchedule;
@@ -12,6 +14,7 @@ import wan.cache.PolicySchedule.Blending;
 import wan.cache.PolicySchedule.Block;
 import wan.cache.PolicySchedule.Slot;
 import wan.op.AttentionEdit;
+import wan.op.CachePart;
 import wan.op.Dyn;
 import wan.op.KvTensor;
 import wan.op.Ops;
@@ -170,22 +173,30 @@ public final class HeadCaches {
 
     private static void blend(Blending blend, KvTensor cache, Ops ops) {
         try (Scope _ = ops.scope()) {
-            Tensor[] sums = new Tensor[2];
-            for (int which = 0; which < 2; which++) {
-                for (int i = 0; i < blend.sources().size(); i++) {
-                    Dyn page = new Dyn("source", 1);
-                    page.set(blend.sources().get(i));
-                    Tensor part = ops.load(cache, which, page);
-                    Tensor zeros = ops.scratch(part.shape());
-                    ops.write(zeros, new float[part.shape().intSize()]);
-                    float weight = blend.weights().get(i).floatValue();
-                    ops.mixHeads(part, 1, new int[] {0}, weight, sums[which] == null ? zeros : sums[which]);
-                    sums[which] = part;
-                }
-            }
             Dyn to = new Dyn("blend", 1);
             to.set(blend.page());
-            ops.append(cache, sums[0], sums[1], to);
+            ops.append(
+                    cache,
+                    blended(CachePart.KEYS, blend, cache, ops),
+                    blended(CachePart.VALUES, blend, cache, ops),
+                    to);
         }
+    }
+
+    /** The weighted sum of one part of a blend's sources, in scratch. */
+    private static Tensor blended(CachePart part, Blending blend, KvTensor cache, Ops ops) {
+        @Nullable Tensor sum = null;
+        for (int i = 0; i < blend.sources().size(); i++) {
+            Dyn page = new Dyn("source", 1);
+            page.set(blend.sources().get(i));
+            Tensor source = ops.loadPages(cache, part, page);
+            if (sum == null) {
+                sum = ops.scratch(source.shape());
+                ops.write(sum, new float[source.shape().intSize()]);
+            }
+            ops.mixHeads(source, 1, new int[] {0}, blend.weights().get(i).floatValue(), sum);
+            sum = source;
+        }
+        return Objects.requireNonNull(sum, "a blend of nothing");
     }
 }

@@ -20,6 +20,7 @@ import wan.jvm.vector.VectorKernels;
 import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -332,17 +333,17 @@ public final class JvmOps implements Ops {
     }
 
     @Override
-    public Tensor load(KvTensor cache, int which, Dyn pages) {
-        PagedKv kv = own("load", cache);
+    public Tensor loadPages(KvTensor cache, CachePart part, Dyn pages) {
+        PagedKv kv = own("loadPages", cache);
         HeapTensor rows = pool.take(
                 Shape.of((long) kv.batch() * pages.count() * kv.pageTokens(), (long) kv.numHeads() * kv.headDim()),
-                "load");
-        begin("load");
-        float[] out = rows.values("load");
+                "loadPages");
+        begin("loadPages");
+        float[] out = rows.values("loadPages");
         workers.run(
                 kv.batch() * pages.count(),
                 (slot, _) -> kv.read(
-                        which, slot / pages.count(), pages.get(slot % pages.count()), out, slot * kv.pageTokens()));
+                        part, slot / pages.count(), pages.get(slot % pages.count()), out, slot * kv.pageTokens()));
         return rows;
     }
 
@@ -359,16 +360,13 @@ public final class JvmOps implements Ops {
     }
 
     @Override
-    public float[] read(KvTensor cache, int which, int[] pages) {
-        PagedKv kv = own("read", cache);
-        if (which != 0 && which != 1) {
-            throw WanException.mismatch("read", "0 for keys or 1 for values", which, "");
-        }
+    public float[] readPages(KvTensor cache, CachePart part, int[] pages) {
+        PagedKv kv = own("readPages", cache);
         Shape shape = Shape.of(kv.batch(), (long) pages.length * kv.pageTokens(), kv.numHeads(), kv.headDim());
         float[] out = new float[shape.intSize()];
         for (int sample = 0; sample < kv.batch(); sample++) {
             for (int i = 0; i < pages.length; i++) {
-                kv.read(which, sample, pages[i], out, (sample * pages.length + i) * kv.pageTokens());
+                kv.read(part, sample, pages[i], out, (sample * pages.length + i) * kv.pageTokens());
             }
         }
         return out;

@@ -3,6 +3,7 @@ package wan.model;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
+import wan.op.CachePart;
 import wan.op.Dyn;
 import wan.op.KvTensor;
 import wan.op.Linear;
@@ -123,9 +124,9 @@ public final class WanLayer {
         int heads = config.numHeads();
         if (turn.cached().frames() > 0) {
             try (Scope _ = ops.scope()) {
-                Tensor cached = ops.load(frames, 0, step.attended());
+                Tensor cached = ops.loadPages(frames, CachePart.KEYS, step.attended());
                 ops.rope(cached, heads, turn.cached(), turn.positions());
-                ops.append(workspace, cached, ops.load(frames, 1, step.attended()), turn.copies());
+                ops.append(workspace, cached, ops.loadPages(frames, CachePart.VALUES, step.attended()), turn.copies());
             }
         }
         ops.rope(k, heads, step.grid(), step.positions());

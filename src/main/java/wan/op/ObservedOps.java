@@ -155,8 +155,8 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
-    public Tensor load(KvTensor cache, int which, Dyn pages) {
-        return observe("load", 0, () -> ops.load(cache, which, pages));
+    public Tensor loadPages(KvTensor cache, CachePart part, Dyn pages) {
+        return observe("loadPages", 0, () -> ops.loadPages(cache, part, pages));
     }
 
     @Override
@@ -165,8 +165,8 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
-    public float[] read(KvTensor cache, int which, int[] pages) {
-        return ops.read(cache, which, pages);
+    public float[] readPages(KvTensor cache, CachePart part, int[] pages) {
+        return ops.readPages(cache, part, pages);
     }
 
     @Override

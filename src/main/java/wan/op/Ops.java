@@ -159,28 +159,28 @@ public interface Ops extends AutoCloseable {
     void append(KvTensor cache, Tensor k, Tensor v, Dyn pages);
 
     /**
-     * Copies keys (which = 0) or values (which = 1) of pages into scratch; what {@link #append} takes.
+     * Copies keys or values of pages into scratch; what {@link #append} takes.
      *
      * @param pages n page numbers
      * @return [batch * n * pageTokens, numHeads * headDim]
      */
-    Tensor load(KvTensor cache, int which, Dyn pages);
+    Tensor loadPages(KvTensor cache, CachePart part, Dyn pages);
 
     /**
      * Says that some heads no longer need what some pages hold; writing a page gives it to all heads again. A backend frees what it can: those
-     * heads must not attend these pages, and {@link #load} may give zeros.
+     * heads must not attend these pages, and {@link #loadPages} may give zeros.
      *
      * @param heads ascending
      */
     void discard(KvTensor cache, int[] heads, int[] pages);
 
     /**
-     * Copies a cache's keys (which = 0) or values (which = 1) to the host.
+     * Copies keys or values of a cache to the host.
      *
      * @param pages the pages to read, in order
      * @return [batch, pages * pageTokens, numHeads, headDim] in C order
      */
-    float[] read(KvTensor cache, int which, int[] pages);
+    float[] readPages(KvTensor cache, CachePart part, int[] pages);
 
     /**
      * softmax(q k^T / sqrt(headDim)) v over the keys of the named pages; no mask.

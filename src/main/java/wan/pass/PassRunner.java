@@ -13,6 +13,7 @@ import wan.cache.Placement;
 import wan.model.Caches;
 import wan.model.Step;
 import wan.model.WanModel;
+import wan.op.CachePart;
 import wan.op.DeviceException;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -279,21 +280,21 @@ public final class PassRunner implements AutoCloseable {
 
     /** The cached keys of one layer as they are kept, rotated or not, at the given pages: [B, pages * S, N, d]. */
     public HostTensor keys(int cache, int layer, List<Integer> pages) {
-        return cached(cache, layer, 0, pages);
+        return cached(cache, layer, CachePart.KEYS, pages);
     }
 
     /** The cached values of one layer at the given pages: [B, pages * S, N, d]. */
     public HostTensor values(int cache, int layer, List<Integer> pages) {
-        return cached(cache, layer, 1, pages);
+        return cached(cache, layer, CachePart.VALUES, pages);
     }
 
-    private HostTensor cached(int cache, int layer, int which, List<Integer> pages) {
+    private HostTensor cached(int cache, int layer, CachePart part, List<Integer> pages) {
         Shape shape = Shape.of(
                 batch,
                 (long) pages.size() * rows * columns,
                 model().config().numHeads(),
                 model().config().headDim());
-        return new HostTensor(shape, ops().read(caches.get(cache).layers().get(layer), which, ints(pages)));
+        return new HostTensor(shape, ops().readPages(caches.get(cache).layers().get(layer), part, ints(pages)));
     }
 
     private static int[] ints(List<Integer> values) {

@@ -13,6 +13,7 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import wan.op.AttentionEdit;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.DType;
 import wan.op.Dyn;
 import wan.op.Grid;
@@ -327,8 +328,8 @@ public final class SelfTestCases {
             return () -> {
                 ops.append(cache, k, v, pages);
                 Collector both = new Collector(Set.of(), new int[0]);
-                both.keep("k", ops.read(cache, 0, used));
-                both.keep("v", ops.read(cache, 1, used));
+                both.keep("k", ops.readPages(cache, CachePart.KEYS, used));
+                both.keep("v", ops.readPages(cache, CachePart.VALUES, used));
                 return new Output(ops, k, both);
             };
         }));

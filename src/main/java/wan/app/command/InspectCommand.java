@@ -101,7 +101,7 @@ public final class InspectCommand implements Callable<Integer> {
     private void printPartial(PartialSummary run) {
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
-            out.println(JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(run));
+            out.println(json(run).toPrettyString());
         } else {
             out.println("partial data of a run of " + shown(run.model()) + ", wan-attn " + shown(run.version()));
             out.println("  prompt: " + shown(run.prompt()));
@@ -212,6 +212,23 @@ public final class InspectCommand implements Callable<Integer> {
             withStats[row.length + 4] = Long.toString(values.nans());
         }
         return withStats;
+    }
+
+    private static ObjectNode json(PartialSummary run) {
+        ObjectNode root = JsonMapper.shared()
+                .createObjectNode()
+                .put("model", run.model())
+                .put("wan_attn_version", run.version())
+                .put("prompt", run.prompt())
+                .put("finished", run.finished())
+                .put("frame_blocks", run.frameBlocks())
+                .put("all_frame_blocks", run.allFrameBlocks())
+                .put("passes", run.passes())
+                .put("all_passes", run.allPasses())
+                .put("capture_bytes", run.captureBytes());
+        ArrayNode captures = root.putArray("captures");
+        run.captures().forEach(captures::add);
+        return root;
     }
 
     private ObjectNode json(TensorStore store, List<String> names) {

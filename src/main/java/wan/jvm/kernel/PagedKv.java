@@ -2,6 +2,7 @@ package wan.jvm.kernel;
 
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
+import wan.op.CachePart;
 import wan.op.KvTensor;
 import wan.op.WanException;
 
@@ -210,21 +211,20 @@ public class PagedKv implements KvTensor {
     /**
      * Copies a page out again; zeros for heads that gave it back.
      *
-     * @param which 0 keys, 1 values
      * @param out [tokens, numHeads, headDim]
      * @param firstRow the row of {@code out} for the page's first token
      */
-    public void read(int which, int sample, int page, float[] out, int firstRow) {
+    public void read(CachePart part, int sample, int page, float[] out, int firstRow) {
         requireWritten(sample, page);
         for (int head = 0; head < numHeads; head++) {
-            float @Nullable [] from = (which == 0 ? keys : values)[slot(sample, page) * numHeads + head];
+            float @Nullable [] from = (part == CachePart.KEYS ? keys : values)[slot(sample, page) * numHeads + head];
             for (int token = 0; token < pageTokens; token++) {
                 int to = ((firstRow + token) * numHeads + head) * headDim;
                 for (int channel = 0; channel < headDim; channel++) {
                     if (from == null) {
                         out[to + channel] = 0;
                     } else {
-                        out[to + channel] = which == 0
+                        out[to + channel] = part == CachePart.KEYS
                                 ? from[keyIndex(token) + channel * tile]
                                 : from[valueIndex(channel) + token * tile];
                     }

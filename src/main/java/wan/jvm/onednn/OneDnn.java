@@ -69,9 +69,9 @@ final class OneDnn implements AutoCloseable {
      * @param xStride elements from row to row of x
      * @param yStride elements from row to row of y
      */
-    synchronized OneDnnMatmul matmul(int m, int k, int n, int xStride, int yStride, OneDnnMatmul.Epilogue epilogue) {
+    synchronized OneDnnMatmul matmul(int m, int k, int n, int xStride, int yStride, OneDnnMatmul.PostOp postOp) {
         return matmuls.computeIfAbsent(
-                new OneDnnMatmul.Spec(dtype, m, k, n, xStride, yStride, epilogue),
+                new OneDnnMatmul.Spec(dtype, m, k, n, xStride, yStride, postOp),
                 spec -> new OneDnnMatmul(objects, spec, layout(k, n).matrix, threads));
     }
 

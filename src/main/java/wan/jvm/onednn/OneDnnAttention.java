@@ -86,8 +86,8 @@ final class OneDnnAttention {
         int tiles = Math.ceilDiv(call.queries(), tile);
         int keys = cache.blockKeys();
         int stride = Math.ceilDiv(keys, 16) * 16; // whole vectors of any width
-        OneDnnMatmul logits = oneDnn.matmul(tile, headDim, keys, headDim, stride, OneDnnMatmul.Epilogue.STORE);
-        OneDnnMatmul outputs = oneDnn.matmul(tile, keys, headDim, stride, headDim, OneDnnMatmul.Epilogue.ADD);
+        OneDnnMatmul logits = oneDnn.matmul(tile, headDim, keys, headDim, stride, OneDnnMatmul.PostOp.STORE);
+        OneDnnMatmul outputs = oneDnn.matmul(tile, keys, headDim, stride, headDim, OneDnnMatmul.PostOp.ADD);
         workers.run(cache.batch() * heads * tiles, (task, worker) -> {
             int first = task % tiles * tile;
             int head = task / tiles % heads;

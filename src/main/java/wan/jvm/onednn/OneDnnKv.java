@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Deque;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.PagedKv;
+import wan.op.CachePart;
 import wan.op.DType;
 import wan.op.WanException;
 
@@ -125,9 +126,9 @@ final class OneDnnKv extends PagedKv {
     }
 
     @Override
-    public void read(int which, int sample, int page, float[] out, int firstRow) {
-        if (which == 0) {
-            super.read(which, sample, page, out, firstRow);
+    public void read(CachePart part, int sample, int page, float[] out, int firstRow) {
+        if (part == CachePart.KEYS) {
+            super.read(part, sample, page, out, firstRow);
             return;
         }
         try (Arena temporary = Arena.ofConfined()) {

@@ -110,8 +110,8 @@ final class OneDnnLinear {
                 (from, to) -> OneDnnBuffer.store(
                         input, from * in, (to - from) * in, dtype, inputs, dtype.bytes((long) from * in)));
 
-        OneDnnMatmul.Epilogue fused =
-                epilogue.kind() == Epilogue.Kind.GELU ? OneDnnMatmul.Epilogue.BIAS_GELU : OneDnnMatmul.Epilogue.BIAS;
+        OneDnnMatmul.PostOp fused =
+                epilogue.kind() == Epilogue.Kind.GELU ? OneDnnMatmul.PostOp.BIAS_GELU : OneDnnMatmul.PostOp.BIAS;
         OneDnnMatmul wide = oneDnn.matmul(blockRows, in, Math.min(CHUNK, out), in, Math.min(CHUNK, out), fused);
         int lastWidth = width(weights, chunks - 1);
         OneDnnMatmul last = oneDnn.matmul(blockRows, in, lastWidth, in, lastWidth, fused);

@@ -3,13 +3,12 @@ package wan.jvm.onednn;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import org.jspecify.annotations.Nullable;
-import wan.jvm.kernel.Epilogue;
 import wan.op.DType;
 
 /** One product of oneDNN, y = x W, with W laid out as {@link OneDnn.Layout} says. Computed on the calling thread. */
 final class OneDnnMatmul {
     /** What happens to the sums. */
-    enum Epilogue {
+    enum PostOp {
         /** y = sums. */
         STORE,
         /** y = sums + bias. */
@@ -31,7 +30,7 @@ final class OneDnnMatmul {
      * @param xStride elements from row to row of x
      * @param yStride elements from row to row of y
      */
-    record Spec(DType dtype, int m, int k, int n, int xStride, int yStride, Epilogue epilogue) {}
+    record Spec(DType dtype, int m, int k, int n, int xStride, int yStride, PostOp postOp) {}
 
     private static final int[] ROLES = {1, 33, 17, 80, 41}; // DNNL_ARG_SRC, WEIGHTS, DST, SCRATCHPAD, BIAS
     private static final int SCRATCHPAD = 3;
@@ -54,12 +53,12 @@ final class OneDnnMatmul {
         MemorySegment x = objects.matrix(spec.dtype, spec.m, spec.k, spec.xStride, 1);
         MemorySegment y = objects.matrix(DType.F32, spec.m, spec.n, spec.yStride, 1);
         MemorySegment bias =
-                spec.epilogue.hasBias() ? objects.matrix(DType.F32, 1, spec.n, spec.n, 1) : MemorySegment.NULL;
-        MemorySegment description = objects.matmul(x, weights, bias, y, attributes(objects, spec.epilogue));
+                spec.postOp.hasBias() ? objects.matrix(DType.F32, 1, spec.n, spec.n, 1) : MemorySegment.NULL;
+        MemorySegment description = objects.matmul(x, weights, bias, y, attributes(objects, spec.postOp));
         primitive = objects.primitive(description);
         implementation = objects.implementation(description);
         MemorySegment scratchpad = objects.scratchpad(description);
-        matrices = spec.epilogue.hasBias()
+        matrices = spec.postOp.hasBias()
                 ? new MemorySegment[] {x, weights, y, scratchpad, bias}
                 : new MemorySegment[] {x, weights, y, scratchpad};
         bindings = new Binding[threads];
@@ -67,11 +66,11 @@ final class OneDnnMatmul {
         setHandle = objects.library().function("dnnl_memory_set_data_handle");
     }
 
-    private static MemorySegment attributes(OneDnnObjects objects, Epilogue epilogue) {
+    private static MemorySegment attributes(OneDnnObjects objects, PostOp postOp) {
         MemorySegment operations = objects.create("dnnl_post_ops_create", "dnnl_post_ops_destroy");
-        if (epilogue == Epilogue.BIAS_GELU) {
+        if (postOp == PostOp.BIAS_GELU) {
             objects.library().check("dnnl_post_ops_append_eltwise", operations, GELU_TANH, 0f, 0f);
-        } else if (epilogue == Epilogue.ADD) {
+        } else if (postOp == PostOp.ADD) {
             objects.library().check("dnnl_post_ops_append_sum", operations, 1f, 0, SAME_TYPE);
         }
         MemorySegment attributes = objects.attributes();
@@ -105,7 +104,7 @@ final class OneDnnMatmul {
     }
 
     /**
-     * Computes. All segments are native and begin where the matrices do; {@code bias} is read only where the epilogue has one.
+     * Computes. All segments are native and begin where the matrices do; {@code bias} is read only where there is one.
      *
      * @param worker no two calls at once with the same one
      */

@@ -12,7 +12,7 @@ import wan.op.AttentionEdit;
  * @param edit what is changed
  * @param changes the edit's numbers among the activations; the queries where there is none
  */
-record AttentionCall(
+record AttentionOperands(
         DeviceTarget target,
         DeviceTensor q,
         DeviceCache kv,
