@@ -21,6 +21,7 @@ import wan.jvm.JvmOptions;
 import wan.jvm.RecordingTap;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
+import wan.op.CachePart;
 import wan.op.Dyn;
 import wan.op.Grid;
 import wan.op.HostTensor;
@@ -238,10 +239,10 @@ public class ForwardGoldenTest {
                 cache.add(model.newFrameCache(1, frames, grid.frameSeqLen()));
             }
             int[] all = {0};
-            textKeys = ops.read(texts.get(LAYER), 0, all);
+            textKeys = ops.readPages(texts.get(LAYER), CachePart.KEYS, all);
             if (picture != null) {
-                imageKeys = ops.read(pictures.get(LAYER), 0, all);
-                imageValues = ops.read(pictures.get(LAYER), 1, all);
+                imageKeys = ops.readPages(pictures.get(LAYER), CachePart.KEYS, all);
+                imageValues = ops.readPages(pictures.get(LAYER), CachePart.VALUES, all);
             }
             sites.clear();
             selfAttentionIn.clear();
