@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class MeasureTest {
@@ -96,7 +97,8 @@ class MeasureTest {
         for (int q = 3; q < 5; q++) {
             logits[q * 5] = X;
         }
-        assertThat(of(Measure.SINK_SCORE, view)).isNaN();
+        assertThat(of(Measure.SINK_SCORE, HeadViews.of(new HeadId(0, 0), 5, VIEW.block(), logits, mass)))
+                .isNaN();
     }
 
     @Test
@@ -153,6 +155,65 @@ class MeasureTest {
             assertThat(docs).contains("`" + rule.id() + "`", rule.definition(), rule.source());
             rule.constants(RoleOptions.DEFAULT)
                     .forEach(constant -> assertThat(docs).contains(constant.name() + " " + constant.value()));
+        }
+    }
+
+    /** The definition, written out: what the transform has to equal. */
+    private static Spectrum byDefinition(double[] series) {
+        int n = series.length - 1;
+        double best = 0;
+        double total = 0;
+        int frequency = 0;
+        for (int j = 1; j <= n / 2; j++) {
+            double re = 0;
+            double im = 0;
+            for (int i = 0; i < n; i++) {
+                double window = 0.5 - 0.5 * Math.cos(2 * Math.PI * i / (n - 1));
+                double value = window * (series[i + 1] - series[i] - (series[n] - series[0]) / n);
+                double angle = 2 * Math.PI * ((long) i * j % n) / n;
+                re += value * Math.cos(angle);
+                im -= value * Math.sin(angle);
+            }
+            double power = re * re + im * im;
+            total += power;
+            if (power > best) {
+                best = power;
+                frequency = j;
+            }
+        }
+        return new Spectrum((double) n / frequency, best / total);
+    }
+
+    @Test
+    void spectrum_equalsItsDefinition_forEveryLength() {
+        Random random = new Random(5);
+        for (int length = 5; length < 700; length += length < 140 ? 1 : 37) {
+            double[] series = random.doubles(length, -1, 1).toArray();
+            Spectrum expected = byDefinition(series);
+            Spectrum actual = Spectrum.of(series);
+            assertThat(actual.period()).as("period of %d values", length).isEqualTo(expected.period());
+            assertThat(actual.share()).as("share of %d values", length).isCloseTo(expected.share(), within(1e-12));
+        }
+    }
+
+    @Test
+    void spectrum_takesTheLongestPeriod_onATie() {
+        // Window and mean leave one difference that is not 0, so all frequencies have the same power but for rounding.
+        assertThat(Spectrum.of(new double[] {0, 2, 3, 6, 4}).period()).isEqualTo(4);
+        assertThat(Spectrum.of(new double[] {0, 0, 1, 4, 5, 5}).period()).isEqualTo(5);
+        assertThat(Spectrum.of(new double[] {0, 0, 1, 4, 5, 5}).share()).isCloseTo(0.5, within(1e-12));
+    }
+
+    @Test
+    void views_fromSeveralFrameBlocks_areThoseOfFreshOnes() {
+        for (int first = 0; first < 5; first++) {
+            FrameBlock block = new FrameBlock(first, first, 1);
+            HeadView fresh = HeadViews.of(VIEW.head(), 5, block, LOGITS, MASS);
+            for (Measure measure : Measure.values()) {
+                assertThat(Double.valueOf(of(measure, VIEW.seenFrom(block))))
+                        .as(measure.id())
+                        .isEqualTo(Double.valueOf(of(measure, fresh)));
+            }
         }
     }
 }

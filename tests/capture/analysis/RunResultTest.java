@@ -74,8 +74,7 @@ class RunResultTest {
                     Analysis.of(result, result.slot("first"), result.frameBlock("last"), MeasureOptions.DEFAULT);
             int frames = result.info().frames();
             for (int h = 0; h < result.info().heads().size(); h++) {
-                double[] row =
-                        analysis.heads().get(h).row(analysis.heads().get(h).logits());
+                double[] row = analysis.heads().get(h).logitRow();
                 double first = expected.values()[h * frames];
                 double middle = 0;
                 for (int k = 0; k < frames; k++) {

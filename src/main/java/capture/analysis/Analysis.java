@@ -53,10 +53,7 @@ public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptio
                 slot,
                 other,
                 options,
-                heads.stream()
-                        .map(view -> new HeadView(
-                                view.head(), view.frames(), other, view.attended(), view.logits(), view.mass()))
-                        .toList());
+                heads.stream().map(view -> view.seenFrom(other)).toList());
     }
 
     private static float @Nullable [] head(@Nullable FrameMaps maps, int head) {

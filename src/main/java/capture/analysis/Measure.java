@@ -21,7 +21,7 @@ public enum Measure {
             true) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            double[] row = view.row(view.logits());
+            double[] row = view.logitRow();
             return row[0] - middle(view, row);
         }
     },
@@ -35,7 +35,7 @@ public enum Measure {
             true) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            double[] row = view.row(view.logits());
+            double[] row = view.logitRow();
             int[] keys = view.keyFrames();
             return keys.length == 0 ? Double.NaN : row[keys[keys.length - 1]] - middle(view, row);
         }
@@ -50,7 +50,7 @@ public enum Measure {
             true) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            return mean(view, (q, k) -> q == k);
+            return view.diagonalMean();
         }
     },
     /** Frames with the first one. */
@@ -63,7 +63,7 @@ public enum Measure {
             true) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            return mean(view, (q, k) -> k == 0);
+            return view.firstFrameMean();
         }
     },
     /** How often logits are positive. */
@@ -105,7 +105,7 @@ public enum Measure {
             false) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            return Spectrum.of(gapless(view)).period();
+            return view.spectrum().period();
         }
     },
     /** How much of the spectrum the strongest oscillation holds. */
@@ -118,7 +118,7 @@ public enum Measure {
             false) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            return Spectrum.of(gapless(view)).share();
+            return view.spectrum().share();
         }
     },
     /** Mass on the first frames. */
@@ -211,7 +211,7 @@ public enum Measure {
             false) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            double[] row = view.row(view.mass());
+            double[] row = view.massRow();
             int[] keys = view.keyFrames();
             double sum = 0;
             double total = 0;
@@ -232,7 +232,7 @@ public enum Measure {
             false) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
-            double[] row = view.row(view.mass());
+            double[] row = view.massRow();
             int[] keys = view.keyFrames();
             if (view.mass() == null || keys.length == 0) {
                 return Double.NaN;
@@ -318,47 +318,17 @@ public enum Measure {
 
     /** Mean over all attended frames but the first and last of the rollout; over all of them, where that leaves none. */
     private static double middle(HeadView view, double[] row) {
-        int[] keys = view.keyFrames();
-        int[] inner =
-                Arrays.stream(keys).filter(k -> k > 0 && k < row.length - 1).toArray();
-        return Arrays.stream(inner.length > 0 ? inner : keys)
-                .mapToDouble(k -> row[k])
-                .average()
-                .orElse(Double.NaN);
-    }
-
-    private interface Cells {
-        boolean contain(int q, int k);
-    }
-
-    private static double mean(HeadView view, Cells cells) {
-        float[] logits = view.logits();
-        double sum = 0;
+        double all = 0;
+        double inner = 0;
         int count = 0;
-        for (int i = 0; logits != null && i < logits.length; i++) {
-            int q = i / view.frames();
-            int k = i % view.frames();
-            if (cells.contain(q, k) && view.attended(q, k)) {
-                sum += logits[i];
+        for (int k : view.keyFrames()) {
+            all += row[k];
+            if (k > 0 && k < row.length - 1) {
+                inner += row[k];
                 count++;
             }
         }
-        return count == 0 ? Double.NaN : sum / count;
-    }
-
-    /** The row's logits over the longest run of neighbouring key frames, the newest of equally long ones. */
-    private static double[] gapless(HeadView view) {
-        double[] row = view.row(view.logits());
-        int bestEnd = 0;
-        int bestLength = 0;
-        int length = 0;
-        for (int k = 0; k < row.length; k++) {
-            length = view.attended(view.block().first(), k) ? length + 1 : 0;
-            if (length > 0 && length >= bestLength) {
-                bestLength = length;
-                bestEnd = k + 1;
-            }
-        }
-        return Arrays.copyOfRange(row, bestEnd - bestLength, bestEnd);
+        int keys = view.keyFrames().length;
+        return count > 0 ? inner / count : keys > 0 ? all / keys : Double.NaN;
     }
 }

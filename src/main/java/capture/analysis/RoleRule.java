@@ -111,7 +111,7 @@ public enum RoleRule {
                 } else if (period[i] >= options.waveShare()) {
                     roles[i] = "wave";
                 } else {
-                    double mean = DoubleStream.of(view.row(view.logits()))
+                    double mean = DoubleStream.of(view.logitRow())
                             .filter(value -> !Double.isNaN(value))
                             .average()
                             .orElse(0);

@@ -1,5 +1,7 @@
 package capture.analysis;
 
+import java.util.concurrent.atomic.AtomicReference;
+
 /**
  * The strongest oscillation along a series.
  *
@@ -11,6 +13,12 @@ public record Spectrum(double period, double share) {
     static final int LEAST = 4;
 
     private static final Spectrum NONE = new Spectrum(Double.NaN, Double.NaN);
+
+    /** Powers that differ by less than this share are a tie: rounding decides nothing. */
+    private static final double TIE = 1e-9;
+
+    /** The tables of the length that was asked for last: the heads of a frame block have the same. */
+    private static final AtomicReference<Fourier> LATEST = new AtomicReference<>(new Fourier(LEAST));
 
     /**
      * Looks at the difference of the series from element to element, less its mean, under a Hann window; the frequency with the most
@@ -34,21 +42,23 @@ public record Spectrum(double period, double share) {
         double best = 0;
         double total = 0;
         int frequency = 0;
-        for (int j = 1; j <= n / 2; j++) {
-            double re = 0;
-            double im = 0;
-            for (int i = 0; i < n; i++) {
-                double angle = 2 * Math.PI * ((long) i * j % n) / n;
-                re += windowed[i] * Math.cos(angle);
-                im -= windowed[i] * Math.sin(angle);
-            }
-            double power = re * re + im * im;
-            total += power;
-            if (power > best) {
-                best = power;
+        double[] power = fourier(n).power(windowed);
+        for (int j = 1; j < power.length; j++) {
+            total += power[j];
+            if (power[j] > best * (1 + TIE)) {
+                best = power[j];
                 frequency = j;
             }
         }
         return best > 1e-24 * scale * scale * n ? new Spectrum((double) n / frequency, best / total) : NONE;
+    }
+
+    private static Fourier fourier(int length) {
+        Fourier latest = LATEST.get();
+        if (latest.length() != length) {
+            latest = new Fourier(length);
+            LATEST.set(latest);
+        }
+        return latest;
     }
 }

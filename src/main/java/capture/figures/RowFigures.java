@@ -16,7 +16,7 @@ public final class RowFigures {
 
     /** By key frame: NaN for what was not attended, infinity for a number that should be there and is none. */
     private static double[] row(Quantity quantity, HeadView view) {
-        double[] row = view.row(quantity == Quantity.FRAME_MASS ? view.mass() : view.logits());
+        double[] row = (quantity == Quantity.FRAME_MASS ? view.massRow() : view.logitRow()).clone();
         for (int k : view.keyFrames()) {
             row[k] = Double.isFinite(row[k]) ? row[k] : Double.POSITIVE_INFINITY;
         }

@@ -1,0 +1,123 @@
+package capture.analysis;
+
+/**
+ * The discrete Fourier transform of real series of one length, in O(n log n) whatever the length: Bluestein's chirp turns it into a
+ * convolution, which powers of two carry out.
+ */
+final class Fourier {
+    private final int length;
+    private final int size; // of the convolution, a power of two
+    private final double[] chirpRe;
+    private final double[] chirpIm;
+    private final double[] kernelRe;
+    private final double[] kernelIm;
+    private final double[] rootRe;
+    private final double[] rootIm;
+
+    /**
+     * Prepares the tables of a length.
+     *
+     * @param length of the series, at least 1
+     */
+    Fourier(int length) {
+        this.length = length;
+        int lags = length + length / 2; // from 1 - length to length / 2
+        size = Integer.highestOneBit(Math.max(1, lags - 1)) << 1;
+        rootRe = new double[size / 2];
+        rootIm = new double[size / 2];
+        for (int i = 0; i < size / 2; i++) {
+            rootRe[i] = Math.cos(2 * Math.PI * i / size);
+            rootIm[i] = -Math.sin(2 * Math.PI * i / size);
+        }
+        chirpRe = new double[length];
+        chirpIm = new double[length];
+        kernelRe = new double[size];
+        kernelIm = new double[size];
+        for (int i = 0; i < length; i++) {
+            double angle = Math.PI * ((long) i * i % (2L * length)) / length;
+            chirpRe[i] = Math.cos(angle);
+            chirpIm[i] = -Math.sin(angle);
+            // The kernel is the chirp's conjugate at every lag.
+            kernelRe[i == 0 ? 0 : size - i] = chirpRe[i];
+            kernelIm[i == 0 ? 0 : size - i] = -chirpIm[i];
+            if (i <= length / 2) {
+                kernelRe[i] = chirpRe[i];
+                kernelIm[i] = -chirpIm[i];
+            }
+        }
+        transform(kernelRe, kernelIm);
+    }
+
+    /** Which length it is for. */
+    int length() {
+        return length;
+    }
+
+    /**
+     * Squared magnitudes of the transform.
+     *
+     * @param series of this transform's length
+     * @return of the frequencies 0 to n/2
+     */
+    double[] power(double[] series) {
+        double[] re = new double[size];
+        double[] im = new double[size];
+        for (int i = 0; i < length; i++) {
+            re[i] = series[i] * chirpRe[i];
+            im[i] = series[i] * chirpIm[i];
+        }
+        transform(re, im);
+        for (int i = 0; i < size; i++) {
+            double product = re[i] * kernelRe[i] - im[i] * kernelIm[i];
+            // The conjugate, so that the same transform leads back.
+            im[i] = -(re[i] * kernelIm[i] + im[i] * kernelRe[i]);
+            re[i] = product;
+        }
+        transform(re, im);
+        double[] power = new double[length / 2 + 1];
+        for (int j = 0; j < power.length; j++) {
+            // Multiplying by the chirp once more would turn the phase only.
+            power[j] = (re[j] * re[j] + im[j] * im[j]) / ((double) size * size);
+        }
+        return power;
+    }
+
+    /** In place, over a power of two: Stockham's order needs no bit reversal, and its inner loop runs over neighbours. */
+    private void transform(double[] re, double[] im) {
+        double[] fromRe = re;
+        double[] fromIm = im;
+        double[] toRe = new double[size];
+        double[] toIm = new double[size];
+        for (int half = size / 2, stride = 1; half >= 1; half /= 2, stride *= 2) {
+            for (int p = 0; p < half; p++) {
+                double wRe = rootRe[p * stride];
+                double wIm = rootIm[p * stride];
+                int in = p * stride;
+                int other = in + half * stride;
+                int out = 2 * p * stride;
+                for (int q = 0; q < stride; q++) {
+                    double aRe = fromRe[in + q];
+                    double aIm = fromIm[in + q];
+                    double bRe = fromRe[other + q];
+                    double bIm = fromIm[other + q];
+                    toRe[out + q] = aRe + bRe;
+                    toIm[out + q] = aIm + bIm;
+                    double dRe = aRe - bRe;
+                    double dIm = aIm - bIm;
+                    toRe[out + stride + q] = dRe * wRe - dIm * wIm;
+                    toIm[out + stride + q] = dRe * wIm + dIm * wRe;
+                }
+            }
+            double[] swapRe = fromRe;
+            double[] swapIm = fromIm;
+            fromRe = toRe;
+            fromIm = toIm;
+            toRe = swapRe;
+            toIm = swapIm;
+        }
+        if (fromRe != re) {
+            System.arraycopy(fromRe, 0, re, 0, size);
+            System.arraycopy(fromIm, 0, im, 0, size);
+        }
+    }
+}
