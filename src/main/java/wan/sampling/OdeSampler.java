@@ -68,6 +68,9 @@ final class OdeSampler implements Sampler {
                 break;
             }
             String step = label(id);
+            if (id.branch() != Branch.UNCOND) {
+                listener.tensor(step + ".latent", x);
+            }
             listener.tensor(step + ".v_" + (id.branch() == Branch.UNCOND ? "uncond" : "cond"), flow);
             if (id.branch() == Branch.COND && method.guided()) {
                 cond = flow;

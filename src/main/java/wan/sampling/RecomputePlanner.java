@@ -3,6 +3,7 @@ package wan.sampling;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import wan.cache.CacheLayout;
 import wan.cache.Placement;
@@ -71,7 +72,7 @@ final class RecomputePlanner {
                         placement,
                         numLayers,
                         false));
-                events.add(new RunEvent(RunEvent.Kind.RECOMPUTE, recompute, "frames " + context));
+                events.add(new RunEvent(RunEvent.Kind.RECOMPUTE, recompute, frames(context)));
             }
             for (int s = 0; s < timesteps.size(); s++) {
                 PassId id = new PassId(Kind.DENOISE, b, s);
@@ -111,6 +112,13 @@ final class RecomputePlanner {
     private int prompt(int frameBlock) {
         int change = method.promptChangeBlock();
         return change < 0 || frameBlock < change ? 0 : Math.min(frameBlock - change + 1, method.interpolationSteps());
+    }
+
+    private static String frames(List<Integer> context) {
+        return "frames "
+                + context.stream()
+                        .map(frame -> frame == Placement.GIVEN ? "first, encoded anew" : frame.toString())
+                        .collect(Collectors.joining(", "));
     }
 
     private static List<Integer> range(int from, int to) {

@@ -54,10 +54,14 @@ record DryRun(PrintStream out, Job job, Path target) {
                         : settings.localAttnSize() + " frames, sink " + settings.sinkSize());
         out.printf(Locale.ROOT, "timesteps %s, context %s%n", plan.timesteps(), settings.contextNoise());
         out.printf(
-                "%n%-14s %9s %9s %7s %7s %9s  %s%n",
-                "pass", "timestep", "frames", "tokens", "layers", "TFLOP", "captured");
+                "%n%-17s %9s %9s %7s %7s %9s  %-10s  %s%n",
+                "pass", "timestep", "frames", "tokens", "layers", "TFLOP", "captured", "keys");
         long bytes = 0;
         for (Pass pass : plan.passes()) {
+            plan.events().stream()
+                    .filter(event -> event.before().equals(pass.id()))
+                    .forEach(event ->
+                            out.printf("-- %s: %s%n", event.kind().name().toLowerCase(Locale.ROOT), event.detail()));
             boolean captured = capture.passes().includes(pass.id(), run.numSteps());
             long passBytes = 0;
             if (captured) {
@@ -68,15 +72,17 @@ record DryRun(PrintStream out, Job job, Path target) {
             bytes += passBytes;
             out.printf(
                     Locale.ROOT,
-                    "%-14s %9.3f %9s %7d %7d %9.4f  %s%n",
+                    "%-17s %9.3f %9s %7d %7d %9.4f  %-10s  %s%n",
                     pass.id(),
                     pass.timestep(),
-                    pass.firstFrame() + "-" + (pass.firstFrame() + pass.frames() - 1),
+                    KeyTable.range(pass.firstFrame(), pass.firstFrame() + pass.frames() - 1),
                     pass.frames() * settings.frameSeqLen(),
                     pass.numLayers(),
                     cost.flops(pass) / 1e12,
-                    captured ? Bytes.text(passBytes) : "-");
+                    captured ? Bytes.text(passBytes) : "-",
+                    KeyTable.of(pass));
         }
+        out.println(KeyTable.LEGEND);
         out.printf(
                 Locale.ROOT,
                 "%noperations    %.3f TFLOP in %d passes%n",
