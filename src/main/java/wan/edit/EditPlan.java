@@ -1,5 +1,6 @@
 package wan.edit;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -14,6 +15,13 @@ public record EditPlan(List<Rule> rules) {
     /** Copies the list. */
     public EditPlan {
         rules = List.copyOf(rules);
+    }
+
+    /** These, then others. */
+    public EditPlan and(EditPlan later) {
+        List<Rule> all = new ArrayList<>(rules);
+        all.addAll(later.rules);
+        return new EditPlan(all);
     }
 
     /** Whether nothing is changed. */

@@ -15,6 +15,7 @@ import wan.op.AttentionKind;
 import wan.op.AttentionTap;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
+import wan.op.LayerEntry;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Scope;
@@ -128,6 +129,30 @@ public final class Edits implements AutoCloseable {
         List<Rule> rules =
                 plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
         return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules);
+    }
+
+    /** The first layer that the plan changes anything in, of a pass; the number of layers if there is none. */
+    public int firstChange(Pass pass) {
+        PassObserver observer = observe(pass);
+        if (observer.equals(PassObserver.NONE)) {
+            return sizes.numLayers();
+        }
+        if (caches != null) {
+            return 0;
+        }
+        for (int layer = 0; layer < sizes.numLayers(); layer++) {
+            for (AttentionKind kind : AttentionKind.values()) {
+                if (!observer.edit(layer, kind).isNone()) {
+                    return layer;
+                }
+            }
+            for (Site site : Site.values()) {
+                if (observer.changes(layer, site)) {
+                    return layer;
+                }
+            }
+        }
+        return sizes.numLayers();
     }
 
     /** The site of a rule's attention. */
@@ -365,6 +390,11 @@ public final class Edits implements AutoCloseable {
             public void begin(int layer, KvTensor cache, Ops ops) {
                 edits.begin(layer, cache, ops);
                 watcher.begin(layer, cache, ops);
+            }
+
+            @Override
+            public @Nullable LayerEntry entry() {
+                return watcher.entry();
             }
 
             @Override

@@ -5,6 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
+import wan.op.LayerEntry;
 import wan.op.Linear;
 import wan.op.Ops;
 import wan.op.PassObserver;
@@ -192,11 +193,23 @@ public final class WanModel {
         return ops.linear(ops.patchify(input), patchEmbedding);
     }
 
+    private Tensor entered(LayerEntry entry, Step step, HostTensor latents) {
+        Shape rows = Shape.of((long) latents.shape().dim(0) * step.grid().tokens(), config.dim());
+        Shape got = entry.residual().shape();
+        if (!got.equals(rows)) {
+            throw WanException.mismatch("residual stream before layer " + entry.layer(), rows, got, "");
+        }
+        Tensor x = ops.scratch(rows);
+        ops.write(x, entry.residual().values());
+        return x;
+    }
+
     private Tensor runLayers(
             HostTensor latents, Tensor e, Step step, Caches caches, int numLayers, PassObserver observer) {
-        Tensor x = embedPatches(latents);
+        LayerEntry entry = observer.entry();
+        Tensor x = entry == null ? embedPatches(latents) : entered(entry, step, latents);
         Tensor e0 = timeProjection(e);
-        for (int i = 0; i < numLayers; i++) {
+        for (int i = entry == null ? 0 : entry.layer(); i < numLayers; i++) {
             layers.get(i)
                     .forward(
                             x,

@@ -1,5 +1,7 @@
 package wan.op;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Watches one pass and may change it: chooses the taps and edits of its attentions, sees its activations, and hears of every layer that is
  * done. What changes nothing adds no operation.
@@ -37,6 +39,11 @@ public interface PassObserver {
      * @param x shaped as {@link Site} says; changed in place with operations of {@code ops}
      */
     default void visit(int layer, Site site, Tensor x, Ops ops) {}
+
+    /** Where the pass begins; null for its first layer. */
+    default @Nullable LayerEntry entry() {
+        return null;
+    }
 
     /** Whether the pass goes on with results that are not finite, which otherwise end it. */
     default boolean keepsNonFinite() {

@@ -297,6 +297,45 @@ public final class PassRunner implements AutoCloseable {
         return new HostTensor(shape, ops().readPages(caches.get(cache).layers().get(layer), part, ints(pages)));
     }
 
+    /**
+     * Copies pages of a cache to the host.
+     *
+     * @param pages of the cache's layers {@code from} to before {@code end}
+     */
+    public SavedPages save(int cache, List<Integer> pages, int from, int end) {
+        List<float[][]> values = new ArrayList<>();
+        for (int layer = from; layer < end; layer++) {
+            for (int page : pages) {
+                KvTensor kept = caches.get(cache).layers().get(layer);
+                values.add(new float[][] {
+                    ops().readPages(kept, CachePart.KEYS, new int[] {page}),
+                    ops().readPages(kept, CachePart.VALUES, new int[] {page})
+                });
+            }
+        }
+        return new SavedPages(cache, List.copyOf(pages), from, end, values);
+    }
+
+    /** Puts pages back as they were. */
+    public void restore(SavedPages saved) {
+        Dyn page = new Dyn("restored", 1);
+        Shape shape = Shape.of((long) batch * rows * columns, model().config().dim());
+        int next = 0;
+        for (int layer = saved.from(); layer < saved.end(); layer++) {
+            for (int each : saved.pages()) {
+                float[][] values = saved.values().get(next++);
+                try (Scope _ = ops().scope()) {
+                    Tensor k = ops().scratch(shape);
+                    ops().write(k, values[0]);
+                    Tensor v = ops().scratch(shape);
+                    ops().write(v, values[1]);
+                    page.set(each);
+                    ops().append(caches.get(saved.cache()).layers().get(layer), k, v, page);
+                }
+            }
+        }
+    }
+
     private static int[] ints(List<Integer> values) {
         return values.stream().mapToInt(Integer::intValue).toArray();
     }

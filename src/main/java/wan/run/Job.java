@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import wan.backend.MemoryPlan;
 import wan.cache.Policies;
 import wan.cache.PolicySchedule;
+import wan.edit.EditPlan;
 import wan.edit.Edits;
 import wan.edit.HeadCaches;
 import wan.edit.HeadGroups;
@@ -155,9 +156,14 @@ public final class Job {
     }
 
     Edits openEdits() {
+        return openEdits(spec.edits(), caches);
+    }
+
+    /** Other edits of the same run. */
+    Edits openEdits(EditPlan edits, @Nullable HeadCaches caches) {
         WanConfig config = model.config();
         return new Edits(
-                spec.edits(),
+                edits,
                 caches,
                 new Edits.Sizes(
                         config.numLayers(),
@@ -290,7 +296,7 @@ public final class Job {
     }
 
     /** Goes through all passes with their captures, for a backend that only notes what they need. */
-    private void rehearse(Ops ops) {
+    void rehearse(Ops ops) {
         WanConfig config = model.config();
         RunSettings settings = plan.settings();
         long batch = geometry.batch();
@@ -444,7 +450,7 @@ public final class Job {
     }
 
     /** The model, or the expert of low noise and that of high noise. */
-    private List<WanModel> models(Ops ops) {
+    List<WanModel> models(Ops ops) {
         List<WanModel> models = new ArrayList<>();
         for (LoadedModel each = model; each != null; each = each.highNoise()) {
             models.add(new WanModel(each.config(), each.weights(), ops));
@@ -453,7 +459,7 @@ public final class Job {
     }
 
     /** The prompt, then later ones, or the negative one. */
-    private List<Context> prompts(RunMonitor monitor) {
+    List<Context> prompts(RunMonitor monitor) {
         List<HostTensor> texts = Prompts.embedAll(
                 spec.prompt(),
                 spec.sampler().method() instanceof Method.Ode ode && ode.guided(),
@@ -465,13 +471,13 @@ public final class Job {
         return texts.stream().map(text -> new Context(text, picture.features())).toList();
     }
 
-    private SamplerInputs inputs(NoiseSource noise) {
+    SamplerInputs inputs(NoiseSource noise) {
         return noise instanceof Replay replay
                 ? replay.inputs()
                 : new SamplerInputs(noise, initialLatent, picture.channels(), null);
     }
 
-    private NoiseSource openNoise() {
+    NoiseSource openNoise() {
         RunSpec.Noise noise = spec.noise();
         return noise.replay() != null
                 ? Replay.open(noise.replay(), noise.replayRun())

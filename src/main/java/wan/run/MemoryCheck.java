@@ -18,14 +18,23 @@ public final class MemoryCheck {
      * @throws WanException with the numbers, if it does not fit
      */
     public static void require(RunCost cost, RunPlan plan) {
-        long cache = cost.cacheBytes(plan);
+        require(cost, plan, 0);
+    }
+
+    /**
+     * As the other, with more that is kept.
+     *
+     * @param copies bytes of copies of pages and activations
+     */
+    static void require(RunCost cost, RunPlan plan, long copies) {
+        long cache = cost.cacheBytes(plan) + copies;
         long activations = cost.activationBytes(plan);
         long heap = Runtime.getRuntime().maxMemory();
         if (cache + activations > heap) {
-            throw new WanException(
-                    "memory: expected " + Bytes.text(cache) + " for the KV cache and " + Bytes.text(activations)
-                            + " for activations, got a heap of at most " + Bytes.text(heap)
-                            + "; use fewer frames, a smaller frame, cache.local_attn_size, or a larger Java heap");
+            throw new WanException("memory: expected " + Bytes.text(cache) + " for the KV cache"
+                    + (copies > 0 ? " and copies of it" : "") + " and " + Bytes.text(activations)
+                    + " for activations, got a heap of at most " + Bytes.text(heap)
+                    + "; use fewer frames, a smaller frame, cache.local_attn_size, or a larger Java heap");
         }
     }
 

@@ -58,7 +58,7 @@ public final class CausalSampler implements Sampler {
 
     @Override
     public HostTensor run(PassRunner runner, RunListener listener) {
-        return run(runner, null, listener);
+        return run(runner, null, null, listener);
     }
 
     @Override
@@ -68,10 +68,15 @@ public final class CausalSampler implements Sampler {
 
     @Override
     public HostTensor resume(PassRunner runner, Checkpoint from, RunListener listener) {
-        return run(runner, from, listener);
+        return run(runner, from, null, listener);
     }
 
-    private HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener) {
+    @Override
+    public HostTensor fork(PassRunner runner, Fork from, RunListener listener) {
+        return run(runner, null, from, listener);
+    }
+
+    private HostTensor run(PassRunner runner, @Nullable Checkpoint from, @Nullable Fork fork, RunListener listener) {
         int batch = runner.batch();
         int channels = runner.model().config().inDim();
         RunSettings settings = plan.settings();
@@ -104,6 +109,12 @@ public final class CausalSampler implements Sampler {
             restore(runner, done, output, listener);
         }
         @Nullable HostTensor renoised = null;
+        if (fork != null) {
+            done = fork.pass();
+            output.setFrames(0, fork.latents());
+            draw(done, output);
+            renoised = plan.passes().get(done).id().step() > 0 ? fork.input() : null;
+        }
         for (int i = done; i < plan.passes().size(); i++) {
             Pass pass = plan.passes().get(i);
             HostTensor latents;
@@ -175,6 +186,11 @@ public final class CausalSampler implements Sampler {
 
     /** Draws the noise that was drawn, and fills the caches as they were. */
     private void restore(PassRunner runner, int done, HostTensor output, RunListener listener) {
+        draw(done, output);
+        restoreCaches(runner, done, output, listener);
+    }
+
+    private void draw(int done, HostTensor output) {
         for (int i = 0; i < done; i++) {
             Pass pass = plan.passes().get(i);
             if (pass.id().kind() == PassId.Kind.DENOISE && nextStep(i) != null) {
@@ -183,6 +199,9 @@ public final class CausalSampler implements Sampler {
                         inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), shape);
             }
         }
+    }
+
+    private void restoreCaches(PassRunner runner, int done, HostTensor output, RunListener listener) {
         List<Pass> again = CacheRestore.of(plan.passes(), done);
         listener.restoring(again);
         for (Pass pass : again) {

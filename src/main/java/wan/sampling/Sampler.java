@@ -51,6 +51,17 @@ public interface Sampler {
     }
 
     /**
+     * Takes another course from the middle of a run that has been run on this runner, with a noise source from which nothing has been
+     * drawn. What the caches held before that pass has to be there.
+     *
+     * @return as {@link #run}
+     * @throws UnsupportedOperationException unless it {@link #resumes}
+     */
+    default HostTensor fork(PassRunner runner, Fork from, RunListener listener) {
+        throw new UnsupportedOperationException("begins anew");
+    }
+
+    /**
      * What the passes name by number.
      *
      * @param prompts the prompt, then later prompts, or the negative prompt
