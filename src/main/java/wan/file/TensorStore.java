@@ -19,6 +19,11 @@ public interface TensorStore extends AutoCloseable {
      */
     TensorView tensor(String name);
 
+    /** What lies in the file beside the tensors and cannot be read: what it is, by its path. Usually empty. */
+    default Map<String, String> unreadable() {
+        return Map.of();
+    }
+
     /** What the file says about itself; empty if nothing. */
     Map<String, String> metadata();
 

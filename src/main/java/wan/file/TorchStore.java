@@ -102,6 +102,11 @@ public final class TorchStore implements TensorStore {
         return torch.tensor(name);
     }
 
+    @Override
+    public Map<String, String> unreadable() {
+        return torch.unreadable();
+    }
+
     /** Empty: such a file says nothing about itself but its values. */
     @Override
     public Map<String, String> metadata() {

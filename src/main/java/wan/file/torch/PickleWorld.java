@@ -1,5 +1,6 @@
 package wan.file.torch;
 
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,10 +16,12 @@ import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * Every name that a pickle of tensors may use, and what it means here. This is the whole allow-list.
+ * Every name that means something here, and what. This is the whole list: of any other name, and of whatever is made with it, a {@link
+ * PyOpaque} stays, so that a checkpoint can be read whatever its training kept beside the weights.
  *
  * <p>The functions are those of {@code torch/_utils.py} that rebuild dense tensors, and the few of Python's own that torch.save
- * writes for plain values. They are interpreted, never looked up or run.
+ * writes for plain values. They are interpreted, never looked up or run. Names that no training keeps, because they run programs, show
+ * a file that means harm, which is refused as a whole.
  */
 final class PickleWorld {
     /** Storage classes by the name in module {@code torch}: the types that the safetensors format has too. */
@@ -55,25 +58,6 @@ final class PickleWorld {
             Map.entry("bool", DType.BOOL),
             Map.entry("complex64", DType.C64));
 
-    /** Element types of torch that safetensors cannot hold. */
-    private static final Set<String> UNSUPPORTED = Set.of(
-            "ComplexDoubleStorage",
-            "QInt8Storage",
-            "QUInt8Storage",
-            "QInt32Storage",
-            "QUInt4x2Storage",
-            "QUInt2x4Storage",
-            "complex128",
-            "complex32",
-            "qint8",
-            "quint8",
-            "qint32",
-            "quint4x2",
-            "quint2x4",
-            "float8_e4m3fnuz",
-            "float8_e5m2fnuz",
-            "float4_e2m1fn_x2");
-
     private static final Set<String> NAMES = Set.of(
             "collections.OrderedDict",
             "torch.Size",
@@ -96,53 +80,105 @@ final class PickleWorld {
             "builtins.set",
             "builtins.frozenset",
             "builtins.bytes",
-            "builtins.bytearray");
+            "builtins.bytearray",
+            "collections.Counter",
+            "collections.defaultdict");
+
+    /** Modules whose functions run programs or code. */
+    private static final Set<String> HARMFUL_MODULES = Set.of(
+            "os",
+            "posix",
+            "nt",
+            "subprocess",
+            "_posixsubprocess",
+            "sys",
+            "socket",
+            "shutil",
+            "pty",
+            "runpy",
+            "code",
+            "commands",
+            "importlib",
+            "ctypes",
+            "webbrowser",
+            "pickle",
+            "_pickle",
+            "marshal",
+            "multiprocessing",
+            "asyncio",
+            "torch.hub",
+            "torch.serialization",
+            "torch.jit");
+
+    private static final Set<String> HARMFUL_BUILTINS =
+            Set.of("eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint", "input");
 
     private static final int MAX_RANK = 64;
+    private static final PyOpaque LAZY = new PyOpaque(
+            "a tensor that is stored conjugated or negated; call resolve_conj().resolve_neg() in Python");
 
     private final Map<String, TorchStorage> storages = new HashMap<>();
+    private final Map<String, String> foreignStorages = new HashMap<>();
+    private int opaqueKeys;
 
     /** Every storage that was named so far, by its key. */
     Map<String, TorchStorage> storages() {
         return storages;
     }
 
-    /** The name, if a tensor file may use it. */
+    /** The class of every storage whose type is not known, by its key. */
+    Map<String, String> foreignStorages() {
+        return foreignStorages;
+    }
+
+    /** The name, unless it is one that runs programs. */
     PyGlobal global(Unpickler pickle, String module, String name) {
         PyGlobal global = new PyGlobal(module, name);
-        if (module.equals("torch") && UNSUPPORTED.contains(name)) {
-            throw pickle.broken(
-                    "has tensors of the type " + global + ", which is not supported; convert them in Python");
+        boolean builtin = module.equals("builtins") || module.equals("__builtin__");
+        if (!NAMES.contains(global.toString())
+                && (HARMFUL_MODULES.contains(module) || (builtin && HARMFUL_BUILTINS.contains(name)))) {
+            throw pickle.broken("asks for " + ZipDirectory.printable(global.toString())
+                    + ", which is not tensor data: in Python, loading this file could run code. Nothing was run;"
+                    + " save it again as a dict of tensors if you trust it");
         }
-        if (NAMES.contains(global.toString())
-                || (module.equals("torch") && (STORAGES.containsKey(name) || DTYPES.containsKey(name)))) {
-            return global;
-        }
-        throw pickle.broken("asks for " + ZipDirectory.printable(global.toString())
-                + ", which is not tensor data: in Python, loading this file could run code. Nothing was run;"
-                + " save it again as a dict of tensors if you trust it");
+        return global;
+    }
+
+    private static boolean known(PyGlobal global) {
+        return NAMES.contains(global.toString())
+                || (global.module().equals("torch")
+                        && (STORAGES.containsKey(global.name()) || DTYPES.containsKey(global.name())));
+    }
+
+    /** What is made by a name that means nothing here. */
+    private static PyOpaque opaque(PyGlobal global) {
+        return new PyOpaque("an object of " + ZipDirectory.printable(global.toString()));
     }
 
     /** What a call of a known function with these arguments makes. */
     Object call(Unpickler pickle, Object callee, PyTuple arguments) {
+        if (callee instanceof PyOpaque) {
+            return new PyOpaque("what a call of " + callee + " would give");
+        }
         if (!(callee instanceof PyGlobal global)) {
             throw pickle.broken("calls " + kind(callee));
+        }
+        if (!known(global)) {
+            return opaque(global);
         }
         Arguments args = new Arguments(pickle, global, arguments);
         return switch (global.toString()) {
             case "collections.OrderedDict" -> orderedDict(pickle, args);
+            case "collections.Counter" -> counter(args);
+            case "collections.defaultdict" -> new LinkedHashMap<>(); // its items follow, its factory does not matter
             case "torch.Size" -> new PyTuple(args.count(0, 1).isEmpty() ? List.of() : items(pickle, args.get(0)));
             case "torch.device" -> String.valueOf(args.count(1, 2).text(0));
             case "torch.serialization._get_layout" -> args.count(1, 1).text(0);
             case "torch._utils._rebuild_tensor" -> tensor(pickle, args.count(4, 4), null);
-            case "torch._utils._rebuild_tensor_v2" -> {
-                refuseLazyBits(pickle, args.count(6, 7), 6);
-                yield tensor(pickle, args, null);
-            }
-            case "torch._utils._rebuild_tensor_v3" -> {
-                refuseLazyBits(pickle, args.count(7, 8), 7);
-                yield tensor(pickle, args, dtype(pickle, args.get(6)));
-            }
+            case "torch._utils._rebuild_tensor_v2" ->
+                hasLazyBits(args.count(6, 7), 6) ? LAZY : tensor(pickle, args, null);
+            case "torch._utils._rebuild_tensor_v3" ->
+                hasLazyBits(args.count(7, 8), 7) ? LAZY : tensor(pickle, args, args.get(6));
             case "torch._utils._rebuild_parameter" -> args.count(3, 3).tensor(0);
             case "torch._utils._rebuild_parameter_with_state" ->
                 args.count(4, 4).tensor(0);
@@ -152,7 +188,7 @@ final class PickleWorld {
                         && args.get(2) instanceof PyTuple inner) {
                     yield call(pickle, rebuild, inner);
                 }
-                throw pickle.broken("rebuilds a tensor in an unknown way");
+                yield new PyOpaque("a tensor that " + kind(args.get(0)) + " would rebuild");
             }
             case "_codecs.encode" -> encode(pickle, args.count(1, 2));
             case "__builtin__.set", "builtins.set", "__builtin__.frozenset", "builtins.frozenset" ->
@@ -173,7 +209,8 @@ final class PickleWorld {
 
     /** BUILD. An OrderedDict of torch carries {@code _metadata} this way, which only matters to nn.Module. */
     void build(Unpickler pickle, Object target, Object state) {
-        if (!(target instanceof LinkedHashMap<?, ?>) || !(state instanceof Map<?, ?>)) {
+        boolean dict = target instanceof LinkedHashMap<?, ?> && (state instanceof Map<?, ?> || state instanceof PyTuple);
+        if (!dict && !(target instanceof PyOpaque)) {
             throw pickle.broken("sets the state of " + kind(target) + " to " + kind(state)
                     + "; only an OrderedDict may have attributes");
         }
@@ -196,8 +233,12 @@ final class PickleWorld {
         }
         boolean untyped = type.toString().equals("torch.storage.UntypedStorage");
         DType dtype = untyped ? DType.U8 : STORAGES.get(type.name());
-        if (dtype == null) {
+        if (dtype == null && known(type)) {
             throw pickle.broken("has a storage of the class " + type);
+        }
+        if (dtype == null) {
+            foreignStorages.put(key, type.toString());
+            return new PyOpaque("a storage of " + ZipDirectory.printable(type.toString()));
         }
         if (elements < 0 || elements > Long.MAX_VALUE / 16) {
             throw pickle.broken("has a storage of " + elements + " elements");
@@ -226,7 +267,14 @@ final class PickleWorld {
         return new TorchStorage(key, dtype, untyped, elements, viewOffset, viewElements);
     }
 
-    private static TorchTensor tensor(Unpickler pickle, Arguments args, @Nullable DType given) {
+    private static Object tensor(Unpickler pickle, Arguments args, @Nullable Object givenType) {
+        if (args.get(0) instanceof PyOpaque storage) {
+            return new PyOpaque("a tensor in " + storage);
+        }
+        if (givenType instanceof PyGlobal type && !known(type)) {
+            return new PyOpaque("a tensor of the type " + ZipDirectory.printable(type.toString()));
+        }
+        DType given = givenType == null ? null : dtype(pickle, givenType);
         if (!(args.get(0) instanceof TorchStorage storage) || !(args.get(1) instanceof Long offset) || offset < 0) {
             throw pickle.broken("has a tensor without a place in a storage");
         }
@@ -298,15 +346,17 @@ final class PickleWorld {
     }
 
     /** Torch keeps "conjugate" and "negative" as a bit beside the data; such a tensor's stored bytes are not its values. */
-    private static void refuseLazyBits(Unpickler pickle, Arguments args, int index) {
-        if (args.size() > index && args.get(index) instanceof Map<?, ?> bits && bits.containsValue(true)) {
-            throw pickle.broken(
-                    "has a tensor that is stored conjugated or negated; call resolve_conj().resolve_neg() in"
-                            + " Python");
-        }
+    private static boolean hasLazyBits(Arguments args, int index) {
+        return args.size() > index && args.get(index) instanceof Map<?, ?> bits && bits.containsValue(true);
     }
 
-    private static Object orderedDict(Unpickler pickle, Arguments args) {
+    private static Object counter(Arguments args) {
+        return args.count(0, 1).isEmpty() || !(args.get(0) instanceof Map<?, ?> counts)
+                ? new LinkedHashMap<>()
+                : counts; // the dict itself, which nothing else refers to
+    }
+
+    private Object orderedDict(Unpickler pickle, Arguments args) {
         LinkedHashMap<Object, Object> dict = new LinkedHashMap<>();
         for (Object item : args.count(0, 1).isEmpty() ? List.of() : items(pickle, args.get(0))) {
             List<Object> pair = items(pickle, item);
@@ -353,12 +403,14 @@ final class PickleWorld {
     }
 
     /**
-     * The value, if it may be a key of a dict or a member of a set. Scalars only: their hash is quick and cannot follow a
-     * cycle.
+     * The value as a key of a dict or a member of a set. Scalars stand for themselves; anything else is known by its kind only, since
+     * the hash of a container could follow a cycle.
      */
-    static Object key(Unpickler pickle, Object value) {
+    Object key(Unpickler pickle, Object value) {
         return switch (value) {
-            case String _, Long _, Boolean _, Double _, PyNone _, PyGlobal _ -> value;
+            case String _, Long _, Boolean _, Double _, PyNone _, PyGlobal _, BigInteger _ -> value;
+            case PyTuple _, PyOpaque _, byte[] _, Set<?> _, TorchTensor _ ->
+                new PyOpaque(kind(value) + " #" + ++opaqueKeys);
             default -> throw pickle.broken("has " + kind(value) + " as a key or a member of a set");
         };
     }
@@ -368,7 +420,7 @@ final class PickleWorld {
         return switch (value) {
             case PyNone _ -> "None";
             case Boolean _ -> "a bool";
-            case Long _, java.math.BigInteger _ -> "an int";
+            case Long _, BigInteger _ -> "an int";
             case Double _ -> "a float";
             case String _ -> "a str";
             case byte[] _ -> "bytes";
@@ -379,6 +431,7 @@ final class PickleWorld {
             case PyGlobal global -> "the class " + global;
             case TorchStorage _ -> "a storage";
             case TorchTensor _ -> "a tensor";
+            case PyOpaque opaque -> opaque.toString();
             default -> throw new IllegalStateException("no such value in a pickle: " + value.getClass());
         };
     }
@@ -411,9 +464,9 @@ final class PickleWorld {
             throw pickle.broken("calls " + callee + " with " + kind(values.get(i)));
         }
 
-        TorchTensor tensor(int i) {
-            if (values.get(i) instanceof TorchTensor tensor) {
-                return tensor;
+        Object tensor(int i) {
+            if (values.get(i) instanceof TorchTensor || values.get(i) instanceof PyOpaque) {
+                return values.get(i);
             }
             throw pickle.broken("calls " + callee + " with " + kind(values.get(i)));
         }

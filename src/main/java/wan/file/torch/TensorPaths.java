@@ -24,12 +24,14 @@ final class TensorPaths {
     private static final int MAX_DEPTH = 100;
     private static final int MAX_PATH_CHARS = 4096;
     private static final int MAX_VALUES = 4_000_000;
+    private static final int MOST_UNREADABLE = 100_000;
     private static final long MAX_ALL_PATHS_CHARS = 64L << 20;
 
     private final Object file;
     private final Deque<Level> levels = new ArrayDeque<>();
     private final Set<Object> open = Collections.newSetFromMap(new IdentityHashMap<>());
     private final SequencedMap<String, TorchTensor> tensors = new LinkedHashMap<>();
+    private final SequencedMap<String, String> unreadable = new LinkedHashMap<>();
     private long pathsChars;
 
     /** A container being walked; {@code name} is its own in the container around it. */
@@ -45,6 +47,13 @@ final class TensorPaths {
      * @throws FormatException if the value contains itself, is nested too deep, or two tensors have one path
      */
     SequencedMap<String, TorchTensor> collect(Object root) {
+        if (root instanceof TorchStorage) {
+            throw new FormatException(file, "holds a bare storage, which is no tensor");
+        }
+        if (root instanceof PyOpaque opaque && opaque.items().isEmpty()) {
+            throw new FormatException(
+                    file, "is " + opaque + ", not a dict of tensors; in Python, save what its state_dict() gives");
+        }
         visit(root instanceof TorchTensor ? "tensor" : "", root);
         int visited = 0;
         while (!levels.isEmpty()) {
@@ -63,6 +72,11 @@ final class TensorPaths {
         return tensors;
     }
 
+    /** What lies at other paths and could not be read, in words. */
+    SequencedMap<String, String> unreadable() {
+        return unreadable;
+    }
+
     private void visit(String name, @Nullable Object value) {
         switch (value) {
             case TorchTensor tensor -> {
@@ -75,7 +89,12 @@ final class TensorPaths {
             case Set<?> _ -> {} // scalars only
             case List<?> list -> enter(name, list, numbered(list));
             case PyTuple tuple -> enter(name, tuple, numbered(tuple.items()));
-            case TorchStorage _ -> throw new FormatException(file, "holds a bare storage, which is no tensor");
+            case PyOpaque opaque -> {
+                if (unreadable.size() < MOST_UNREADABLE) {
+                    unreadable.put(path(name), opaque.toString());
+                }
+                enter(name, opaque, opaque.items().entrySet().iterator());
+            }
             case null, default -> {}
         }
     }

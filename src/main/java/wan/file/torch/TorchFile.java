@@ -44,6 +44,7 @@ public final class TorchFile {
     private final boolean zipped;
     private final Object values;
     private final SequencedMap<String, TorchTensor> tensors;
+    private final SequencedMap<String, String> unreadable;
     private final Map<String, Storage> storages = new HashMap<>();
     private final Map<String, MemorySegment> copies = new HashMap<>();
     private final List<Long> headers = new ArrayList<>();
@@ -68,7 +69,9 @@ public final class TorchFile {
         this.arena = arena;
         zipped = ZipDirectory.looksLikeZip(bytes);
         values = zipped ? readZip(new ZipDirectory(file, bytes)) : readStream(bytes);
-        tensors = new TensorPaths(file).collect(values);
+        TensorPaths paths = new TensorPaths(file);
+        tensors = paths.collect(values);
+        unreadable = paths.unreadable();
     }
 
     /**
@@ -96,8 +99,8 @@ public final class TorchFile {
 
     /**
      * What torch.load would return: dicts as Map, lists as List, tuples as {@link PyTuple}, ints as Long or BigInteger, floats as
-     * Double, bytes as byte[], None as {@link PyNone}, dtypes as {@link PyGlobal}, tensors as {@link TorchTensor}. Never cyclic,
-     * and at most 100 deep.
+     * Double, bytes as byte[], None as {@link PyNone}, dtypes as {@link PyGlobal}, tensors as {@link TorchTensor}, and all that is
+     * no plain data as {@link PyOpaque}. Never cyclic, and at most 100 deep.
      */
     public Object values() {
         return values;
@@ -109,6 +112,11 @@ public final class TorchFile {
      */
     public Set<String> names() {
         return Collections.unmodifiableSet(tensors.sequencedKeySet());
+    }
+
+    /** What else lies in the file and was not read, since it is no plain data: what it is, by its path. Nothing of it was run. */
+    public Map<String, String> unreadable() {
+        return Collections.unmodifiableMap(unreadable);
     }
 
     /**
@@ -288,6 +296,11 @@ public final class TorchFile {
         long at = start;
         for (Object key : keys) {
             TorchStorage storage = key instanceof String name ? world.storages().get(name) : null;
+            if (storage == null && world.foreignStorages().containsKey(key)) {
+                throw broken("has a storage of " + world.foreignStorages().get(key)
+                        + ", behind which the others cannot be found; save it again in Python without "
+                        + "_use_new_zipfile_serialization=False");
+            }
             if (storage == null) {
                 throw broken("lists a storage that no tensor uses");
             }

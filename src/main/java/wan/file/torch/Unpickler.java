@@ -177,6 +177,10 @@ final class Unpickler {
                 }
                 push(world.call(this, call.get(0), arguments));
             }
+            case 0x92 -> { // NEWOBJ_EX
+                List<Object> call = popped(3);
+                push(world.call(this, call.get(0), new PyTuple(call)));
+            }
             case 'i' -> { // INST
                 PyGlobal callee = world.global(this, line(), line());
                 push(world.call(this, callee, new PyTuple(poppedToMark())));
@@ -197,7 +201,6 @@ final class Unpickler {
             case 'S' -> "STRING";
             case 'V' -> "UNICODE";
             case 0x82, 0x83, 0x84 -> "EXT";
-            case 0x92 -> "NEWOBJ_EX";
             case 0x97 -> "NEXT_BUFFER";
             case 0x98 -> "READONLY_BUFFER";
             default -> "0x%02x".formatted(opcode);
@@ -408,6 +411,9 @@ final class Unpickler {
     // ---- containers
 
     private void appendTo(Collection<Object> values) {
+        if (top() instanceof PyOpaque) {
+            return; // a subclass of list keeps nothing that matters here
+        }
         if (!(top() instanceof ArrayList<?>)) {
             throw broken("appends to " + PickleWorld.kind(top()) + ", not to a list");
         }
@@ -417,12 +423,15 @@ final class Unpickler {
     }
 
     private void addTo(Collection<Object> values) {
+        if (top() instanceof PyOpaque) {
+            return;
+        }
         if (!(top() instanceof LinkedHashSet<?>)) {
             throw broken("adds to " + PickleWorld.kind(top()) + ", not to a set");
         }
         @SuppressWarnings("unchecked") // every set of ours is a LinkedHashSet<Object>
         LinkedHashSet<Object> set = (LinkedHashSet<Object>) top();
-        values.forEach(value -> set.add(PickleWorld.key(this, value)));
+        values.forEach(value -> set.add(world.key(this, value)));
     }
 
     private void pushDict(List<Object> keysAndValues) {
@@ -431,16 +440,16 @@ final class Unpickler {
     }
 
     private void putInto(List<Object> keysAndValues) {
-        if (!(top() instanceof LinkedHashMap<?, ?>)) {
+        if (!(top() instanceof LinkedHashMap<?, ?>) && !(top() instanceof PyOpaque)) {
             throw broken("puts an item into " + PickleWorld.kind(top()) + ", not into a dict");
         }
         if (keysAndValues.size() % 2 != 0) {
             throw broken("puts a key without a value into a dict");
         }
         @SuppressWarnings("unchecked") // every map of ours is a LinkedHashMap<Object, Object>
-        Map<Object, Object> map = (Map<Object, Object>) top();
+        Map<Object, Object> map = top() instanceof PyOpaque opaque ? opaque.items() : (Map<Object, Object>) top();
         for (int i = 0; i < keysAndValues.size(); i += 2) {
-            map.put(PickleWorld.key(this, keysAndValues.get(i)), keysAndValues.get(i + 1));
+            map.put(world.key(this, keysAndValues.get(i)), keysAndValues.get(i + 1));
         }
     }
 }
