@@ -138,7 +138,8 @@ class ModelFolderTest {
                                 + " nor a configuration in its metadata");
         Files.copy(dir.resolve(WEIGHTS), dir.resolve("a.safetensors"));
         Files.move(dir.resolve(WEIGHTS), dir.resolve("b.safetensors"));
-        assertThatThrownBy(() -> ModelFolder.open(dir)).hasMessageContaining("found a.safetensors, b.safetensors");
+        assertThatThrownBy(() -> ModelFolder.open(dir))
+                .hasMessageContaining("found 2 that could be meant: a.safetensors, b.safetensors");
         assertThatThrownBy(() -> ModelFolder.open(dir.resolve("no"))).hasMessageEndingWith("no: no such file");
     }
 
@@ -226,9 +227,8 @@ class ModelFolderTest {
                     shapes.put("token_embedding.weight", Shape.of(9, 4));
                     shapes.put("norm.weight", Shape.of(4));
                 }))
-                .isEqualTo(
-                        "here: has none of the model's 69 parameters; the text encoder? prompt.text_encoder takes it;"
-                                + " 2 in it: token_embedding.weight, norm.weight");
+                .isEqualTo("here: has none of the model's 69 parameters; not a transformer of Wan2.1?;"
+                        + " 2 in it: token_embedding.weight, norm.weight");
         assertThat(refusal(shapes -> {
                     shapes.clear();
                     shapes.put("decoder.conv1.weight", Shape.of(9, 4));

@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -18,6 +19,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.FormatException;
@@ -195,13 +197,15 @@ class ModelLayoutTest {
 
     @Test
     void of_refuses_whenTheBranchAskedForIsNotThere() {
-        assertThatThrownBy(() -> ModelLayout.of(Names.of("generator/model.a"), Branch.EMA))
-                .isInstanceOf(WanException.class)
-                .hasMessage("x.pt: expected generator_ema, got only generator; model.branch generator takes that");
-        assertThatThrownBy(() -> ModelLayout.of(Names.of("generator_ema/model.a", "critic/x"), Branch.GENERATOR))
+        assertThatThrownBy(() -> ModelLayout.of(Names.of("generator/model.head.head.bias"), Branch.EMA))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        "x.pt: expected generator, got only critic, generator_ema; leave out model.branch generator?");
+                        "x.pt: expected generator_ema, got only generator/model; model.branch generator takes that");
+        assertThatThrownBy(() ->
+                        ModelLayout.of(Names.of("generator_ema/model.head.head.bias", "critic/x"), Branch.GENERATOR))
+                .isInstanceOf(WanException.class)
+                .hasMessage(
+                        "x.pt: expected generator, got only generator_ema/model; leave out model.branch generator?");
         assertThatThrownBy(() -> ModelLayout.of(Names.of("optimizer/state/0", "critic/x")))
                 .isInstanceOf(WanException.class)
                 .hasMessage("x.pt: expected generator_ema, generator, model, or the parameters themselves, got critic,"
@@ -213,5 +217,94 @@ class ModelLayoutTest {
         assertThatThrownBy(() -> ModelLayout.of(Names.of("head._orig_mod.head.bias", "head.head.bias")))
                 .isInstanceOf(FormatException.class)
                 .hasMessage("x.pt: head._orig_mod.head.bias and head.head.bias are both the parameter head.head.bias");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "module.",
+                "model.module.",
+                "state_dict/",
+                "state_dict/model.",
+                "module/",
+                "module/module.model.",
+                "model_state_dict/",
+                "ema/",
+                "ema/module.",
+                "generator_ema.model.",
+                "net.",
+                "pipe.dit.",
+                "0/",
+                "checkpoint/model/state/net._orig_mod.module.",
+                "model.diffusion_model.",
+                "transformer."
+            })
+    void names_areFound_whateverStandsBeforeThem(String prefix) {
+        for (Collection<String> names :
+                List.of(parameters().keySet(), parameters().values())) {
+            List<String> stored =
+                    new ArrayList<>(names.stream().map(name -> prefix + name).toList());
+            String dict = prefix.contains("/") ? "" : "beside/";
+            List.of("optimizer/state/0/exp_avg", dict + "epoch", "optimizer/state/1/step")
+                    .forEach(stored::add);
+            ModelLayout layout = ModelLayout.of(new Names(stored));
+
+            assertThat(layout.names()).containsExactlyElementsOf(parameters().keySet());
+            assertThat(layout.storedName("head.modulation")).startsWith(prefix);
+            assertThat(layout.description()).isNotEqualTo("Wan2.1's own names");
+        }
+    }
+
+    private static List<String> twice(String first, String second) {
+        return Stream.of(first, second)
+                .flatMap(prefix -> parameters().keySet().stream().map(name -> prefix + name))
+                .toList();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "state_dict/, ema/, EMA_OR_GENERATOR, ema/",
+        "state_dict/, ema/, GENERATOR, state_dict/",
+        "model., model_ema., EMA, model_ema.",
+        "'', ema., EMA_OR_GENERATOR, ema.",
+        "'', ema., GENERATOR, ''",
+        "generator.model., generator_ema.model., EMA_OR_GENERATOR, generator_ema.model.",
+        "generator/model., fake_score/model., EMA_OR_GENERATOR, generator/model.",
+        "model/, critic/, EMA, model/",
+        "student., teacher., EMA_OR_GENERATOR, student.",
+    })
+    void names_areOfTheBranch_whenAFileHoldsTwoModels(String first, String second, Branch branch, String chosen) {
+        ModelLayout layout = ModelLayout.of(new Names(twice(first, second)), branch);
+        assertThat(layout.names()).containsExactlyElementsOf(parameters().keySet());
+        assertThat(layout.storedName("head.modulation")).isEqualTo(chosen + "head.modulation");
+    }
+
+    @Test
+    void of_namesBoth_whenTwoModelsCouldBeMeant() {
+        assertThatThrownBy(() -> ModelLayout.of(new Names(twice("high_noise_model.", "low_noise_model."))))
+                .isInstanceOf(WanException.class)
+                .hasMessage(
+                        "x.pt: expected one model, got 2, under high_noise_model, low_noise_model; save the one that is"
+                                + " meant to a file of its own");
+    }
+
+    @Test
+    void notices_sayThePrefix_whenItIsUnusual() {
+        List<String> stored = new ArrayList<>(
+                parameters().keySet().stream().map(name -> "pipe.dit." + name).toList());
+        stored.add("pipe.vae.decoder.conv1.weight");
+        assertThat(ModelLayout.of(new Names(stored)).notices())
+                .containsExactly(
+                        "x.pt: the model's parameters are those under pipe.dit.",
+                        "x.pt: leaving out 1 tensors that are not under pipe.dit.");
+        assertThat(ModelLayout.of(new Names(twice("model/", "ema/"))).notices())
+                .containsExactly("x.pt: using the moving average, ema/; model.branch generator takes model");
+    }
+
+    @Test
+    void names_areKept_whenTheyAreNoModel() {
+        List<String> encoder = List.of(
+                "token_embedding.weight", "blocks.0.norm2.weight", "blocks.0.attn.q.weight", "blocks.0.attn.k.weight");
+        assertThat(ModelLayout.of(new Names(encoder)).names()).containsExactlyElementsOf(encoder);
     }
 }

@@ -18,7 +18,7 @@ class UnsupportedTest {
     @ParameterizedTest
     @CsvSource({
         "vace_patch_embedding.weight, VACE",
-        "blocks.0.self_attn.q.scale_weight, scaled fp8",
+        "blocks.0.self_attn.q.scale_weight, float8",
         "fps_embedding.weight, SkyReels",
         "face_encoder.conv.weight, a face"
     })
@@ -33,6 +33,6 @@ class UnsupportedTest {
         Path file = Files.writeString(folder.resolve("model.gguf"), "GGUF and so on");
         assertThatThrownBy(() -> TensorStore.open(file))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("take the safetensors file");
+                .hasMessageContaining("take the .safetensors or .pth file");
     }
 }

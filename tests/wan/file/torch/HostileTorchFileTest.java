@@ -247,7 +247,8 @@ class HostileTorchFileTest {
                         latin1("\u0080\u0002\u008a\n0123456789."),
                         "not one that torch.save wrote"),
                 Arguments.of("legacy without storages", legacy(smallDict(), "]", ""), "lacks the storage 0"),
-                Arguments.of("legacy cut", legacy(smallDict(), "](" + text("0") + "e", le(4, 8)), "truncated?"),
+                Arguments.of(
+                        "legacy cut", legacy(smallDict(), "](" + text("0") + "e", le(4, 8)), "an unfinished download?"),
                 Arguments.of(
                         "legacy count",
                         legacy(smallDict(), "](" + text("0") + "e", le(1L << 61, 8) + "\0".repeat(16)),

@@ -33,21 +33,30 @@ class TrainingStateTest {
                         "an object of numpy.core.multiarray.scalar"),
                 Arguments.of(
                         "NumPy array",
-                        "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0t" + text("b") + "tR(K\u0001(K\u0003t"
-                                + text("f4") + "\u0089" + text("abc") + "tb",
+                        "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0t" + text("b")
+                                + "tR(K\u0001(K\u0003t" + text("f4") + "\u0089" + text("abc") + "tb",
                         "an object of numpy.core.multiarray._reconstruct"),
                 Arguments.of(
                         "Namespace",
                         "cargparse\nNamespace\n)\u0081}(" + text("lr") + "G\0\0\0\0\0\0\0\0ub",
                         "an object of argparse.Namespace"),
-                Arguments.of("Path", "cpathlib\nPosixPath\n(" + text("/") + text("a") + "tR", "an object of pathlib.PosixPath"),
-                Arguments.of("datetime", "cdatetime\ndatetime\n(" + text("0123456789") + "tR", "an object of datetime.datetime"),
+                Arguments.of(
+                        "Path",
+                        "cpathlib\nPosixPath\n(" + text("/") + text("a") + "tR",
+                        "an object of pathlib.PosixPath"),
+                Arguments.of(
+                        "datetime",
+                        "cdatetime\ndatetime\n(" + text("0123456789") + "tR",
+                        "an object of datetime.datetime"),
                 Arguments.of("Enum", "ctrain\nPhase\n(K\u0001tR", "an object of train.Phase"),
                 Arguments.of(
                         "Enum of Python 3.12",
                         "c__builtin__\ngetattr\n(ctrain\nPhase\n" + text("DMD") + "tR",
                         "an object of __builtin__.getattr"),
-                Arguments.of("a call of what a call gave", "cfunctools\npartial\n)R)R", "what a call of an object of functools.partial would give"),
+                Arguments.of(
+                        "a call of what a call gave",
+                        "cfunctools\npartial\n)R)R",
+                        "what a call of an object of functools.partial would give"),
                 Arguments.of("deque", "ccollections\ndeque\n)R(K\u0001K\u0002e", "an object of collections.deque"),
                 Arguments.of("subclass of set", "cmine\nTags\n)\u0081(K\u0001\u0090", "an object of mine.Tags"),
                 Arguments.of("INST of Python 2", "(iargparse\nNamespace\n", "an object of argparse.Namespace"),
@@ -85,7 +94,8 @@ class TrainingStateTest {
     static Stream<Arguments> readable() {
         return Stream.of(
                 Arguments.of("Counter", "ccollections\nCounter\n(}(" + text("a") + "K\u0002utR"),
-                Arguments.of("defaultdict", "ccollections\ndefaultdict\n(c__builtin__\nint\ntR" + text("a") + "K\u0002s"));
+                Arguments.of(
+                        "defaultdict", "ccollections\ndefaultdict\n(c__builtin__\nint\ntR" + text("a") + "K\u0002s"));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -98,21 +108,27 @@ class TrainingStateTest {
 
     @Test
     void names_areThoseInside_whenTheClassIsADictOfSomebody() {
-        TorchFile file = open(zip("}" + text("net") + "clightning\nAttributeDict\n)\u0081(" + text("w") + WEIGHT + "us"));
+        TorchFile file =
+                open(zip("}" + text("net") + "clightning\nAttributeDict\n)\u0081(" + text("w") + WEIGHT + "us"));
         assertThat(file.names()).containsExactly("net/w");
     }
 
     @Test
     void keys_mayBeAnything_whenTheyAreOfATrainersDict() {
-        String keys = "(K\u0001K\u0002t" + "K\u0005" + "ctrain\nPhase\n(K\u0001tR" + "K\u0006" + "C\u0002ab" + "K\u0007";
+        String keys =
+                "(K\u0001K\u0002t" + "K\u0005" + "ctrain\nPhase\n(K\u0001tR" + "K\u0006" + "C\u0002ab" + "K\u0007";
         TorchFile file = open(zip("}(" + text("state") + "}(" + keys + "u" + text("w") + WEIGHT + "u"));
-        assertThat(((Map<?, ?>) ((Map<?, ?>) file.values()).get("state")).values().toString()).isEqualTo("[5, 6, 7]");
+        assertThat(((Map<?, ?>) ((Map<?, ?>) file.values()).get("state"))
+                        .values()
+                        .toString())
+                .isEqualTo("[5, 6, 7]");
         assertThat(file.names()).containsExactly("w");
     }
 
     @Test
     void open_refuses_whenTheStorageOfALegacyFileCannotBePassedOver() {
-        String pickle = "}(" + text("q") + tensor(storage("1", "QInt8Storage", 4), 0, tuple(4), tuple(1)) + text("w") + WEIGHT + "u";
+        String pickle = "}(" + text("q") + tensor(storage("1", "QInt8Storage", 4), 0, tuple(4), tuple(1)) + text("w")
+                + WEIGHT + "u";
         assertThatThrownBy(() -> open(legacy(pickle, "](" + text("1") + text("0") + "e", "")))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("has a storage of torch.QInt8Storage, behind which the others cannot be found");

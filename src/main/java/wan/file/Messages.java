@@ -1,8 +1,6 @@
 package wan.file;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -160,14 +158,5 @@ public final class Messages {
             }
         }
         return row[b.length()];
-    }
-
-    /** Whether a file's first bytes are these letters. */
-    static boolean beginsWith(Path file, String letters) {
-        try (InputStream in = Files.newInputStream(file)) {
-            return new String(in.readNBytes(letters.length()), StandardCharsets.US_ASCII).equals(letters);
-        } catch (IOException e) {
-            return false; // whoever opens it says what is wrong
-        }
     }
 }

@@ -6,7 +6,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collections;
@@ -77,24 +76,10 @@ public final class Safetensors implements TensorStore {
                     "the first 8 bytes promise a header of " + Long.toUnsignedString(length) + " bytes, but "
                             + (Long.compareUnsigned(length, StrictJson.MAX_BYTES) > 0
                                     ? "at most " + StrictJson.MAX_BYTES + " are allowed"
-                                    : "only " + (fileBytes - Long.BYTES) + " follow; file cut short?")
-                            + whatElse(bytes));
+                                    : "only " + (fileBytes - Long.BYTES)
+                                            + " follow; an unfinished download? fetch the file again"));
         }
         return length;
-    }
-
-    /** The usual things that lie where a safetensors file was meant to be. */
-    private static String whatElse(MemorySegment bytes) {
-        String start = new String(
-                bytes.asSlice(0, Math.min(16, bytes.byteSize())).toArray(ValueLayout.JAVA_BYTE),
-                StandardCharsets.ISO_8859_1);
-        if (start.startsWith("version https:")) {
-            return "; this is a Git LFS pointer, fetch the file itself with `git lfs pull`";
-        }
-        if (start.startsWith("PK") || start.startsWith("\u0080\u0002")) {
-            return "; this looks like a PyTorch .pt file";
-        }
-        return start.startsWith("<") ? "; this looks like a web page that was saved instead of the file" : "";
     }
 
     @Override

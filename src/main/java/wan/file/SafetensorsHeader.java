@@ -205,7 +205,9 @@ record SafetensorsHeader(SequencedMap<String, Entry> tensors, Map<String, String
             }
             if (entry.end > dataBytes) {
                 throw new FormatException(
-                        file, where + " lie outside the data section of " + dataBytes + " bytes; file cut short?");
+                        file,
+                        where + " lie outside the data section of " + dataBytes
+                                + " bytes; an unfinished download? fetch" + " the file again");
             }
             long expected = byteSize(file, entry);
             if (entry.end - entry.begin != expected) {

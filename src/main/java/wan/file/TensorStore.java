@@ -34,21 +34,33 @@ public interface TensorStore extends AutoCloseable {
     void close();
 
     /**
-     * Opens a {@code .safetensors} file, a {@code .safetensors.index.json} together with the shards beside it, or a file of PyTorch
-     * ({@code .pt}, {@code .pth}), which is recognised by its first bytes whatever its name.
+     * Opens a safetensors file, a file of PyTorch ({@code .pt}, {@code .pth}, {@code .bin}), or an index ({@code .index.json}) together
+     * with the files beside it that it names. The first bytes decide which of them it is, not the name.
      *
      * @throws WanException if it cannot be read
-     * @throws wan.op.FormatException if it is broken
+     * @throws wan.op.FormatException if it is broken, or something else, which is named
      */
     static TensorStore open(Path file) {
-        if (file.toString().endsWith(".json")) {
-            return ShardedSafetensors.open(file);
+        FileKind kind = FileKind.of(file);
+        if (kind == FileKind.JSON || kind == FileKind.OTHER || FileKind.isUnfinished(file)) {
+            FileKind.foreign(file).ifPresent(what -> {
+                throw new FormatException(file, "expected a file of tensors, got " + what);
+            });
         }
-        if (Messages.beginsWith(file, "GGUF")) {
-            throw new FormatException(
-                    file,
-                    "a GGUF file, whose quantised weights are not read; take the safetensors file of the same model");
-        }
-        return TorchStore.isOne(file) ? TorchStore.open(file) : Safetensors.open(file);
+        String name = String.valueOf(file.getFileName());
+        return switch (kind) {
+            case SAFETENSORS -> Safetensors.open(file);
+            case TORCH -> TorchStore.open(file);
+            case JSON -> ShardedStore.open(file);
+            case OTHER -> {
+                if (name.endsWith(".json")) {
+                    yield ShardedStore.open(file);
+                }
+                throw new FormatException(
+                        file,
+                        "expected a file of tensors, got bytes that are neither safetensors nor PyTorch's; a damaged or"
+                                + " unfinished download? fetch the file again");
+            }
+        };
     }
 }

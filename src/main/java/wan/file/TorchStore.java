@@ -1,12 +1,10 @@
 package wan.file;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
@@ -60,22 +58,6 @@ public final class TorchStore implements TensorStore {
         } catch (RuntimeException e) {
             arena.close();
             throw e;
-        }
-    }
-
-    /** Whether a file is meant to be one of PyTorch: by its name or its first bytes. False if there is none. */
-    static boolean isOne(Path file) {
-        String name = String.valueOf(file.getFileName());
-        if (name.endsWith(".pt") || name.endsWith(".pth")) {
-            return true;
-        }
-        if (!Files.isRegularFile(file)) {
-            return false;
-        }
-        try (InputStream in = Files.newInputStream(file)) {
-            return TorchFile.beginsLikeOne(in.readNBytes(4));
-        } catch (IOException e) {
-            throw Messages.io(file, "cannot read", e);
         }
     }
 

@@ -1,6 +1,5 @@
 package wan.weights;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,11 +16,13 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
 import wan.file.Messages;
+import wan.file.TensorFiles;
 import wan.file.TensorStore;
 import wan.model.WanConfig;
+import wan.model.WanParameters;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.Shape;
@@ -44,11 +45,14 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     /** The key of the configuration in a file's own metadata. */
     public static final String CONFIG_KEY = "config";
 
-    private static final List<String> WEIGHTS = List.of(
-            "diffusion_pytorch_model.safetensors.index.json",
-            "diffusion_pytorch_model.safetensors",
-            "model.safetensors.index.json",
-            "model.safetensors");
+    private static final TensorFiles FILES = new TensorFiles(
+            Contents.TRANSFORMER,
+            List.of(
+                    "diffusion_pytorch_model.safetensors",
+                    "diffusion_pytorch_model.safetensors.index.json",
+                    "model.safetensors.index.json",
+                    "model.safetensors"),
+            List.of(DIFFUSERS_FOLDER));
     private static final Set<DType> STORED = EnumSet.of(DType.F32, DType.F16, DType.BF16);
     private static final int SAMPLE_BYTES = 4096;
     private static final int SAMPLES = 4;
@@ -87,12 +91,11 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
             WanConfig config = configOf(path);
             return open(path, layout(checkpoint, branch), loras, _ -> config);
         }
-        Path file = Files.isDirectory(path) ? weightsFile(path) : path;
-        return open(path, layout(file, branch), loras, ModelFolder::configOf);
+        return open(path, layout(path, branch), loras, ModelFolder::configOf);
     }
 
     private static ModelLayout layout(Path file, ModelLayout.Branch branch) {
-        TensorStore store = TensorStore.open(file);
+        TensorStore store = FILES.open(file);
         try {
             return ModelLayout.of(store, branch);
         } catch (RuntimeException e) {
@@ -134,6 +137,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         }
         Unsupported.refuse(store.path(), shapes);
         WanConfig sizes = withImage(config, shapes);
+        requireReadable(store, sizes, shapes);
         ParameterCheck.require(store.path(), sizes, shapes);
         if (!unusable.isEmpty()) {
             throw new FormatException(
@@ -142,6 +146,22 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                             + STORED + ": " + unusable.getFirst() + (unusable.size() > 1 ? ", ..." : ""));
         }
         return new ModelFolder(path, sizes, store);
+    }
+
+    /** A parameter may lie in a PyTorch file as something that is no plain tensor. */
+    private static void requireReadable(TensorStore store, WanConfig config, Map<String, Shape> present) {
+        Map<String, String> unreadable = store.unreadable();
+        for (String name : unreadable.isEmpty()
+                ? List.<String>of()
+                : WanParameters.shapes(config).keySet()) {
+            unreadable.forEach((path, what) -> {
+                if (!present.containsKey(name) && ("." + path.replace('/', '.')).endsWith("." + name)) {
+                    throw new FormatException(
+                            store.path(),
+                            Messages.shown(path) + " is " + what + ", expected a tensor; save it again as one");
+                }
+            });
+        }
     }
 
     /** A model's tensors say whether it attends a picture's tokens, and of how many features; its configuration need not. */
@@ -154,51 +174,24 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     }
 
     /**
-     * The file of weights in a folder: under one of the usual names, or the only index or safetensors file there.
+     * Opens what a path means, as it is stored: a file, an index, one of several shards; of a folder the usual names, a file in
+     * Diffusers' or a trainer's subfolder, what Hugging Face's cache holds, or the only file that holds a transformer.
      *
      * @throws WanException if there is none, or it cannot be told which
      */
-    public static Path weightsFile(Path folder) {
-        for (String name : WEIGHTS) {
-            if (Files.exists(folder.resolve(name))) {
-                return folder.resolve(name);
-            }
-        }
-        if (Files.isDirectory(folder.resolve(DIFFUSERS_FOLDER))) {
-            return weightsFile(folder.resolve(DIFFUSERS_FOLDER));
-        }
-        List<Path> files;
-        try (Stream<Path> list = Files.list(folder)) {
-            files = list.sorted().toList();
-        } catch (IOException e) {
-            throw Messages.io(folder, "cannot read", e);
-        }
-        for (String suffix : List.of(".safetensors.index.json", ".safetensors")) {
-            List<Path> candidates = files.stream()
-                    .filter(file -> file.toString().endsWith(suffix))
-                    .toList();
-            if (candidates.size() == 1) {
-                return candidates.getFirst();
-            }
-        }
-        String found = String.join(
-                ", ",
-                files.stream()
-                        .limit(8)
-                        .map(file -> file.getFileName().toString())
-                        .toList());
-        throw new WanException(folder + ": no weights: expected " + WEIGHTS.get(1) + " or " + WEIGHTS.getFirst()
-                + ", found " + (files.isEmpty() ? "an empty folder" : Messages.shown(found)));
+    public static TensorStore weights(Path path) {
+        return FILES.open(path);
     }
 
     /** The configuration of a model whose weights do not matter and may not even be there. */
     private static WanConfig configOf(Path path) {
-        for (Path folder : List.of(path, path.resolve(DIFFUSERS_FOLDER))) {
+        Path root = Files.isDirectory(path) ? TensorFiles.snapshot(path) : path;
+        for (Path folder : List.of(root, root.resolve(DIFFUSERS_FOLDER))) {
             if (Files.exists(folder.resolve(CONFIG))) {
                 return ConfigJson.read(folder.resolve(CONFIG));
             }
         }
-        try (TensorStore store = TensorStore.open(Files.isDirectory(path) ? weightsFile(path) : path)) {
+        try (TensorStore store = weights(path)) {
             return configOf(store);
         }
     }

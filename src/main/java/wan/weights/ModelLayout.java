@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,7 +12,9 @@ import java.util.SequencedMap;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import wan.file.Contents;
 import wan.file.Messages;
 import wan.file.TensorStore;
 import wan.op.FormatException;
@@ -19,17 +22,19 @@ import wan.op.TensorView;
 import wan.op.WanException;
 
 /**
- * A model's parameters under their original names, in whatever layout they are stored. The layout is recognised by the names:
+ * A model's parameters under their original names, in whatever layout they are stored. The layout is recognised by the names: what
+ * stands before those of a model, whatever it is, is the longest prefix that leaves them.
  *
  * <ul>
- *   <li>a Self-Forcing checkpoint: dicts {@code generator_ema} and {@code generator}, or {@code model}, or the parameters themselves;
- *       the reference's trainer and {@code inference.py} read these;
- *   <li>prefixes: what FSDP, activation checkpointing and torch.compile insert, {@code model.} as the reference's wrapper has it,
- *       {@code model.diffusion_model.} as ComfyUI has it;
+ *   <li>dicts, of which a Self-Forcing checkpoint has {@code generator_ema} and {@code generator}, as the reference's trainer writes and
+ *       {@code inference.py} reads them, other trainers {@code state_dict}, {@code module}, {@code ema} and the like;
+ *   <li>names of modules around the model, {@code model.} in the reference, {@code model.diffusion_model.} in ComfyUI; and what FSDP,
+ *       DistributedDataParallel, activation checkpointing and torch.compile insert anywhere;
  *   <li>Diffusers' names ({@code attn1.to_q}) instead of Wan2.1's.
  * </ul>
  *
- * <p>Names that belong to no parameter are kept as they are, so that whoever checks the model sees them.
+ * <p>Of several models in a file, a moving average goes first, and critics and teachers are passed over. Names under the prefix that
+ * belong to no parameter are kept, so that whoever checks the model sees them.
  */
 public final class ModelLayout implements TensorStore {
     /** Which of a Self-Forcing checkpoint's weights; makes no difference to other files. */
@@ -48,11 +53,18 @@ public final class ModelLayout implements TensorStore {
         }
     }
 
+    /** What training puts between names: FSDP, activation checkpointing, torch.compile, DistributedDataParallel. */
     private static final List<String> WRAPPERS =
-            List.of("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.");
-    private static final String WEIGHTS = "weights";
+            List.of("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.", "module.");
+
+    private static final Pattern WRAPPER = Pattern.compile(
+            "(?<![^./])(?:" + WRAPPERS.stream().map(Pattern::quote).collect(Collectors.joining("|")) + ")");
     private static final String COMFY_PREFIX = "model.diffusion_model.";
-    private static final List<String> PREFIXES = List.of(COMFY_PREFIX, "diffusion_model.", "model.");
+    private static final Set<String> USUAL_PREFIXES = Set.of("", COMFY_PREFIX, "diffusion_model.", "model.");
+    private static final Pattern AVERAGED = Pattern.compile("(?i)(^|.*[./_-])(ema|averaged|swa)([./_-].*|$)");
+    private static final Pattern GENERATOR = Pattern.compile("(?i)(^|.*[./_-])generator([./_-].*|$)");
+    private static final Pattern NOT_GENERATING =
+            Pattern.compile("(?i)(^|.*[./_-])(critic|fake|teacher|discriminator|guidance)([./_-].*|$)|.*real_score.*");
 
     private final TensorStore store;
     private final List<String> recognised = new ArrayList<>();
@@ -63,8 +75,10 @@ public final class ModelLayout implements TensorStore {
         this.store = store;
         // Stored name by the name so far.
         SequencedMap<String, String> names = new LinkedHashMap<>();
-        store.names().forEach(name -> names.put(name, name));
-        storedNames = withOriginalNames(withoutPrefix(withoutWrappers(inDict(names, branch))));
+        store.names().forEach(name -> names.put(WRAPPER.matcher(name).replaceAll(""), name));
+        List<String> prefixes = prefixes(names.keySet());
+        storedNames =
+                prefixes.isEmpty() ? withoutModel() : withOriginalNames(under(choose(prefixes, branch), prefixes));
         if (recognised.isEmpty()) {
             recognised.add("Wan2.1's own names");
         }
@@ -117,6 +131,11 @@ public final class ModelLayout implements TensorStore {
     }
 
     @Override
+    public Map<String, String> unreadable() {
+        return store.unreadable();
+    }
+
+    @Override
     public Map<String, String> metadata() {
         return store.metadata();
     }
@@ -133,91 +152,162 @@ public final class ModelLayout implements TensorStore {
 
     // ---- recognition, step by step
 
-    private SequencedMap<String, String> inDict(SequencedMap<String, String> names, Branch branch) {
-        Set<String> dicts = names.keySet().stream()
+    /** What stands before the names of a whole model: keys of dicts that end in {@code /}, names of modules that end in a dot. */
+    private static List<String> prefixes(Set<String> names) {
+        SequencedMap<String, Integer> matches = new LinkedHashMap<>();
+        for (String name : names) {
+            for (int at = 0; at >= 0; at = next(name, at)) {
+                if (ParameterNames.isKnown(name.substring(at))) {
+                    matches.merge(name.substring(0, at), 1, Integer::sum);
+                    break;
+                }
+            }
+        }
+        return matches.keySet().stream()
+                .filter(prefix -> 2L * matches.getOrDefault(prefix, 0)
+                        >= names.stream()
+                                .filter(name -> isUnder(prefix, name, matches.keySet()))
+                                .count())
+                .toList();
+    }
+
+    /** Where the next part of a dotted path of dicts begins; -1 behind the last one. */
+    private static int next(String name, int at) {
+        for (int i = at; i < name.length(); i++) {
+            if (name.charAt(i) == '.' || name.charAt(i) == '/') {
+                return i + 1;
+            }
+        }
+        return -1;
+    }
+
+    /** Whether a name lies under a prefix itself: neither in a dict further in, nor under a longer prefix. */
+    private static boolean isUnder(String prefix, String name, Collection<String> prefixes) {
+        return name.startsWith(prefix)
+                && name.indexOf('/', prefix.length()) < 0
+                && prefixes.stream().noneMatch(other -> other.length() > prefix.length() && name.startsWith(other));
+    }
+
+    /** The prefix of the weights that are asked for. */
+    private String choose(List<String> all, Branch branch) {
+        List<String> prefixes = all.stream()
+                .filter(prefix -> !NOT_GENERATING.matcher(prefix).matches())
+                .toList();
+        List<String> averaged = prefixes.stream()
+                .filter(prefix -> AVERAGED.matcher(prefix).matches())
+                .toList();
+        List<String> plain =
+                prefixes.stream().filter(prefix -> !averaged.contains(prefix)).toList();
+        boolean selfForcing =
+                prefixes.stream().anyMatch(prefix -> GENERATOR.matcher(prefix).matches());
+        List<String> chosen = branch == Branch.GENERATOR ? plain : averaged;
+        if (chosen.isEmpty() && branch == Branch.EMA_OR_GENERATOR
+                || chosen.isEmpty() && branch == Branch.EMA && !selfForcing) {
+            chosen = plain;
+            if (selfForcing) {
+                notices.add(path() + ": has no generator_ema; using generator, as the reference does");
+            }
+        }
+        if (chosen.isEmpty()) {
+            throw WanException.mismatch(
+                    path().toString(),
+                    prefixes.isEmpty() ? "generator_ema, generator, model, or the parameters themselves" : branch.key,
+                    "only " + shown(all),
+                    prefixes.isEmpty()
+                            ? ""
+                            : branch == Branch.GENERATOR
+                                    ? "leave out model.branch generator?"
+                                    : "model.branch generator takes that");
+        }
+        String prefix = one(chosen);
+        if (!selfForcing && averaged.contains(prefix) && !plain.isEmpty()) {
+            notices.add(path() + ": using the moving average, " + prefix + "; model.branch generator takes "
+                    + shown(plain));
+        }
+        return prefix;
+    }
+
+    private String one(List<String> prefixes) {
+        List<String> best = prefixes.stream()
+                .filter(prefix ->
+                        prefixes.size() == 1 || GENERATOR.matcher(prefix).matches())
+                .toList();
+        if (best.size() != 1) {
+            throw WanException.mismatch(
+                    path().toString(),
+                    "one model",
+                    prefixes.size() + ", under "
+                            + shown(prefixes.stream()
+                                    .map(prefix -> prefix.isEmpty() ? "no prefix" : prefix)
+                                    .toList()),
+                    "save the one that is meant to a file of its own");
+        }
+        return best.getFirst();
+    }
+
+    private static String shown(Collection<String> prefixes) {
+        return Messages.shown(prefixes.stream()
+                .map(prefix -> prefix.replaceFirst("[./]$", ""))
+                .sorted()
+                .collect(Collectors.joining(", ")));
+    }
+
+    /** Names without their prefix, in which nothing stands for a model's parameters: whoever checks the model says what they are. */
+    private SequencedMap<String, String> withoutModel() {
+        Contents contents = Contents.of(store.names());
+        Set<String> dicts = store.names().stream()
                 .filter(name -> name.contains("/"))
                 .map(name -> name.substring(0, name.indexOf('/')))
                 .collect(Collectors.toCollection(TreeSet::new));
-        boolean selfForcing = dicts.contains("generator") || dicts.contains("generator_ema");
-        String dict;
-        if (selfForcing && dicts.contains(branch.key)) {
-            dict = branch.key;
-        } else if (selfForcing && branch == Branch.EMA_OR_GENERATOR) {
-            dict = "generator";
-            notices.add(path() + ": has no generator_ema; using generator, as the reference does");
-        } else if (selfForcing) {
-            throw WanException.mismatch(
-                    path().toString(),
-                    branch.key,
-                    "only " + shown(dicts),
-                    branch == Branch.GENERATOR
-                            ? "leave out model.branch generator?"
-                            : "model.branch generator takes that");
-        } else if (dicts.contains("model")) {
-            dict = "model";
-        } else if (dicts.contains(WEIGHTS)) {
-            dict = WEIGHTS; // beside the tensors of a recorded run
-        } else if (dicts.isEmpty() || names.keySet().stream().anyMatch(name -> !name.contains("/"))) {
-            return names;
-        } else {
+        boolean onlyDicts = store.names().stream().allMatch(name -> name.contains("/"));
+        if (onlyDicts && contents == Contents.UNKNOWN && !dicts.isEmpty()) {
             throw WanException.mismatch(
                     path().toString(),
                     "generator_ema, generator, model, or the parameters themselves",
                     shown(dicts),
                     "");
         }
-        recognised.add(selfForcing ? "Self-Forcing checkpoint, " + dict : "parameters under " + dict);
+        SequencedMap<String, String> names = new LinkedHashMap<>();
+        store.names().forEach(name -> names.put(name, name));
+        return names;
+    }
+
+    /** The names under a prefix, without it. */
+    private SequencedMap<String, String> under(String prefix, Collection<String> prefixes) {
+        String dict = prefix.substring(0, prefix.lastIndexOf('/') + 1);
+        String modules = prefix.substring(dict.length());
         SequencedMap<String, String> inside = new LinkedHashMap<>();
-        names.forEach((name, stored) -> {
-            if (name.startsWith(dict + "/")) {
-                inside.put(name.substring(dict.length() + 1), stored);
-            }
-        });
-        return inside;
-    }
-
-    private static String shown(Collection<String> names) {
-        return Messages.shown(String.join(", ", names));
-    }
-
-    private SequencedMap<String, String> withoutWrappers(SequencedMap<String, String> names) {
-        for (String wrapper : WRAPPERS) {
-            if (names.keySet().stream().anyMatch(name -> name.contains(wrapper))) {
-                recognised.add("without " + wrapper);
-            }
-        }
-        return renamed(names, name -> {
-            String bare = name;
-            for (String wrapper : WRAPPERS) {
-                bare = bare.replace(wrapper, "");
-            }
-            return bare;
-        });
-    }
-
-    private SequencedMap<String, String> withoutPrefix(SequencedMap<String, String> names) {
-        for (String prefix : PREFIXES) {
-            long with = names.keySet().stream()
-                    .filter(name -> name.startsWith(prefix))
-                    .count();
-            if (with == 0 || (with < names.size() && !prefix.equals(COMFY_PREFIX))) {
+        Set<String> wrappers = new HashSet<>();
+        int outside = 0;
+        for (String stored : store.names()) {
+            String name = WRAPPER.matcher(stored).replaceAll("");
+            if (!isUnder(prefix, name, prefixes)) {
+                outside += isUnder(dict, name, prefixes) ? 1 : 0;
                 continue;
             }
-            recognised.add((prefix.equals(COMFY_PREFIX) ? "ComfyUI file, prefix " : "prefix ") + prefix);
-            if (with < names.size()) {
-                // Such files may carry the text encoder and the VAE too.
-                notices.add(
-                        path() + ": leaving out " + (names.size() - with) + " tensors that are not under " + prefix);
-            }
-            SequencedMap<String, String> inside = new LinkedHashMap<>();
-            names.forEach((name, stored) -> {
-                if (name.startsWith(prefix)) {
-                    inside.put(name.substring(prefix.length()), stored);
-                }
-            });
-            return inside;
+            WRAPPERS.stream()
+                    .filter(wrapper -> ("." + stored).contains("." + wrapper))
+                    .forEach(wrappers::add);
+            put(inside, name.substring(prefix.length()), stored);
         }
-        return names;
+        if (!dict.isEmpty()) {
+            String named = dict.substring(0, dict.length() - 1);
+            boolean selfForcing = named.equals("generator") || named.equals("generator_ema");
+            recognised.add((selfForcing ? "Self-Forcing checkpoint, " : "parameters under ") + Messages.shown(named));
+        }
+        WRAPPERS.stream().filter(wrappers::contains).forEach(wrapper -> recognised.add("without " + wrapper));
+        if (!modules.isEmpty()) {
+            recognised.add(
+                    (modules.equals(COMFY_PREFIX) ? "ComfyUI file, prefix " : "prefix ") + Messages.shown(modules));
+        }
+        if (!USUAL_PREFIXES.contains(modules)) {
+            notices.add(path() + ": the model's parameters are those under " + Messages.shown(prefix));
+        }
+        if (outside > 0) {
+            // Such files may carry the text encoder and the VAE too.
+            notices.add(path() + ": leaving out " + outside + " tensors that are not under " + Messages.shown(prefix));
+        }
+        return inside;
     }
 
     private SequencedMap<String, String> withOriginalNames(SequencedMap<String, String> names) {
@@ -231,15 +321,17 @@ public final class ModelLayout implements TensorStore {
 
     private SequencedMap<String, String> renamed(SequencedMap<String, String> names, UnaryOperator<String> rename) {
         SequencedMap<String, String> out = new LinkedHashMap<>();
-        names.forEach((name, stored) -> {
-            String other = out.put(rename.apply(name), stored);
-            if (other != null) {
-                throw new FormatException(
-                        path(),
-                        Messages.shown(other) + " and " + Messages.shown(stored) + " are both the parameter "
-                                + Messages.shown(rename.apply(name)));
-            }
-        });
+        names.forEach((name, stored) -> put(out, rename.apply(name), stored));
         return out;
+    }
+
+    private void put(SequencedMap<String, String> names, String name, String stored) {
+        String other = names.put(name, stored);
+        if (other != null) {
+            throw new FormatException(
+                    path(),
+                    Messages.shown(other) + " and " + Messages.shown(stored) + " are both the parameter "
+                            + Messages.shown(name));
+        }
     }
 }

@@ -1,7 +1,6 @@
 package wan.weights;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -51,10 +50,7 @@ public final class ParameterCheck {
         List<String> parts = new ArrayList<>();
         if (missing.size() == expected.size() && !unexpected.isEmpty()) {
             parts.add("has none of the model's " + missing.size() + " parameters");
-            parts.add(
-                    has(present, "token_embedding.", "encoder.block.0.")
-                            ? "the text encoder? prompt.text_encoder takes it"
-                            : "not a transformer of Wan2.1?");
+            parts.add("not a transformer of Wan2.1?");
             list(unexpected.stream().map(Messages::shown).toList(), "in it", parts);
             throw new FormatException(where, String.join("; ", parts));
         }
@@ -96,10 +92,5 @@ public final class ParameterCheck {
             parts.add("num_layers in the configuration says " + config.numLayers() + ", the file has "
                     + (last.getAsInt() + 1));
         }
-    }
-
-    private static boolean has(Map<String, Shape> present, String... prefixes) {
-        return present.keySet().stream()
-                .anyMatch(name -> Arrays.stream(prefixes).anyMatch(name::startsWith));
     }
 }

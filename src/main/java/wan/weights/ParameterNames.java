@@ -70,6 +70,11 @@ final class ParameterNames {
         return renamed(original, MODEL, IN_LAYER);
     }
 
+    /** Whether a name is one of a parameter, in either scheme. */
+    static boolean isKnown(String name) {
+        return diffusers(name).isPresent() || original(name).isPresent();
+    }
+
     private static Optional<String> renamed(String name, Map<String, String> model, Map<String, String> inLayer) {
         Matcher layer = LAYER.matcher(name);
         boolean within = layer.matches();

@@ -3,6 +3,7 @@ package wan.weights;
 import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
 import wan.op.FormatException;
 import wan.op.Shape;
 
@@ -23,9 +24,6 @@ final class Unsupported {
             if (name.startsWith("vace_")) {
                 return "a VACE model, whose control layers are not supported; take the text-to-video model of the same size";
             }
-            if (name.endsWith("scale_weight") || name.equals("scaled_fp8") || name.endsWith("weight_scale")) {
-                return "scaled fp8 weights, whose scales are not read; take the bf16 or fp16 file of the same model";
-            }
             if (name.startsWith("face_") || name.startsWith("motion_encoder.") || name.startsWith("audio_proj.")) {
                 return "a model driven by a face, motion or sound, which is not supported; take a text-to-video or"
                         + " image-to-video model";
@@ -34,6 +32,7 @@ final class Unsupported {
                 return "a SkyReels-V2 model, which embeds frame rates and denoises without a cache; not supported";
             }
         }
-        return null;
+        Contents contents = Contents.of(shapes.keySet());
+        return contents == Contents.UNKNOWN || contents == Contents.TRANSFORMER ? null : contents.words();
     }
 }

@@ -2,7 +2,6 @@ package wan.app.command;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -104,7 +103,7 @@ public final class ConvertCommand implements Callable<Integer> {
             throw new UsageException("--raw keeps everything as it is; expected it without --dtype and --use-ema");
         }
         long startNanos = System.nanoTime();
-        try (TensorStore file = TensorStore.open(Files.isDirectory(in) ? ModelFolder.weightsFile(in) : in)) {
+        try (TensorStore file = ModelFolder.weights(in)) {
             ModelLayout layout = raw ? null : ModelLayout.of(file, ModelOptions.branch(useEma));
             if (layout != null) {
                 layout.notices().forEach(notice -> System.err.println(Program.NAME + ": " + notice));

@@ -1,7 +1,6 @@
 package wan.app.command;
 
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -78,7 +77,7 @@ public final class InspectCommand implements Callable<Integer> {
             printPartial(PartialSummary.of(file));
             return 0;
         }
-        try (TensorStore store = TensorStore.open(Files.isDirectory(file) ? ModelFolder.weightsFile(file) : file)) {
+        try (TensorStore store = ModelFolder.weights(file)) {
             Pattern pattern = pattern(glob);
             List<String> names = store.names().stream()
                     .filter(name -> pattern.matcher(name).matches())

@@ -114,8 +114,8 @@ final class PickleWorld {
             Set.of("eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint", "input");
 
     private static final int MAX_RANK = 64;
-    private static final PyOpaque LAZY = new PyOpaque(
-            "a tensor that is stored conjugated or negated; call resolve_conj().resolve_neg() in Python");
+    private static final PyOpaque LAZY =
+            new PyOpaque("a tensor that is stored conjugated or negated; call resolve_conj().resolve_neg() in Python");
 
     private final Map<String, TorchStorage> storages = new HashMap<>();
     private final Map<String, String> foreignStorages = new HashMap<>();
@@ -209,7 +209,8 @@ final class PickleWorld {
 
     /** BUILD. An OrderedDict of torch carries {@code _metadata} this way, which only matters to nn.Module. */
     void build(Unpickler pickle, Object target, Object state) {
-        boolean dict = target instanceof LinkedHashMap<?, ?> && (state instanceof Map<?, ?> || state instanceof PyTuple);
+        boolean dict =
+                target instanceof LinkedHashMap<?, ?> && (state instanceof Map<?, ?> || state instanceof PyTuple);
         if (!dict && !(target instanceof PyOpaque)) {
             throw pickle.broken("sets the state of " + kind(target) + " to " + kind(state)
                     + "; only an OrderedDict may have attributes");

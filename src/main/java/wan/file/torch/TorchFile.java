@@ -195,13 +195,25 @@ public final class TorchFile {
         if (roots.size() != 1) {
             throw broken(
                     roots.isEmpty()
-                            ? "is a zip file without NAME/data.pkl; not written by torch.save?"
+                            ? "is a zip file without NAME/data.pkl" + whatElse(zip)
                             : "has " + roots.size() + " pickles named data.pkl");
         }
         if (zip.find(roots.getFirst() + "constants.pkl") != null) {
             throw broken("is a TorchScript program (torch.jit.save), not a file of tensors");
         }
         return roots.getFirst();
+    }
+
+    private static String whatElse(ZipDirectory zip) {
+        Set<String> names = zip.entries().keySet();
+        if (names.stream().anyMatch(name -> name.endsWith(".npy"))) {
+            return ": an .npz file of NumPy, not of torch.save";
+        }
+        return names.stream()
+                .filter(name -> name.matches("(?i).*\\.(safetensors|pth?|bin|gguf|json)"))
+                .findFirst()
+                .map(name -> ": an archive with " + ZipDirectory.printable(name) + " in it; unpack it first")
+                .orElse("; not written by torch.save?");
     }
 
     private void requireLittleEndian(MemorySegment text) {
@@ -265,9 +277,7 @@ public final class TorchFile {
     private Object readStream(MemorySegment bytes) {
         PickleWorld world = new PickleWorld();
         if (!beginsLikeOne(bytes.asSlice(0, Math.min(4, bytes.byteSize())).toArray(ValueLayout.JAVA_BYTE))) {
-            throw broken(
-                    "is not a file of torch.save: neither a zip file nor its pickle; a Git LFS pointer, or an unfinished"
-                            + " download?");
+            throw broken("is not a file of torch.save: neither a zip file nor its pickle; an unfinished download?");
         }
         Unpickler magic = new Unpickler(file, bytes, 0, world);
         if (!magic.read().equals(MAGIC)) {
@@ -307,7 +317,8 @@ public final class TorchFile {
             long left = bytes.byteSize() - at - Long.BYTES;
             if (left < storage.totalBytes()) {
                 throw broken("ends within storage " + ZipDirectory.printable(storage.key()) + ": "
-                        + storage.totalBytes() + " bytes expected, " + Math.max(0, left) + " left; truncated?");
+                        + storage.totalBytes() + " bytes expected, " + Math.max(0, left)
+                        + " left; an unfinished download? fetch the file again");
             }
             long elements = bytes.get(LONG, at);
             if (elements != storage.elements()) {

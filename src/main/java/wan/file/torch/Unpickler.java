@@ -228,7 +228,8 @@ final class Unpickler {
 
     private long take(long count) {
         if (count < 0 || count > in.byteSize() - at) {
-            throw broken("claims " + count + " bytes where " + (in.byteSize() - at) + " are left; truncated?");
+            throw broken("claims " + count + " bytes where " + (in.byteSize() - at)
+                    + " are left; an unfinished download? fetch the file again");
         }
         long from = at;
         at += count;
@@ -280,7 +281,8 @@ final class Unpickler {
     private void skipFrame() {
         long frameBytes = in.get(LONG, take(8));
         if (frameBytes < 0 || frameBytes > in.byteSize() - at) {
-            throw broken("claims a frame of " + Long.toUnsignedString(frameBytes) + " bytes; truncated?");
+            throw broken("claims a frame of " + Long.toUnsignedString(frameBytes)
+                    + " bytes; an unfinished download? fetch the file again");
         }
     }
 

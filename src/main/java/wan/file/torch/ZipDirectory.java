@@ -164,7 +164,8 @@ final class ZipDirectory {
                 return readEnd(at);
             }
         }
-        throw broken("the zip directory at the end of the file is missing; truncated while copying or downloading?");
+        throw broken(
+                "the zip directory at the end of the file is missing; an unfinished download? fetch the file again");
     }
 
     private End readEnd(long at) {

@@ -6,6 +6,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -14,28 +15,59 @@ import wan.op.FormatException;
 import wan.op.TensorView;
 import wan.op.WanException;
 
-/** A {@code .safetensors.index.json}: its {@code weight_map} says in which file beside it each tensor lies. */
-final class ShardedSafetensors implements TensorStore {
+/**
+ * Several files as one: those of an {@code .index.json}, whose {@code weight_map} says in which file beside it each tensor lies, or all
+ * shards of a set that lost its index.
+ */
+final class ShardedStore implements TensorStore {
     private final Path path;
     private final Map<String, String> metadata;
-    private final Map<String, Safetensors> shards = new LinkedHashMap<>();
-    private final SequencedMap<String, Safetensors> shardOf = new LinkedHashMap<>();
+    private final Map<String, TensorStore> shards = new LinkedHashMap<>();
+    private final SequencedMap<String, TensorStore> shardOf = new LinkedHashMap<>();
 
-    private ShardedSafetensors(Path path, Map<String, String> metadata) {
+    private ShardedStore(Path path, Map<String, String> metadata) {
         this.path = path;
         this.metadata = metadata;
     }
 
-    static ShardedSafetensors open(Path index) {
+    static ShardedStore open(Path index) {
         JsonNode root = StrictJson.tree(index, read(index));
         if (!root.path("weight_map").isObject()) {
             throw new FormatException(index, "has no object weight_map; not the index of a sharded checkpoint?");
         }
         Map<String, String> metadata = new LinkedHashMap<>();
         root.path("metadata").properties().forEach(e -> metadata.put(e.getKey(), text(e.getValue())));
-        ShardedSafetensors store = new ShardedSafetensors(index, metadata);
+        ShardedStore store = new ShardedStore(index, metadata);
         try {
             root.path("weight_map").properties().forEach(e -> store.add(e.getKey(), e.getValue()));
+            return store;
+        } catch (RuntimeException e) {
+            store.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Opens shards that no index lists.
+     *
+     * @param files at least one, of the same folder
+     * @throws FormatException if two of them hold a tensor of the same name
+     */
+    static ShardedStore open(List<Path> files) {
+        ShardedStore store = new ShardedStore(files.getFirst(), new LinkedHashMap<>());
+        try {
+            for (Path file : files) {
+                TensorStore shard = TensorStore.open(file);
+                store.shards.put(file.toString(), shard);
+                store.metadata.putAll(shard.metadata());
+                for (String name : shard.names()) {
+                    TensorStore other = store.shardOf.put(name, shard);
+                    if (other != null) {
+                        throw new FormatException(
+                                file, Messages.shown(name) + " is in " + other.path() + " too; shards of two models?");
+                    }
+                }
+            }
             return store;
         } catch (RuntimeException e) {
             store.close();
@@ -47,7 +79,7 @@ final class ShardedSafetensors implements TensorStore {
         if (!file.isString()) {
             throw new FormatException(path, "weight_map: " + Messages.shown(name) + ": expected the name of a file");
         }
-        Safetensors shard = shards.computeIfAbsent(file.stringValue(), this::openShard);
+        TensorStore shard = shards.computeIfAbsent(file.stringValue(), this::openShard);
         if (!shard.names().contains(name)) {
             throw new FormatException(
                     path, Messages.shown(name) + " should be in " + shard.path() + " but is not there");
@@ -56,7 +88,7 @@ final class ShardedSafetensors implements TensorStore {
     }
 
     /** The index is as untrusted as any file: it may name files in its own folder, and nothing else. */
-    private Safetensors openShard(String name) {
+    private TensorStore openShard(String name) {
         Path relative;
         try {
             relative = Path.of(name);
@@ -75,9 +107,10 @@ final class ShardedSafetensors implements TensorStore {
         }
         Path shard = path.resolveSibling(relative);
         if (!Files.exists(shard)) {
-            throw new WanException(path + ": shard " + Messages.shown(name) + " is missing from the folder");
+            throw new WanException(path + ": shard " + Messages.shown(name)
+                    + " is missing from the folder; an unfinished download? fetch it too");
         }
-        return Safetensors.open(shard);
+        return TensorStore.open(shard);
     }
 
     private static byte[] read(Path index) {
@@ -103,7 +136,7 @@ final class ShardedSafetensors implements TensorStore {
 
     @Override
     public TensorView tensor(String name) {
-        Safetensors shard = shardOf.get(name);
+        TensorStore shard = shardOf.get(name);
         if (shard == null) {
             throw new WanException(path + ": no tensor " + Messages.shown(name) + Messages.didYouMean(name, names()));
         }
@@ -122,6 +155,6 @@ final class ShardedSafetensors implements TensorStore {
 
     @Override
     public void close() {
-        shards.values().forEach(Safetensors::close);
+        shards.values().forEach(TensorStore::close);
     }
 }

@@ -16,7 +16,7 @@ import wan.op.FormatException;
 import wan.op.Shape;
 import wan.op.WanException;
 
-class ShardedSafetensorsTest {
+class ShardedStoreTest {
     @TempDir
     Path dir;
 
@@ -54,7 +54,9 @@ class ShardedSafetensorsTest {
         Path noShard = index("{\"weight_map\":{\"x\":\"three.safetensors\"}}");
         assertThatThrownBy(() -> TensorStore.open(noShard))
                 .isInstanceOf(WanException.class)
-                .hasMessage(noShard + ": shard three.safetensors is missing from the folder");
+                .hasMessage(noShard
+                        + ": shard three.safetensors is missing from the folder; an unfinished download? fetch it"
+                        + " too");
         Path noTensor = index("{\"weight_map\":{\"in.two\":\"one.safetensors\"}}");
         assertThatThrownBy(() -> TensorStore.open(noTensor))
                 .isInstanceOf(FormatException.class)
