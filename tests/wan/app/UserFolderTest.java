@@ -40,8 +40,8 @@ class UserFolderTest {
         RandomModel.write(trained, CONFIG, DType.BF16, 2, (done, total) -> {});
         Path checkpoint = folder.resolve("self_forcing_dmd.pt");
         SequencedMap<String, Object> dict = new LinkedHashMap<>();
-        try (TensorStore base1 = TensorStore.open(ModelFolder.weightsFile(base));
-                TensorStore trained1 = TensorStore.open(ModelFolder.weightsFile(trained))) {
+        try (TensorStore base1 = ModelFolder.weights(base);
+                TensorStore trained1 = ModelFolder.weights(trained)) {
             dict.put("generator", tensors(base1, "model."));
             dict.put("generator_ema", tensors(trained1, "model._fsdp_wrapped_module."));
             TorchWriter.write(checkpoint, dict);
