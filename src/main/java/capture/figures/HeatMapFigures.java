@@ -5,6 +5,7 @@ import capture.analysis.FrameMaps;
 import capture.analysis.HeadId;
 import capture.analysis.Measure;
 import java.awt.image.BufferedImage;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -299,21 +300,38 @@ public final class HeatMapFigures {
 
     /** One measure of every head, heads by layers, first layer at the bottom. */
     public static Figure matrix(FigureFrame frame, Analysis analysis, Measure measure) {
+        double[] all = analysis.measure(measure);
+        Map<HeadId, Double> values = new LinkedHashMap<>();
+        for (int i = 0; i < all.length; i++) {
+            values.put(analysis.heads().get(i).head(), all[i]);
+        }
+        return matrix(frame, measure.title(), measure.title(), measure.signed(), values);
+    }
+
+    /**
+     * A number for each of some heads, layer by head.
+     *
+     * @param title of the number
+     * @param unit of the number, for the colour bar
+     * @param signed whether it may be negative
+     */
+    public static Figure matrix(
+            FigureFrame frame, String title, String unit, boolean signed, Map<HeadId, Double> numbers) {
         Style style = frame.style();
-        double[] values = analysis.measure(measure);
+        double[] values =
+                numbers.values().stream().mapToDouble(Double::doubleValue).toArray();
         Map<Integer, Map<Integer, Double>> table = new TreeMap<>();
         TreeSet<Integer> headSet = new TreeSet<>();
-        for (int i = 0; i < values.length; i++) {
-            HeadId id = analysis.heads().get(i).head();
-            table.computeIfAbsent(id.layer(), l -> new TreeMap<>()).put(id.head(), values[i]);
+        numbers.forEach((id, value) -> {
+            table.computeIfAbsent(id.layer(), l -> new TreeMap<>()).put(id.head(), value);
             headSet.add(id.head());
-        }
+        });
         List<Integer> heads = List.copyOf(headSet);
         List<Integer> layers = List.copyOf(table.keySet());
-        ColourScale scale = ColourScale.of(measure.signed(), values);
+        ColourScale scale = ColourScale.of(signed, values);
         Canvas canvas = new Canvas(style);
-        String title = "Heads and layers: " + measure.title();
-        double top = canvas.title(frame.width(), title, frame.note()) + 3;
+        String heading = "Heads and layers: " + title;
+        double top = canvas.title(frame.width(), heading, frame.note()) + 3;
         double left = style.textSize() + 6 + canvas.textWidth("00", style.tickSize()) + 4;
         double width = frame.width() - left - canvas.colourBarWidth() - 4;
         double cellHeight = Math.clamp(width / heads.size() * 0.6, 5, 14);
@@ -336,7 +354,7 @@ public final class HeatMapFigures {
         canvas.label(left + width / 2, axisY, "head (from 0)", Mark.Anchor.MIDDLE);
         canvas.labelUpwards(style.textSize() + 1, top + height / 2, "layer (from 0)");
         @Nullable String masked = DoubleStream.of(values).anyMatch(Double::isNaN) ? "no value" : null;
-        canvas.colourBar(left + width + 8, top, Math.min(height, 200), scale, measure.title(), masked);
-        return frame.figure(axisY + 5, title, canvas);
+        canvas.colourBar(left + width + 8, top, Math.min(height, 200), scale, unit, masked);
+        return frame.figure(axisY + 5, heading, canvas);
     }
 }

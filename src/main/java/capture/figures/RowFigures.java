@@ -116,7 +116,7 @@ public final class RowFigures {
                 c.line(grid.left(panel), zero, grid.left(panel) + width, zero, style.rule(), 0.5);
             });
         }
-        return finish(frame, canvas, grid, quantity, title);
+        return finish(frame, canvas, grid, HeatMapFigures.title(quantity), "key frame", title);
     }
 
     /**
@@ -151,6 +151,26 @@ public final class RowFigures {
 
     private static Figure diagram(
             FigureFrame frame, Quantity quantity, String title, int frames, SequencedMap<String, double[]> series) {
+        return curves(frame, title, HeatMapFigures.title(quantity), "key frame", frames, false, series);
+    }
+
+    /**
+     * Numbers in a row, a curve each.
+     *
+     * @param valueTitle what they are
+     * @param placeTitle what they are of, counted from 0
+     * @param frames places
+     * @param joined whether a line goes on where a number is missing
+     * @param series by name; NaN where there is none
+     */
+    public static Figure curves(
+            FigureFrame frame,
+            String title,
+            String valueTitle,
+            String placeTitle,
+            int frames,
+            boolean joined,
+            SequencedMap<String, double[]> series) {
         Style style = frame.style();
         Canvas canvas = new Canvas(style);
         double top = canvas.title(frame.width(), title, frame.note()) + 2;
@@ -185,7 +205,7 @@ public final class RowFigures {
                         points.add(x);
                         points.add(y);
                         c.add(new Mark.Dot(x, y, style.line() * 1.3, style.series(i)));
-                    } else if (!points.isEmpty()) {
+                    } else if (!points.isEmpty() && (!joined || k == frames)) {
                         c.add(new Mark.Line(points, style.series(i), style.line(), style.dash(i)));
                         points = new ArrayList<>();
                     }
@@ -199,7 +219,7 @@ public final class RowFigures {
                 c.tick(grid.right() + 21, y + style.tickSize() * 0.35, entry.getKey(), Mark.Anchor.START);
             });
         }
-        return finish(frame, canvas, grid, quantity, title);
+        return finish(frame, canvas, grid, valueTitle, placeTitle, title);
     }
 
     private static void axes(Canvas c, PanelGrid grid, int panel, Range range, int frames) {
@@ -228,11 +248,12 @@ public final class RowFigures {
         return SvgFigure.number(tick).replace("-", "\u2212");
     }
 
-    private static Figure finish(FigureFrame frame, Canvas canvas, PanelGrid grid, Quantity quantity, String title) {
+    private static Figure finish(
+            FigureFrame frame, Canvas canvas, PanelGrid grid, String valueTitle, String placeTitle, String title) {
         Style style = frame.style();
         double axisY = grid.bottom() + 3 + style.tickSize() + style.textSize() + 2;
-        canvas.label((grid.x() + grid.right()) / 2, axisY, "key frame", Mark.Anchor.MIDDLE);
-        canvas.labelUpwards(style.textSize() + 1, (grid.y() + grid.bottom()) / 2, HeatMapFigures.title(quantity));
+        canvas.label((grid.x() + grid.right()) / 2, axisY, placeTitle, Mark.Anchor.MIDDLE);
+        canvas.labelUpwards(style.textSize() + 1, (grid.y() + grid.bottom()) / 2, valueTitle);
         return frame.figure(axisY + 5, title, canvas);
     }
 }

@@ -13,6 +13,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import wan.app.command.AblateCommand;
 import wan.app.command.AnalyzeCommand;
 import wan.app.command.BenchCommand;
 import wan.app.command.CompletionCommand;
@@ -48,6 +49,7 @@ import wan.run.Program;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             ExtractCommand.class,
+            AblateCommand.class,
             AnalyzeCommand.class,
             PlotCommand.class,
             ReportCommand.class,

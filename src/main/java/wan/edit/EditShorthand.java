@@ -43,6 +43,51 @@ public final class EditShorthand {
         return new EditPlan(rules);
     }
 
+    /**
+     * One effect: {@code zero}, {@code mean}, {@code mean-frame}, {@code scale=0.5}, {@code temperature=0.7}, {@code keep=1,3} (sink, window),
+     * {@code block=0-2} (frames), {@code bias=0-2:-1}.
+     */
+    public static Effect effect(String where, String text) {
+        String form = "zero, mean, mean-frame, scale=V, temperature=T, keep=SINK,WINDOW, block=FRAMES or bias=FRAMES:V";
+        int equals = text.indexOf('=');
+        String name = equals < 0 ? text : text.substring(0, equals);
+        String value = equals < 0 ? "" : text.substring(equals + 1);
+        boolean alone = switch (name) {
+            case "zero", "mean", "mean-frame" -> true;
+            default -> false;
+        };
+        if (alone == (equals >= 0)) {
+            throw new UsageException(where + ": expected " + form + ", got \"" + text + "\"");
+        }
+        return switch (name) {
+            case "zero" -> new Effect.Zero();
+            case "mean" -> new Effect.Mean(false);
+            case "mean-frame" -> new Effect.Mean(true);
+            case "scale" -> new Effect.Scale(number(where, text, value, form));
+            case "temperature" -> new Effect.Temperature(number(where, text, value, form));
+            case "block" ->
+                new Effect.Bias(Indices.parse(where, value, "frames"), Indices.ALL, Float.NEGATIVE_INFINITY);
+            case "keep" -> {
+                if (!value.matches("\\d{1,6},\\d{1,6}")) {
+                    throw new UsageException(where + ": expected " + form + ", got \"" + text + "\"");
+                }
+                String[] counts = value.split(",", -1);
+                yield new Effect.Keep(Integer.parseInt(counts[0]), Integer.parseInt(counts[1]));
+            }
+            case "bias" -> {
+                int colon = value.lastIndexOf(':');
+                if (colon < 0) {
+                    throw new UsageException(where + ": expected " + form + ", got \"" + text + "\"");
+                }
+                yield new Effect.Bias(
+                        Indices.parse(where, value.substring(0, colon), "frames"),
+                        Indices.ALL,
+                        number(where, text, value.substring(colon + 1), form));
+            }
+            default -> throw new UsageException(where + ": expected " + form + ", got \"" + text + "\"");
+        };
+    }
+
     private static String[] sides(String where, String part, String form) {
         String[] sides = part.strip().split("=", -1);
         if (sides.length != 2) {

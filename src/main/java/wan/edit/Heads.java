@@ -74,7 +74,12 @@ public record Heads(String text, List<Term> terms) {
                 .toArray();
     }
 
-    void check(String where, int numLayers, int numHeads) {
+    /**
+     * Checks that they exist.
+     *
+     * @throws UsageException if one does not
+     */
+    public void check(String where, int numLayers, int numHeads) {
         for (Term term : terms) {
             List<Integer> _ = term.layers().in(where + ", layers", numLayers);
             List<Integer> _ = term.heads().in(where + ", heads", numHeads);

@@ -107,6 +107,11 @@ public final class Ablation {
         }
     }
 
+    /** The edits, in the order in which they were given. */
+    public List<Variant> variants() {
+        return edited.stream().map(Edited::variant).toList();
+    }
+
     /** The unedited run. */
     public Job base() {
         return base;

@@ -55,6 +55,9 @@ public enum OutputKind {
             || Pattern.compile("\\A.*: \\d+ heads, .*, queries of frame block \\d+ ")
                     .matcher(text)
                     .find()),
+    /** What edits do to a run, JSON or CSV. */
+    ABLATION(text -> text.startsWith("edit,layer,head,from,computed")
+            || (text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"ablation\""))),
     /** Roles of heads, a row for each layer. */
     ROLES(text -> text.matches("(?s)[a-z,\\r\\n]*")),
     /** Forcing-KV's map of heads. */
