@@ -10,6 +10,8 @@ import java.util.List;
 import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FigureTest {
     private static final Style STYLE = Style.LIGHT;
@@ -78,6 +80,26 @@ class FigureTest {
         assertThat(canvas.frameTicks(21, 400)).hasSize(21);
         assertThat(canvas.frameTicks(21, 60)).startsWith(0).endsWith(20).hasSizeLessThan(6);
         assertThat(canvas.frameTicks(1, 10)).containsExactly(0);
+    }
+
+    /** Labels of neighbouring panels and of one panel, whatever the number of frames; a gap of a point at least. */
+    @ParameterizedTest
+    @ValueSource(doubles = {6, 12, 40, 71.5, 90, 107, 150, 230, 400})
+    void frameTicks_haveLabelsThatKeepClearOfEachOther(double length) {
+        Canvas canvas = new Canvas(STYLE);
+        for (int count : new int[] {1, 2, 3, 7, 21, 99, 100, 101, 121, 250, 299, 300, 999, 1000, 1001, 9999, 12345, 600000}) {
+            double end = -1;
+            List<Integer> ticks = canvas.frameTicks(count, length);
+            for (int tick : ticks) {
+                double wide = canvas.textWidth(String.valueOf(tick), STYLE.tickSize());
+                double start = canvas.labelMiddle(tick, length / count, length) - wide / 2;
+                assertThat(start).as("%d of %d frames", tick, count).isGreaterThanOrEqualTo(end + 1 - 1e-9);
+                end = start + wide;
+            }
+            assertThat(end).isLessThanOrEqualTo(length + 1e-9);
+            boolean fits = canvas.textWidth(String.valueOf(count - 1), STYLE.tickSize()) <= length;
+            assertThat(ticks.contains(count - 1)).as("last of %d frames", count).isEqualTo(fits);
+        }
     }
 
     @Test

@@ -129,28 +129,50 @@ final class Canvas {
         return text.length() * size * CHARACTER;
     }
 
-    /** Indices to put ticks at so that they fit: the last one always has one. */
+    /** Indices to put ticks at so that their labels, placed by {@link #labelMiddle}, fit: the last one has one, none has if that is wider than the axis. */
     List<Integer> frameTicks(int count, double length) {
-        double room = textWidth(String.valueOf(count - 1), style.tickSize()) + style.tickSize() * 0.6;
-        int step = 1;
-        for (int wanted : new int[] {1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 5000}) {
-            step = wanted;
-            if (length / count * wanted >= room) {
-                break;
-            }
-        }
-        List<Integer> ticks = new ArrayList<>();
-        for (int i = 0; i < count; i += step) {
-            ticks.add(i);
-        }
         int last = count - 1;
-        if (ticks.getLast() != last) {
-            if (length / count * (last - ticks.getLast()) < room && ticks.size() > 1) {
-                ticks.removeLast();
-            }
-            ticks.add(last);
+        double cell = length / count;
+        double room = textWidth(String.valueOf(last), style.tickSize()) + style.tickSize() * 0.6;
+        List<Integer> ticks = new ArrayList<>();
+        if (textWidth(String.valueOf(last), style.tickSize()) > length) {
+            return ticks;
         }
+        int step = step(room / cell);
+        for (long i = 0; i < last; i += step) {
+            ticks.add((int) i);
+        }
+        double end = labelMiddle(last, cell, length);
+        while (!ticks.isEmpty() && end - labelMiddle(ticks.getLast(), cell, length) < room) {
+            ticks.removeLast();
+        }
+        ticks.add(last);
         return ticks;
+    }
+
+    /** The smallest of the steps 1, 2, 3, 5, 10, 20, 50, 100, ... that is wide enough. */
+    private static int step(double least) {
+        for (int decade = 1; decade < 1_000_000_000; decade *= 10) {
+            for (int digit : new int[] {1, 2, 3, 5}) {
+                if (digit * decade >= least && (digit != 3 || decade == 1)) {
+                    return digit * decade;
+                }
+            }
+        }
+        return Integer.MAX_VALUE;
+    }
+
+    /**
+     * Where the middle of a tick's label stands: at its cell, but within the axis, so that it keeps clear of what lies beside it.
+     *
+     * @param index of the cell
+     * @param cell width of a cell
+     * @param length of the axis
+     * @return from the beginning of the axis
+     */
+    double labelMiddle(int index, double cell, double length) {
+        double half = textWidth(String.valueOf(index), style.tickSize()) / 2;
+        return Math.clamp((index + 0.5) * cell, half, Math.max(half, length - half));
     }
 
     /** A number with as many digits as a reader wants. */

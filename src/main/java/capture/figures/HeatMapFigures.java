@@ -228,7 +228,8 @@ public final class HeatMapFigures {
                     }
                     if (grid.isLowest(panel)) {
                         c.line(x + at, y + side, x + at, y + side + 2, style.rule(), 0.5);
-                        c.tick(x + at, y + side + 3 + style.tickSize(), String.valueOf(tick), Mark.Anchor.MIDDLE);
+                        double middle = x + c.labelMiddle(tick, side / frames, side);
+                        c.tick(middle, y + side + 3 + style.tickSize(), String.valueOf(tick), Mark.Anchor.MIDDLE);
                     }
                 }
             });

@@ -238,7 +238,8 @@ public final class RowFigures {
             double at = x + (tick + 0.5) * grid.width() / frames;
             c.line(at, y + grid.height(), at, y + grid.height() + 2, style.rule(), 0.5);
             if (grid.isLowest(panel)) {
-                c.tick(at, y + grid.height() + 3 + style.tickSize(), String.valueOf(tick), Mark.Anchor.MIDDLE);
+                double middle = x + c.labelMiddle(tick, grid.width() / frames, grid.width());
+                c.tick(middle, y + grid.height() + 3 + style.tickSize(), String.valueOf(tick), Mark.Anchor.MIDDLE);
             }
         }
     }
