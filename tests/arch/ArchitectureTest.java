@@ -80,7 +80,8 @@ class ArchitectureTest {
             Map.entry("wan.vae", Set.of("wan.op", "wan.file")),
             Map.entry("wan.video", Set.of("wan.op", "wan.file")),
             Map.entry("capture", Set.of("wan.op", "wan.cache", "wan.pass", "wan.file")),
-            Map.entry("wan.edit", Set.of("wan.op", "wan.cache", "wan.pass", "wan.file", "capture.Indices")),
+            Map.entry(
+                    "wan.edit", Set.of("wan.op", "wan.cache", "wan.noise", "wan.pass", "wan.file", "capture.Indices")),
             Map.entry("capture.analysis", Set.of("capture", "wan.op", "wan.pass", "wan.file")),
             Map.entry("capture.figures", Set.of("capture.analysis", "wan.op", "wan.pass", "wan.file")),
             Map.entry("wan.selftest", Set.of("wan.op", "wan.backend", "wan.jvm")),

@@ -87,7 +87,8 @@ class FigureTest {
     @ValueSource(doubles = {6, 12, 40, 71.5, 90, 107, 150, 230, 400})
     void frameTicks_haveLabelsThatKeepClearOfEachOther(double length) {
         Canvas canvas = new Canvas(STYLE);
-        for (int count : new int[] {1, 2, 3, 7, 21, 99, 100, 101, 121, 250, 299, 300, 999, 1000, 1001, 9999, 12345, 600000}) {
+        for (int count :
+                new int[] {1, 2, 3, 7, 21, 99, 100, 101, 121, 250, 299, 300, 999, 1000, 1001, 9999, 12345, 600000}) {
             double end = -1;
             List<Integer> ticks = canvas.frameTicks(count, length);
             for (int tick : ticks) {

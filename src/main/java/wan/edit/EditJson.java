@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import wan.noise.Seed;
 import wan.op.AttentionKind;
 import wan.op.Site;
 import wan.op.UsageException;
@@ -137,7 +138,7 @@ public final class EditJson {
                 new Effect.Noise(
                         site(where, node),
                         number(where, node, "value"),
-                        node.has("seed") ? node.get("seed").asLong() : 0);
+                        node.has("seed") ? seed(where, node.get("seed")) : 0);
         };
     }
 
@@ -197,6 +198,13 @@ public final class EditJson {
         return value.asString();
     }
 
+    private static long seed(String where, JsonNode value) {
+        if (!value.isIntegralNumber() || !Seed.isOne(value.bigIntegerValue())) {
+            throw new UsageException(where + ": expected a seed from -2^63 to 2^64-1, got " + value);
+        }
+        return value.bigIntegerValue().longValue();
+    }
+
     private static float number(String where, JsonNode node, String field) {
         @Nullable JsonNode value = node.get(field);
         if (value == null || !value.isNumber()) {
@@ -252,7 +260,7 @@ public final class EditJson {
                 case Effect.Noise noise -> {
                     fields.put("site", noise.site().option());
                     fields.put("value", noise.value());
-                    fields.put("seed", noise.seed());
+                    fields.put("seed", Seed.number(noise.seed()));
                 }
             }
             rules.add(fields);

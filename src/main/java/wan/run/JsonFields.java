@@ -12,6 +12,7 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import wan.file.Messages;
+import wan.noise.Seed;
 import wan.op.FormatException;
 
 /**
@@ -89,6 +90,16 @@ final class JsonFields {
 
     long longInteger(String name, long otherwise) {
         return get(name, otherwise, "a whole number", JsonFields::isLong, JsonNode::asLong);
+    }
+
+    /** A seed, whose 64 bits a long holds. */
+    long seed(String name, long otherwise) {
+        return get(
+                name,
+                otherwise,
+                "a whole number from -2^63 to 2^64-1",
+                value -> value.isIntegralNumber() && Seed.isOne(value.bigIntegerValue()),
+                value -> value.bigIntegerValue().longValue());
     }
 
     @Nullable

@@ -19,6 +19,7 @@ import wan.edit.EditJson;
 import wan.file.StrictJson;
 import wan.noise.CudaGeometry;
 import wan.noise.Rng;
+import wan.noise.Seed;
 import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.FormatException;
@@ -110,7 +111,7 @@ public final class SpecJson {
 
         ObjectNode noise = root.putObject("noise");
         noise.put("generator", name(GENERATORS, spec.noise().generator()));
-        noise.put("seed", spec.noise().seed());
+        noise.put("seed", Seed.number(spec.noise().seed()));
         noise.put("dtype", spec.noise().bf16() ? "bf16" : "f32");
         noise.put("cuda_device", spec.noise().cudaDevice().toString());
         put(noise, "replay", spec.noise().replay());
@@ -228,7 +229,7 @@ public final class SpecJson {
         JsonFields noise = root.object("noise");
         spec = spec.withNoise(new RunSpec.Noise(
                 noise.word("generator", n.generator(), GENERATORS),
-                noise.longInteger("seed", n.seed()),
+                noise.seed("seed", n.seed()),
                 noise.word("dtype", n.bf16(), NOISE_IN_BF16),
                 CudaGeometry.of(noise.text("cuda_device", n.cudaDevice().toString())),
                 noise.pathOrNull("replay", n.replay()),

@@ -30,6 +30,7 @@ import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
 import wan.app.option.AnalysisOptions;
+import wan.app.option.SeedConverter;
 import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.op.WanException;
@@ -97,7 +98,11 @@ public final class AnalyzeCommand implements Callable<Integer> {
             description = "How often heads are drawn for the intervals (default: ${DEFAULT-VALUE}).")
     private int bootstrap = 1000;
 
-    @Option(names = "--seed", paramLabel = "N", description = "For the intervals (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            converter = SeedConverter.class,
+            description = "For the intervals (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Option(

@@ -11,6 +11,7 @@ import picocli.CommandLine.Option;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
+import wan.app.option.SeedConverter;
 import wan.model.WanConfig;
 import wan.op.DType;
 import wan.op.UsageException;
@@ -48,7 +49,11 @@ public final class MakeModelCommand implements Callable<Integer> {
             description = "How parameters are stored: bf16, f16 or f32 (default: bf16).")
     private String dtype = "bf16";
 
-    @Option(names = "--seed", paramLabel = "N", description = "Which of the random models (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            converter = SeedConverter.class,
+            description = "Which of the random models (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Writes(OutputKind.MODEL)

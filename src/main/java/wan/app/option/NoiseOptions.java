@@ -9,7 +9,11 @@ import wan.run.RunSpec;
 
 /** The options that say where noise comes from. */
 public final class NoiseOptions {
-    @Option(names = "--seed", paramLabel = "N", description = "Seed of all noise (default: 42).")
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            converter = SeedConverter.class,
+            description = "Seed of all noise, from -2^63 to 2^64-1 as PyTorch's (default: 42).")
     private @Nullable Long seed;
 
     @Option(
