@@ -62,10 +62,11 @@ final class ImageEmbedding {
         if (positions == null) {
             return values;
         }
-        if (values.length % positions.length != 0) {
+        int width = features.shape().dim(2);
+        if (features.shape().dim(1) != positions.length / width) {
             throw WanException.mismatch(
                     "features of a picture",
-                    positions.length / features.shape().dim(2) + " tokens of the first and the last frame",
+                    positions.length / width + " tokens of the first and the last frame",
                     features.shape(),
                     "");
         }

@@ -106,7 +106,7 @@ public final class Job {
         }
         RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
         noticeOddities(settings, monitor);
-        noticePreset(spec, monitor);
+        noticePreset(spec, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
         RunPlan plan = RunPlan.of(settings, config.numLayers());
         HeadCaches caches = headCaches(spec.cache(), settings, config);
         if (caches != null) {
@@ -174,7 +174,7 @@ public final class Job {
     }
 
     /** Says what preset is used and what differs from it; or that the model looks like one of a preset. */
-    private static void noticePreset(RunSpec spec, RunMonitor monitor) {
+    private static void noticePreset(RunSpec spec, Preset.Sizes sizes, RunMonitor monitor) {
         String named = spec.model().preset();
         if (named != null) {
             Preset preset = Preset.named(named);
@@ -188,11 +188,12 @@ public final class Job {
         if (file == null || spec.noise().replay() != null) {
             return;
         }
-        Preset.of(file).ifPresent(preset -> {
+        Preset.of(file).or(() -> Preset.of(sizes)).ifPresent(preset -> {
             preset.require();
-            if (!preset.contradictions(spec).isEmpty()) {
-                monitor.notice(
-                        file + " looks like the checkpoint of preset " + preset.name() + ", whose settings are others");
+            List<String> others = preset.contradictions(spec);
+            if (!others.isEmpty()) {
+                monitor.notice(file + " looks like a checkpoint of preset " + preset.name()
+                        + ", whose settings are others, such as " + others.getFirst());
             }
         });
     }

@@ -28,7 +28,7 @@ record Picture(
             return NONE;
         }
         try (TensorStore store = TensorStore.open(file)) {
-            HostTensor features = tensor(store, "clip_fea", 3);
+            HostTensor features = oneSample(tensor(store, "clip_fea", 3));
             HostTensor channels = tensor(store, "y", 4);
             HostTensor first = tensor(store, "image_latent", 4);
             if (features == null && channels == null && first == null) {
@@ -40,6 +40,15 @@ record Picture(
                     features,
                     first == null ? null : framesFirst(first));
         }
+    }
+
+    /** The tokens of several pictures one after the other: CLIP gives [2, n, d] of a first and a last frame. */
+    private static @Nullable HostTensor oneSample(@Nullable HostTensor features) {
+        if (features == null || features.shape().dim(0) == 1) {
+            return features;
+        }
+        Shape shape = features.shape();
+        return new HostTensor(Shape.of(1, (long) shape.dim(0) * shape.dim(1), shape.dim(2)), features.values());
     }
 
     private static @Nullable HostTensor tensor(TensorStore store, String name, int rank) {

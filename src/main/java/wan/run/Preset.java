@@ -15,6 +15,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import wan.file.StrictJson;
+import wan.model.WanConfig;
 import wan.op.UsageException;
 
 /**
@@ -25,6 +26,7 @@ import wan.op.UsageException;
  * @param title in a few words
  * @param source where its authors publish it
  * @param files what its files and folders are called
+ * @param sizes of its model, where they alone tell it from all others; else null
  * @param refused why it cannot be run, and what to do; null if it can
  * @param run branch of the checkpoint, sampler and window; null if it is refused
  */
@@ -33,9 +35,27 @@ public record Preset(
         String title,
         String source,
         List<Pattern> files,
+        @Nullable Sizes sizes,
         @Nullable String refused,
         @Nullable RunSpec run) {
     private static final String FOLDER = "presets/";
+
+    /**
+     * What a model's parameters say of it.
+     *
+     * @param experts models that take turns
+     * @param inDim latent channels in
+     * @param outDim latent channels out
+     * @param picture whether cross-attention attends the features of a picture
+     * @param twoPictures whether it tells the features of two pictures apart
+     */
+    public record Sizes(int experts, int inDim, int outDim, boolean picture, boolean twoPictures) {
+        /** Of a model that is open. */
+        public static Sizes of(WanConfig config, int experts) {
+            return new Sizes(
+                    experts, config.inDim(), config.outDim(), config.imageDim() > 0, config.imagePositions() > 0);
+        }
+    }
 
     /** Copies the list. */
     public Preset {
@@ -75,6 +95,11 @@ public record Preset(
                                 .matcher(path)
                                 .matches()))
                 .findFirst();
+    }
+
+    /** The preset of a model by its sizes; empty where they do not tell. */
+    public static Optional<Preset> of(Sizes sizes) {
+        return all().stream().filter(preset -> sizes.equals(preset.sizes())).findFirst();
     }
 
     /** Throws {@link UsageException} if it cannot be run. */
@@ -123,11 +148,20 @@ public record Preset(
         List<Pattern> files = new ArrayList<>();
         root.path("files").forEach(pattern -> files.add(Pattern.compile(pattern.asString())));
         JsonNode refused = root.path("refused");
+        JsonNode sizes = root.path("sizes");
         return new Preset(
                 root.path("name").asString(),
                 root.path("title").asString(),
                 root.path("source").asString(),
                 files,
+                sizes.isObject()
+                        ? new Sizes(
+                                sizes.get("experts").asInt(),
+                                sizes.get("in_dim").asInt(),
+                                sizes.get("out_dim").asInt(),
+                                sizes.get("picture").asBoolean(),
+                                sizes.get("two_pictures").asBoolean())
+                        : null,
                 refused.isString() ? refused.asString() : null,
                 root.has("run") ? SpecJson.read(file, root.get("run")) : null);
     }

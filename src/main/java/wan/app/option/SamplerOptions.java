@@ -1,11 +1,18 @@
 package wan.app.option;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
+import wan.app.guard.Reads;
+import wan.file.Messages;
 import wan.op.UsageException;
 import wan.run.Preset;
 import wan.run.RunSpec;
@@ -13,6 +20,9 @@ import wan.sampling.Method;
 
 /** The options that say how noise becomes video: a preset, a sampler, and what only that sampler has. */
 public final class SamplerOptions {
+    private static final Pattern SCHEDULED = Pattern.compile("\\s*(\\d{1,9})\\s*=\\s*(.*\\S)\\s*");
+    private static final int INTERPOLATION_STEPS = 4;
+
     @Option(
             names = "--preset",
             paramLabel = "NAME",
@@ -50,9 +60,22 @@ public final class SamplerOptions {
     @Option(
             names = "--prompt-at",
             paramLabel = "FRAME=TEXT",
-            description = "Another prompt from the first frame block on that starts at this frame or behind it, with"
-                    + " LongLive's window. May be repeated.")
+            description = "Another prompt from the first frame block on that starts at this latent frame or behind it,"
+                    + " with LongLive's window; where keys are recomputed, it is faded in. May be repeated.")
     private Map<Integer, String> promptAt = new LinkedHashMap<>();
+
+    @Reads
+    @Option(
+            names = "--prompt-schedule",
+            paramLabel = "FILE",
+            description = "Prompts as --prompt-at takes them, one FRAME=TEXT per line of a UTF-8 text file.")
+    private @Nullable Path promptSchedule;
+
+    @Option(
+            names = "--interpolation-steps",
+            paramLabel = "N",
+            description = "Frame blocks over which another prompt is faded in, where keys are recomputed (default: 4).")
+    private @Nullable Integer interpolationSteps;
 
     @Option(
             names = "--global-sink",
@@ -81,6 +104,7 @@ public final class SamplerOptions {
         add(names, "--sample-steps", sampleSteps);
         add(names, "--first-block-steps", firstBlockSteps);
         add(names, "--prompt-at", promptAt.isEmpty() ? null : promptAt);
+        add(names, "--prompt-schedule", promptSchedule);
         return names;
     }
 
@@ -97,7 +121,8 @@ public final class SamplerOptions {
      */
     public RunSpec over(RunSpec base) {
         RunSpec.Sampler s = base.sampler();
-        Method method = method(s.method());
+        SortedMap<Integer, String> later = laterPrompts();
+        Method method = method(s.method(), List.copyOf(later.keySet()), s.numFramePerBlock());
         RunSpec.Prompt p = base.prompt();
         return base.withPrompt(new RunSpec.Prompt(
                         p.texts(),
@@ -106,7 +131,7 @@ public final class SamplerOptions {
                         p.tokenizer(),
                         p.textEncoder(),
                         p.keep(),
-                        promptAt.isEmpty() ? p.later() : List.copyOf(promptAt.values())))
+                        later.isEmpty() ? p.later() : List.copyOf(later.values())))
                 .withSampler(new RunSpec.Sampler(
                         s.steps(),
                         s.shift(),
@@ -117,12 +142,29 @@ public final class SamplerOptions {
                         method));
     }
 
-    private Method method(Method base) {
+    /** What {@code --prompt-at} and the schedule's file say, by frame. */
+    private SortedMap<Integer, String> laterPrompts() {
+        SortedMap<Integer, String> later = new TreeMap<>(promptAt);
+        if (promptSchedule == null) {
+            return later;
+        }
+        for (String line : PromptText.lines(promptSchedule)) {
+            Matcher entry = SCHEDULED.matcher(line);
+            if (!entry.matches() || later.put(Integer.valueOf(entry.group(1)), entry.group(2)) != null) {
+                throw new UsageException("--prompt-schedule: expected lines FRAME=TEXT, each frame once, got \""
+                        + Messages.shown(line) + "\" in " + promptSchedule);
+            }
+        }
+        return later;
+    }
+
+    private Method method(Method base, List<Integer> switches, int numFramePerBlock) {
         Method chosen = sampler == null ? base : chosen(sampler, base);
         return switch (chosen) {
             case Method.Ode ode -> {
                 none("--first-block-steps", firstBlockSteps, "--sampler few-step");
-                none("--prompt-at", promptAt.isEmpty() ? null : promptAt, "--sampler few-step");
+                none("--prompt-at", switches.isEmpty() ? null : switches, "--sampler few-step");
+                none("--interpolation-steps", interpolationSteps, "--preset krea-realtime-14b");
                 float scale = guideScale == null ? ode.guideScale() : guideScale;
                 yield new Method.Ode(
                         ode.solver(),
@@ -136,15 +178,37 @@ public final class SamplerOptions {
             case Method.FewStep few -> {
                 none("--sample-steps", sampleSteps, "--sampler unipc or dpm++");
                 none("--guide-scale", guideScale, "--sampler unipc or dpm++");
-                boolean longLive = !promptAt.isEmpty() || Boolean.TRUE.equals(slotPositions);
+                none("--interpolation-steps", interpolationSteps, "--preset krea-realtime-14b");
+                boolean longLive = !switches.isEmpty() || Boolean.TRUE.equals(slotPositions);
                 yield new Method.FewStep(
                         firstBlockSteps == null ? few.firstBlockSteps() : firstBlockSteps,
                         longLive ? Method.CacheRule.LONGLIVE : few.rule(),
                         slotPositions == null ? few.slotPositions() : slotPositions,
-                        promptAt.isEmpty() ? few.switchFrames() : List.copyOf(promptAt.keySet()),
+                        switches.isEmpty() ? few.switchFrames() : switches,
                         globalSink == null ? few.globalSink() : globalSink);
             }
-            default -> chosen;
+            case Method.RecomputedKeys recomputed -> {
+                if (switches.size() > 1) {
+                    throw new UsageException(
+                            "--prompt-at: expected one other prompt, which is faded in, got frames " + switches);
+                }
+                if (interpolationSteps != null && interpolationSteps < 1) {
+                    throw new UsageException("--interpolation-steps: expected at least 1, got " + interpolationSteps);
+                }
+                if (switches.isEmpty()) {
+                    yield recomputed;
+                }
+                yield new Method.RecomputedKeys(
+                        recomputed.contextFrames(),
+                        recomputed.keepFirstFrame(),
+                        Math.ceilDiv(switches.getFirst(), numFramePerBlock),
+                        interpolationSteps == null ? INTERPOLATION_STEPS : interpolationSteps);
+            }
+            case Method.RollingWindow rolling -> {
+                none("--prompt-at", switches.isEmpty() ? null : switches, "--sampler few-step");
+                none("--interpolation-steps", interpolationSteps, "--preset krea-realtime-14b");
+                yield rolling;
+            }
         };
     }
 
