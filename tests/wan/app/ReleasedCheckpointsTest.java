@@ -30,7 +30,6 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.run.Preset;
 import wan.text.SmallTextEncoder;
-import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
 
 /** A small random model laid out as each public checkpoint is released, run with its preset from a prompt. */
@@ -90,7 +89,7 @@ class ReleasedCheckpointsTest {
         static Parameters random(Path target, int seed) {
             Path model = target.resolve("parameters-" + seed);
             RandomModel.write(model, CAUSAL, DType.BF16, seed, (done, total) -> {});
-            return new Parameters(TensorStore.open(ModelFolder.weightsFile(model)));
+            return new Parameters(TensorStore.open(model.resolve("diffusion_pytorch_model.safetensors")));
         }
 
         SequencedMap<String, TensorView> named(String prefix) {
@@ -161,7 +160,7 @@ class ReleasedCheckpointsTest {
         Path file = target.resolve("lora.pt");
         SequencedMap<String, Object> dict = new LinkedHashMap<>();
         Path values = target.resolve("adapters.safetensors");
-        try (TensorStore store = TensorStore.open(ModelFolder.weightsFile(base));
+        try (TensorStore store = TensorStore.open(base.resolve("diffusion_pytorch_model.safetensors"));
                 SafetensorsWriter writer = SafetensorsWriter.create(values, 1 << 16)) {
             Random random = new Random(8);
             for (String name : store.names()) {
