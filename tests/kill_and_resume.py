@@ -73,7 +73,7 @@ def main():
     given = parser.parse_args()
     rng = random.Random(given.seed)
     wrong = 0
-    blocks = collections.Counter()
+    places = collections.Counter()
     with tempfile.TemporaryDirectory(prefix="kills") as folder:
         work = os.path.join(folder, "work")
         whole, seconds = [], []
@@ -119,21 +119,21 @@ def main():
             finished = 0
             if os.path.exists(journal):
                 with open(journal, "rb") as file:
-                    finished = file.read().count(b'"frame_block"')
-            blocks[finished] += 1
+                    finished = file.read().count(b'{"pass"')
+            places[finished] += 1
             resumed = run(command[:-1] + ["--resume"])
             same = resumed.returncode == 0 and filecmp.cmp(target, whole[which], shallow=False)
             left = sorted(os.listdir(work))
             clean = left == [os.path.basename(target)]
             wrong += not (intact and same and clean)
-            print(f"{kill + 1:4} {number.name} to {whom:8} after {delay:5.2f} s, exit {code:4}, {finished} frame blocks finished: "
+            print(f"{kill + 1:4} {number.name} to {whom:8} after {delay:5.2f} s, exit {code:4}, gone on from place {finished}: "
                   f"{'same' if same else 'DIFFERENT'}{'' if intact else ', OLDER RESULT LOST'}{'' if clean else f', LEFT {left}'}",
                   flush=True)
             if not same:
                 print(resumed.stderr, flush=True)
             shutil.rmtree(work)
-    print(f"{given.count} kills, {wrong} wrong; frame blocks finished at the kill: "
-          + ", ".join(f"{count} x {finished}" for finished, count in sorted(blocks.items())))
+    print(f"{given.count} kills, {wrong} wrong; places to go on from at the kill: "
+          + ", ".join(f"{count} x {finished}" for finished, count in sorted(places.items())))
     return 1 if wrong else 0
 
 

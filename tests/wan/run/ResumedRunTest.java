@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
@@ -18,13 +19,20 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.json.JsonMapper;
+import wan.cache.Policies;
+import wan.edit.EditJson;
+import wan.edit.EditPlan;
 import wan.file.Safetensors;
 import wan.file.SafetensorsWriter;
 import wan.model.WanConfig;
@@ -232,6 +240,69 @@ class ResumedRunTest {
         compare(spec().withVideo(new RunSpec.Video(2, 4, 4, given)), 4);
     }
 
+    static Stream<Policies> policies() {
+        return Arrays.stream(Policies.values());
+    }
+
+    /** Blended pages, pages that some heads have given back, keys at other positions: all come back. */
+    @ParameterizedTest
+    @MethodSource("policies")
+    void resume_givesTheSameBytes_ofEveryCachePolicy(Policies policy) throws IOException {
+        List<String> groups = policy.groups();
+        String heads = null;
+        if (groups.size() > 1) {
+            heads = IntStream.range(0, groups.size())
+                    .mapToObj(group -> groups.get(group) + "=all:" + (group == 0 ? "0,1" : group == 1 ? "2-5" : "6"))
+                    .collect(Collectors.joining(";"));
+        }
+        RunSpec spec = spec();
+        compare(
+                spec.withVideo(new RunSpec.Video(2, 2, 21, null))
+                        .withSampler(
+                                new RunSpec.Sampler(List.of(1000f, 500f), 5, true, 0, 3, false, Method.SELF_FORCING))
+                        .withCache(new RunSpec.Cache(-1, 0, policy.option(), heads)),
+                2);
+    }
+
+    @Test
+    void resume_givesTheSameBytes_withInterventions() throws IOException {
+        Path vector = folder.resolve("given.safetensors");
+        tensors(vector, Map.of(), Map.of("v", Shape.of(16)));
+        EditPlan edits = EditJson.parse("test", JsonMapper.shared().readTree("""
+                                [{"do": "zero", "heads": "1:3"},
+                                 {"do": "temperature", "heads": "0:all", "value": 0.5},
+                                 {"do": "bias", "heads": "2:0-2", "frames": "1", "value": -2.0},
+                                 {"do": "mean", "heads": "3:1"},
+                                 {"do": "keep", "heads": "all:4", "sink": 1, "window": 2},
+                                 {"do": "add", "heads": "2:5", "site": "q", "from": "FILE", "tensor": "v", "value": 2.0},
+                                 {"do": "noise", "heads": "1:6", "site": "k", "value": 0.1, "seed": 9}]
+                                """.replace("FILE", vector.toString())));
+        compare(spec().withEdits(edits), 4);
+        compare(spec().withEdits(edits).withCache(new RunSpec.Cache(4, 1)), 3);
+    }
+
+    static List<Method> methods() {
+        return List.of(
+                new Method.RollingWindow(6, 8),
+                new Method.RecomputedKeys(4, true, -1, 1),
+                new Method.FewStep(List.of(), Method.CacheRule.LONGLIVE, true, List.of(), true),
+                new Method.Ode(Method.Solver.UNIPC, 4, 6),
+                new Method.Ode(Method.Solver.DPMPP, 4, 1),
+                new Method.Ode(Method.Solver.UNIPC, 3, 3, 2, 3, false, true));
+    }
+
+    @ParameterizedTest
+    @MethodSource("methods")
+    void resume_givesTheSameBytes_ofEverySampler(Method method) throws IOException {
+        boolean whole = method instanceof Method.Ode ode && !ode.perFrameBlock();
+        RunSpec spec = spec().withVideo(new RunSpec.Video(2, 2, 6, null))
+                .withSampler(new RunSpec.Sampler(List.of(1000f, 500f), 5, true, 0, 2, false, method));
+        compare(spec, 3);
+        compare(
+                spec.withOutput(new RunSpec.Output(result, folder.resolve("latents.safetensors"), !whole, true, null)),
+                2);
+    }
+
     @Test
     void resume_givesTheSameBytes_ofAReplay() throws IOException {
         WanConfig config;
@@ -305,7 +376,7 @@ class ResumedRunTest {
                 assertThatThrownBy(() -> run(spec, monitor, Leftovers.RESUME))
                         .satisfies(e -> assertThat(e.getClass()).isEqualTo(end.getClass()))
                         .hasMessageContaining(String.valueOf(end.getMessage()));
-                assertThat(notices).last().asString().contains("frame blocks are kept in", "leftovers.resume goes on");
+                assertThat(notices).last().asString().contains("passes are kept in", "leftovers.resume goes on");
             }
             assertThat(result).hasContent("older");
         }
@@ -326,7 +397,7 @@ class ResumedRunTest {
         assertThatThrownBy(() -> run(spec, RunMonitor.NONE, Leftovers.KEEP))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        left + ": holds 2 of 4 frame blocks of an earlier run; leftovers.resume goes on with it,"
+                        left + ": holds 6 of 12 passes of an earlier run; leftovers.resume goes on with it,"
                                 + " leftovers.salvage makes a result of it that says it is partial, leftovers.discard removes it");
         RunSpec other = spec.withNoise(new RunSpec.Noise(Rng.TORCH_CUDA, 43, true, CudaGeometry.H100));
         assertThatThrownBy(() -> run(other, RunMonitor.NONE, Leftovers.RESUME))
@@ -343,10 +414,10 @@ class ResumedRunTest {
             Path part = folder.resolve("part.safetensors");
             Job job = wan.prepare(spec, RunMonitor.NONE);
             RunResult salvaged = job.salvage(part, RunMonitor.NONE);
-            assertThat(salvaged.state()).isEqualTo("partial: 2 of 4 frame blocks");
+            assertThat(salvaged.state()).isEqualTo("partial: 6 of 12 passes");
             try (Safetensors partial = Safetensors.open(part);
                     Safetensors complete = Safetensors.open(result)) {
-                assertThat(partial.metadata().get("run")).isEqualTo("partial: 2 of 4 frame blocks");
+                assertThat(partial.metadata().get("run")).isEqualTo("partial: 6 of 12 passes");
                 assertThat(partial.names()).contains("block1.ctx.layer4.frame_logits", "layer0.mask");
                 List<String> captured = partial.names().stream()
                         .filter(name -> name.startsWith("block"))
@@ -363,8 +434,6 @@ class ResumedRunTest {
         }
 
         PartialSummary summary = PartialSummary.of(left);
-        assertThat(summary.frameBlocks()).isEqualTo(2);
-        assertThat(summary.allFrameBlocks()).isEqualTo(4);
         assertThat(summary.passes()).isEqualTo(6);
         RunResult _ = run(spec, RunMonitor.NONE, Leftovers.DISCARD);
         assertThat(result).hasBinaryContent(whole);

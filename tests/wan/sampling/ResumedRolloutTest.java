@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -36,8 +37,11 @@ import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Quantity;
 import wan.op.Shape;
+import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassRunner;
+import wan.sampling.Method.CacheRule;
+import wan.sampling.Method.Solver;
 import wan.weights.RandomModel;
 
 /** A rollout that goes on from any of its checkpoints gives the bits of one that was never stopped. */
@@ -72,32 +76,68 @@ public class ResumedRolloutTest {
         }
     }
 
+    static List<RunSettings> otherSamplers() {
+        RunSettings base = new RunSettings(4, 4, 8, 0, 2, false, List.of(1000f, 750f, 500f), 5, true, -1, 0, 0);
+        RunSettings solved = new RunSettings(4, 4, 4, 0, 2, false, STEPS, 5, true, -1, 0, 0);
+        return List.of(
+                base.with(new Method.RollingWindow(6, 8)),
+                base.with(new Method.RollingWindow(4, 10)),
+                base.with(new Method.RecomputedKeys(4, true, -1, 1)),
+                base.with(new Method.RecomputedKeys(4, true, 2, 3)),
+                base.with(new Method.FewStep(List.of(), CacheRule.LONGLIVE, true, List.of(4), false)),
+                solved.with(new Method.Ode(Solver.UNIPC, 5, 6)),
+                solved.with(new Method.Ode(Solver.DPMPP, 4, 1)),
+                solved.with(new Method.Ode(Solver.UNIPC, 4, 3, 2, 3, false, true)),
+                solved.with(new Method.Ode(Solver.DPMPP, 3, 3, 2, 3, false, true)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("otherSamplers")
+    void run_givesTheSameBits_ofEverySampler(RunSettings settings) {
+        compare(settings, Rng.TORCH_CPU);
+    }
+
+    /** A tensor that a run kept, with the place to go on from. */
+    private record Kept(int passes, String name, HostTensor tensor) {}
+
+    /** How often a run can be stopped: after a frame block, a window, or a step. */
+    private static int places(RunSettings settings) {
+        return switch (settings.method()) {
+            case Method.RollingWindow _ ->
+                settings.blockSizes().size() + settings.denoisingSteps().size() - 1;
+            case Method.Ode ode ->
+                ode.steps() * (ode.perFrameBlock() ? settings.blockSizes().size() : 1);
+            default -> settings.blockSizes().size();
+        };
+    }
+
     /** Stops and goes on at every checkpoint of a run, and compares every bit. */
     public static void compare(RunSettings settings, Rng rng, Ops ops) {
         WanConfig config = RandomModel.tiny();
-        RunPlan plan = RunPlan.of(settings, config.numLayers()).withAllFlows(config.numLayers());
+        RunPlan plan = RunPlan.of(settings, config.numLayers());
+        if (settings.method().equals(Method.SELF_FORCING)) {
+            plan = plan.withAllFlows(config.numLayers());
+        }
         try (Arena arena = Arena.ofConfined()) {
             WanModel model = new WanModel(config, RandomModel.inMemory(config, 7, arena), ops);
-            List<Integer> stops = new ArrayList<>();
-            SequencedMap<String, HostTensor> whole = run(model, plan, rng, null, stops);
-            assertThat(stops).hasSize(settings.blockSizes().size());
-            int frame = 0;
-            for (int i = 0; i < stops.size(); i++) {
-                frame += settings.blockSizes().get(i);
-                HostTensor kept = HostTensor.zeros(tensor(whole, "output").shape());
-                kept.setFrames(0, tensor(whole, "output").frames(0, frame));
+            List<Kept> kept = new ArrayList<>();
+            SequencedMap<String, HostTensor> whole = run(model, plan, rng, null, kept);
+            assertThat(kept).hasSize(places(settings));
+            for (Kept stop : kept) {
+                Map<String, HostTensor> until = kept.stream()
+                        .filter(one -> one.passes() <= stop.passes())
+                        .collect(Collectors.toMap(Kept::name, Kept::tensor));
+                List<Kept> later = new ArrayList<>();
                 SequencedMap<String, HostTensor> resumed =
-                        run(model, plan, rng, new Checkpoint(stops.get(i), kept), new ArrayList<>());
+                        run(model, plan, rng, new Checkpoint(stop.passes(), until::get), later);
+                assertThat(later).hasSize(kept.size() - kept.indexOf(stop) - 1);
                 resumed.forEach((name, tensor) -> assertThat(tensor.values().length)
                         .as(name)
                         .isEqualTo(tensor(whole, name).values().length));
                 assertThat(resumed.keySet().stream().filter(name -> !same(tensor(resumed, name), tensor(whole, name))))
                         .isEmpty();
-                long expected = plan.passes()
-                        .subList(stops.get(i), plan.passes().size())
-                        .size();
-                assertThat(resumed.keySet().stream().filter(name -> name.endsWith(".flow")))
-                        .hasSize((int) expected);
+                assertThat(resumed.keySet().stream().filter(name -> name.endsWith(".in")))
+                        .hasSize(plan.passes().size() - stop.passes());
             }
         }
     }
@@ -112,7 +152,7 @@ public class ResumedRolloutTest {
     }
 
     private static SequencedMap<String, HostTensor> run(
-            WanModel model, RunPlan plan, Rng rng, @Nullable Checkpoint from, List<Integer> stops) {
+            WanModel model, RunPlan plan, Rng rng, @Nullable Checkpoint from, List<Kept> kept) {
         WanConfig config = model.config();
         RunSettings settings = plan.settings();
         CapturePlan everything = new CapturePlan(
@@ -122,8 +162,12 @@ public class ResumedRolloutTest {
                 IndexList.parse("heads", "all", config.numHeads(), ""),
                 EnumSet.allOf(Quantity.class));
         MemorySink sink = new MemorySink();
-        RunGeometry geometry =
-                new RunGeometry(1, settings.totalFrames(), settings.frameSeqLen(), config.textLen(), STEPS.size());
+        RunGeometry geometry = new RunGeometry(
+                1,
+                settings.totalFrames(),
+                settings.frameSeqLen(),
+                config.textLen(),
+                plan.timesteps().size());
         Capture capture = new Capture(everything, geometry, sink);
         NoiseSource noise = NoiseSource.of(rng, 42, true, CudaGeometry.H100);
         HostTensor given = settings.numInitialFrames() == 0
@@ -134,10 +178,11 @@ public class ResumedRolloutTest {
                         config.inDim(),
                         settings.latentHeight(),
                         settings.latentWidth()));
-        CausalSampler sampler = new CausalSampler(plan, noise, given);
+        Sampler sampler = Sampler.of(plan, new SamplerInputs(noise, given));
         HostTensor embeds = waves(Shape.of(1, config.textLen(), config.textDim()));
+        List<Context> prompts = List.of(new Context(embeds), new Context(HostTensor.zeros(embeds.shape())));
         SequencedMap<String, HostTensor> all = new LinkedHashMap<>();
-        try (PassRunner runner = sampler.open(model, embeds)) {
+        try (PassRunner runner = sampler.open(List.of(model), prompts)) {
             RunListener listener = new RunListener() {
                 @Override
                 public PassObserver passStarted(Pass pass) {
@@ -147,6 +192,7 @@ public class ResumedRolloutTest {
                 @Override
                 public void passDone(
                         Pass pass, HostTensor latents, @Nullable HostTensor flow, @Nullable HostTensor x0) {
+                    all.put(pass.id() + ".in", latents);
                     if (flow != null && x0 != null) {
                         all.put(pass.id() + ".flow", flow);
                         all.put(pass.id() + ".x0", x0);
@@ -154,11 +200,16 @@ public class ResumedRolloutTest {
                 }
 
                 @Override
-                public void frameBlockDone(int passes, int firstFrame, HostTensor latents) {
-                    stops.add(passes);
+                public void resumable(int passes, String name, HostTensor tensor) {
+                    kept.add(new Kept(passes, name, tensor));
+                }
+
+                @Override
+                public void tensor(String name, HostTensor value) {
+                    all.put(name, value);
                 }
             };
-            HostTensor output = from == null ? sampler.run(runner, listener) : sampler.resume(runner, from, listener);
+            HostTensor output = from == null ? sampler.run(runner, listener) : sampler.run(runner, from, listener);
             all.putAll(sink.tensors());
             all.put("output", output);
         }

@@ -139,15 +139,13 @@ class TensorCommandsTest {
                         "wan_attn_version",
                         "prompt",
                         "finished",
-                        "frame_blocks",
-                        "all_frame_blocks",
                         "passes",
                         "all_passes",
                         "capture_bytes",
                         "captures");
         assertThat(json.path("finished").asBoolean(true)).isFalse();
-        assertThat(json.path("frame_blocks").asInt()).isEqualTo(1);
-        assertThat(json.path("all_frame_blocks").asInt()).isEqualTo(3);
+        assertThat(json.path("passes").asInt()).isEqualTo(5);
+        assertThat(json.path("all_passes").asInt()).isEqualTo(15);
         assertThat(json.path("captures").size()).isEqualTo(json.path("passes").asInt());
         assertThat(json.path("captures").path(0).asString()).isEqualTo("block0.step0.layer0.frame_logits");
     }

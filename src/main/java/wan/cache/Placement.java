@@ -55,6 +55,12 @@ public record Placement(
         return keyFrames.size();
     }
 
+    /** Whether it attends keys that no pass computed: means of others' keys. */
+    public boolean blends() {
+        return IntStream.range(0, keys())
+                .anyMatch(i -> keyFrames.get(i) == GIVEN && keyWrittenBy.get(i).isEmpty());
+    }
+
     /** A pass that writes its frames to the first pages, and attends these alone, in both directions. */
     public static Placement alone(String pass, int frames) {
         List<Integer> all = IntStream.range(0, frames).boxed().toList();

@@ -126,9 +126,18 @@ public final class Edits implements AutoCloseable {
 
     /** What changes one pass; {@link PassObserver#NONE} where the plan changes nothing in it. */
     public PassObserver observe(Pass pass) {
+        return observer(pass, HeadCaches.isFirst(pass));
+    }
+
+    /** The same for a pass that is all that runs again of its frame block, to fill the caches as they were. */
+    public PassObserver observeAgain(Pass pass) {
+        return observer(pass, true);
+    }
+
+    private PassObserver observer(Pass pass, boolean beginsFrameBlock) {
         List<Rule> rules =
                 plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
-        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules);
+        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules, beginsFrameBlock);
     }
 
     /** The first layer that the plan changes anything in, of a pass; the number of layers if there is none. */
@@ -173,8 +182,10 @@ public final class Edits implements AutoCloseable {
     private final class Editor implements PassObserver {
         private final Pass pass;
         private final List<Rule> rules;
+        private final boolean beginsFrameBlock;
 
-        Editor(Pass pass, List<Rule> rules) {
+        Editor(Pass pass, List<Rule> rules, boolean beginsFrameBlock) {
+            this.beginsFrameBlock = beginsFrameBlock;
             this.pass = pass;
             this.rules = rules;
         }
@@ -192,7 +203,7 @@ public final class Edits implements AutoCloseable {
 
         @Override
         public void begin(int layer, KvTensor cache, Ops ops) {
-            if (caches != null) {
+            if (caches != null && beginsFrameBlock) {
                 caches.prepare(pass, layer, cache, ops);
             }
         }

@@ -149,11 +149,13 @@ public final class HeadCaches {
         }
     }
 
-    /** What happens to a layer's cache before a pass: nothing but in the first pass of a frame block. */
+    /** Whether a pass is the first of its frame block, for which {@link #prepare} is done. */
+    static boolean isFirst(Pass pass) {
+        return pass.id().step() == 0 && pass.id().kind() != PassId.Kind.CONTEXT;
+    }
+
+    /** What happens to a layer's cache before a frame block. */
     void prepare(Pass pass, int layer, KvTensor cache, Ops ops) {
-        if (pass.id().step() > 0 || pass.id().kind() == PassId.Kind.CONTEXT) {
-            return; // done before the first pass of the frame block
-        }
         Block block = block(pass);
         for (Blending blend : block.blends()) {
             blend(blend, cache, ops);

@@ -102,7 +102,7 @@ public final class Ablation {
         }
         try (NoiseSource noise = base.openNoise();
                 Edits edits = job.openEdits(variant.edits(), null)) {
-            boolean forks = Sampler.of(base.plan(), base.inputs(noise)).resumes();
+            boolean forks = Sampler.of(base.plan(), base.inputs(noise)).forks();
             return forks ? Departure.of(job.plan(), edits) : null;
         }
     }

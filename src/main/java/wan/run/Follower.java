@@ -22,13 +22,11 @@ final class Follower implements RunListener {
     private final RunMonitor monitor;
     private final RunOutputs outputs;
     private final CountedNoise noise;
-    private final boolean perHead;
     private @Nullable Pass last;
     private String position = "the first pass";
 
     Follower(Job job, Edits edits, RunMonitor monitor, RunOutputs outputs, CountedNoise noise) {
         this.noise = noise;
-        this.perHead = job.caches() != null;
         this.capture = new Capture(
                 job.capture(),
                 job.geometry(),
@@ -91,10 +89,9 @@ final class Follower implements RunListener {
     }
 
     @Override
-    public void frameBlockDone(int passes, int firstFrame, HostTensor latents) {
-        // What heads of different caches hold is not brought back by running passes again.
-        if (last != null && !perHead) {
-            outputs.frameBlockDone(last, passes, firstFrame, latents, noise);
+    public void resumable(int passes, String name, HostTensor kept) {
+        if (last != null) {
+            outputs.resumable(last, passes, name, kept, noise);
         }
     }
 
@@ -107,7 +104,7 @@ final class Follower implements RunListener {
     @Override
     public PassObserver restoreStarted(Pass pass) {
         monitor.checkCancelled();
-        return Edits.watched(edits.observe(pass), new PassObserver() {
+        return Edits.watched(edits.observeAgain(pass), new PassObserver() {
             @Override
             public AttentionTap tap(int layer, AttentionKind kind) {
                 monitor.checkCancelled();

@@ -324,7 +324,7 @@ public final class Job {
 
     /**
      * Checks memory, opens the device, runs, and writes the files. Whatever ends a run that writes a result before its time leaves
-     * its finished frame blocks in the folder {@code NAME.partial} beside it, and never touches an older result.
+     * what it has so far in the folder {@code NAME.partial} beside it, and never touches an older result.
      *
      * @param leftovers what to do about such a folder
      * @return also of a run that the monitor ended; see {@link RunResult#complete}
@@ -394,21 +394,12 @@ public final class Job {
         Sampler sampler = Sampler.of(plan, inputs);
         List<Context> prompts = noise instanceof Replay replay ? replay.prompts() : prompts(monitor);
         outputs.inputs(prompts, inputs);
-        RunSettings settings = plan.settings();
-        Checkpoint from = outputs.goOn(
-                follower.capture(),
-                HostTensor.zeros(Shape.of(
-                        geometry.batch(),
-                        settings.totalFrames(),
-                        model.config().inDim(),
-                        settings.latentHeight(),
-                        settings.latentWidth())));
+        Checkpoint from = outputs.goOn(follower.capture());
         try (PassRunner runner = sampler.open(models(ops), prompts)) {
-            if (from == null) {
-                return sampler.run(runner, follower);
+            if (from != null) {
+                monitor.resumed(from.passes(), outputs.progress());
             }
-            monitor.resumed(from.passes(), outputs.progress());
-            return sampler.resume(runner, from, follower);
+            return sampler.run(runner, from, follower);
         }
     }
 

@@ -13,13 +13,13 @@ import wan.file.PartialTensors;
 import wan.op.FormatException;
 
 /**
- * What the journal of a run under way says: the run, and its frame blocks that are finished. The format is described in
+ * What the journal of a run under way says: the run, and the places that it can go on from. The format is described in
  * docs/PARTIAL-FORMAT.md.
  *
  * @param run what is run: the metadata of its result, and the room for headers in its files
  * @param inputs checksums of what it is given; null until they are known
- * @param commits finished frame blocks, in order
- * @param tail captures of passes behind the last finished frame block, or null
+ * @param commits places that the run can go on from, in order
+ * @param tail captures of passes behind the last of them, or null
  * @param finished whether all that is left to do is to move the files into their places
  * @param records how many records count, the tail's and what follows it left out
  */
@@ -32,13 +32,13 @@ record PartialRun(
         int records) {
     static final String CAPTURES = "captures";
     static final String PASSES = "passes";
-    static final String LATENTS = "latents";
+    static final String STATE = "state";
 
     private static final String FORMAT = "wan-attn partial run";
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
 
     /**
-     * A finished frame block.
+     * A place that the run can go on from.
      *
      * @param passes how many of the plan's passes are done
      * @param record as it stands in the journal
@@ -116,24 +116,29 @@ record PartialRun(
         return run.path("fields");
     }
 
+    /** How many passes of the plan are kept. */
+    int passes() {
+        return commits.isEmpty() ? 0 : commits.getLast().passes();
+    }
+
     /** Room for the header of one of the files. */
     long headerBytes(String file) {
         return Math.clamp(run.path("header_bytes").path(file).asLong(0), 0, 1L << 26);
     }
 
-    /** What was added to a file, frame block after frame block. */
+    /** What was added to a file, commit after commit. */
     List<ObjectNode> stages(String file) {
         return commits.stream().map(commit -> commit.stage(file)).toList();
     }
 
     /** Its files: not every run has all of them. */
     List<String> files() {
-        return Stream.of(CAPTURES, PASSES, LATENTS)
+        return Stream.of(CAPTURES, PASSES, STATE)
                 .filter(file -> run.path("header_bytes").has(file))
                 .toList();
     }
 
-    /** All whole captures, those behind the last finished frame block included, to read them. */
+    /** All whole captures, those behind the last commit included, to read them. */
     PartialTensors captures(Path folder) {
         List<ObjectNode> stages = new ArrayList<>(stages(CAPTURES));
         if (tail != null && tail.path("captures") instanceof ObjectNode last) {
@@ -144,7 +149,7 @@ record PartialRun(
         return PartialTensors.read(file, headerBytes(CAPTURES), stages.subList(0, whole));
     }
 
-    /** The same without the frame blocks whose data is not whole. */
+    /** The same without the commits whose data is not whole. */
     PartialRun verified(Path folder) {
         int whole = commits.size();
         for (String file : files()) {

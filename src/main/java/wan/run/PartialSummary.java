@@ -13,9 +13,7 @@ import wan.file.PartialFolder;
  * @param model of the run
  * @param version of the program that ran it
  * @param prompt in words
- * @param frameBlocks finished ones whose data is whole
- * @param allFrameBlocks of the run
- * @param passes that these took
+ * @param passes that are kept
  * @param allPasses of the run
  * @param captures tensors captured until there, by name
  * @param captureBytes of these
@@ -25,8 +23,6 @@ public record PartialSummary(
         String model,
         String version,
         String prompt,
-        int frameBlocks,
-        int allFrameBlocks,
         int passes,
         int allPasses,
         List<String> captures,
@@ -58,9 +54,7 @@ public record PartialSummary(
                 text(fields, "model"),
                 text(fields, "wan_attn_version"),
                 text(fields, "prompt"),
-                run.commits().size(),
-                fields.path("block_sizes").size(),
-                run.commits().isEmpty() ? 0 : run.commits().getLast().passes(),
+                run.passes(),
                 fields.path("passes").size(),
                 captures,
                 bytes,

@@ -81,7 +81,7 @@ final class RunOutputs implements AutoCloseable {
         if (output.latents() != null) {
             room.put(PartialRun.PASSES, LatentsFile.headerBytes(job.plan()) + metadata);
         }
-        room.put(PartialRun.LATENTS, 0L);
+        room.put(PartialRun.STATE, 0L);
         return room;
     }
 
@@ -113,16 +113,12 @@ final class RunOutputs implements AutoCloseable {
 
     /** Where the run goes on, or null for the start; what was captured until there is put into the capture's matrices. */
     @Nullable
-    Checkpoint goOn(Capture capture, HostTensor allFrames) {
+    Checkpoint goOn(Capture capture) {
         if (state == null) {
             return null;
         }
         state.restore(job, capture);
-        Checkpoint from = state.checkpoint(allFrames);
-        if (from != null && video != null) {
-            video.decode(allFrames.frames(0, state.finishedFrames()));
-        }
-        return from;
+        return state.checkpoint();
     }
 
     /** Takes what the run is given, and refuses other things than an earlier one was given. */
@@ -160,9 +156,9 @@ final class RunOutputs implements AutoCloseable {
     }
 
     /** From here on the run can go on later. */
-    void frameBlockDone(Pass last, int passes, int firstFrame, HostTensor clean, CountedNoise noise) {
+    void resumable(Pass last, int passes, String name, HostTensor kept, CountedNoise noise) {
         if (state != null && memory == null) {
-            state.frameBlockDone(last.id().label(), passes, firstFrame, clean, noise);
+            state.resumable(last.id().label(), passes, name, kept, noise);
         }
     }
 

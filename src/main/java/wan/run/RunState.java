@@ -22,12 +22,11 @@ import wan.file.StrictJson;
 import wan.noise.CountedNoise;
 import wan.op.DType;
 import wan.op.HostTensor;
-import wan.op.Shape;
 import wan.op.WanException;
 import wan.sampling.Checkpoint;
 
 /**
- * What a run has on the disk while it is under way: its files so far, and the journal of its finished frame blocks. A run that ends
+ * What a run has on the disk while it is under way: its files so far, and the journal of the places that it can go on from. A run that ends
  * before its time, however it ends, leaves it; the next one goes on from it.
  */
 final class RunState implements AutoCloseable {
@@ -39,19 +38,18 @@ final class RunState implements AutoCloseable {
     /** Whether there is anything in it that is worth keeping. */
     private boolean kept;
 
-    private int frameBlocks;
-    private final int frameBlocksOfAll;
+    private int passes;
+    private final int passesOfAll;
     private int wholeTensors;
-    private int finishedFrames;
 
     private boolean removed;
 
-    private RunState(PartialFolder folder, @Nullable PartialRun before, int frameBlocksOfAll) {
+    private RunState(PartialFolder folder, @Nullable PartialRun before, int passesOfAll) {
         this.folder = folder;
         this.before = before;
-        this.frameBlocksOfAll = frameBlocksOfAll;
+        this.passesOfAll = passesOfAll;
         this.kept = before != null;
-        this.frameBlocks = before == null ? 0 : before.commits().size();
+        this.passes = before == null ? 0 : before.passes();
     }
 
     /**
@@ -74,7 +72,7 @@ final class RunState implements AutoCloseable {
             ObjectNode header = PartialRun.header((ObjectNode) tree(fields), (ObjectNode) tree(room));
             PartialRun found = usable(folder, header, leftovers, monitor);
             RunState state = new RunState(
-                    folder, found, header.path("fields").path("block_sizes").size());
+                    folder, found, header.path("fields").path("passes").size());
             if (found == null) {
                 folder.keepOnly(0);
                 room.forEach((name, bytes) -> state.files.put(name, PartialTensors.create(folder.file(name), bytes)));
@@ -113,11 +111,11 @@ final class RunState implements AutoCloseable {
             found = found.verified(folder.path());
             if (found.commits().size() < recorded) {
                 monitor.notice(folder.path() + ": only " + found.commits().size() + " of " + recorded
-                        + " finished frame blocks are whole");
+                        + " places to go on from are whole");
             }
         }
         if (found.commits().isEmpty() && !found.finished()) {
-            monitor.notice(folder.path() + ": left by a run that finished no frame block; beginning anew");
+            monitor.notice(folder.path() + ": left by a run that had got nowhere; beginning anew");
             return null;
         }
         if (leftovers == Leftovers.KEEP) {
@@ -132,8 +130,9 @@ final class RunState implements AutoCloseable {
 
     /** How far a run got. */
     static String progress(PartialRun run) {
-        int all = run.fields().path("block_sizes").size();
-        return run.finished() ? "a finished result" : run.commits().size() + " of " + all + " frame blocks";
+        return run.finished()
+                ? "a finished result"
+                : run.passes() + " of " + run.fields().path("passes").size() + " passes";
     }
 
     /** Names the first difference between the run that left a state and the one that wants it. */
@@ -192,14 +191,9 @@ final class RunState implements AutoCloseable {
         return kept && !removed;
     }
 
-    /** How many frame blocks are finished. */
+    /** How many passes are kept. */
     String progress() {
-        return frameBlocks + " of " + frameBlocksOfAll + " frame blocks";
-    }
-
-    /** Frames that the {@link #checkpoint} has. */
-    int finishedFrames() {
-        return finishedFrames;
+        return passes + " of " + passesOfAll + " passes";
     }
 
     /** A pass is over: its captures are whole. */
@@ -223,35 +217,16 @@ final class RunState implements AutoCloseable {
         return files.containsKey(name);
     }
 
-    /**
-     * Where the run goes on; null for the start.
-     *
-     * @param all zeros, of all frames, [B, T, C, H, W]
-     */
+    /** Where the run goes on; null for the start. */
     @Nullable
-    Checkpoint checkpoint(HostTensor all) {
+    Checkpoint checkpoint() {
         if (before == null || before.finished()) {
             return null;
         }
-        PartialTensors latents = tensors(PartialRun.LATENTS);
-        int next = 0;
-        for (String name : latents.names()) {
-            HostTensor frames = latents.tensor(name);
-            int first = Integer.parseInt(name.substring("frames".length()));
-            long[] expected = all.shape().dims();
-            expected[1] = frames.shape().rank() == 5 ? frames.shape().dim(1) : 0;
-            if (!frames.shape().equals(Shape.of(expected))
-                    || first + expected[1] > all.shape().dim(1)) {
-                throw WanException.mismatch(path() + ": latents " + name, Shape.of(expected), frames.shape(), "");
-            }
-            if (first != next) {
-                throw WanException.mismatch(path() + ": latents " + name, "frame " + next, first, "");
-            }
-            all.setFrames(first, frames);
-            next += (int) expected[1];
-        }
-        finishedFrames = next;
-        return new Checkpoint(before.commits().getLast().passes(), all);
+        PartialTensors state = tensors(PartialRun.STATE);
+        List<String> names = state.names();
+        return new Checkpoint(
+                before.commits().getLast().passes(), name -> names.contains(name) ? state.tensor(name) : null);
     }
 
     /** Fills the matrices of a capture with what was captured before. */
@@ -313,30 +288,26 @@ final class RunState implements AutoCloseable {
     }
 
     /**
-     * A frame block is finished: from here on the run could go on.
+     * From here on the run could go on.
      *
-     * @param name of its last pass
-     * @param passes how many passes are done
-     * @param firstFrame absolute number of its first frame
-     * @param latents clean, [B, f, C, H, W]
+     * @param pass the last that is done
+     * @param done how many passes are
+     * @param name of what has to be kept for that
      */
-    void frameBlockDone(String name, int passes, int firstFrame, HostTensor latents, CountedNoise noise) {
-        tensors(PartialRun.LATENTS)
-                .writer()
-                .add("frames" + firstFrame, DType.F32, latents.shape())
-                .write(latents.values());
+    void resumable(String pass, int done, String name, HostTensor kept, CountedNoise noise) {
+        tensors(PartialRun.STATE).writer().add(name, DType.F32, kept.shape()).write(kept.values());
         ObjectNode record = JsonMapper.shared().createObjectNode();
-        record.put("frame_block", name);
-        record.put("passes", passes);
+        record.put("pass", pass);
+        record.put("passes", done);
         record.set("noise", position(noise));
         ObjectNode stages = record.putObject("files");
         files.forEach((file, tensors) -> stages.set(file, tensors.stage()));
         folder.append(record);
-        kept = true;
-        frameBlocks++;
+        this.kept = true;
+        passes = done;
     }
 
-    /** The run ends early: notes captures of whole passes behind the last finished frame block, for whoever salvages them. */
+    /** The run ends early: notes captures of whole passes behind the last place to go on from, for whoever salvages them. */
     void stopped(String position) {
         if (!has(PartialRun.CAPTURES) || tensors(PartialRun.CAPTURES).staged() >= wholeTensors) {
             return;

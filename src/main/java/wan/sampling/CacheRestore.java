@@ -6,8 +6,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import wan.op.HostTensor;
 import wan.pass.Pass;
+import wan.pass.PassRunner;
 
 /**
  * Which passes bring the caches back to what they were in the middle of a plan, to the bit.
@@ -21,6 +24,25 @@ final class CacheRestore {
     private CacheRestore() {}
 
     /**
+     * Runs them, when the noise is where it was.
+     *
+     * @param done how many passes of the plan have been run
+     * @param input the latents of such a pass
+     */
+    static void run(RunPlan plan, int done, PassRunner runner, RunListener listener, Function<Pass, HostTensor> input) {
+        List<Pass> again = of(plan.passes(), done);
+        listener.restoring(again);
+        for (Pass pass : again) {
+            HostTensor _ = runner.run(pass, input.apply(pass), listener.restoreStarted(pass));
+        }
+        again.stream()
+                .mapToInt(Pass::context)
+                .distinct()
+                .filter(context -> plan.lastUseOf(context) < done)
+                .forEach(runner::forget);
+    }
+
+    /**
      * The passes to run again, in order, each with no more layers than matter.
      *
      * @param passes of the whole plan
@@ -29,6 +51,13 @@ final class CacheRestore {
      * @throws IllegalArgumentException if a page is needed whose writer's input is no finished frames
      */
     static List<Pass> of(List<Pass> passes, int done) {
+        if (passes.stream().anyMatch(pass -> pass.placement().blends())) {
+            // What pages were made of is no longer there: they are made again, one after the other.
+            return passes.subList(0, done).stream()
+                    .filter(CacheRestore::readsFinishedFrames)
+                    .map(pass -> pass.onlyLayers(pass.numLayers()))
+                    .toList();
+        }
         int[] layers = new int[passes.size()];
         List<List<Integer>> reads = reads(passes);
         for (int p = passes.size() - 1; p >= 0; p--) {
@@ -75,7 +104,7 @@ final class CacheRestore {
     /** Whether a pass's input is part of what a sampler keeps, rather than something on the way there. */
     static boolean readsFinishedFrames(Pass pass) {
         return switch (pass.id().kind()) {
-            case INIT, CONTEXT, RECACHE, RECOMPUTE -> true;
+            case INIT, CONTEXT, UPDATE, RECACHE, RECOMPUTE -> true;
             default -> false;
         };
     }

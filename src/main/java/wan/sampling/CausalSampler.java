@@ -57,18 +57,13 @@ public final class CausalSampler implements Sampler {
     }
 
     @Override
-    public HostTensor run(PassRunner runner, RunListener listener) {
-        return run(runner, null, null, listener);
-    }
-
-    @Override
-    public boolean resumes() {
-        return true;
-    }
-
-    @Override
-    public HostTensor resume(PassRunner runner, Checkpoint from, RunListener listener) {
+    public HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener) {
         return run(runner, from, null, listener);
+    }
+
+    @Override
+    public boolean forks() {
+        return true;
     }
 
     @Override
@@ -85,16 +80,6 @@ public final class CausalSampler implements Sampler {
         Shape generated = Shape.of(batch, settings.generatedFrames(), channels, h, w);
         HostTensor start = new HostTensor(generated, inputs.noise().initial(generated)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(Shape.of(batch, settings.totalFrames(), channels, h, w));
-        if (from != null) {
-            if (!from.latents().shape().equals(output.shape())) {
-                throw WanException.mismatch(
-                        "latents of a checkpoint",
-                        output.shape(),
-                        from.latents().shape(),
-                        "");
-            }
-            output.setFrames(0, from.latents());
-        }
         if (settings.numInitialFrames() > 0) {
             Shape expected = Shape.of(batch, settings.numInitialFrames(), channels, h, w);
             HostTensor given = inputs.initialLatent();
@@ -106,7 +91,7 @@ public final class CausalSampler implements Sampler {
         int done = 0;
         if (from != null) {
             done = from.passes();
-            restore(runner, done, output, listener);
+            restore(runner, from, output, listener);
         }
         @Nullable HostTensor renoised = null;
         if (fork != null) {
@@ -150,7 +135,7 @@ public final class CausalSampler implements Sampler {
             }
             boolean clean = pass.id().kind() != PassId.Kind.DENOISE || (renoised == null && x0 != null);
             if (clean && endsFrameBlock(i)) {
-                listener.frameBlockDone(i + 1, pass.firstFrame(), output.frames(pass.firstFrame(), pass.frames()));
+                listener.resumable(i + 1, kept(pass), output.frames(pass.firstFrame(), pass.frames()));
             }
         }
         return output;
@@ -184,10 +169,22 @@ public final class CausalSampler implements Sampler {
         return kind == PassId.Kind.INIT || kind == PassId.Kind.DENOISE || kind == PassId.Kind.CONTEXT;
     }
 
-    /** Draws the noise that was drawn, and fills the caches as they were. */
-    private void restore(PassRunner runner, int done, HostTensor output, RunListener listener) {
-        draw(done, output);
-        restoreCaches(runner, done, output, listener);
+    /** Under what name a frame block is kept. */
+    private static String kept(Pass pass) {
+        return "frames" + pass.firstFrame();
+    }
+
+    /** Takes the frames that were finished, draws the noise that was drawn, and fills the caches as they were. */
+    private void restore(PassRunner runner, Checkpoint from, HostTensor output, RunListener listener) {
+        draw(from.passes(), output);
+        for (int i = 0; i < from.passes(); i++) {
+            Pass pass = plan.passes().get(i);
+            if (endsFrameBlock(i)) {
+                Shape shape = output.frames(pass.firstFrame(), pass.frames()).shape();
+                output.setFrames(pass.firstFrame(), from.tensor(kept(pass), shape));
+            }
+        }
+        CacheRestore.run(plan, from.passes(), runner, listener, pass -> finished(pass, output));
     }
 
     private void draw(int done, HostTensor output) {
@@ -199,19 +196,6 @@ public final class CausalSampler implements Sampler {
                         inputs.noise().renoise(pass.id().frameBlock(), pass.id().step(), shape);
             }
         }
-    }
-
-    private void restoreCaches(PassRunner runner, int done, HostTensor output, RunListener listener) {
-        List<Pass> again = CacheRestore.of(plan.passes(), done);
-        listener.restoring(again);
-        for (Pass pass : again) {
-            HostTensor _ = runner.run(pass, finished(pass, output), listener.restoreStarted(pass));
-        }
-        again.stream()
-                .mapToInt(Pass::context)
-                .distinct()
-                .filter(context -> plan.lastUseOf(context) < done)
-                .forEach(runner::forget);
     }
 
     /** The finished frames that a pass computes keys of. */

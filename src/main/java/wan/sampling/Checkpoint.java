@@ -1,11 +1,29 @@
 package wan.sampling;
 
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
+import wan.op.Shape;
+import wan.op.WanException;
 
 /**
  * A place in a plan at which a run can go on: what a sampler cannot compute again without running everything before.
  *
  * @param passes how many of the plan's passes are done
- * @param latents of all frames, [B, T, C, H, W]; those that the passes have finished count
+ * @param kept gives what {@link RunListener#resumable} was called with until there, by its name; null where there is none
  */
-public record Checkpoint(int passes, HostTensor latents) {}
+public record Checkpoint(int passes, Function<String, @Nullable HostTensor> kept) {
+    /**
+     * One of the tensors that were kept.
+     *
+     * @throws WanException if it is missing or has another shape
+     */
+    HostTensor tensor(String name, Shape shape) {
+        HostTensor tensor = kept.apply(name);
+        if (tensor == null || !tensor.shape().equals(shape)) {
+            throw WanException.mismatch(
+                    "what an earlier run kept as " + name, shape, tensor == null ? "none" : tensor.shape(), "");
+        }
+        return tensor;
+    }
+}

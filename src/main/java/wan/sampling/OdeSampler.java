@@ -30,7 +30,7 @@ final class OdeSampler implements Sampler {
     }
 
     @Override
-    public HostTensor run(PassRunner runner, RunListener listener) {
+    public HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener) {
         RunSettings settings = plan.settings();
         int channels = runner.model().config().outDim();
         HostTensor noise = noise(runner.batch(), channels).requireFinite("initial noise");
@@ -48,12 +48,22 @@ final class OdeSampler implements Sampler {
         OdeSolver solver = new OdeSolver(method.solver(), schedule);
         HostTensor x = noise;
         @Nullable HostTensor cond = null;
-        for (Pass pass : plan.passes()) {
+        int done = from == null ? 0 : from.passes();
+        for (int i = 0; i <= plan.passes().size(); i++) {
+            if (from != null && i == done) {
+                CacheRestore.run(plan, done, runner, listener, pass -> output.frames(pass.firstFrame(), pass.frames()));
+            }
+            if (i == plan.passes().size()) {
+                break;
+            }
+            Pass pass = plan.passes().get(i);
             PassId id = pass.id();
             if (!id.denoises()) {
-                HostTensor clean = output.frames(pass.firstFrame(), pass.frames());
-                HostTensor flow = runner.run(pass, clean, listener.passStarted(pass));
-                listener.passDone(pass, clean, flow, null);
+                if (i >= done) {
+                    HostTensor clean = output.frames(pass.firstFrame(), pass.frames());
+                    HostTensor flow = runner.run(pass, clean, listener.passStarted(pass));
+                    listener.passDone(pass, clean, flow, null);
+                }
                 continue;
             }
             if (id.step() == 0 && id.branch() != Branch.UNCOND) {
@@ -61,36 +71,59 @@ final class OdeSampler implements Sampler {
                 x = noise.frames(pass.firstFrame() - given, pass.frames());
                 keepPicture(x);
             }
+            boolean endsStep = id.branch() == Branch.UNCOND || !method.guided();
+            String step = label(id);
+            if (from != null && i < done) {
+                if (endsStep) {
+                    x = next(pass, solver, from.tensor(kept(id), x.shape()), x, RunListener.NONE);
+                    finish(pass, x, output);
+                }
+                continue;
+            }
             HostTensor latents = withImage(x);
             HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             listener.passDone(pass, latents, null, null);
             if (flow == null) {
                 break;
             }
-            String step = label(id);
             if (id.branch() != Branch.UNCOND) {
                 listener.tensor(step + ".latent", x);
             }
             listener.tensor(step + ".v_" + (id.branch() == Branch.UNCOND ? "uncond" : "cond"), flow);
-            if (id.branch() == Branch.COND && method.guided()) {
+            if (!endsStep) {
                 cond = flow;
                 continue;
             }
             HostTensor v = cond == null || !method.guided() ? flow : guided(cond, flow, scale(pass));
             listener.tensor(step + ".v_guided", v);
-            HostTensor next = solver.step(id.step(), v, x);
-            HostTensor corrected = solver.corrected(x);
-            if (corrected != null) {
-                listener.tensor(step + ".corrected", corrected);
-            }
-            x = next;
-            keepPicture(x);
-            listener.tensor(step + ".latent_after", x);
-            if (id.step() == method.steps() - 1) {
-                output.setFrames(pass.firstFrame(), x);
-            }
+            x = next(pass, solver, v, x, listener);
+            finish(pass, x, output);
+            listener.resumable(i + 1, kept(id), v);
         }
         return output;
+    }
+
+    /** Under what name a step's velocity is kept: the solver's steps are computed again. */
+    private static String kept(PassId id) {
+        return label(id) + ".v";
+    }
+
+    private HostTensor next(Pass pass, OdeSolver solver, HostTensor v, HostTensor x, RunListener listener) {
+        String step = label(pass.id());
+        HostTensor next = solver.step(pass.id().step(), v, x);
+        HostTensor corrected = solver.corrected(x);
+        if (corrected != null) {
+            listener.tensor(step + ".corrected", corrected);
+        }
+        keepPicture(next);
+        listener.tensor(step + ".latent_after", next);
+        return next;
+    }
+
+    private void finish(Pass pass, HostTensor x, HostTensor output) {
+        if (pass.id().step() == method.steps() - 1) {
+            output.setFrames(pass.firstFrame(), x);
+        }
     }
 
     private static String label(PassId id) {

@@ -79,11 +79,8 @@ final class RollingSampler implements Sampler {
     }
 
     @Override
-    public HostTensor run(PassRunner runner, RunListener listener) {
+    public HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener) {
         RunSettings settings = plan.settings();
-        int perBlock = settings.numFramePerBlock();
-        int blocks = settings.generatedBlockSizes().size();
-        int steps = plan.timesteps().size();
         Shape shape = Shape.of(
                 runner.batch(),
                 settings.generatedFrames(),
@@ -92,34 +89,57 @@ final class RollingSampler implements Sampler {
                 settings.latentWidth());
         HostTensor noisy = new HostTensor(shape, inputs.noise().initial(shape)).requireFinite("initial noise");
         HostTensor output = HostTensor.zeros(shape);
-        for (Pass pass : plan.passes()) {
+        int done = 0;
+        if (from != null) {
+            done = from.passes();
+            for (Pass pass : plan.passes().subList(0, done)) {
+                if (pass.id().kind() == Kind.WINDOW) {
+                    Shape window =
+                            output.frames(pass.firstFrame(), pass.frames()).shape();
+                    take(pass, from.tensor(pass.id().label(), window), noisy, output);
+                }
+            }
+            CacheRestore.run(plan, done, runner, listener, pass -> output.frames(pass.firstFrame(), pass.frames()));
+        }
+        HostTensor window = output;
+        for (int i = done; i < plan.passes().size(); i++) {
+            Pass pass = plan.passes().get(i);
             boolean update = pass.id().kind() == Kind.UPDATE;
             HostTensor latents = (update ? output : noisy).frames(pass.firstFrame(), pass.frames());
             HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             @Nullable HostTensor x0 = flow == null ? null : clean(flow, latents, pass);
             if (!update && x0 != null) {
-                output.setFrames(pass.firstFrame(), x0);
-                int window = pass.id().frameBlock();
-                int first = pass.firstFrame() / perBlock;
-                int inWindow = pass.frames() / perBlock;
-                for (int block = first; block < Math.min(blocks, first + inWindow); block++) {
-                    int step = window - block;
-                    if (step < steps - 1) {
-                        HostTensor mine = x0.frames((block - first) * perBlock, perBlock);
-                        HostTensor fresh = new HostTensor(
-                                        mine.shape(),
-                                        inputs.noise()
-                                                .renoiseWindow(window, block, block - first, mine.shape(), inWindow))
-                                .requireFinite("noise of frame block " + block + " after " + pass.id());
-                        noisy.setFrames(
-                                block * perBlock,
-                                scheduler.addNoise(mine, fresh, plan.timesteps().get(step + 1)));
-                    }
-                }
+                take(pass, x0, noisy, output);
+                window = x0;
             }
             listener.passDone(pass, latents, flow, x0);
+            if (update) {
+                listener.resumable(i + 1, new PassId(Kind.WINDOW, pass.id().frameBlock(), 0).label(), window);
+            }
         }
         return output;
+    }
+
+    /** What a window gives: clean frames, and what the next window starts from. */
+    private void take(Pass pass, HostTensor x0, HostTensor noisy, HostTensor output) {
+        output.setFrames(pass.firstFrame(), x0);
+        int perBlock = plan.settings().numFramePerBlock();
+        int window = pass.id().frameBlock();
+        int first = pass.firstFrame() / perBlock;
+        int inWindow = pass.frames() / perBlock;
+        for (int block = first; block < first + inWindow; block++) {
+            int step = window - block;
+            if (step < plan.timesteps().size() - 1) {
+                HostTensor mine = x0.frames((block - first) * perBlock, perBlock);
+                HostTensor fresh = new HostTensor(
+                                mine.shape(),
+                                inputs.noise().renoiseWindow(window, block, block - first, mine.shape(), inWindow))
+                        .requireFinite("noise of frame block " + block + " after " + pass.id());
+                noisy.setFrames(
+                        block * perBlock,
+                        scheduler.addNoise(mine, fresh, plan.timesteps().get(step + 1)));
+            }
+        }
     }
 
     /** The clean latents that a flow means, with each frame's own noise level. */

@@ -33,13 +33,13 @@ public interface RunListener {
     default void tensor(String name, HostTensor value) {}
 
     /**
-     * Called after a pass behind which the run could go on later, given {@link Checkpoint all such frames so far}.
+     * Called after a pass behind which the run could go on later, given {@link Checkpoint all such tensors so far}.
      *
      * @param passes how many of the plan's passes are done
-     * @param firstFrame absolute number of the first frame that was finished
-     * @param latents its and its followers' clean latents, [B, f, C, H, W]
+     * @param name of what has to be kept, which no other has
+     * @param kept clean latents of a finished frame block or of a window, or a solver's velocity, [B, f, C, H, W]
      */
-    default void frameBlockDone(int passes, int firstFrame, HostTensor latents) {}
+    default void resumable(int passes, String name, HostTensor kept) {}
 
     /** Called when a run goes on: the noise is where it was, and these passes will bring the caches back. */
     default void restoring(List<Pass> passes) {}

@@ -2,6 +2,7 @@ package wan.sampling;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import wan.model.WanModel;
 import wan.op.HostTensor;
 import wan.op.WanException;
@@ -14,12 +15,18 @@ public interface Sampler {
     RunPlan plan();
 
     /**
-     * Runs the plan.
+     * Runs the plan, or goes on with a run that was stopped. What comes out then is to the bit what a run from the start gives.
      *
-     * @param runner of {@link #open}
+     * @param runner of {@link #open}, fresh, as is the source of noise: nothing has been drawn from it
+     * @param from where an earlier run stopped; null for the start
      * @return clean latents of all frames, [B, T, C, H, W]; zeros where the plan ends before
      */
-    HostTensor run(PassRunner runner, RunListener listener);
+    HostTensor run(PassRunner runner, @Nullable Checkpoint from, RunListener listener);
+
+    /** As the other, from the start. */
+    default HostTensor run(PassRunner runner, RunListener listener) {
+        return run(runner, null, listener);
+    }
 
     /** The sampler of a plan's method. */
     static Sampler of(RunPlan plan, SamplerInputs inputs) {
@@ -31,23 +38,10 @@ public interface Sampler {
     }
 
     /**
-     * Whether a run can go on from the middle: whether this calls {@link RunListener#frameBlockDone} and can {@link #resume}. One
-     * that cannot has to begin anew.
+     * Whether it can {@link #fork}.
      */
-    default boolean resumes() {
+    default boolean forks() {
         return false;
-    }
-
-    /**
-     * Goes on with a run that was stopped, with a fresh runner of {@link #open} and a noise source from which nothing has been drawn.
-     * What comes out is to the bit what a run from the start gives.
-     *
-     * @param from where it stopped
-     * @return as {@link #run}
-     * @throws UnsupportedOperationException unless it {@link #resumes}
-     */
-    default HostTensor resume(PassRunner runner, Checkpoint from, RunListener listener) {
-        throw new UnsupportedOperationException("begins anew");
     }
 
     /**
@@ -55,7 +49,7 @@ public interface Sampler {
      * drawn. What the caches held before that pass has to be there.
      *
      * @return as {@link #run}
-     * @throws UnsupportedOperationException unless it {@link #resumes}
+     * @throws UnsupportedOperationException unless it {@link #forks}
      */
     default HostTensor fork(PassRunner runner, Fork from, RunListener listener) {
         throw new UnsupportedOperationException("begins anew");

@@ -107,13 +107,7 @@ public final class InspectCommand implements Callable<Integer> {
             if (run.finished()) {
                 out.println("  finished; extract --resume puts the result into its place");
             } else {
-                out.printf(
-                        Locale.ROOT,
-                        "  frame blocks: %d of %d finished, passes: %d of %d%n",
-                        run.frameBlocks(),
-                        run.allFrameBlocks(),
-                        run.passes(),
-                        run.allPasses());
+                out.printf(Locale.ROOT, "  passes: %d of %d%n", run.passes(), run.allPasses());
                 out.printf(
                         Locale.ROOT,
                         "  captured: %d tensors, %,d bytes%n",
@@ -220,8 +214,6 @@ public final class InspectCommand implements Callable<Integer> {
                 .put("wan_attn_version", run.version())
                 .put("prompt", run.prompt())
                 .put("finished", run.finished())
-                .put("frame_blocks", run.frameBlocks())
-                .put("all_frame_blocks", run.allFrameBlocks())
                 .put("passes", run.passes())
                 .put("all_passes", run.allPasses())
                 .put("capture_bytes", run.captureBytes());
