@@ -12,11 +12,15 @@ final class ElementKernels {
 
     private ElementKernels() {}
 
-    /** Slot: values, from in input, to. */
+    /** Slot: values, where the parts are. A part has two numbers: its end in the input, and how much further its place is. */
     static void upload(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray input) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
-            act.set(step.get(slot + 2) + i, input.get(step.get(slot + 1) + i));
+            int part = step.get(slot + 1);
+            while (i >= step.get(part)) {
+                part += 2;
+            }
+            act.set(step.get(part + 1) + i, input.get(i));
         }
     }
 

@@ -15,6 +15,8 @@ import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 enum Kernel {
     TOUCH((g, id, c, s, slot, a) -> g.task(id, Kernel::touch, c, s, a.act(), a.params())),
     TOUCH_VECTORS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchVectors, c, s, a.first())),
+    TOUCH_FOUR((g, id, c, s, slot, a) ->
+            g.task(id, Kernel::touchFour, c, s, a.vectors(0), a.vectors(1), a.vectors(2), a.vectors(3))),
     TOUCH_SHORTS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchShorts, c, s, a.shorts())),
     UPLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::upload, c, s, slot, a.act(), a.input())),
     DOWNLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::download, c, s, slot, a.act(), a.output())),
@@ -134,8 +136,12 @@ enum Kernel {
             return (SdpaOperands) Objects.requireNonNull(library);
         }
 
+        VectorFloat16 vectors(int i) {
+            return (VectorFloat16) stores.get(i);
+        }
+
         VectorFloat16 first() {
-            return (VectorFloat16) stores.get(0);
+            return vectors(0);
         }
 
         /** The first store, of 16-bit elements. */
@@ -144,7 +150,7 @@ enum Kernel {
         }
 
         VectorFloat16 second() {
-            return (VectorFloat16) stores.get(1);
+            return vectors(1);
         }
     }
 
@@ -187,6 +193,22 @@ enum Kernel {
     static void touchVectors(KernelContext context, IntArray step, VectorFloat16 vectors) {
         if (context.globalIdx < 1) {
             vectors.getArray().set(0, vectors.getArray().get(0) + step.get(0));
+        }
+    }
+
+    /** As {@link #touch}. TornadoVM never ends compiling a task that is given one array twice. */
+    static void touchFour(
+            KernelContext context,
+            IntArray step,
+            VectorFloat16 first,
+            VectorFloat16 second,
+            VectorFloat16 third,
+            VectorFloat16 fourth) {
+        if (context.globalIdx < 1) {
+            first.getArray().set(0, first.getArray().get(0) + step.get(0));
+            second.getArray().set(0, second.getArray().get(0) + step.get(0));
+            third.getArray().set(0, third.getArray().get(0) + step.get(0));
+            fourth.getArray().set(0, fourth.getArray().get(0) + step.get(0));
         }
     }
 

@@ -4,12 +4,14 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.GridScheduler;
@@ -40,6 +42,12 @@ final class Program implements AutoCloseable {
 
     private static final int INIT = 0;
     private static final int PULL = 1;
+
+    /**
+     * TornadoVM compiles a kernel for every name of a graph and a task (5.2.0, {@code CUDATornadoDevice.compileTask}). So all graphs
+     * of segments have one name, and a task is named by its kernel and by how many of the kernel come before it.
+     */
+    private static final String SEGMENTS = "g";
 
     /**
      * Sizes of the arrays that are not stores.
@@ -75,7 +83,10 @@ final class Program implements AutoCloseable {
     }
 
     private final KernelContext context = new KernelContext();
-    private final IntArray step = new IntArray(Segment.MAX_CALLS * Call.SLOT + TABLE_INTS);
+    private final IntArray step;
+    /** Where the slot of a task is, by its name: a slot's place is part of what is compiled. */
+    private final Map<String, Integer> slots = new HashMap<>();
+
     private final FloatArray act;
     private final FloatArray params;
     private final FloatArray input;
@@ -127,19 +138,37 @@ final class Program implements AutoCloseable {
                 addStore(call.first());
                 addStore(call.second());
             }
+            for (String task : tasks(key)) {
+                slots.putIfAbsent(task, slots.size() * Call.SLOT);
+            }
         }
+        step = new IntArray(tables() + TABLE_INTS);
         List<ImmutableTaskGraph> recorded = new ArrayList<>();
         recorded.add(initGraph());
         recorded.add(pullGraph());
         for (Segment.Key key : keys) {
             graphs.put(key, recorded.size());
-            recorded.add(graph("g" + recorded.size(), key));
+            recorded.add(graph(key));
         }
         plan = new TornadoExecutionPlan(recorded.toArray(new ImmutableTaskGraph[0]));
         TornadoExecutionPlan _ = plan.withDevice(target.device());
         TornadoExecutionPlan _ = plan.withGridScheduler(scheduler);
         counters.recorded(graphs.size(), System.nanoTime() - start);
         execute(INIT);
+    }
+
+    /** Where tables begin: behind the slots. */
+    private int tables() {
+        return slots.size() * Call.SLOT;
+    }
+
+    /** The names of a graph's tasks. */
+    private static List<String> tasks(Segment.Key key) {
+        Map<Kernel, Integer> seen = new EnumMap<>(Kernel.class);
+        return key.calls().stream()
+                .map(Call.Shape::kernel)
+                .map(kernel -> kernel.taskName() + seen.merge(kernel, 1, Integer::sum))
+                .toList();
     }
 
     private void addStore(@Nullable Store store) {
@@ -168,10 +197,23 @@ final class Program implements AutoCloseable {
                 Kernel.TOUCH_SHORTS.addTo(graph, task(graph, id, 1), context, step, 0, bound);
             }
         }
+        List<Object> vectors = new ArrayList<>();
         for (Store store : stores) {
-            String id = task(graph, "touch" + i++, 1);
-            Kernel touch = store.dtype() == DType.F32 ? Kernel.TOUCH_VECTORS : Kernel.TOUCH_SHORTS;
-            touch.addTo(graph, id, context, step, 0, arrays(store, null, null));
+            if (store.dtype() == DType.F32) {
+                vectors.add(store.array());
+            } else {
+                Kernel.TOUCH_SHORTS.addTo(
+                        graph, task(graph, "touch" + i++, 1), context, step, 0, arrays(store, null, null));
+            }
+        }
+        int from = 0;
+        while (from < vectors.size()) {
+            boolean four = vectors.size() - from >= 4;
+            List<Object> some = vectors.subList(from, from + (four ? 4 : 1));
+            Kernel touch = four ? Kernel.TOUCH_FOUR : Kernel.TOUCH_VECTORS;
+            Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, some, null);
+            touch.addTo(graph, task(graph, "touch" + i++, 1), context, step, 0, bound);
+            from += some.size();
         }
         return graph;
     }
@@ -195,23 +237,24 @@ final class Program implements AutoCloseable {
                 .snapshot();
     }
 
-    private ImmutableTaskGraph graph(String name, Segment.Key key) {
-        TaskGraph graph = new TaskGraph(name).consumeFromDevice("init", shared());
+    private ImmutableTaskGraph graph(Segment.Key key) {
+        TaskGraph graph = new TaskGraph(SEGMENTS).consumeFromDevice("init", shared());
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
         boolean uploads = key.calls().stream().anyMatch(call -> call.kernel() == Kernel.UPLOAD);
         if (uploads) {
             graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, input);
         }
         boolean downloads = false;
+        List<String> tasks = tasks(key);
         for (int i = 0; i < key.calls().size(); i++) {
             Call.Shape call = key.calls().get(i);
             downloads |= call.kernel() == Kernel.DOWNLOAD;
-            String id = "t" + i + "_" + call.kernel().taskName();
+            String id = tasks.get(i);
             if (!call.kernel().isLibrary()) {
                 String _ = task(graph, id, 1);
             }
             Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.library()));
-            call.kernel().addTo(graph, id, context, step, i * Call.SLOT, bound);
+            call.kernel().addTo(graph, id, context, step, slot(id), bound);
         }
         if (downloads) {
             graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output);
@@ -219,14 +262,17 @@ final class Program implements AutoCloseable {
         return graph.snapshot();
     }
 
-    /** Registers a grid of one group for a task; {@link #run} sets its size. */
+    /** Registers a grid of one group for a task, if it has none; {@link #run} sets its size. */
     private String task(TaskGraph graph, String id, int items) {
-        WorkerGrid1D grid = new WorkerGrid1D(items);
-        grid.setLocalWork(items, 1, 1);
         String name = graph.getTaskGraphName() + "." + id;
-        grids.put(name, grid);
+        WorkerGrid1D grid = grids.computeIfAbsent(name, fresh -> new WorkerGrid1D(items));
+        grid.setLocalWork(items, 1, 1);
         scheduler.addWorkerGrid(name, grid);
         return id;
+    }
+
+    private int slot(String task) {
+        return Objects.requireNonNull(slots.get(task));
     }
 
     private @Nullable LibraryOperands operands(@Nullable LibraryCall call) {
@@ -280,10 +326,12 @@ final class Program implements AutoCloseable {
             throw new IllegalStateException("no graph for " + segment.key());
         }
         IdentityHashMap<int[], Integer> tables = new IdentityHashMap<>(); // calls share them
-        int end = Segment.MAX_CALLS * Call.SLOT;
+        int end = tables();
+        int slot = 0;
+        List<String> tasks = tasks(segment.key());
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
-            int slot = i * Call.SLOT;
+            slot = slot(tasks.get(i));
             for (int j = 0; j < call.arguments().length; j++) {
                 step.set(slot + j, call.arguments()[j]);
             }
@@ -302,8 +350,7 @@ final class Program implements AutoCloseable {
             if (call.kernel().isLibrary()) {
                 continue;
             }
-            WorkerGrid1D grid =
-                    grids.get("g" + graph + ".t" + i + "_" + call.kernel().taskName());
+            WorkerGrid1D grid = grids.get(SEGMENTS + "." + tasks.get(i));
             if (grid == null) {
                 throw new IllegalStateException("no grid for call " + i + " of graph " + graph);
             }
@@ -318,7 +365,7 @@ final class Program implements AutoCloseable {
         int count = segment.downloadFloats();
         if (count > 0) {
             tickets = tickets % MOST_TICKETS + 1;
-            step.set((segment.calls().size() - 1) * Call.SLOT + ElementKernels.TICKET, tickets);
+            step.set(slot + ElementKernels.TICKET, tickets); // a download ends its segment
         }
         execute(graph);
         counters.launched(segment.calls().size());

@@ -90,7 +90,7 @@ final class Recorder implements AutoCloseable {
         if (library != null) {
             libraryRows.merge(library.largest(), call.arguments()[0], Math::max);
         }
-        current.add(call);
+        current.add(call, scratch.top());
         unconfirmed = true;
     }
 
@@ -104,12 +104,15 @@ final class Recorder implements AutoCloseable {
 
     /** Sends values to a place among the activations. */
     void upload(DeviceTensor to, float[] values) {
-        if (!current.hasRoom(1)) {
+        if (values.length == 0) {
+            return;
+        }
+        if (!current.takesUpload(to.offset(), values.length)) {
             cut();
         }
-        int from = current.upload(values);
+        current.upload(to.offset(), values);
         inputFloats = Math.max(inputFloats, current.uploadFloats());
-        add(elements(Kernel.UPLOAD, null, values.length, from, to.offset()));
+        unconfirmed = true;
     }
 
     /** Fetches activations, when the segment they end has run. */
@@ -266,7 +269,7 @@ final class Recorder implements AutoCloseable {
             return;
         }
         Segment ended = current;
-        ended.in(layer);
+        ended.end(layer);
         current = new Segment();
         if (rehearsal) {
             if (rehearsedKeys.add(ended.key())) {

@@ -81,6 +81,11 @@ final class ScratchStack {
         return new DeviceTensor(shape, innermost, false, offset);
     }
 
+    /** Where the next tensor begins, in floats. */
+    int top() {
+        return top;
+    }
+
     /** The most floats that were ever taken at once. */
     int peak() {
         return peak;

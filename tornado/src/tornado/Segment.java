@@ -35,15 +35,47 @@ final class Segment {
     /** What is taken from the output array when the graph has run. */
     private record Delivery(int count, Consumer<float[]> to) {}
 
+    /** Values that go to a place among the activations. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    private record Upload(int to, float[] values) {
+        boolean overlaps(int offset, int count) {
+            return offset < to + values.length && to < offset + count;
+        }
+    }
+
     private final List<Call> calls = new ArrayList<>();
-    private final List<float[]> uploads = new ArrayList<>();
+    private final List<Upload> uploads = new ArrayList<>();
     private int uploadFloats;
+    /** Where the activations begin that no call has touched. */
+    private int untouched;
+
     private @Nullable Delivery delivery;
     private String layer = "";
 
-    /** Says which layer it ends in, for a message. */
-    void in(String name) {
+    /**
+     * Nothing more will be added.
+     *
+     * @param name the layer it ends in, for a message
+     */
+    void end(String name) {
         layer = name;
+        if (!uploads.isEmpty()) {
+            calls.addFirst(uploading());
+        }
+    }
+
+    /** One call for all that goes up. Its table has the end of each part in the input, and how much further its place is. */
+    private Call uploading() {
+        int[] parts = new int[2 * uploads.size()];
+        int end = 0;
+        for (int i = 0; i < uploads.size(); i++) {
+            Upload upload = uploads.get(i);
+            parts[2 * i + 1] = upload.to() - end;
+            end += upload.values().length;
+            parts[2 * i] = end;
+        }
+        int[] slot = {end, 0};
+        return Call.elements(Kernel.UPLOAD, null, end, List.of(new Call.Table(1, parts)), slot);
     }
 
     /** The layer it ends in, or empty. */
@@ -52,23 +84,34 @@ final class Segment {
     }
 
     boolean isEmpty() {
-        return calls.isEmpty();
+        return calls.isEmpty() && uploads.isEmpty();
     }
 
     boolean hasRoom(int more) {
-        return calls.size() + more <= MAX_CALLS;
+        return calls.size() + (uploads.isEmpty() ? 0 : 1) + more <= MAX_CALLS;
     }
 
-    void add(Call call) {
+    /**
+     * Adds a call.
+     *
+     * @param top of the activations that there are by now: all that it touches is below
+     */
+    void add(Call call, int top) {
         calls.add(call);
+        untouched = Math.max(untouched, top);
     }
 
-    /** Adds values to the input array and says where. */
-    int upload(float[] values) {
-        int at = uploadFloats;
-        uploads.add(values.clone());
+    /** Whether values may go there before all calls. */
+    boolean takesUpload(int offset, int count) {
+        return hasRoom(uploads.isEmpty() ? 1 : 0)
+                && (calls.isEmpty() || offset >= untouched)
+                && uploads.stream().noneMatch(upload -> upload.overlaps(offset, count));
+    }
+
+    /** Sends values to a place among the activations, before all calls. */
+    void upload(int offset, float[] values) {
+        uploads.add(new Upload(offset, values.clone()));
         uploadFloats += values.length;
-        return at;
     }
 
     /** The first {@code count} floats of the output array go to {@code to}. */
@@ -81,7 +124,7 @@ final class Segment {
     }
 
     List<float[]> uploads() {
-        return uploads;
+        return uploads.stream().map(Upload::values).toList();
     }
 
     int uploadFloats() {
