@@ -55,6 +55,11 @@ public record PassId(Kind kind, int frameBlock, int step, Branch branch) {
         this(kind, frameBlock, step, Branch.NONE);
     }
 
+    /** Whether both are calls of one step, or one and the same pass. */
+    public boolean sameStep(PassId other) {
+        return kind == other.kind && frameBlock == other.frameBlock && step == other.step;
+    }
+
     /** Whether noise is taken away, so that step numbers mean something. */
     public boolean denoises() {
         return kind == Kind.DENOISE || kind == Kind.STEP || kind == Kind.WINDOW;

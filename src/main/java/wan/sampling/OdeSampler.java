@@ -84,7 +84,7 @@ final class OdeSampler implements Sampler {
             HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             listener.passDone(pass, latents, null, null);
             if (flow == null) {
-                break;
+                continue; // the run ends with this step, and only its captures are wanted
             }
             if (id.branch() != Branch.UNCOND) {
                 listener.tensor(step + ".latent", x);

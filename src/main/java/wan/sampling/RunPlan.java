@@ -46,7 +46,8 @@ public record RunPlan(
 
     /**
      * The shortest run that still computes some layers of one pass: later passes are left out, and so are the layers above
-     * in that pass and in the passes right before it that only fill the cache, which then matter only for their keys.
+     * in that pass, in the other call of its guided step, whose flow nothing uses then, and in the passes right before it that only fill
+     * the cache, which then matter only for their keys.
      *
      * @param last the last pass that is needed
      * @param numLayers how many of its layers are
@@ -57,7 +58,7 @@ public record RunPlan(
             kept.add(pass);
             if (pass.id().equals(last)) {
                 for (int i = kept.size() - 1; i >= 0; i--) {
-                    if (i < kept.size() - 1 && kept.get(i).id().denoises()) {
+                    if (kept.get(i).id().denoises() && !kept.get(i).id().sameStep(last)) {
                         break;
                     }
                     kept.set(i, kept.get(i).onlyLayers(numLayers));
