@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.TreeSet;
 import wan.op.UsageException;
 
 /**
@@ -75,35 +74,42 @@ public enum Policies implements HeadPolicy {
     },
 
     /**
-     * Pyramid Forcing (IF-LAB-PKU/Pyramid-Forcing, headkv/_mega_state_ref.py, labels best_labels.csv): label -1 keeps frame 0, up to 4 earlier
-     * frames of the present block's phase modulo 6, and 4 recent; label 1 the first 3, every sixth (the last 4 of them) and 4 recent; label 2
-     * the first 3, the last 4 means of 4 frames and 4 recent. Sink, phase and stride stand at most 18 to 21 frames back, recent frames
-     * where they were, a mean at the median of its frames. Not checked: which frame counts for the phase of a block (its first is taken here).
+     * Pyramid Forcing (IF-LAB-PKU/Pyramid-Forcing 62e95d3, headkv/csrc/mega_plan.cc and anchor_store_update.cu, configs/pyramid-forcing.yaml,
+     * labels best_labels.csv): label -1 keeps frame 0, the last 4 frames of the present phase modulo 6, and 4 recent; label 1 the first 3, of
+     * the last 4 frames that 6 divides those behind them, and 4 recent; label 2 the first 3, the means of the last 4 groups of 4 frames
+     * without the very first group, and 4 recent. Sink, phase and stride all stand at one position, 21 frames back (at 0 until there are so
+     * many), recent frames where they were, a mean at its second frame; a frame may be there twice, as recent and by its stride.
+     *
+     * <p>Other than there: each frame of a block has its own phase and position there; here the block's first frame's hold for all of it.
      */
     PYRAMID_FORCING(List.of("-1", "1", "2")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
-            int recent = Math.max(0, first - 4);
+            int sink = group.equals("-1") ? 1 : 3;
             List<HeadPolicy.Key> keys = new ArrayList<>();
-            if (group.equals("-1")) {
-                addFar(keys, first, lastOf(everySixth(first % 6, Math.min(1, recent), recent), 4), Math.min(1, recent));
-            } else if (group.equals("1")) {
-                addFar(keys, first, lastOf(everySixth(0, Math.min(3, recent), recent), 4), Math.min(3, recent));
-            } else {
-                addFar(keys, first, List.of(), Math.min(3, recent));
-                List<HeadPolicy.Key> means = new ArrayList<>();
-                for (int from = 3; from + 4 <= recent; from += 4) {
+            for (int frame = 0; frame < Math.min(sink, first); frame++) {
+                keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), Math.min(first, 21)));
+            }
+            if (group.equals("2")) {
+                for (int from = Math.max(4, (first / 4 - 4) * 4); from + 4 <= first; from += 4) {
                     List<HeadPolicy.Content> frames = new ArrayList<>();
                     for (int frame = from; frame < from + 4; frame++) {
                         frames.add(new HeadPolicy.Content.Frame(frame));
                     }
-                    means.add(new HeadPolicy.Key(
+                    keys.add(new HeadPolicy.Key(
                             new HeadPolicy.Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
                 }
-                keys.addAll(means.subList(Math.max(0, means.size() - 4), means.size()));
+            } else {
+                int phase = group.equals("-1") ? first % 6 : 0;
+                for (int frame : lastOf(everySixth(phase, first), 4)) {
+                    if (frame >= sink) {
+                        keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), Math.min(first, 21)));
+                    }
+                }
             }
-            keys.addAll(absolute(recent, first, first));
+            // Those that are no sink; a sink frame stands at its own place alone.
+            keys.addAll(absolute(Math.max(sink, first - 4), first, first));
             return keys;
         }
     },
@@ -212,31 +218,16 @@ public enum Policies implements HeadPolicy {
         return keys;
     }
 
-    private static List<Integer> everySixth(int phase, int from, int end) {
+    private static List<Integer> everySixth(int phase, int end) {
         List<Integer> frames = new ArrayList<>();
-        for (int frame = from; frame < end; frame++) {
-            if (frame % 6 == phase) {
-                frames.add(frame);
-            }
+        for (int frame = phase; frame < end; frame += 6) {
+            frames.add(frame);
         }
         return frames;
     }
 
     private static List<Integer> lastOf(List<Integer> frames, int count) {
         return frames.subList(Math.max(0, frames.size() - count), frames.size());
-    }
-
-    /** Sink frames, then others, none further back than 21 frames; a run of clamped ones keeps its order between 21 and 18. */
-    private static void addFar(List<HeadPolicy.Key> keys, int first, List<Integer> others, int sink) {
-        TreeSet<Integer> frames = new TreeSet<>(others);
-        for (int frame = 0; frame < sink; frame++) {
-            frames.add(frame);
-        }
-        for (int frame : frames) {
-            int distance = first - frame;
-            keys.add(new HeadPolicy.Key(
-                    new HeadPolicy.Content.Frame(frame), distance <= 21 ? distance : Math.max(18, 21 - frame % 4)));
-        }
     }
 
     /** Slot {@code slot} of a sink of {@code sink} frames after all frames of its slot before {@code end} have left. */

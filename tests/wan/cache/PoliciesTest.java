@@ -1,0 +1,223 @@
+package wan.cache;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import wan.cache.HeadPolicy.Content;
+import wan.cache.HeadPolicy.History;
+import wan.cache.HeadPolicy.Key;
+
+/**
+ * What every policy keeps, and where, over 30 frame blocks of three frames, against lists that were made by hand.
+ *
+ * <p>A list has FRAME@POSITION for each key; f is the first frame of the block, mG the mean of frames G to G + 3, eS the moving average in
+ * sink slot S. The first lists are those of block 0, 1, ...; then the last ones repeat.
+ */
+class PoliciesTest {
+    private static final int BLOCKS = 30;
+
+    static Stream<Arguments> lists() {
+        return Stream.of(
+                // A window of 9 frames: 3 sink frames, 3 before the block, the block.
+                Arguments.of(
+                        "self-forcing-window",
+                        "full",
+                        List.of("", "0@0 1@1 2@2", "0@0 1@1 2@2 3@3 4@4 5@5"),
+                        List.of("0@0 1@1 2@2 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // 3 + 6 slots before the block's, positions are slots: only distances count, so the sink ends at the
+                // window.
+                Arguments.of(
+                        "streaming-llm",
+                        "full",
+                        List.of("", "0@0 1@1 2@2", "0@0 1@1 2@2 3@3 4@4 5@5", "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8"),
+                        List.of("0@f-9 1@f-8 2@f-7 f-6@f-6 f-5@f-5 f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // Until the second block's context pass is over, frame 0 and the block before.
+                Arguments.of("dummy-forcing", "sink", List.of("", "0@0 1@1 2@2"), List.of("0@0")),
+                Arguments.of("dummy-forcing", "mid", List.of("", "0@0 1@1 2@2"), List.of("f-3@f-3 f-2@f-2 f-1@f-1")),
+                Arguments.of("dummy-forcing", "dummy", List.of("", "0@0 1@1 2@2"), List.of("f-1@f-1")),
+                Arguments.of("forcing-kv", "static", List.of(""), List.of("0@0 f-1@f-1")),
+                // One position for sink and phase: 0 until 21 frames lie between.
+                Arguments.of(
+                        "pyramid-forcing",
+                        "-1",
+                        List.of(
+                                "",
+                                "0@0 1@1 2@2",
+                                "0@0 2@2 3@3 4@4 5@5",
+                                "0@0 3@0 5@5 6@6 7@7 8@8",
+                                "0@0 6@0 8@8 9@9 10@10 11@11",
+                                "0@0 3@0 9@0 11@11 12@12 13@13 14@14",
+                                "0@0 6@0 12@0 14@14 15@15 16@16 17@17",
+                                "0@0 3@0 9@0 15@0 17@17 18@18 19@19 20@20",
+                                "0@3 6@3 12@3 18@3 20@20 21@21 22@22 23@23"),
+                        List.of("0@f-21 f-24@f-21 f-18@f-21 f-12@f-21 f-6@f-21 f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // Multiples of 6: in even blocks f is one, the newest is f-6; in odd ones it is f-3, which is recent
+                // too.
+                Arguments.of(
+                        "pyramid-forcing",
+                        "1",
+                        List.of(
+                                "",
+                                "0@0 1@0 2@0",
+                                "0@0 1@0 2@0 3@3 4@4 5@5",
+                                "0@0 1@0 2@0 6@0 5@5 6@6 7@7 8@8",
+                                "0@0 1@0 2@0 6@0 8@8 9@9 10@10 11@11",
+                                "0@0 1@0 2@0 6@0 12@0 11@11 12@12 13@13 14@14",
+                                "0@0 1@0 2@0 6@0 12@0 14@14 15@15 16@16 17@17",
+                                "0@0 1@0 2@0 6@0 12@0 18@0 17@17 18@18 19@19 20@20",
+                                "0@3 1@3 2@3 6@3 12@3 18@3 20@20 21@21 22@22 23@23"),
+                        List.of(
+                                "0@f-21 1@f-21 2@f-21 f-21@f-21 f-15@f-21 f-9@f-21 f-3@f-21"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-21 1@f-21 2@f-21 f-24@f-21 f-18@f-21 f-12@f-21 f-6@f-21"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // Groups of 4 frames; the first is left out, though it takes one of the four places until it leaves.
+                Arguments.of(
+                        "pyramid-forcing",
+                        "2",
+                        List.of(
+                                "",
+                                "0@0 1@0 2@0",
+                                "0@0 1@0 2@0 3@3 4@4 5@5",
+                                "0@0 1@0 2@0 m4@5 5@5 6@6 7@7 8@8",
+                                "0@0 1@0 2@0 m4@5 m8@9 8@8 9@9 10@10 11@11",
+                                "0@0 1@0 2@0 m4@5 m8@9 11@11 12@12 13@13 14@14",
+                                "0@0 1@0 2@0 m4@5 m8@9 m12@13 14@14 15@15 16@16 17@17",
+                                "0@0 1@0 2@0 m4@5 m8@9 m12@13 m16@17 17@17 18@18 19@19 20@20"),
+                        List.of(
+                                "0@f-21 1@f-21 2@f-21 mf-16@f-15 mf-12@f-11 mf-8@f-7 mf-4@f-3"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-21 1@f-21 2@f-21 mf-19@f-18 mf-15@f-14 mf-11@f-10 mf-7@f-6"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-21 1@f-21 2@f-21 mf-18@f-17 mf-14@f-13 mf-10@f-9 mf-6@f-5"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-21 1@f-21 2@f-21 mf-17@f-16 mf-13@f-12 mf-9@f-8 mf-5@f-4"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // 10 first frames that end where the last 4 begin.
+                Arguments.of(
+                        "deep-forcing",
+                        "full",
+                        List.of(
+                                "",
+                                "0@0 1@1 2@2",
+                                "0@0 1@1 2@2 3@3 4@4 5@5",
+                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8",
+                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 10@10 11@11"),
+                        List.of("0@f-14 1@f-13 2@f-12 3@f-11 4@f-10 5@f-9 6@f-8 7@f-7 8@f-6 9@f-5"
+                                + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // 9 slots: 3 of the sink, 3 before the block, the block.
+                Arguments.of(
+                        "reward-forcing",
+                        "full",
+                        List.of("", "0@0 1@1 2@2", "0@0 1@1 2@2 3@3 4@4 5@5"),
+                        List.of("e0@f-6 e1@f-5 e2@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                // 6 slots: frame 0, 2 before the block, the block.
+                Arguments.of("infinity-rope", "full", List.of("", "0@0 1@1 2@2"), List.of("0@f-3 f-2@f-2 f-1@f-1")));
+    }
+
+    @ParameterizedTest
+    @MethodSource("lists")
+    void keys_areThoseOfTheMethod_overThirtyFrameBlocks(
+            String name, String group, List<String> first, List<String> repeated) {
+        Policies policy = Policies.of(name);
+        for (int block = 0; block < BLOCKS; block++) {
+            int start = 3 * block;
+            String pattern =
+                    block < first.size() ? first.get(block) : repeated.get((block - first.size()) % repeated.size());
+            List<String> expected = pattern.isEmpty()
+                    ? List.of()
+                    : Arrays.stream(pattern.split(" ", -1))
+                            .map(token -> resolved(token, start))
+                            .toList();
+            List<Key> keys = policy.keys(group, new History(Collections.nCopies(block, 3)));
+            assertThat(keys.stream().map(key -> text(key, start)).toList())
+                    .as(name + " " + group + " block " + block)
+                    .isEqualTo(expected);
+        }
+    }
+
+    @Test
+    void lists_areOfEveryPolicy() {
+        List<String> there =
+                lists().map(list -> list.get()[0] + " " + list.get()[1]).toList();
+        for (Policies policy : Policies.values()) {
+            for (String group : policy.groups()) {
+                if (policy != Policies.FULL && !group.equals("dynamic")) {
+                    assertThat(there).contains(policy.option() + " " + group);
+                }
+            }
+        }
+    }
+
+    /** Every frame that has left slot by slot: 0.999 of what was there and 0.001 of the frame. */
+    @Test
+    void rewardForcing_averagesWhatHasLeft() {
+        List<Key> keys = Policies.REWARD_FORCING.keys("full", new History(Collections.nCopies(5, 3)));
+        double[] shares = new double[15];
+        collect(keys.get(1).content(), 1, shares);
+        double[] expected = new double[15];
+        expected[10] = 0.001;
+        expected[7] = 0.999 * 0.001;
+        expected[4] = 0.999 * 0.999 * 0.001;
+        expected[1] = 0.999 * 0.999 * 0.999;
+        for (int frame = 0; frame < 15; frame++) {
+            assertThat(shares[frame])
+                    .as("frame " + frame)
+                    .isCloseTo(expected[frame], org.assertj.core.data.Offset.offset(1e-12));
+        }
+    }
+
+    private static void collect(Content content, double share, double[] shares) {
+        switch (content) {
+            case Content.Frame frame -> shares[frame.frame()] += share;
+            case Content.Blend blend -> {
+                for (int i = 0; i < blend.parts().size(); i++) {
+                    collect(blend.parts().get(i), share * blend.weights().get(i), shares);
+                }
+            }
+        }
+    }
+
+    private static String resolved(String token, int start) {
+        String[] sides = token.split("@", -1);
+        String kind = sides[0].startsWith("m") || sides[0].startsWith("e") ? sides[0].substring(0, 1) : "";
+        return kind + number(sides[0].substring(kind.length()), start) + "@" + number(sides[1], start);
+    }
+
+    private static int number(String text, int start) {
+        return text.startsWith("f") ? start + Integer.parseInt(text.substring(1)) : Integer.parseInt(text);
+    }
+
+    private static String text(Key key, int start) {
+        String what = switch (key.content()) {
+            case Content.Frame frame -> String.valueOf(frame.frame());
+            case Content.Blend blend -> blend.parts().size() == 4 ? mean(blend) : "e" + innermost(blend);
+        };
+        return what + "@" + (start - key.distance());
+    }
+
+    private static String mean(Content.Blend blend) {
+        List<Integer> frames = new ArrayList<>();
+        blend.parts().forEach(part -> frames.add(((Content.Frame) part).frame()));
+        assertThat(blend.weights()).containsOnly(0.25);
+        assertThat(frames)
+                .isEqualTo(List.of(
+                        frames.getFirst(), frames.getFirst() + 1, frames.getFirst() + 2, frames.getFirst() + 3));
+        return "m" + frames.getFirst();
+    }
+
+    private static int innermost(Content content) {
+        return switch (content) {
+            case Content.Frame frame -> frame.frame();
+            case Content.Blend blend -> innermost(blend.parts().getFirst());
+        };
+    }
+}
