@@ -19,6 +19,8 @@ public enum FileKind {
     SAFETENSORS,
     /** What torch.save wrote, or another zip file. */
     TORCH,
+    /** NumPy's .npy, or .npz. */
+    NUMPY,
     /** A JSON object. */
     JSON,
     /** Anything else. */
@@ -42,7 +44,6 @@ public enum FileKind {
             new Magic(
                     "tjgg",
                     "a GGML file, which is not supported; take the .safetensors or .pth file of the same model"),
-            new Magic("\u0093NUMPY", "an .npy file of NumPy, which holds one array without a name"),
             new Magic("\u0089HDF", "an HDF5 file, which is not supported; take the .safetensors or .pth file"),
             new Magic("\u001f\u008b", "a gzip file" + UNPACK),
             new Magic("\u00fd7zXZ", "an xz file" + UNPACK),
@@ -73,6 +74,9 @@ public enum FileKind {
     }
 
     private static FileKind of(byte[] start) {
+        if (NumpyStore.isOne(start)) {
+            return NUMPY;
+        }
         if (TorchFile.beginsLikeOne(Arrays.copyOf(start, Math.min(4, start.length)))) {
             return TORCH;
         }

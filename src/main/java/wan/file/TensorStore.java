@@ -34,7 +34,8 @@ public interface TensorStore extends AutoCloseable {
     void close();
 
     /**
-     * Opens a safetensors file, a file of PyTorch ({@code .pt}, {@code .pth}, {@code .bin}), or an index ({@code .index.json}) together
+     * Opens a safetensors file, a file of PyTorch ({@code .pt}, {@code .pth}, {@code .bin}) or NumPy ({@code .npy},
+     * {@code .npz}), or an index ({@code .index.json}) together
      * with the files beside it that it names. The first bytes decide which of them it is, not the name.
      *
      * @throws WanException if it cannot be read
@@ -51,6 +52,7 @@ public interface TensorStore extends AutoCloseable {
         return switch (kind) {
             case SAFETENSORS -> Safetensors.open(file);
             case TORCH -> TorchStore.open(file);
+            case NUMPY -> NumpyStore.open(file);
             case JSON -> ShardedStore.open(file);
             case OTHER -> {
                 if (name.endsWith(".json")) {

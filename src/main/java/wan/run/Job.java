@@ -198,7 +198,20 @@ public final class Job {
         });
     }
 
+    /** Latent frames that the published models are trained on, beyond which a run is meant to be long. */
+    private static final int LONGEST_USUAL = 21;
+
+    /** Frames of the video in one latent frame, but for the first. */
+    private static final int VIDEO_FRAMES = 4;
+
     private static void noticeOddities(RunSettings settings, RunMonitor monitor) {
+        int frames = settings.numFrames();
+        if (frames > LONGEST_USUAL && frames % VIDEO_FRAMES == 1) {
+            int latent = (frames - 1) / VIDEO_FRAMES + 1;
+            monitor.notice(frames + " latent frames are " + (VIDEO_FRAMES * (frames - 1) + 1)
+                    + " frames of video; a video of " + frames + " frames is " + latent
+                    + " latent frames: video.num_frames " + latent);
+        }
         int leftOut = settings.numFrames() - settings.generatedFrames();
         if (leftOut > 0) {
             monitor.notice(settings.numFrames() + " frames do not fill frame blocks of " + settings.numFramePerBlock()

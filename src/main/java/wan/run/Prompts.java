@@ -33,10 +33,7 @@ public final class Prompts {
         if (prompt.embeddings() == null) {
             return Math.max(1, prompt.texts().size());
         }
-        try (TensorStore file = TensorStore.open(prompt.embeddings())) {
-            Shape shape = file.tensor(PromptEmbeddingFile.TENSOR).shape();
-            return shape.rank() == 3 ? shape.dim(0) : 1;
-        }
+        return PromptEmbeddingFile.count(prompt.embeddings());
     }
 
     /** What the metadata say of it. */

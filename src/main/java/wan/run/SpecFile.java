@@ -31,7 +31,6 @@ public final class SpecFile {
      * @throws FormatException if there is none in it
      */
     public static RunSpec read(Path file) {
-        Messages.requireFile(file);
         String name = String.valueOf(file.getFileName());
         try {
             if (name.endsWith(".npz")) {
@@ -43,10 +42,13 @@ public final class SpecFile {
                     return inMetadata(file, json == null ? null : StrictJson.tree(file, utf8(json)));
                 }
             }
-            if (Files.size(file) > MOST_BYTES) {
-                throw new FormatException(file, "over " + MOST_BYTES + " bytes; not the specification of a run");
+            try (InputStream in = Files.newInputStream(file)) { // a pipe, too
+                byte[] json = in.readNBytes(MOST_BYTES + 1);
+                if (json.length > MOST_BYTES) {
+                    throw new FormatException(file, "over " + MOST_BYTES + " bytes; not the specification of a run");
+                }
+                return SpecJson.read(file, StrictJson.tree(file, json));
             }
-            return SpecJson.read(file, StrictJson.tree(file, Files.readAllBytes(file)));
         } catch (IOException e) {
             throw Messages.io(file, "cannot read", e);
         }

@@ -1,11 +1,14 @@
 package wan.text;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.Messages;
 import wan.file.SafetensorsWriter;
 import wan.file.TensorStore;
 import wan.op.DType;
@@ -25,7 +28,74 @@ public final class PromptEmbeddingFile {
 
     private static final int HEADER_BYTES = 4096;
 
+    /** What else scripts call them, in the order in which they are looked for. */
+    private static final List<String> OTHER_NAMES = List.of(
+            "prompt_embeds",
+            "prompt_embed",
+            "prompt_embedding",
+            "prompt_embeddings",
+            "encoder_hidden_states",
+            "text_embeds",
+            "text_embeddings",
+            "text_states",
+            "embeddings",
+            "embedding",
+            "embeds",
+            "context",
+            "tensor",
+            "arr_0");
+
     private PromptEmbeddingFile() {}
+
+    /**
+     * The prompts' tensors in a file: one under {@link #TENSOR} or another usual name, at the top or one level down, the only tensor
+     * there is, or the tensors of a list, one per prompt, as Wan's text encoder returns them.
+     */
+    private static List<TensorView> find(TensorStore store) {
+        List<String> names = store.names().stream()
+                .filter(name -> !name.substring(name.lastIndexOf('/') + 1).contains("negative"))
+                .toList();
+        for (String usual : OTHER_NAMES) {
+            List<String> found = names.stream()
+                    .filter(name -> name.equals(usual) || name.endsWith("/" + usual) || name.matches(usual + "/\\d+"))
+                    .toList();
+            if (!found.isEmpty()) {
+                return views(store, found);
+            }
+        }
+        if (names.size() == 1 || !names.isEmpty() && names.stream().allMatch(name -> name.matches("\\d+"))) {
+            return views(store, names);
+        }
+        throw new WanException(store.path() + ": expected embeddings under the name " + TENSOR
+                + ", a list of them, or a file of one tensor, got "
+                + (names.isEmpty() ? "no tensor" : Messages.shown(String.join(", ", names))));
+    }
+
+    private static List<TensorView> views(TensorStore store, List<String> names) {
+        List<TensorView> views = names.stream().map(store::tensor).toList();
+        boolean several = views.size() > 1;
+        for (TensorView view : views) {
+            int rank = view.shape().rank();
+            boolean one = rank == 2 || rank == 3 && view.shape().dim(0) == 1;
+            if (several && !one || rank < 2 || rank > 3) {
+                throw WanException.mismatch(
+                        store.path() + ": " + Messages.shown(view.name()),
+                        several ? "[tokens, dim] of one prompt, as the others" : "[prompts, tokens, dim]",
+                        view.shape(),
+                        "");
+            }
+        }
+        return views;
+    }
+
+    /** How many prompts a file holds; its values are not read. */
+    public static int count(Path file) {
+        try (TensorStore store = TensorStore.open(file)) {
+            List<TensorView> views = find(store);
+            Shape first = views.getFirst().shape();
+            return views.size() > 1 || first.rank() == 2 ? views.size() : first.dim(0);
+        }
+    }
 
     /**
      * Writes embeddings in float32.
@@ -49,33 +119,40 @@ public final class PromptEmbeddingFile {
     /**
      * Reads embeddings of any float type.
      *
-     * @param file with {@code prompt_embeds} [prompts, at most textLen, dim], or without the first axis
+     * @param file as {@link #write} makes it, or as scripts do: one tensor, an array of NumPy, a list of [tokens, dim], a dict of other
+     *     usual names; [prompts, at most textLen, dim], or without the first axis
      * @return [prompts, textLen, dim], missing rows zero
      * @throws WanException if it cannot be read, or the sizes are not the model's
      */
     public static HostTensor read(Path file, int textLen, int dim) {
         try (TensorStore store = TensorStore.open(file)) {
-            TensorView view = store.tensor(TENSOR);
-            Shape shape = view.shape();
-            boolean fits = (shape.rank() == 2 || shape.rank() == 3) && shape.size() > 0;
-            if (!fits || shape.dims()[shape.rank() - 1] != dim || shape.dims()[shape.rank() - 2] > textLen) {
-                throw WanException.mismatch(
-                        file + ": " + TENSOR,
-                        "[prompts, at most " + textLen + ", " + dim + "]",
-                        shape,
-                        "made for another model?");
-            }
-            float[] stored = view.toFloats();
-            for (float value : stored) {
-                if (!Float.isFinite(value)) {
-                    throw new FormatException(file, TENSOR + " has values that are no finite numbers");
+            List<float[]> prompts = new ArrayList<>();
+            for (TensorView view : find(store)) {
+                Shape shape = view.shape();
+                boolean fits = shape.size() > 0;
+                if (!fits || shape.dims()[shape.rank() - 1] != dim || shape.dims()[shape.rank() - 2] > textLen) {
+                    throw WanException.mismatch(
+                            file + ": " + Messages.shown(view.name()),
+                            "[prompts, at most " + textLen + ", " + dim + "]",
+                            shape,
+                            "made for another model?");
+                }
+                float[] stored = view.toFloats();
+                for (float value : stored) {
+                    if (!Float.isFinite(value)) {
+                        throw new FormatException(
+                                file, Messages.shown(view.name()) + " has values that are no finite numbers");
+                    }
+                }
+                int its = shape.rank() == 3 ? shape.dim(0) : 1;
+                int size = stored.length / its;
+                for (int i = 0; i < its; i++) {
+                    prompts.add(Arrays.copyOfRange(stored, i * size, (i + 1) * size));
                 }
             }
-            int prompts = shape.rank() == 3 ? shape.dim(0) : 1;
-            int size = stored.length / prompts;
-            HostTensor padded = HostTensor.zeros(Shape.of(prompts, textLen, dim));
-            for (int i = 0; i < prompts; i++) {
-                System.arraycopy(stored, i * size, padded.values(), i * textLen * dim, size);
+            HostTensor padded = HostTensor.zeros(Shape.of(prompts.size(), textLen, dim));
+            for (int i = 0; i < prompts.size(); i++) {
+                System.arraycopy(prompts.get(i), 0, padded.values(), i * textLen * dim, prompts.get(i).length);
             }
             return padded;
         }

@@ -200,14 +200,16 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             description = "No progress and no notices on stderr.")
     private boolean quiet;
 
+    private @Nullable RunSpec spec;
+
     @Override
     public Integer call() {
-        RunSpec spec = spec();
+        RunSpec asked = spec();
         if (printSpec) {
-            System.out.print(SpecJson.write(spec));
+            System.out.print(SpecJson.write(asked));
             return 0;
         }
-        Path target = Objects.requireNonNull(spec.output().result());
+        Path target = Objects.requireNonNull(asked.output().result());
         if ((resume ? 1 : 0) + (restart ? 1 : 0) + (salvage == null ? 0 : 1) > 1) {
             throw new UsageException("--resume, --restart, --salvage: expected at most one of them");
         }
@@ -217,8 +219,8 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
                             + target);
         }
         TerminalMonitor monitor = new TerminalMonitor(System.err, quiet, profile);
-        try (Wan wan = Wan.open(spec.model(), monitor)) {
-            Job job = wan.prepare(spec, monitor);
+        try (Wan wan = Wan.open(asked.model(), monitor)) {
+            Job job = wan.prepare(asked, monitor);
             if (dryRun) {
                 new DryRun(System.out, job, target).print();
                 return 0;
@@ -267,8 +269,16 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
         return outputs;
     }
 
-    /** What the options ask for, over a specification if there is one. */
+    /** What the options ask for; read once, since prompts and specifications may come through pipes. */
     private RunSpec spec() {
+        if (spec == null) {
+            spec = specOfOptions();
+        }
+        return spec;
+    }
+
+    /** What the options ask for, over a specification if there is one. */
+    private RunSpec specOfOptions() {
         if ((video == null) != (vae == null)) {
             throw new UsageException("expected --video FILE and --vae FILE together, got "
                     + (video == null ? "--vae" : "--video") + " alone");

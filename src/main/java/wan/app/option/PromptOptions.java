@@ -21,8 +21,8 @@ final class PromptOptions {
     @Option(
             names = "--prompt-embeds",
             paramLabel = "FILE",
-            description = "Embeddings instead of a prompt: tensor prompt_embeds of a safetensors file, as encode-prompt"
-                    + " writes it.")
+            description = "Embeddings instead of a prompt, as encode-prompt writes them, or a .pt, .npy or .npz file of"
+                    + " a tensor, a list or a dict.")
     private @Nullable Path promptEmbeds;
 
     @Option(

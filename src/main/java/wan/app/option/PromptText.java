@@ -1,6 +1,7 @@
 package wan.app.option;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -19,7 +20,9 @@ import wan.text.Tokenizer;
 
 /** The options that say what the prompts are, in words, and what cuts them into tokens. */
 public final class PromptText {
-    private static final long MAX_FILE_BYTES = 64L << 20;
+    private static final int MAX_FILE_BYTES = 64 << 20;
+
+    private static final Path STANDARD_INPUT = Path.of("-");
 
     @Option(names = "--prompt", paramLabel = "TEXT", description = "The prompt.")
     private @Nullable String prompt;
@@ -28,8 +31,8 @@ public final class PromptText {
     @Option(
             names = "--prompt-file",
             paramLabel = "FILE",
-            description = "Prompts from a UTF-8 text file, one per line; empty lines are passed over. extract runs them"
-                    + " as one batch, whose noise is drawn together.")
+            description = "Prompts from a UTF-8 text file, one per line, or from standard input (-); empty lines are"
+                    + " passed over. extract runs them as one batch, whose noise is drawn together.")
     private @Nullable Path promptFile;
 
     @Reads
@@ -87,13 +90,15 @@ public final class PromptText {
 
     /** The lines of a UTF-8 text file that are not blank, at least one. */
     public static List<String> lines(Path file) {
-        try {
-            if (Files.size(file) > MAX_FILE_BYTES) {
-                throw new FormatException(file, Files.size(file) + " bytes are too many for a file of prompts");
+        // Opened once, since a pipe gives its text once; and never read to the end of what has none.
+        try (InputStream in = file.equals(STANDARD_INPUT) ? System.in : Files.newInputStream(file)) {
+            byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
+            if (bytes.length > MAX_FILE_BYTES) {
+                throw new FormatException(file, "more than " + MAX_FILE_BYTES + " bytes are no file of prompts");
             }
             String text = StandardCharsets.UTF_8
                     .newDecoder()
-                    .decode(ByteBuffer.wrap(Files.readAllBytes(file)))
+                    .decode(ByteBuffer.wrap(bytes))
                     .toString();
             String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
             List<String> lines =

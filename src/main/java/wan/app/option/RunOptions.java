@@ -13,7 +13,7 @@ public final class RunOptions {
     private static final int VAE_STRIDE = 8;
 
     @Option(
-            names = {"--num-frames", "--num_frames"},
+            names = {"--num-frames", "--num_frames", "--num-output-frames", "--num_output_frames"},
             paramLabel = "N",
             description =
                     "Latent frames to generate (default: 21). Frames that do not fill a frame block are left out.")
