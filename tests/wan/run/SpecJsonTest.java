@@ -24,6 +24,7 @@ import wan.op.FormatException;
 import wan.op.Quantity;
 import wan.op.Site;
 import wan.sampling.Method;
+import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 class SpecJsonTest {
@@ -32,7 +33,12 @@ class SpecJsonTest {
 
     /** No field has its default. */
     private static final RunSpec UNUSUAL = new RunSpec(
-            new RunSpec.Model(Path.of("models/wan"), Path.of("sf.pt"), Branch.GENERATOR),
+            new RunSpec.Model(
+                    Path.of("models/wan"),
+                    Path.of("sf.pt"),
+                    Branch.GENERATOR,
+                    List.of(new Lora(Path.of("a.pt"), 0.3, null), new Lora(Path.of("b.pt"), 1, 64.5)),
+                    "self-forcing"),
             new RunSpec.Prompt(
                     List.of("a \"cat\"", "ein Vögelchen"), "blurry", null, Path.of("t"), Path.of("e"), false),
             new RunSpec.Video(8, 10, 9, Path.of("start.safetensors")),
@@ -87,7 +93,7 @@ class SpecJsonTest {
         assertThat(SpecJson.write(RunSpec.of(RunSpec.Model.DEMO)).replaceAll("\\s+", ""))
                 .isEqualTo("""
                         {"version":1,
-                        "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator","preset":null},
+                        "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator","loras":[],"preset":null},
                         "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true,"later":[]},
                         "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null,"picture":null},
                         "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
@@ -129,7 +135,9 @@ class SpecJsonTest {
                 "{\"version\": 1, \"video\": {\"num_frames\": 0}} | video.num_frames: expected at least 1, got 0",
                 "{\"version\": 1, \"video\": {\"latent_height\": 3}} | video.latent_height: expected an even number of rows above 0, got 3",
                 "{\"version\": 1, \"noise\": {\"dtype\": \"f16\"}} | noise.dtype: expected one of bf16, f32, got \"f16\"",
-                "{\"version\": 1, \"noise\": {\"seed\": 1e30}} | noise.seed: expected a whole number, got 1.0E30",
+                "{\"version\": 1, \"model\": {\"loras\": [{\"strength\": 2}]}} | model.loras[0].file: expected a path, got none",
+                "{\"version\": 1, \"model\": {\"loras\": {}}} | model.loras: expected a list of objects, got {}",
+                "{\"version\": 1, \"noise\": {\"seed\": 1e30}} | noise.seed: expected a whole number from -2^63 to 2^64-1, got 1.0E30",
                 "{\"version\": 1, \"capture\": {\"layers\": [0, -1]}} | capture.layers[1]: expected an index from 0, got -1",
                 "{\"version\": 1, \"capture\": {\"layers\": []}} | capture.layers: expected \"all\" or a list of indices, got []",
                 "{\"version\": 1, \"capture\": {\"quantities\": []}} | capture.quantities: expected at least one ",

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -25,6 +26,7 @@ import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.HostTensor;
 import wan.op.PassObserver;
+import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WeightSource;
 import wan.pass.Context;
@@ -68,7 +70,7 @@ class LoraTest {
                     String to = rename.apply(key.substring("lora/base_model.model.".length()));
                     writer.add(to, DType.F32, view.shape()).write(view.toFloats());
                     if (alphas && to.endsWith("lora_down.weight")) {
-                        writer.add(to.replace("lora_down.weight", "alpha"), DType.F32, wan.op.Shape.of(1))
+                        writer.add(to.replace("lora_down.weight", "alpha"), DType.F32, Shape.of(1))
                                 .write(new float[] {(float) alpha(lora)});
                     }
                 }
@@ -188,6 +190,76 @@ class LoraTest {
                 }
             }
         }
+    }
+
+    /** Two files are merged one after the other: the second takes away what the first adds. */
+    @Test
+    void open_mergesSeveralFiles() {
+        try (Goldens lora = Goldens.open(LORA)) {
+            Lora added = new Lora(golden("lora.pt"), 1, alpha(lora));
+            Lora takenAway = new Lora(golden("lora.pt"), -0.5, alpha(lora));
+            Lora half = new Lora(golden("lora.pt"), 0.5, alpha(lora));
+            try (ModelFolder both = open(added, takenAway);
+                    ModelFolder one = open(half)) {
+                for (String name : lora.file().names()) {
+                    if (name.startsWith("merged/")) {
+                        String parameter = name.substring("merged/".length());
+                        TensorView expected =
+                                one.get(parameter, lora.file().tensor(name).shape());
+                        TensorView actual = both.get(parameter, expected.shape());
+                        Goldens.assertClose(name, actual.toFloats(), expected.toDoubles(), 3e-7);
+                    }
+                }
+            }
+        }
+    }
+
+    private ModelFolder open(Lora... loras) {
+        return ModelFolder.open(base(DType.F32), null, ModelLayout.Branch.EMA_OR_GENERATOR, List.of(loras));
+    }
+
+    /** Differences of weights, norms and biases, as they are extracted from fully trained models. */
+    @Test
+    void open_addsWholeDifferences() {
+        Path file = folder.resolve("diff.safetensors");
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, 4096)) {
+            writer.add("diffusion_model.blocks.0.self_attn.q.diff_b", DType.F32, Shape.of(64))
+                    .write(filled(64, 2));
+            writer.add("diffusion_model.blocks.0.norm3.diff", DType.F32, Shape.of(64))
+                    .write(filled(64, 4));
+            writer.finish(Map.of());
+        }
+        try (ModelFolder changed = open(new Lora(file, 0.5, null));
+                ModelFolder plain = open()) {
+            for (String name : List.of("blocks.0.self_attn.q.bias", "blocks.0.norm3.weight")) {
+                float by = name.endsWith("bias") ? 1 : 2;
+                double[] expected = plain.get(name, Shape.of(64)).toDoubles();
+                for (int i = 0; i < expected.length; i++) {
+                    expected[i] += by;
+                }
+                Goldens.assertClose(name, changed.get(name, Shape.of(64)).toFloats(), expected, 1e-6);
+            }
+            assertThat(changed.description()).contains("2 whole differences");
+        }
+    }
+
+    private static float[] filled(int count, float value) {
+        float[] values = new float[count];
+        Arrays.fill(values, value);
+        return values;
+    }
+
+    @Test
+    void open_refusesMagnitudes() {
+        Path file = folder.resolve("dora.safetensors");
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, 4096)) {
+            writer.add("diffusion_model.blocks.0.self_attn.q.dora_scale", DType.F32, Shape.of(64))
+                    .write(filled(64, 1));
+            writer.finish(Map.of());
+        }
+        assertThatThrownBy(() -> open(new Lora(file, 1, null)))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("a DoRA");
     }
 
     @Test

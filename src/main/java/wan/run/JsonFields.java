@@ -48,6 +48,19 @@ final class JsonFields {
         return new JsonFields(file, where(name), take(name));
     }
 
+    /** The objects of a list; none if it is not there. */
+    List<JsonFields> objects(String name) {
+        JsonNode list = take(name);
+        if (list != null && !list.isArray()) {
+            throw failure(where(name), "a list of objects", list);
+        }
+        List<JsonFields> objects = new ArrayList<>();
+        for (int i = 0; list != null && i < list.size(); i++) {
+            objects.add(new JsonFields(file, where(name) + "[" + i + "]", list.get(i)));
+        }
+        return objects;
+    }
+
     /** Whatever is there, which its own reader checks; null for nothing. */
     @Nullable
     JsonNode nodeOrNull(String name) {
@@ -66,6 +79,27 @@ final class JsonFields {
     @Nullable
     Path pathOrNull(String name, @Nullable Path otherwise) {
         return orNull(name, otherwise, "a path or null", JsonNode::isString, value -> path(name, value));
+    }
+
+    /** A path that has no default. */
+    Path path(String name) {
+        JsonNode value = take(name);
+        if (value == null || !value.isString()) {
+            throw new FormatException(
+                    file,
+                    where(name) + ": expected a path, got "
+                            + (value == null ? "none" : Messages.shown(value.toString())));
+        }
+        return path(name, value);
+    }
+
+    double real(String name, double otherwise) {
+        return get(name, otherwise, "a number", JsonNode::isNumber, JsonNode::asDouble);
+    }
+
+    @Nullable
+    Double realOrNull(String name, @Nullable Double otherwise) {
+        return orNull(name, otherwise, "a number or null", JsonNode::isNumber, JsonNode::asDouble);
     }
 
     int integer(String name, int otherwise) {

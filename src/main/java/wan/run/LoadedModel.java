@@ -3,7 +3,6 @@ package wan.run;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
@@ -72,7 +71,7 @@ record LoadedModel(
     }
 
     private static RunSpec.Model expert(RunSpec.Model model, Path path) {
-        return new RunSpec.Model(path, null, model.branch(), model.lora(), model.preset());
+        return new RunSpec.Model(path, null, model.branch(), model.loras(), model.preset());
     }
 
     private static LoadedModel openOne(RunSpec.Model model, Consumer<String> notice) {
@@ -92,11 +91,7 @@ record LoadedModel(
                     null,
                     arena);
         }
-        ModelFolder folder = ModelFolder.open(
-                model.path(),
-                model.checkpoint(),
-                model.branch(),
-                model.lora() == null ? List.of() : List.of(model.lora()));
+        ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch(), model.loras());
         folder.notices().forEach(notice);
         return new LoadedModel(
                 model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),

@@ -114,7 +114,7 @@ public record Preset(
         RunSpec settings = Objects.requireNonNull(run);
         RunSpec.Model model = base.model();
         return base.withModel(new RunSpec.Model(
-                        model.path(), model.checkpoint(), settings.model().branch(), model.lora(), name))
+                        model.path(), model.checkpoint(), settings.model().branch(), model.loras(), name))
                 .withSampler(settings.sampler())
                 .withCache(settings.cache());
     }

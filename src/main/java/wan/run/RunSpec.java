@@ -43,20 +43,21 @@ public record RunSpec(
      * @param path a folder or a file; null for the built-in demo model, whose weights are random
      * @param checkpoint weights in place of the model's own, or null
      * @param branch which of a checkpoint's weights
-     * @param lora low-rank adapters that are merged into the weights, or null
+     * @param loras files of low-rank adapters that are merged into the weights, one after the other
      * @param preset the preset that the run began with, for the record; or null
      */
     public record Model(
             @Nullable Path path,
             @Nullable Path checkpoint,
             Branch branch,
-            @Nullable Lora lora,
+            List<Lora> loras,
             @Nullable String preset) {
         /** The built-in demo model. */
         public static final Model DEMO = new Model(null, null, Branch.EMA_OR_GENERATOR);
 
-        /** Refuses a checkpoint without the model whose sizes it has. */
+        /** Copies the list; refuses a checkpoint without the model whose sizes it has. */
         public Model {
+            loras = List.copyOf(loras);
             if (path == null && checkpoint != null) {
                 throw new UsageException(
                         "model.checkpoint: expected model.path with it, whose config.json has the sizes");
@@ -65,7 +66,7 @@ public record RunSpec(
 
         /** Without adapters. */
         public Model(@Nullable Path path, @Nullable Path checkpoint, Branch branch) {
-            this(path, checkpoint, branch, null, null);
+            this(path, checkpoint, branch, List.of(), null);
         }
 
         /** A folder or file with its own weights. */

@@ -79,14 +79,12 @@ public final class SpecJson {
         put(model, "path", spec.model().path());
         put(model, "checkpoint", spec.model().checkpoint());
         model.put("branch", name(BRANCHES, spec.model().branch()));
-        Lora lora = spec.model().lora();
-        if (lora != null) {
-            ObjectNode adapters = model.putObject("lora");
+        ArrayNode loras = model.putArray("loras");
+        for (Lora lora : spec.model().loras()) {
+            ObjectNode adapters = loras.addObject();
             put(adapters, "file", lora.file());
             adapters.put("strength", lora.strength());
-            if (lora.alpha() != null) {
-                adapters.put("alpha", lora.alpha());
-            }
+            adapters.put("alpha", lora.alpha());
         }
         model.put("preset", spec.model().preset());
 
@@ -199,7 +197,7 @@ public final class SpecJson {
                 model.pathOrNull("path", null),
                 model.pathOrNull("checkpoint", null),
                 model.word("branch", Branch.EMA_OR_GENERATOR, BRANCHES),
-                lora(model.object("lora")),
+                model.objects("loras").stream().map(SpecJson::lora).toList(),
                 model.textOrNull("preset", null)));
         model.done();
 
@@ -308,12 +306,10 @@ public final class SpecJson {
         return spec;
     }
 
-    private static @Nullable Lora lora(JsonFields node) {
-        Path file = node.pathOrNull("file", null);
-        float alpha = node.number("alpha", 0);
-        float strength = node.number("strength", 1);
+    private static Lora lora(JsonFields node) {
+        Lora lora = new Lora(node.path("file"), node.real("strength", 1), node.realOrNull("alpha", null));
         node.done();
-        return file == null ? null : new Lora(file, strength, alpha == 0 ? null : Double.valueOf(alpha));
+        return lora;
     }
 
     private static void put(ObjectNode node, String field, @Nullable Path path) {

@@ -29,7 +29,8 @@ import wan.op.WanException;
  * <p>Where W is bfloat16, everything is rounded as PEFT rounds on a processor: A and B first, then scale times the product, then the sum.
  * Names of adapters may be those of PEFT ({@code base_model.model.blocks.0.self_attn.q.lora_A.weight}), of Diffusers ({@code
  * transformer.blocks.0.attn1.to_q.lora_A.weight}), of ComfyUI ({@code diffusion_model.blocks.0.self_attn.q.lora_down.weight}) or of kohya
- * ({@code lora_unet_blocks_0_self_attn_q.lora_down.weight}), the last two with {@code .alpha}.
+ * ({@code lora_unet_blocks_0_self_attn_q.lora_down.weight}), the last two with {@code .alpha}. Whole differences of weights and biases
+ * beside them ({@code .diff}, {@code .diff_b}, as ComfyUI extracts them) are added as they are.
  */
 final class LoraStore implements TensorStore {
     private static final List<String> PREFIXES =
@@ -40,6 +41,7 @@ final class LoraStore implements TensorStore {
     private final TensorStore base;
     private final TensorStore file;
     private final Map<String, Adapter> adapters;
+    private final Map<String, Difference> differences;
     private final Arena arena = Arena.ofShared();
     private final Map<String, TensorView> merged = new ConcurrentHashMap<>();
 
@@ -52,10 +54,20 @@ final class LoraStore implements TensorStore {
      */
     private record Adapter(TensorView down, TensorView up, double scale) {}
 
-    private LoraStore(TensorStore base, TensorStore file, Map<String, Adapter> adapters) {
+    /**
+     * What is added to a parameter.
+     *
+     * @param values of the parameter's shape
+     * @param strength what they are multiplied with
+     */
+    private record Difference(TensorView values, double strength) {}
+
+    private LoraStore(
+            TensorStore base, TensorStore file, Map<String, Adapter> adapters, Map<String, Difference> differences) {
         this.base = base;
         this.file = file;
         this.adapters = adapters;
+        this.differences = differences;
     }
 
     /**
@@ -70,7 +82,9 @@ final class LoraStore implements TensorStore {
     static LoraStore open(TensorStore base, Path path, double strength, @Nullable Double alpha) {
         TensorStore file = TensorStore.open(path);
         try {
-            return new LoraStore(base, file, adapters(base, file, strength, alpha));
+            Map<String, Difference> differences = new LinkedHashMap<>();
+            Map<String, Adapter> adapters = adapters(base, file, strength, alpha, differences);
+            return new LoraStore(base, file, adapters, differences);
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -78,7 +92,11 @@ final class LoraStore implements TensorStore {
     }
 
     private static Map<String, Adapter> adapters(
-            TensorStore base, TensorStore file, double strength, @Nullable Double alpha) {
+            TensorStore base,
+            TensorStore file,
+            double strength,
+            @Nullable Double alpha,
+            Map<String, Difference> differences) {
         Map<String, String> modules = modules(base);
         SequencedMap<String, TensorView> down = new LinkedHashMap<>();
         Map<String, TensorView> up = new LinkedHashMap<>();
@@ -90,11 +108,20 @@ final class LoraStore implements TensorStore {
                 continue; // the critic's, which no generation uses
             }
             String key = (dict ? name.substring(DICT.length()) : name).replace(".default.weight", ".weight");
-            String module = key.replaceFirst("\\.(lora_(A|B|down|up)\\.weight|alpha)$", "");
+            String module = key.replaceFirst("\\.(lora_(A|B|down|up)\\.weight|alpha|diff|diff_b)$", "");
             String parameter = parameter(modules, module).orElse("");
             TensorView view = file.tensor(name);
+            if (key.endsWith(".dora_scale")) {
+                throw new FormatException(
+                        file.path(),
+                        "a DoRA, whose magnitudes (" + Messages.shown(name) + ") are not supported; take a plain LoRA");
+            }
             if (module.equals(key) || parameter.isEmpty()) {
                 others.add(name);
+            } else if (key.endsWith(".diff") || key.endsWith(".diff_b")) {
+                String changed = key.endsWith("_b") ? parameter.replaceFirst("weight$", "bias") : parameter;
+                requireShape(base, file, changed, view);
+                differences.put(changed, new Difference(view, strength));
             } else if (key.endsWith(".alpha")) {
                 alphas.put(parameter, view.toDoubles()[0]);
             } else if (key.endsWith("lora_A.weight") || key.endsWith("lora_down.weight")) {
@@ -103,7 +130,7 @@ final class LoraStore implements TensorStore {
                 up.put(parameter, view);
             }
         }
-        if (!others.isEmpty() || down.isEmpty()) {
+        if (!others.isEmpty() || (down.isEmpty() && differences.isEmpty())) {
             throw new FormatException(
                     file.path(),
                     "not a LoRA of this model: expected pairs lora_A and lora_B (or lora_down and lora_up) of its linear"
@@ -137,11 +164,23 @@ final class LoraStore implements TensorStore {
         return adapters;
     }
 
-    /** Every weight of a linear layer, by all names that its module goes by. */
+    private static void requireShape(TensorStore base, TensorStore file, String parameter, TensorView difference) {
+        boolean known = base.names().contains(parameter);
+        if (!known
+                || base.tensor(parameter).shape().size() != difference.shape().size()) {
+            throw WanException.mismatch(
+                    file.path() + ": " + difference.name(),
+                    known ? base.tensor(parameter).shape() : "a parameter of the model",
+                    known ? difference.shape() : parameter,
+                    "a LoRA of another model?");
+        }
+    }
+
+    /** Every weight, by all names that its module goes by. */
     private static Map<String, String> modules(TensorStore base) {
         Map<String, String> modules = new LinkedHashMap<>();
         for (String name : base.names()) {
-            if (name.endsWith(".weight") && base.tensor(name).shape().rank() == 2) {
+            if (name.endsWith(".weight")) {
                 String module = name.substring(0, name.length() - ".weight".length());
                 modules.put(module, name);
                 modules.put(module.replace('.', '_'), name);
@@ -181,15 +220,40 @@ final class LoraStore implements TensorStore {
 
     /** What was merged, for people. */
     String description() {
-        return "LoRA " + file.path().getFileName() + ": " + adapters.size() + " linear layers, rank "
-                + adapters.values().iterator().next().down().shape().dims()[0] + ", scale "
-                + adapters.values().iterator().next().scale();
+        StringBuilder text = new StringBuilder("LoRA " + file.path().getFileName() + ":");
+        adapters.values().stream()
+                .findFirst()
+                .ifPresent(adapter -> text.append(" " + adapters.size() + " linear layers, rank "
+                        + adapter.down().shape().dims()[0] + ", scale " + adapter.scale()));
+        if (!differences.isEmpty()) {
+            text.append(adapters.isEmpty() ? " " : ", ").append(differences.size() + " whole differences");
+        }
+        return text.toString();
     }
 
     @Override
     public TensorView tensor(String name) {
         Adapter adapter = adapters.get(name);
-        return adapter == null ? base.tensor(name) : merged.computeIfAbsent(name, n -> merge(base.tensor(n), adapter));
+        Difference difference = differences.get(name);
+        return adapter == null && difference == null
+                ? base.tensor(name)
+                : merged.computeIfAbsent(name, n -> {
+                    TensorView weight = base.tensor(n);
+                    TensorView sum = difference == null ? weight : add(weight, difference);
+                    return adapter == null ? sum : merge(sum, adapter);
+                });
+    }
+
+    private TensorView add(TensorView weight, Difference difference) {
+        DType dtype = weight.dtype() == DType.BF16 ? DType.BF16 : DType.F32;
+        float[] sum = weight.toFloats();
+        float[] delta = difference.values().toFloats();
+        for (int i = 0; i < sum.length; i++) {
+            sum[i] += (float) (difference.strength() * delta[i]);
+        }
+        MemorySegment data = arena.allocate(dtype.bytes(sum.length), Long.BYTES);
+        FloatBytes.put(dtype, sum, 0, sum.length, data.asByteBuffer());
+        return new TensorView(weight.name(), dtype, weight.shape(), data);
     }
 
     private TensorView merge(TensorView weight, Adapter adapter) {

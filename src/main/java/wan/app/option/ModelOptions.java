@@ -1,6 +1,8 @@
 package wan.app.option;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.app.guard.Reads;
@@ -55,7 +57,7 @@ public final class ModelOptions {
                 model != null ? model : base.path(),
                 checkpoint != null ? checkpoint : kept,
                 useEma != null ? branch(useEma) : base.branch(),
-                lora != null ? new Lora(lora, loraStrength, loraAlpha) : base.lora(),
+                lora.isEmpty() ? base.loras() : loras(),
                 base.preset());
     }
 
@@ -63,21 +65,41 @@ public final class ModelOptions {
     @Option(
             names = "--lora",
             paramLabel = "FILE",
-            description = "Low-rank adapters to merge into the weights: a file of PEFT, Diffusers, ComfyUI or kohya.")
-    private @Nullable Path lora;
+            description =
+                    "Low-rank adapters to merge into the weights: a file of PEFT, Diffusers, ComfyUI or kohya. May"
+                            + " be repeated.")
+    private List<Path> lora = new ArrayList<>();
 
     @Option(
             names = "--lora-strength",
             paramLabel = "X",
-            defaultValue = "1",
-            description = "What the adapters are multiplied with (default: 1).")
-    private double loraStrength = 1;
+            description = "What the adapters are multiplied with: one number, or one for each --lora (default: 1).")
+    private List<Double> loraStrength = new ArrayList<>();
 
     @Option(
             names = "--lora-alpha",
             paramLabel = "ALPHA",
-            description = "Alpha of a LoRA file that does not say it; the scale is alpha / rank (default: the rank).")
-    private @Nullable Double loraAlpha;
+            description =
+                    "Alpha of LoRA files that do not say it, one or one for each --lora; the scale is alpha / rank"
+                            + " (default: the rank).")
+    private List<Double> loraAlpha = new ArrayList<>();
+
+    private List<Lora> loras() {
+        List<Lora> all = new ArrayList<>();
+        for (int i = 0; i < lora.size(); i++) {
+            Double strength = of("--lora-strength", loraStrength, i);
+            all.add(new Lora(lora.get(i), strength == null ? 1 : strength, of("--lora-alpha", loraAlpha, i)));
+        }
+        return all;
+    }
+
+    private @Nullable Double of(String option, List<Double> given, int file) {
+        if (given.size() > 1 && given.size() != lora.size()) {
+            throw new UsageException(
+                    option + ": expected one number, or one for each of " + lora.size() + " LoRA files, got " + given);
+        }
+        return given.isEmpty() ? null : given.get(given.size() == 1 ? 0 : file);
+    }
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */
     public static Branch branch(@Nullable Boolean useEma) {

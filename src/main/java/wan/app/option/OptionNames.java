@@ -10,7 +10,7 @@ public final class OptionNames {
             Map.entry("model.path", "--model"),
             Map.entry("model.checkpoint", "--checkpoint"),
             Map.entry("model.branch", "--use-ema"),
-            Map.entry("model.lora", "--lora"),
+            Map.entry("model.loras", "--lora"),
             Map.entry("prompt.texts", "--prompt"),
             Map.entry("prompt.negative", "--negative-prompt"),
             Map.entry("prompt.embeddings", "--prompt-embeds"),
