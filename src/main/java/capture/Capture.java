@@ -1,5 +1,6 @@
 package capture;
 
+import java.util.BitSet;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -37,11 +38,17 @@ public final class Capture {
     private final RunGeometry run;
     private final CaptureSink sink;
     private final boolean keepNonFinite;
+    private final SeenKeys seenKeys;
     private final Map<Quantity, Map<Integer, FrameMatrix>> matrices = new EnumMap<>(Quantity.class);
 
     /** As the other, ending the run at the first value that is not finite. */
     public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink) {
         this(plan, run, sink, false);
+    }
+
+    /** As the other, with heads that see all keys. */
+    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink, boolean keepNonFinite) {
+        this(plan, run, sink, keepNonFinite, SeenKeys.ALL);
     }
 
     /**
@@ -50,13 +57,15 @@ public final class Capture {
      * @param run the sizes of the run
      * @param sink where the tensors go
      * @param keepNonFinite whether values that are not finite are kept as they are; else they end the run
+     * @param seenKeys of the others no value is looked at
      */
-    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink, boolean keepNonFinite) {
+    public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink, boolean keepNonFinite, SeenKeys seenKeys) {
         plan.passes().check(run.numSteps());
         this.plan = plan;
         this.run = run;
         this.sink = sink;
         this.keepNonFinite = keepNonFinite;
+        this.seenKeys = seenKeys;
         for (Quantity quantity : ASSEMBLED) {
             if (plan.kinds().contains(AttentionKind.SELF) && plan.quantities().contains(quantity)) {
                 matrices.put(quantity, new TreeMap<>());
@@ -93,10 +102,12 @@ public final class Capture {
             @Override
             public void visit(int layer, Site site, Tensor x, Ops ops) {
                 float[] all = ops.read(x);
-                sink.write(
-                        CapturePlan.name(pass.id(), layer, site),
-                        plan.shape(pass, site, run),
-                        site.byHead() ? capturedHeads(all) : all);
+                float[] values = site.byHead() ? capturedHeads(all) : all;
+                Shape shape = plan.shape(pass, site, run);
+                if (!keepNonFinite) {
+                    NonFiniteException.check("layer %d, %s".formatted(layer, site.option()), shape, values);
+                }
+                sink.write(CapturePlan.name(pass.id(), layer, site), shape, values);
             }
         };
     }
@@ -196,7 +207,11 @@ public final class Capture {
         @Override
         public void acceptTokens(
                 Quantity quantity, int batch, int headIndex, int firstQuery, int queries, int keys, float[] tile) {
+            BitSet seen = seen(headIndex);
             for (int i = 0; i < queries * keys && !keepNonFinite; i++) {
+                if (seen != null && !seen.get(i % keys / run.frameSeqLen())) {
+                    continue;
+                }
                 boolean blocked = tile[i] == Float.NEGATIVE_INFINITY && (quantity == Quantity.LOGITS_USED || masked());
                 if (!Float.isFinite(tile[i]) && !blocked) {
                     throw new NonFiniteException("%s: expected finite numbers, got %s at query %d, key %d"
@@ -209,9 +224,10 @@ public final class Capture {
         }
 
         /** @param shape [B, N, query groups or queries, key groups or keys] */
-        private void check(Quantity quantity, Shape shape, float[] values) {
+        private void check(Quantity quantity, Shape shape, float[] captured) {
             int heads = shape.dim(1);
             int columns = shape.dim(3);
+            float[] values = withoutUnseen(shape, captured);
             for (int row = 0; row < values.length; row += columns) {
                 double sum = 0;
                 for (int i = row; i < row + columns; i++) {
@@ -230,6 +246,31 @@ public final class Capture {
                             "a fault of the backend");
                 }
             }
+        }
+
+        private @Nullable BitSet seen(int headIndex) {
+            return kind == AttentionKind.SELF
+                    ? seenKeys.of(pass, layer, plan.heads().get(headIndex))
+                    : null;
+        }
+
+        /** The values with zeros where a head does not see the key. */
+        private float[] withoutUnseen(Shape shape, float[] captured) {
+            int columns = shape.dim(3);
+            int rowsOfHead = shape.dim(2);
+            float[] values = captured;
+            boolean copied = false;
+            for (int row = 0; row < captured.length / columns; row++) {
+                BitSet seen = seen(row / rowsOfHead % shape.dim(1));
+                for (int i = 0; seen != null && i < columns; i++) {
+                    if (!seen.get(i * pass.placement().keys() / columns)) {
+                        values = copied ? values : captured.clone();
+                        copied = true;
+                        values[row * columns + i] = 0;
+                    }
+                }
+            }
+            return values;
         }
 
         /** Whether the pass hides keys, whose logits then are minus infinity. */

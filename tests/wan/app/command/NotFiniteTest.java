@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -104,6 +106,55 @@ class NotFiniteTest {
                 extract("--model", text, "--layer", 1, "--what", quantity, "--attention", "cross"),
                 "block0.step0: layer 1, head ",
                 "cross-attention " + quantity);
+    }
+
+    /** Keys that a head has given back are no numbers; all others have to be. */
+    @ParameterizedTest
+    @ValueSource(strings = {"frame-logits", "frame-mass", "key-logits", "query-logits", "token-logits", "logits-used"})
+    void extract_namesTheQuantity_underACachePolicy(String quantity) {
+        Object[] words = {
+            "--model",
+            Goldens.path("model-tiny"),
+            "--latent-size",
+            "2x2",
+            "--num-frames",
+            13,
+            "--layer",
+            "1,2",
+            "--no-independent-first-frame",
+            "--pass",
+            "all",
+            "--cache-policy",
+            "dummy-forcing",
+            "--head-groups",
+            "mid=all:1;dummy=all:2",
+            "--what",
+            quantity
+        };
+        CommandLineRun fine = extract(words);
+        assertThat(fine.exitCode()).as(fine.err()).isZero();
+        for (String broken : new String[] {"blocks.1.self_attn.k.weight", "head.head.weight"}) {
+            words[1] = poisoned(Goldens.path("model-tiny"), broken, NAN);
+            CommandLineRun run = CommandLineRun.of(Stream.concat(
+                            Stream.of("extract", "--quiet", "--output", folder.resolve("broken.safetensors")),
+                            Arrays.stream(words))
+                    .toArray());
+            assertThat(run.exitCode()).isEqualTo(1);
+            assertThat(run.err())
+                    .contains("expected finite numbers")
+                    .contains(
+                            broken.startsWith("head")
+                                    ? "block0.step0: flow"
+                                    : "block0.step0: layer 1, head 0, self-attention " + quantity);
+        }
+    }
+
+    /** Activations are looked at like all else that is captured. */
+    @Test
+    void extract_namesTheActivation() {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.self_attn.v.weight", NAN);
+        assertEnds(
+                extract("--model", model, "--num-frames", 1, "--layer", 1, "--what", "z"), "block0.step0: layer 1, z");
     }
 
     @Test

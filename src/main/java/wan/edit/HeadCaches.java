@@ -128,6 +128,11 @@ public final class HeadCaches {
         return seenBy(block(pass), layer, head).cardinality();
     }
 
+    /** The key slots that a head attends in a pass. */
+    public BitSet seenKeys(Pass pass, int layer, int head) {
+        return seenBy(block(pass), layer, head);
+    }
+
     private BitSet seenBy(Block block, int layer, int head) {
         BitSet seen = block.seen().get(groups.of(layer, head));
         if (seen == null) {

@@ -31,8 +31,8 @@ final class Follower implements RunListener {
                 job.capture(),
                 job.geometry(),
                 outputs.sink(),
-                // Logits of keys that a head has given back are NaN.
-                job.spec().capture().keepNonFinite() || job.caches() != null);
+                job.spec().capture().keepNonFinite(),
+                job.seenKeys());
         this.edits = edits;
         this.monitor = monitor;
         this.outputs = outputs;

@@ -5,6 +5,7 @@ import capture.CapturePlan;
 import capture.CaptureSink;
 import capture.MemorySink;
 import capture.RunGeometry;
+import capture.SeenKeys;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -153,6 +154,11 @@ public final class Job {
     /** What each head keeps, or null where all keep the same. */
     public @Nullable HeadCaches caches() {
         return caches;
+    }
+
+    /** Which keys the heads see. */
+    SeenKeys seenKeys() {
+        return caches == null ? SeenKeys.ALL : caches::seenKeys;
     }
 
     Edits openEdits() {
