@@ -16,6 +16,7 @@ import picocli.CommandLine.Spec;
 import wan.app.command.AblateCommand;
 import wan.app.command.AnalyzeCommand;
 import wan.app.command.BenchCommand;
+import wan.app.command.CompareCommand;
 import wan.app.command.CompletionCommand;
 import wan.app.command.ConvertCommand;
 import wan.app.command.DecodeCommand;
@@ -51,6 +52,7 @@ import wan.run.Program;
             ExtractCommand.class,
             AblateCommand.class,
             AnalyzeCommand.class,
+            CompareCommand.class,
             PlotCommand.class,
             ReportCommand.class,
             InspectCommand.class,

@@ -55,6 +55,9 @@ public enum OutputKind {
             || Pattern.compile("\\A.*: \\d+ heads, .*, queries of frame block \\d+ ")
                     .matcher(text)
                     .find()),
+    /** How far two runs are from each other, JSON. */
+    COMPARISON(
+            text -> text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"comparison\"")),
     /** What edits do to a run, JSON or CSV. */
     ABLATION(text -> text.startsWith("edit,layer,head,from,computed")
             || (text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"ablation\""))),
