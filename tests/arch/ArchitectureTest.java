@@ -22,6 +22,7 @@ import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import java.lang.foreign.Arena;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -96,6 +97,23 @@ class ArchitectureTest {
                     with(LIBRARY, "wan.app.guard", "wan.app.option", "wan.app.terminal", "wan.app.bench")),
             Map.entry("wan.app", with(LIBRARY, "wan.app")));
 
+    /** What takes the digits, signs or letters of the user's language unless it is told another. */
+    private static final Set<String> DEPEND_ON_THE_LOCALE = Set.of(
+            "String.format",
+            "String.formatted",
+            "String.toLowerCase",
+            "String.toUpperCase",
+            "PrintStream.printf",
+            "PrintStream.format",
+            "PrintWriter.printf",
+            "PrintWriter.format",
+            "NumberFormat.getInstance",
+            "NumberFormat.getNumberInstance",
+            "NumberFormat.getPercentInstance",
+            "NumberFormat.getCompactNumberInstance",
+            "DateTimeFormatter.ofPattern",
+            "DateTimeFormatter.ofLocalizedDate");
+
     /** Where the classes lie depends on whether a TornadoVM SDK is there; our signatures of its API lie there too without one. */
     private static final JavaClasses OURS = new ClassFileImporter()
             .withImportOption(location -> !location.contains("uk/ac/manchester/tornado"))
@@ -140,11 +158,20 @@ class ArchitectureTest {
             .callMethodWhere(calls(Arena.class, "ofAuto"))
             .because("an arena has an owner who closes it");
 
+    static final ArchRule LOCALES = noClasses()
+            .should()
+            .callMethodWhere(describe(
+                    "format or change case without a locale",
+                    call -> DEPEND_ON_THE_LOCALE.contains(call.getTargetOwner().getSimpleName() + "." + call.getName())
+                            && call.getTarget().getRawParameterTypes().stream()
+                                    .noneMatch(type -> type.isEquivalentTo(Locale.class))))
+            .because("files and messages are the same for every user; pass Locale.ROOT");
+
     static final ArchRule CYCLES =
             slices().assignedFrom(ourPackages()).should().beFreeOfCycles().because("a cycle is one package");
 
     static final Set<ArchRule> RULES =
-            Set.of(DEPENDENCIES, VECTORS, DYNAMIC_VALUES, EXIT, STDOUT, LOGGING, ARENAS, CYCLES);
+            Set.of(DEPENDENCIES, VECTORS, DYNAMIC_VALUES, EXIT, STDOUT, LOGGING, ARENAS, LOCALES, CYCLES);
 
     private static Path classesFolder() {
         try {

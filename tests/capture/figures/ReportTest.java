@@ -74,7 +74,7 @@ class ReportTest {
     @Test
     void numbers_areThoseOfTheResult() {
         try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
-            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, Report.TOKEN_BYTES);
+            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, RunBlob.Room.ALL);
             ByteBuffer bytes = ByteBuffer.wrap(blob.bytes()).order(ByteOrder.LITTLE_ENDIAN);
             JsonNode at = blob.description().get("at");
             // Measures: slot 1, frame block 2, entropy, layer 1, head 2.
@@ -89,7 +89,7 @@ class ReportTest {
             // Frame mass of layer 1, head 2, the last pass's first query.
             int cells = 0;
             for (JsonNode pass : blob.description().get("passes")) {
-                cells += pass.get("frames").asInt() * pass.get("keys").size();
+                cells += pass.get("frames").asInt() * keys(pass);
             }
             FrameMaps maps = run.maps(Quantity.FRAME_MASS, 1, run.slot("context"));
             int from = at.get("frame_mass").asInt() + 2 * (6 * cells - 3 * 7);
@@ -108,10 +108,63 @@ class ReportTest {
         }
     }
 
+    /** Of runs, the first frame and the length in turn. */
+    private static int keys(JsonNode band) {
+        int count = 0;
+        for (int i = 1; i < band.get("keys").size(); i += 2) {
+            count += band.get("keys").get(i).asInt();
+        }
+        return count;
+    }
+
+    @Test
+    void longRuns_areAveragedAndSampled_untilTheyFit() {
+        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 12, 2, 9, "x"))) {
+            RunBlob.Room small = new RunBlob.Room(2 * 6 * 2 * 3 * 120, 5_000, 1);
+            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, small);
+            JsonNode told = blob.description();
+            int step = told.get("framePool").asInt();
+            assertThat(step).isGreaterThan(1);
+            assertThat(told.get("allBlocks").asInt()).isEqualTo(12);
+            assertThat(told.get("blocks").size()).isBetween(2, 11);
+            FrameMaps maps = run.maps(Quantity.FRAME_MASS, 1, run.slot("context"));
+            assertThat(told.get("blocks")
+                            .get(told.get("blocks").size() - 1)
+                            .get("first")
+                            .asInt())
+                    .isEqualTo(run.info().frameBlocks().getLast().first());
+            // The last row of the last slot, layer 1, head 2: the mean over what was attended in the last square.
+            int cells = 0;
+            for (JsonNode band : told.get("bands")) {
+                cells += band.get("frames").asInt() * keys(band);
+            }
+            assertThat(2L * 6 * 2 * cells).isLessThanOrEqualTo(small.frameValues());
+            int at = told.get("at").get("frame_mass").asInt() + 2 * (6 * cells - 1);
+            float value = Float.float16ToFloat(
+                    ByteBuffer.wrap(blob.bytes()).order(ByteOrder.LITTLE_ENDIAN).getShort(at));
+            int from = (maps.frames() - 1) / step * step;
+            double sum = 0;
+            int count = 0;
+            for (int q = from; q < maps.frames(); q++) {
+                for (int k = from; k < maps.frames(); k++) {
+                    if (maps.attended(q, k)) {
+                        sum += maps.get(2, q, k);
+                        count++;
+                    }
+                }
+            }
+            assertThat(value).isEqualTo(Float.float16ToFloat(Float.floatToFloat16((float) (sum / count))));
+        }
+    }
+
     @Test
     void tokens_arePooled_whenThereIsNoRoom() {
         try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
-            RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, 2 * 3 * 7 * 2);
+            RunBlob blob = RunBlob.of(
+                    run,
+                    MeasureOptions.DEFAULT,
+                    RoleOptions.DEFAULT,
+                    new RunBlob.Room(1 << 20, 1 << 20, 2 * 3 * 7 * 2));
             assertThat(blob.description().get("pooled").asInt()).isEqualTo(2);
             assertThat(blob.description().get("tokenRows").asInt()).isEqualTo(1);
             assertThat(blob.description().get("tokenCols").asInt()).isEqualTo(2);

@@ -1,5 +1,7 @@
 package tornado;
 
+import java.util.Locale;
+
 /** What recording and running has cost so far: figures for reports and tests. */
 public final class Counters {
     private int programs;
@@ -76,7 +78,7 @@ public final class Counters {
     @Override
     public String toString() {
         return String.format(
-                java.util.Locale.ROOT,
+                Locale.ROOT,
                 "%d graphs, recorded %d times in %.2f s, compiled in %.2f s, %d executions in %.2f s",
                 graphs,
                 programs,

@@ -3,6 +3,7 @@ package tornado;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -76,16 +77,17 @@ public final class TornadoProvider implements BackendProvider {
         return find().devices().stream()
                 .map(device -> new Device(
                         device.option(),
-                        "%s %s, %s, %s of memory, arrays up to %s%s"
-                                .formatted(
-                                        device.driver(),
-                                        device.type(),
-                                        device.name(),
-                                        Bytes.text(device.memoryBytes()),
-                                        Bytes.text(device.largestArrayBytes()),
-                                        device.libraries().stream()
-                                                .map(library -> ", " + library.title())
-                                                .collect(Collectors.joining()))))
+                        String.format(
+                                Locale.ROOT,
+                                "%s %s, %s, %s of memory, arrays up to %s%s",
+                                device.driver(),
+                                device.type(),
+                                device.name(),
+                                Bytes.text(device.memoryBytes()),
+                                Bytes.text(device.largestArrayBytes()),
+                                device.libraries().stream()
+                                        .map(library -> ", " + library.title())
+                                        .collect(Collectors.joining()))))
                 .toList();
     }
 

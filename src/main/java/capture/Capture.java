@@ -214,8 +214,13 @@ public final class Capture {
                 }
                 boolean blocked = tile[i] == Float.NEGATIVE_INFINITY && (quantity == Quantity.LOGITS_USED || masked());
                 if (!Float.isFinite(tile[i]) && !blocked) {
-                    throw new NonFiniteException("%s: expected finite numbers, got %s at query %d, key %d"
-                            .formatted(where(quantity, headIndex), tile[i], firstQuery + i / keys, i % keys));
+                    throw new NonFiniteException(String.format(
+                            Locale.ROOT,
+                            "%s: expected finite numbers, got %s at query %d, key %d",
+                            where(quantity, headIndex),
+                            tile[i],
+                            firstQuery + i / keys,
+                            i % keys));
                 }
             }
             long row =
@@ -279,12 +284,13 @@ public final class Capture {
         }
 
         private String where(Quantity quantity, int headIndex) {
-            return "layer %d, head %d, %s-attention %s"
-                    .formatted(
-                            layer,
-                            plan.heads().get(headIndex),
-                            kind.name().toLowerCase(Locale.ROOT),
-                            quantity.option());
+            return String.format(
+                    Locale.ROOT,
+                    "layer %d, head %d, %s-attention %s",
+                    layer,
+                    plan.heads().get(headIndex),
+                    kind.name().toLowerCase(Locale.ROOT),
+                    quantity.option());
         }
 
         private synchronized CaptureSink.Pieces pieces(Quantity quantity) {

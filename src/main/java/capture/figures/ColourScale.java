@@ -1,5 +1,6 @@
 package capture.figures;
 
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,6 +53,6 @@ public record ColourScale(double limit, boolean signed) {
             int b = ANCHORS[below + 1] >> shift & 0xff;
             colour |= (int) Math.round(a + share * (b - a)) << shift;
         }
-        return String.format("#%06x", colour);
+        return String.format(Locale.ROOT, "#%06x", colour);
     }
 }

@@ -26,9 +26,6 @@ import tools.jackson.databind.node.ObjectNode;
  * result files stand in a JSON island whose markup characters are escaped; the script puts them on the page as text only.
  */
 public final class Report {
-    /** Room for token maps in all runs together, before base64. */
-    static final long TOKEN_BYTES = 3_500_000;
-
     private Report() {}
 
     /**
@@ -68,14 +65,14 @@ public final class Report {
         }
         ArrayNode runs = data.putArray("runs");
         StringBuilder blobs = new StringBuilder();
-        long tokenBytes = TOKEN_BYTES / results.size();
+        RunBlob.Room room = RunBlob.Room.ALL.sharedBy(results.size());
         for (int i = 0; i < results.size(); i++) {
             RunResult result = results.get(i);
             boolean repeated = results.stream()
                             .filter(other -> other.name().equals(result.name()))
                             .count()
                     > 1;
-            RunBlob blob = RunBlob.of(result, measures, roles, tokenBytes);
+            RunBlob blob = RunBlob.of(result, measures, roles, room);
             runs.add(blob.description().put("name", repeated ? result.name() + " (" + (i + 1) + ")" : result.name()));
             blobs.append("<script type=\"text/plain\" id=\"run")
                     .append(i)

@@ -50,8 +50,21 @@ record RunBlob(ObjectNode description, byte[] bytes) {
     private static final List<String> LEFT_OUT =
             List.of("passes", "query_frames", "key_frames", "last_block_query_frames");
 
-    static RunBlob of(RunResult result, MeasureOptions measures, RoleOptions roles, long tokenBytes) {
-        return new Builder(result).build(measures, roles, tokenBytes);
+    /**
+     * What the parts of a run may take, in bytes before base64. Of what is longer, token maps and frame values are averaged over squares
+     * of neighbours, and measures are there for some of the frame blocks.
+     */
+    record Room(long frameValues, long measures, long tokens) {
+        static final Room ALL = new Room(10_000_000, 8_000_000, 3_500_000);
+
+        /** The room of one of several runs. */
+        Room sharedBy(int runs) {
+            return new Room(frameValues / runs, measures / runs, tokens / runs);
+        }
+    }
+
+    static RunBlob of(RunResult result, MeasureOptions measures, RoleOptions roles, Room room) {
+        return new Builder(result).build(measures, roles, room);
     }
 
     private static final class Builder {
@@ -76,15 +89,16 @@ record RunBlob(ObjectNode description, byte[] bytes) {
             passes = result.passes(quantities.getFirst());
         }
 
-        RunBlob build(MeasureOptions measures, RoleOptions roles, long tokenBytes) {
+        RunBlob build(MeasureOptions measures, RoleOptions roles, Room room) {
+            List<FrameBlock> blockList = measuredBlocks(room.measures());
             description.put("frames", info.frames());
             info.layers().forEach(description.putArray("layers")::add);
             info.heads().forEach(description.putArray("heads")::add);
             slots.forEach(slot -> description.withArray("/slots").add(slot.label()));
             ArrayNode blocks = description.putArray("blocks");
-            info.frameBlocks()
-                    .forEach(block ->
-                            blocks.addObject().put("first", block.first()).put("frames", block.frames()));
+            blockList.forEach(
+                    block -> blocks.addObject().put("first", block.first()).put("frames", block.frames()));
+            description.put("allBlocks", info.frameBlocks().size());
             ArrayNode metadata = description.putArray("metadata");
             for (Map.Entry<String, String> entry : info.metadata().entrySet()) {
                 if (!LEFT_OUT.contains(entry.getKey())) {
@@ -98,19 +112,57 @@ record RunBlob(ObjectNode description, byte[] bytes) {
                         .put("slot", pass.id().kind() == PassId.Kind.INIT ? -1 : slot(pass))
                         .put("first", pass.firstFrame())
                         .put("frames", pass.frames());
-                pass.keyFrames().forEach(entry.putArray("keys")::add);
+                addRuns(entry.putArray("keys"), pass.keyFrames());
             }
             ObjectNode at = description.putObject("at");
-            addMeasures(at, measures, roles);
+            addMeasures(at, measures, roles, blockList);
+            FramePool pool = FramePool.of(info.frames(), slots, passes, room.frameValues() / framesBytes());
+            description.put("framePool", pool.step());
+            ArrayNode bands = description.putArray("bands");
+            for (FramePool.Band band : pool.bands()) {
+                ObjectNode entry = bands.addObject()
+                        .put("slot", band.slot())
+                        .put("first", band.first())
+                        .put("frames", band.frames());
+                addRuns(entry.putArray("keys"), band.keys());
+            }
             ArrayNode names = description.putArray("quantities");
             for (Quantity quantity : quantities) {
                 String name = quantity.option().replace('-', '_');
                 names.add(name);
                 at.put(name, align(2));
-                addFrameValues(quantity);
+                addFrameValues(quantity, pool);
             }
-            addTokens(tokenBytes);
+            addTokens(room.tokens());
             return new RunBlob(description, Arrays.copyOf(out.array(), out.position()));
+        }
+
+        /** Ascending frames as the first of each gapless run and the run's length, in turn; other orders likewise. */
+        private static void addRuns(ArrayNode to, List<Integer> frames) {
+            for (int i = 0, end; i < frames.size(); i = end) {
+                for (end = i + 1; end < frames.size() && frames.get(end) == frames.get(end - 1) + 1; end++) {}
+                to.add(frames.get(i)).add(end - i);
+            }
+        }
+
+        /** Bytes that one cell of a matrix takes in all heads and quantities. */
+        private long framesBytes() {
+            return Short.BYTES * (long) info.layers().size() * info.heads().size() * quantities.size();
+        }
+
+        /** All frame blocks if there is room for their measures, else evenly spaced ones, the last among them. */
+        private List<FrameBlock> measuredBlocks(long most) {
+            List<FrameBlock> all = info.frameBlocks();
+            long each = (long) slots.size()
+                    * info.layers().size()
+                    * info.heads().size()
+                    * (Float.BYTES * MEASURES.size() + RULES.size());
+            int step = (int) Math.max(1, Math.ceilDiv(all.size() * each, most));
+            List<FrameBlock> some = new ArrayList<>();
+            for (int i = (all.size() - 1) % step; i < all.size(); i += step) {
+                some.add(all.get(i));
+            }
+            return some;
         }
 
         private int slot(CapturedPass pass) {
@@ -122,14 +174,14 @@ record RunBlob(ObjectNode description, byte[] bytes) {
             throw new IllegalStateException(pass.toString());
         }
 
-        private void addMeasures(ObjectNode at, MeasureOptions measures, RoleOptions options) {
+        private void addMeasures(ObjectNode at, MeasureOptions measures, RoleOptions options, List<FrameBlock> blocks) {
             at.put("measures", align(4));
             TreeSet<Integer> has = new TreeSet<>();
             TreeSet<Integer> hasRules = new TreeSet<>();
             List<byte[]> roleBytes = new ArrayList<>();
             for (PassSlot slot : slots) {
                 Analysis whole = Analysis.of(result, slot, info.frameBlocks().getFirst(), measures);
-                for (FrameBlock block : info.frameBlocks()) {
+                for (FrameBlock block : blocks) {
                     Analysis analysis = whole.seenFrom(block);
                     for (Measure measure : MEASURES) {
                         for (double value : analysis.measure(measure)) {
@@ -159,7 +211,11 @@ record RunBlob(ObjectNode description, byte[] bytes) {
             hasRules.forEach(description.putArray("hasRules")::add);
         }
 
-        private void addFrameValues(Quantity quantity) {
+        private void addFrameValues(Quantity quantity, FramePool pool) {
+            if (pool.step() > 1) {
+                addPooledValues(quantity, pool);
+                return;
+            }
             for (int layer : info.layers()) {
                 List<float[]> values = new ArrayList<>();
                 for (CapturedPass pass : passes) {
@@ -175,6 +231,18 @@ record RunBlob(ObjectNode description, byte[] bytes) {
                         }
                     }
                 }
+            }
+        }
+
+        private void addPooledValues(Quantity quantity, FramePool pool) {
+            for (int layer : info.layers()) {
+                FramePool.Means means = pool.means(info.heads().size());
+                for (CapturedPass pass : passes) {
+                    if (result.has(quantity, pass)) {
+                        means.add(pass, result.values(quantity, pass, layer));
+                    }
+                }
+                means.forEach(value -> room(2).putShort(Float.isNaN(value) ? NOT_CAPTURED : half(value)));
             }
         }
 

@@ -108,11 +108,12 @@ record Failures(PrintStream err, boolean stacktrace) {
     private static String describe(OutOfMemoryError e) {
         Runtime runtime = Runtime.getRuntime();
         double gib = 1L << 30;
-        return "out of memory (%s): %.1f of at most %.1f GiB of Java heap in use; allow more with --heap SIZE"
-                .formatted(
-                        e.getMessage(),
-                        (runtime.totalMemory() - runtime.freeMemory()) / gib,
-                        runtime.maxMemory() / gib);
+        return String.format(
+                Locale.ROOT,
+                "out of memory (%s): %.1f of at most %.1f GiB of Java heap in use; allow more with --heap SIZE",
+                e.getMessage(),
+                (runtime.totalMemory() - runtime.freeMemory()) / gib,
+                runtime.maxMemory() / gib);
     }
 
     private static String describe(IOException e) {

@@ -4,6 +4,7 @@ import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -121,6 +122,7 @@ public final class Main implements Callable<Integer> {
                     .map(arg -> URLDecoder.decode(arg, StandardCharsets.UTF_8))
                     .toArray(String[]::new);
         }
+        Locale.setDefault(Locale.ROOT); // for the libraries, such as the one that writes the help
         Runtime.getRuntime().addShutdownHook(new Thread(Main::removeUnfinished, "unfinished files"));
         Stdout stdout = Stdout.install();
         int exitCode = run(decoded);

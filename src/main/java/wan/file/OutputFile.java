@@ -7,6 +7,7 @@ import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import wan.op.WanException;
 
 /** Writes a file in one go under a name of its own beside it, and moves it into place when it is whole and on the disk. */
@@ -52,8 +53,12 @@ public final class OutputFile {
         try {
             long free = Files.getFileStore(existing).getUsableSpace();
             if (free < bytes) {
-                throw new WanException("%s: not enough space: needs %.1f GB, %.1f GB are free"
-                        .formatted(folder, bytes / 1e9, free / 1e9));
+                throw new WanException(String.format(
+                        Locale.ROOT,
+                        "%s: not enough space: needs %.1f GB, %.1f GB are free",
+                        folder,
+                        bytes / 1e9,
+                        free / 1e9));
             }
         } catch (IOException e) {
             throw Messages.io(folder, "cannot write", e);

@@ -1,6 +1,7 @@
 package wan.jvm;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
@@ -29,13 +30,14 @@ public final class OneDnnProvider implements BackendProvider {
         return status.isThere()
                 ? List.of(new Device(
                         NAME,
-                        "oneDNN %s on %s, %s"
-                                .formatted(
-                                        status.version(),
-                                        status.isa(),
-                                        status.bfloat16()
-                                                ? "in bf16"
-                                                : "in f32: this processor has no bf16, which onednn:bf16 emulates")))
+                        String.format(
+                                Locale.ROOT,
+                                "oneDNN %s on %s, %s",
+                                status.version(),
+                                status.isa(),
+                                status.bfloat16()
+                                        ? "in bf16"
+                                        : "in f32: this processor has no bf16, which onednn:bf16 emulates")))
                 : List.of();
     }
 

@@ -1,6 +1,7 @@
 package wan.op;
 
 import java.util.Arrays;
+import java.util.Locale;
 
 /** Infinities or NaN where numbers were expected: a type without the range, or broken weights. */
 public final class NonFiniteException extends WanException {
@@ -30,8 +31,14 @@ public final class NonFiniteException extends WanException {
             }
         }
         if (bad > 0) {
-            throw new NonFiniteException("%s: expected finite numbers, got %d of %d that are not; the first is %s at %s"
-                    .formatted(where, bad, values.length, values[first], Arrays.toString(shape.indices(first))));
+            throw new NonFiniteException(String.format(
+                    Locale.ROOT,
+                    "%s: expected finite numbers, got %d of %d that are not; the first is %s at %s",
+                    where,
+                    bad,
+                    values.length,
+                    values[first],
+                    Arrays.toString(shape.indices(first))));
         }
     }
 

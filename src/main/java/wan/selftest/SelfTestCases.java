@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -418,7 +419,9 @@ public final class SelfTestCases {
             for (int row = 0; row < queries; row++) {
                 float[] logits = new float[keys];
                 System.arraycopy(tile, row * keys, logits, 0, keys);
-                keep(String.format("%s %04d %04d %06d", quantity, batch, headIndex, firstQuery + row), logits);
+                keep(
+                        String.format(Locale.ROOT, "%s %04d %04d %06d", quantity, batch, headIndex, firstQuery + row),
+                        logits);
             }
         }
 

@@ -1,5 +1,6 @@
 package wan.vae;
 
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -64,12 +65,13 @@ record VaeParameters(TensorStore store, int upsamplesPerBlock) {
         try {
             VaeParameters parameters = of(store);
             String scheme = parameters.upsamplesPerBlock == 0 ? "Wan2.1's" : "Diffusers'";
-            return Optional.of("Wan2.1 video VAE, %s names; %s, width %d, %d latent channels"
-                    .formatted(
-                            scheme,
-                            parameters.has("encoder.conv1.weight") ? "encoder and decoder" : "decoder only",
-                            parameters.shape("decoder.head.2.weight").dim(1),
-                            parameters.latentChannels()));
+            return Optional.of(String.format(
+                    Locale.ROOT,
+                    "Wan2.1 video VAE, %s names; %s, width %d, %d latent channels",
+                    scheme,
+                    parameters.has("encoder.conv1.weight") ? "encoder and decoder" : "decoder only",
+                    parameters.shape("decoder.head.2.weight").dim(1),
+                    parameters.latentChannels()));
         } catch (WanException _) {
             return Optional.empty();
         }

@@ -35,10 +35,15 @@
       this.measureValues = new Float32Array(buffer, info.at.measures, this.slots.length * perSlot);
       this.roleValues = new Uint8Array(buffer, info.at.roles, this.slots.length * this.blocks.length * data.rules.length * heads);
       this.cellsPerHead = 0;
-      for (const pass of this.passes) {
-        pass.at = this.cellsPerHead;
-        this.cellsPerHead += pass.frames * pass.keys.length;
+      for (const pass of [...this.passes, ...this.bands]) {
+        pass.keys = pass.keys.flatMap((first, i, runs) => i % 2 ? [] : Array.from({ length: runs[i + 1] }, (_, j) => first + j));
       }
+      for (const band of this.bands) {
+        band.at = this.cellsPerHead;
+        this.cellsPerHead += band.frames * band.keys.length;
+      }
+      this.allFrames = this.frames;
+      this.frames = Math.ceil(this.frames / this.framePool); // rows and columns of the matrices
       this.halves = {};
       for (const quantity of this.quantities) {
         this.halves[quantity] = new Uint16Array(buffer, info.at[quantity], heads * this.cellsPerHead);
@@ -55,8 +60,14 @@
       return l < 0 || h < 0 ? -1 : l * this.heads.length + h;
     }
 
-    passesIn(slot) {
-      return this.passes.filter(pass => pass.slot === slot || pass.slot < 0);
+    bandsIn(slot) {
+      return this.bands.filter(band => band.slot === slot || band.slot < 0);
+    }
+
+    /** The frames of a row or column, in words. */
+    frameName(i) {
+      const first = i * this.framePool, last = Math.min(this.allFrames, first + this.framePool) - 1;
+      return last > first ? `frames ${first} to ${last}` : `frame ${first}`;
     }
 
     /** [T, T], NaN where nothing was attended or captured, Infinity where the run computed no finite number. */
@@ -64,7 +75,7 @@
       const out = new Float32Array(this.frames * this.frames).fill(NaN);
       const at = this.position(layer, head), halves = this.halves[quantity];
       if (at < 0 || !halves) return out;
-      for (const pass of this.passesIn(slot)) {
+      for (const pass of this.bandsIn(slot)) {
         const keys = pass.keys.length;
         for (let q = 0; q < pass.frames; q++) {
           for (let k = 0; k < keys; k++) {
@@ -78,10 +89,11 @@
     /** Mean over a frame block's queries, by key frame. */
     row(quantity, layer, head, slot, block) {
       const matrix = this.matrix(quantity, layer, head, slot), its = this.blocks[block];
+      const from = Math.floor(its.first / this.framePool), to = Math.ceil((its.first + its.frames) / this.framePool);
       return Array.from({ length: this.frames }, (_, k) => {
         let sum = 0;
-        for (let q = its.first; q < its.first + its.frames; q++) sum += matrix[q * this.frames + k];
-        return sum / its.frames;
+        for (let q = from; q < to; q++) sum += matrix[q * this.frames + k];
+        return sum / (to - from);
       });
     }
 
@@ -212,17 +224,19 @@
   function cells(c, x, y, width, height, rows, columns, value, limit, signed, image) {
     element(c.svg, "rect", { x, y, width, height, fill: c.hatch });
     const group = element(c.svg, "g", { "shape-rendering": "crispEdges" });
-    const w = width / columns, h = height / rows;
+    const w = width / columns, h = height / rows, paths = new Map(); // one path for each colour: a page of a long run stays quick
     for (let r = 0; r < rows; r++) {
       const top = y + (image ? r : rows - 1 - r) * h;
       for (let k = 0; k < columns; k++) {
         const v = value(r, k);
         if (!Number.isNaN(v)) {
-          element(group, "rect", { x: +(x + k * w).toFixed(2), y: +top.toFixed(2), width: +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2), height: +h.toFixed(2),
-            fill: Number.isFinite(v) ? colour(v, limit, signed) : NOT_FINITE });
+          const fill = Number.isFinite(v) ? colour(v, limit, signed) : NOT_FINITE, wide = +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2);
+          if (!paths.has(fill)) paths.set(fill, []);
+          paths.get(fill).push(`M${+(x + k * w).toFixed(2)} ${+top.toFixed(2)}h${wide}v${+h.toFixed(2)}h-${wide}z`);
         }
       }
     }
+    for (const [fill, parts] of paths) element(group, "path", { d: parts.join(""), fill });
     element(c.svg, "rect", { x, y, width, height, fill: "none", stroke: c.theme.rule, "stroke-width": 0.6 });
     const cell = (r, k) => ({ x: x + k * w, y: y + (image ? r : rows - 1 - r) * h, width: w, height: h });
     const at = (px, py) => {
@@ -243,20 +257,20 @@
     const side = 270, left = 44, top = 8;
     const c = canvas(left + side + 66, top + side + 36, title, theme);
     const grid = cells(c, left, top, side, side, run.frames, run.frames, (q, k) => matrix[q * run.frames + k], limit, signed);
-    axes(c, left, top, side, side, run.frames);
-    for (const tick of frameTicks(run.frames, side)) {
-      text(c, left - 5, top + side - (tick + 0.5) * side / run.frames + 4, tick, "end", { "font-size": 10 });
+    axes(c, left, top, side, side, run.allFrames);
+    for (const tick of frameTicks(run.allFrames, side)) {
+      text(c, left - 5, top + side - (tick + 0.5) * side / run.allFrames + 4, tick, "end", { "font-size": 10 });
     }
     text(c, 11, top + side / 2, "query frame", "middle", { fill: theme.muted, transform: `rotate(-90 11 ${top + side / 2})` });
     for (const block of run.blocks.slice(1)) { // frame blocks, in the margin
-      const at = top + side - block.first * side / run.frames;
+      const at = top + side - block.first * side / run.allFrames;
       element(c.svg, "path", { d: `M${left - 3} ${at}h3`, stroke: theme.rule });
     }
     colourBar(c, left + side + 8, top, Math.min(side, 180), limit, signed, bar);
     return { svg: c.svg, grid };
   }
 
-  function diagram(theme, frames, series, title, yTitle, asBars) {
+  function diagram(theme, frames, allFrames, series, title, yTitle, asBars) {
     const width = 400, left = 48, top = 8, height = 200;
     const legend = series.length > 1 ? 16 * Math.ceil(series.length / 4) : 0;
     const c = canvas(width, top + height + 36 + legend, title, theme);
@@ -301,7 +315,7 @@
     });
     element(c.svg, "path", { d: `M${left} ${yOf(0)}h${inner}`, stroke: theme.rule, "stroke-width": 0.8 });
     element(c.svg, "rect", { x: left, y: top, width: inner, height, fill: "none", stroke: theme.rule, "stroke-width": 0.6 });
-    axes(c, left, top, inner, height, frames);
+    axes(c, left, top, inner, height, allFrames);
     text(c, 11, top + height / 2, yTitle, "middle", { fill: theme.muted, transform: `rotate(-90 11 ${top + height / 2})` });
     return { svg: c.svg, grid: { at: px => {
       const k = Math.floor((px - left) / step);
@@ -553,14 +567,19 @@
       ...its.hasRules.map(r => chip(data.rules[r].id, its.roles(r, slot, block)[at] || "–")));
 
     const matrices = [[its, its.matrix(what, layer, head, slot), its.name]];
-    const both = other() && other().quantities.includes(what) && other().position(layer, head) >= 0;
+    const both = other() && other().quantities.includes(what) && other().position(layer, head) >= 0
+      && other().framePool === its.framePool;
     if (both) matrices.push([other(), other().matrix(what, layer, head, slotOf(other())), other().name]);
     const limit = limitOf(...matrices.map(m => m[1]));
     $("maps").replaceChildren();
+    const shortened = [];
+    if (its.framePool > 1) shortened.push(`Frame values are means over ${its.framePool} x ${its.framePool} frames, to keep this file small.`);
+    if (its.blocks.length < its.allBlocks) shortened.push(`Measures are there for ${its.blocks.length} of ${its.allBlocks} frame blocks.`);
+    $("shortened").textContent = shortened.join(" ");
     const addMap = (r, matrix, title, most, sign, bar) => figure($("maps"), title, `${file}-${r.slots[slotOf(r)]}-${what}-${title}`,
       theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
-      (q, k) => `query frame ${q}, key frame ${k}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
-      () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames), i % r.frames, v])
+      (q, k) => `query ${r.frameName(q)}, key ${r.frameName(k)}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
+      () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames) * r.framePool, i % r.frames * r.framePool, v])
         .filter(row => !Number.isNaN(row[2]))]);
     for (const [r, matrix, title] of matrices) addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, limit, signed, quantityTitle(what));
     if (both) {
@@ -571,7 +590,7 @@
       });
       addMap(its, difference, "difference", limitOf(difference), true, "difference");
     } else if (other()) {
-      notice($("maps"), `${other().name} has no ${quantityTitle(what)} of this head.`);
+      notice($("maps"), `${other().name} has no ${quantityTitle(what)} of this head, or averages other numbers of frames.`);
     }
 
     $("rows").replaceChildren();
@@ -580,9 +599,9 @@
     const barSeries = [{ name: its.name, values: of(its, slot, block) }];
     if (both) barSeries.push({ name: other().name, values: of(other(), slotOf(other()), blockOf(other())) });
     const addRow = (title, series, asBars, suffix) => figure($("rows"), title, `${file}-${suffix}`,
-      theme => diagram(theme, its.frames, series, `${name}: ${title}`, quantityTitle(what), asBars),
-      (r, k) => `key frame ${k}\n` + series.map(s => `${s.name} ${Number.isNaN(s.values[k]) ? "masked" : words(s.values[k])}`).join("\n"),
-      () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k, ...series.map(s => s.values[k])])]);
+      theme => diagram(theme, its.frames, its.allFrames, series, `${name}: ${title}`, quantityTitle(what), asBars),
+      (r, k) => `key ${its.frameName(k)}\n` + series.map(s => `${s.name} ${Number.isNaN(s.values[k]) ? "masked" : words(s.values[k])}`).join("\n"),
+      () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k * its.framePool, ...series.map(s => s.values[k])])]);
     addRow(shown.frames > 1 ? `What frames ${shown.first} to ${shown.first + shown.frames - 1} attend` : `What frame ${shown.first} attends`,
       barSeries, true, "bars");
     if (its.slots.length > 1) {

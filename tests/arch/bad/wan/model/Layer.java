@@ -33,6 +33,11 @@ public final class Layer {
         return "use --layer 3";
     }
 
+    /** Digits of the user's language. */
+    public String name(int layer) {
+        return "layer %d".formatted(layer);
+    }
+
     /** Output and an end that belong to the command line. */
     public void stop() {
         System.out.println("stopped");

@@ -2,6 +2,7 @@ package wan.app.bench;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.LongUnaryOperator;
@@ -103,14 +104,15 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
     private static BenchCase linear(Ops ops, DType dtype, int rows, int in, int out, boolean gelu) {
         double bytes = 4.0 * rows * ((double) in + out) + dtype.bytes((long) in * out);
         String op = (gelu ? "linearGelu " : "linear ") + dtype.option();
-        return new BenchCase(op, "%d x %d -> %d".formatted(rows, in, out), 2.0 * rows * in * out, bytes, () -> {
-            Scope operands = ops.scope();
-            Tensor x = random(ops, rows, in);
-            Linear weights = ops.linearWeights(stored(dtype, out, in), stored(DType.F32, out));
-            return new Prepared(ops, operands, List.of(), () -> {
-                Tensor _ = gelu ? ops.linearGelu(x, weights) : ops.linear(x, weights);
-            });
-        });
+        return new BenchCase(
+                op, String.format(Locale.ROOT, "%d x %d -> %d", rows, in, out), 2.0 * rows * in * out, bytes, () -> {
+                    Scope operands = ops.scope();
+                    Tensor x = random(ops, rows, in);
+                    Linear weights = ops.linearWeights(stored(dtype, out, in), stored(DType.F32, out));
+                    return new Prepared(ops, operands, List.of(), () -> {
+                        Tensor _ = gelu ? ops.linearGelu(x, weights) : ops.linear(x, weights);
+                    });
+                });
     }
 
     /** Self-attention, plain and watched. */
@@ -128,7 +130,7 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
         int heads = sizes.numHeads();
         double pairs = (double) frames * s * keyFrames * s;
         double bytes = 4.0 * dim * s * (2.0 * frames + 2.0 * keyFrames);
-        String shape = "%d x %d, %d heads".formatted(frames * s, keyFrames * s, heads);
+        String shape = String.format(Locale.ROOT, "%d x %d, %d heads", frames * s, keyFrames * s, heads);
         return new BenchCase(op, shape, 4 * pairs * dim, bytes, () -> {
             KvTensor cache = filledCache(ops, keyFrames, s, heads, dim / heads);
             Scope operands = ops.scope();

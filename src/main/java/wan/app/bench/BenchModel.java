@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -74,7 +75,8 @@ final class BenchModel {
     }
 
     private BenchCase layer(int frames, int keyFrames, String suffix, Set<Quantity> wanted) {
-        String shape = "%d x %d, %d heads".formatted(frames * frameSeqLen, keyFrames * frameSeqLen, config.numHeads());
+        String shape = String.format(
+                Locale.ROOT, "%d x %d, %d heads", frames * frameSeqLen, keyFrames * frameSeqLen, config.numHeads());
         return model("layer " + dtype.option() + suffix, shape, frames, keyFrames, 1, () -> {
             WanLayer measured = layer();
             KvTensor cache = filled(keyFrames);
@@ -105,7 +107,8 @@ final class BenchModel {
     BenchCase pass(int frames, int keyFrames) {
         int measured = config.numLayers();
         String op = "pass " + dtype.option() + (measured < passLayers ? " from " + measured + " layers" : "");
-        String shape = "%d x %d, %d layers".formatted(frames * frameSeqLen, keyFrames * frameSeqLen, passLayers);
+        String shape = String.format(
+                Locale.ROOT, "%d x %d, %d layers", frames * frameSeqLen, keyFrames * frameSeqLen, passLayers);
         return model(op, shape, frames, keyFrames, passLayers, () -> {
             WanModel all = model();
             List<KvTensor> caches = new ArrayList<>();

@@ -141,7 +141,7 @@ record AnalysisReport(
             List<List<String>> rows = rows(look, false);
             print(out, rows);
             for (Roles roles : look.roles()) {
-                out.printf("%n%s: %s%n", roles.rule().id(), counts(roles));
+                out.printf(Locale.ROOT, "%n%s: %s%n", roles.rule().id(), counts(roles));
                 out.println("  " + constants(roles.rule()));
             }
             if (i < tokens.size()) {
@@ -151,7 +151,12 @@ record AnalysisReport(
             out.println();
         }
         for (Pair pair : pairs) {
-            out.printf("agreement of %s and %s, 95 %% intervals from %d draws of heads%n", pair.a(), pair.b(), rounds);
+            out.printf(
+                    Locale.ROOT,
+                    "agreement of %s and %s, 95 %% intervals from %d draws of heads%n",
+                    pair.a(),
+                    pair.b(),
+                    rounds);
             List<List<String>> rows = new ArrayList<>();
             rows.add(List.of("", "Spearman", "interval", "Jaccard of top " + pair.top(), "interval", "heads"));
             pair.spearman().forEach((measure, rho) -> {
@@ -181,8 +186,11 @@ record AnalysisReport(
 
     private static void tokenTable(PrintWriter out, TokenImportance tokens) {
         out.printf(
+                Locale.ROOT,
                 "tokens kept in %s by %d heads, %d each: share by key frame%n",
-                tokens.pass().id(), tokens.heads(), tokens.kept());
+                tokens.pass().id(),
+                tokens.heads(),
+                tokens.kept());
         double[] shares = tokens.frameShares();
         List<List<String>> rows = new ArrayList<>();
         rows.add(List.of("frame", "share"));

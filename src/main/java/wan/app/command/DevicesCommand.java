@@ -1,5 +1,6 @@
 package wan.app.command;
 
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import wan.backend.BackendProvider;
@@ -13,10 +14,12 @@ public final class DevicesCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         for (BackendProvider provider : Devices.providers().reversed()) {
-            provider.devices().forEach(device -> System.out.printf("%-14s %s%n", device.name(), device.description()));
+            provider.devices()
+                    .forEach(device ->
+                            System.out.printf(Locale.ROOT, "%-14s %s%n", device.name(), device.description()));
             String name = provider.name();
             for (String line : provider.problem()) {
-                System.out.printf("%-14s %s%n", name, line);
+                System.out.printf(Locale.ROOT, "%-14s %s%n", name, line);
                 name = "";
             }
         }

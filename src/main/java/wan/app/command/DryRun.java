@@ -54,14 +54,22 @@ record DryRun(PrintStream out, Job job, Path target) {
                         : settings.localAttnSize() + " frames, sink " + settings.sinkSize());
         out.printf(Locale.ROOT, "timesteps %s, context %s%n", plan.timesteps(), settings.contextNoise());
         out.printf(
+                Locale.ROOT,
                 "%n%-17s %9s %9s %7s %7s %9s  %-10s  %s%n",
-                "pass", "timestep", "frames", "tokens", "layers", "TFLOP", "captured", "keys");
+                "pass",
+                "timestep",
+                "frames",
+                "tokens",
+                "layers",
+                "TFLOP",
+                "captured",
+                "keys");
         long bytes = 0;
         for (Pass pass : plan.passes()) {
             plan.events().stream()
                     .filter(event -> event.before().equals(pass.id()))
-                    .forEach(event ->
-                            out.printf("-- %s: %s%n", event.kind().name().toLowerCase(Locale.ROOT), event.detail()));
+                    .forEach(event -> out.printf(
+                            Locale.ROOT, "-- %s: %s%n", event.kind().name().toLowerCase(Locale.ROOT), event.detail()));
             boolean captured = capture.passes().includes(pass.id(), run.numSteps());
             long passBytes = 0;
             if (captured) {
@@ -107,20 +115,26 @@ record DryRun(PrintStream out, Job job, Path target) {
         }
         if (device == null) {
             out.printf(
+                    Locale.ROOT,
                     "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
                     Bytes.text(cost.cacheBytes(plan)),
                     Bytes.text(cost.activationBytes(plan)),
                     Bytes.text(2 * cost.parameters(plan)));
         } else {
             out.printf(
+                    Locale.ROOT,
                     "memory        %s of %s on device %s, and as much on the host: %s%n",
-                    Bytes.text(device.bytes()), Bytes.text(device.deviceBytes()), device.device(), device.parts());
+                    Bytes.text(device.bytes()),
+                    Bytes.text(device.deviceBytes()),
+                    device.device(),
+                    device.parts());
             out.printf(
+                    Locale.ROOT,
                     "              largest array %s (%s), of at most %s%n",
                     Bytes.text(device.largestArrayBytes()),
                     device.largestArray(),
                     Bytes.text(device.deviceArrayBytes()));
         }
-        out.printf("file          %s, %s and the assembled matrices%n", target, Bytes.text(bytes));
+        out.printf(Locale.ROOT, "file          %s, %s and the assembled matrices%n", target, Bytes.text(bytes));
     }
 }

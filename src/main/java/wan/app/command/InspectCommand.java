@@ -157,14 +157,14 @@ public final class InspectCommand implements Callable<Integer> {
             printValues(torch.format(), values, out);
         }
         if (!store.metadata().isEmpty()) {
-            out.printf("%nmetadata%n");
+            out.printf(Locale.ROOT, "%nmetadata%n");
             store.metadata().forEach((key, value) -> out.println("  " + shown(key) + ": " + shown(value)));
         }
     }
 
     /** What is beside the tensors at the top of a PyTorch file. */
     private static void printValues(String format, Map<?, ?> values, PrintWriter out) {
-        out.printf("%n%s%n", format);
+        out.printf(Locale.ROOT, "%n%s%n", format);
         values.forEach((key, value) -> {
             if (!(value instanceof TorchTensor)) {
                 out.println("  " + shown(key + ": " + PyText.of(value, SHOWN_CHARS)));

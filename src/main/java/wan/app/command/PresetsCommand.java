@@ -1,5 +1,6 @@
 package wan.app.command;
 
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import wan.run.Preset;
@@ -13,10 +14,10 @@ public final class PresetsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         for (Preset preset : Preset.all()) {
-            System.out.printf("%-28s %s%n", preset.name(), preset.title());
-            System.out.printf("%-28s %s%n", "", preset.source());
+            System.out.printf(Locale.ROOT, "%-28s %s%n", preset.name(), preset.title());
+            System.out.printf(Locale.ROOT, "%-28s %s%n", "", preset.source());
             if (preset.refused() != null) {
-                System.out.printf("%-28s cannot be run: %s%n", "", preset.refused());
+                System.out.printf(Locale.ROOT, "%-28s cannot be run: %s%n", "", preset.refused());
             }
         }
         return 0;

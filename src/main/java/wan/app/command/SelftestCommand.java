@@ -37,13 +37,13 @@ public final class SelftestCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         if (perf) {
-            System.out.printf("%-22s %-34s %10s %15s%n", "op", "size", "ms", "rate");
+            System.out.printf(Locale.ROOT, "%-22s %-34s %10s %15s%n", "op", "size", "ms", "rate");
             SelfTest.measure(this::open, op, line -> System.out.println(line));
             return 0;
         }
         try (Ops ops = open()) {
             List<SelfTest.Result> results = SelfTest.run(ops, storage(), op);
-            System.out.printf("%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
+            System.out.printf(Locale.ROOT, "%-22s %-34s %10s %10s%n", "op", "size", "error", "limit");
             results.forEach(result -> System.out.println(result));
             long wrong = results.stream().filter(result -> !result.passed()).count();
             System.out.printf(

@@ -71,7 +71,9 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         out.printf(Locale.ROOT, "  range                       [%.4f, %.4f]%n", min, max);
         out.printf(Locale.ROOT, "  diagonal mean               %.4f%n", diagonal.value());
         out.printf(Locale.ROOT, "  first frame (sink) mean     %.4f%n", firstFrame.value());
-        out.printf("  head       first   middle     last     sink   (last frame block; sink = first - middle)%n");
+        out.printf(
+                Locale.ROOT,
+                "  head       first   middle     last     sink   (last frame block; sink = first - middle)%n");
         HostTensor last = matrix.lastFrameBlock(lastStart);
         for (int h = 0; h < matrix.heads(); h++) {
             float[] row = new float[frames];

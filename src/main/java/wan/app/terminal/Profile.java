@@ -82,13 +82,29 @@ public final class Profile extends ObservedOps {
      */
     public void print(PrintStream out, double totalSeconds) {
         passStarted(); // what is left belongs to no layer
-        out.printf("%-20s %8s %10s %10s %7s %9s%n", "operation", "calls", "seconds", "ms/call", "share", "TFLOP/s");
+        out.printf(
+                Locale.ROOT,
+                "%-20s %8s %10s %10s %7s %9s%n",
+                "operation",
+                "calls",
+                "seconds",
+                "ms/call",
+                "share",
+                "TFLOP/s");
         operations.entrySet().stream()
                 .sorted(Map.Entry.comparingByValue(
                         Comparator.comparingLong(Time::nanos).reversed()))
                 .forEach(entry -> row(out, entry.getKey(), entry.getValue(), totalSeconds));
         row(out, "all of them", sum(operations.values()), totalSeconds);
-        out.printf("%n%-20s %8s %10s %10s %7s %9s%n", "layer", "times", "seconds", "ms/time", "share", "TFLOP/s");
+        out.printf(
+                Locale.ROOT,
+                "%n%-20s %8s %10s %10s %7s %9s%n",
+                "layer",
+                "times",
+                "seconds",
+                "ms/time",
+                "share",
+                "TFLOP/s");
         layers.forEach((layer, time) ->
                 row(out, layer == 0 ? "0, with embeddings" : String.valueOf(layer), time, totalSeconds));
         if (outside.calls > 0) {

@@ -1,6 +1,7 @@
 package wan.app.terminal;
 
 import java.text.MessageFormat;
+import java.util.Locale;
 import java.util.ResourceBundle;
 import org.jspecify.annotations.Nullable;
 import wan.run.Program;
@@ -47,7 +48,7 @@ public final class StderrLoggers extends System.LoggerFinder {
                 Level level, @Nullable ResourceBundle bundle, @Nullable String format, @Nullable Object... values) {
             if (isLoggable(level)) {
                 boolean plain = format == null || values == null || values.length == 0;
-                tell(level, plain ? String.valueOf(format) : MessageFormat.format(format, values));
+                tell(level, plain ? String.valueOf(format) : new MessageFormat(format, Locale.ROOT).format(values));
             }
         }
 

@@ -203,7 +203,7 @@ final class Unpickler {
             case 0x82, 0x83, 0x84 -> "EXT";
             case 0x97 -> "NEXT_BUFFER";
             case 0x98 -> "READONLY_BUFFER";
-            default -> "0x%02x".formatted(opcode);
+            default -> String.format(Locale.ROOT, "0x%02x", opcode);
         };
     }
 

@@ -8,6 +8,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.NavigableSet;
 import java.util.SequencedMap;
 import java.util.TreeSet;
@@ -111,8 +112,11 @@ final class ZipDirectory {
         }
         if ((int) crc.getValue() != entry.crc()) {
             throw broken(entry.name()
-                    + " is damaged: its checksum is %08x, not %08x as the zip directory says"
-                            .formatted((int) crc.getValue(), entry.crc()));
+                    + String.format(
+                            Locale.ROOT,
+                            " is damaged: its checksum is %08x, not %08x as the zip directory says",
+                            (int) crc.getValue(),
+                            entry.crc()));
         }
         return content;
     }

@@ -1,6 +1,7 @@
 package wan.jvm.kernel;
 
 import java.util.Arrays;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import wan.op.CachePart;
 import wan.op.KvTensor;
@@ -31,8 +32,14 @@ public class PagedKv implements KvTensor {
             throw WanException.mismatch(
                     "kvCache",
                     "positive extents",
-                    "batch %d, pages %d, pageTokens %d, numHeads %d, headDim %d"
-                            .formatted(batch, pages, pageTokens, numHeads, headDim),
+                    String.format(
+                            Locale.ROOT,
+                            "batch %d, pages %d, pageTokens %d, numHeads %d, headDim %d",
+                            batch,
+                            pages,
+                            pageTokens,
+                            numHeads,
+                            headDim),
                     "");
         }
         this.batch = batch;
@@ -243,6 +250,7 @@ public class PagedKv implements KvTensor {
 
     @Override
     public String toString() {
-        return "kv cache [%d, %d x %d, %d, %d]".formatted(batch, pages, pageTokens, numHeads, headDim);
+        return String.format(
+                Locale.ROOT, "kv cache [%d, %d x %d, %d, %d]", batch, pages, pageTokens, numHeads, headDim);
     }
 }

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.Closing;
@@ -51,11 +52,12 @@ public final class OneDnnKernels implements Kernels {
 
     @Override
     public String name() {
-        return "onednn:%s %s %s"
-                .formatted(
-                        oneDnn.dtype().option(),
-                        oneDnn.library().version(),
-                        oneDnn.library().isa());
+        return String.format(
+                Locale.ROOT,
+                "onednn:%s %s %s",
+                oneDnn.dtype().option(),
+                oneDnn.library().version(),
+                oneDnn.library().isa());
     }
 
     @Override
