@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills runs at random instants, resumes them, and compares every byte with a run that was left alone.
 
-    python3 tests/kill_and_resume.py --count 100 java -jar target/wan-attn.jar
+    python3 tests/kill_and_resume.py --count 100 java -jar wan-attn.jar
 
 The command is a launcher: the program that works is its child. Every combination of SIGKILL, SIGTERM and SIGINT with launcher,
 child and both comes in turn. Before each kill an older result lies under the run's name; it has to stay as it was until the
@@ -20,10 +20,12 @@ import sys
 import tempfile
 import time
 
+SMALL = ["--latent-size", "4x4", "--pass", "all", "--complete"]
 RUNS = [
-    ["--what", "frame-logits,frame-mass,key-logits", "--pass", "all", "--layer", "0,3", "--complete"],
-    ["--what", "frame-logits,token-logits", "--pass", "all", "--layer", "3", "--head", "0,1", "--complete", "--local-attn-size",
-     "6", "--sink-size", "2"],
+    [*SMALL, "--what", "frame-logits,frame-mass,key-logits", "--layer", "0,3"],
+    [*SMALL, "--what", "frame-logits,token-logits", "--layer", "3", "--head", "0,1", "--local-attn-size", "6", "--sink-size", "2"],
+    [*SMALL, "--what", "frame-logits,key-logits", "--layer", "1", "--sampler", "unipc", "--sample-steps", "20", "--guide-scale", "5"],
+    [*SMALL, "--what", "frame-logits", "--layer", "0,3", "--cache-policy", "reward-forcing", "--ablate", "3:0"],
 ]
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 WHOM = ["launcher", "child", "both"]

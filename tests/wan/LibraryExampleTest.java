@@ -22,6 +22,7 @@ import wan.op.WanException;
 import wan.pass.Pass;
 import wan.pass.PassId;
 import wan.run.Job;
+import wan.run.Run;
 import wan.run.RunMonitor;
 import wan.run.RunResult;
 import wan.run.SpecFile;
@@ -45,13 +46,8 @@ class LibraryExampleTest {
     // README begins
     static float sink(Path model) {
         try (Wan wan = Wan.open(model)) {
-            RunResult result = wan.run("a cat walks")
-                    .frames(7)
-                    .latentSize(8, 8)
-                    .seed(42)
-                    .layers(3)
-                    .capture(FRAME_LOGITS, FRAME_MASS)
-                    .execute(); // ends when all of it is captured
+            Run run = wan.run("a cat walks").frames(7).latentSize(8, 8).seed(42);
+            RunResult result = run.layers(3).capture(FRAME_LOGITS, FRAME_MASS).execute(); // ends when it has these
             return result.frameLogits(3).get(0, 6, 0); // head, query frame, key frame
         }
     }
@@ -62,6 +58,7 @@ class LibraryExampleTest {
         List<String> source = Files.readAllLines(Path.of("tests/wan/LibraryExampleTest.java"));
         int from = source.indexOf("    // README begins") + 1;
         int to = source.indexOf("    // README ends");
+        assertThat(to - from).isLessThanOrEqualTo(10);
         String example = String.join("\n", source.subList(from, to)).stripIndent();
         assertThat(Files.readString(Path.of("README.md"))).contains("```java\n" + example + "\n```");
     }
