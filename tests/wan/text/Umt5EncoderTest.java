@@ -109,7 +109,7 @@ class Umt5EncoderTest {
 
     @Test
     void new_saysWhatIsExpected_whenTheFileIsNoEncoder() {
-        assertThatThrownBy(() -> encoder("x."::concat, JvmOptions.Kind.AUTO))
+        assertThatThrownBy(() -> encoder("x"::concat, JvmOptions.Kind.AUTO))
                 .isExactlyInstanceOf(WanException.class)
                 .hasMessageContaining("umt5.pth: expected a UMT5 encoder");
     }

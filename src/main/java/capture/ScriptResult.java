@@ -11,6 +11,7 @@ import wan.op.HostTensor;
 import wan.op.Quantity;
 import wan.op.Shape;
 import wan.op.TensorView;
+import wan.op.WanException;
 
 /**
  * The file of the reference's extraction script ({@code experiments/run_extraction_each.py}): per layer one dict with its keys,
@@ -54,8 +55,8 @@ final class ScriptResult implements ResultOutput {
             int layer, FrameMatrix matrix, int lastStart, SequencedMap<String, Object> fields) {
         SequencedMap<String, Object> dict = new LinkedHashMap<>();
         dict.put("layer_index", layer);
-        dict.put("full_frame_attention", half(matrix.scriptValues()));
-        dict.put("last_block_frame_attention", half(matrix.scriptLastFrameBlock(lastStart)));
+        dict.put("full_frame_attention", half("layer " + layer + ", full_frame_attention", matrix.scriptValues()));
+        dict.put("last_block_frame_attention", half("layer " + layer + ", last_block_frame_attention", matrix.scriptLastFrameBlock(lastStart)));
         dict.put("is_logits", true);
         for (String key : new String[] {
             "prompt",
@@ -73,10 +74,15 @@ final class ScriptResult implements ResultOutput {
         return dict;
     }
 
-    private static TensorView half(HostTensor tensor) {
+    private static TensorView half(String what, HostTensor tensor) {
         short[] bits = new short[tensor.values().length];
         for (int i = 0; i < bits.length; i++) {
-            bits[i] = Float.floatToFloat16(tensor.values()[i]);
+            float value = tensor.values()[i];
+            bits[i] = Float.floatToFloat16(value);
+            if (Float.isFinite(value) && !Float.isFinite(Float.float16ToFloat(bits[i]))) {
+                throw WanException.mismatch(
+                        what, "values that float16 can hold, at most 65504", value, "a .safetensors result holds it");
+            }
         }
         MemorySegment bytes = MemorySegment.ofArray(new byte[2 * bits.length]);
         MemorySegment.copy(bits, 0, bytes, ValueLayout.JAVA_SHORT_UNALIGNED, 0, bits.length);

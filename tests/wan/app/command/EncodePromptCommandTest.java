@@ -22,6 +22,11 @@ import wan.app.CommandLineRun;
 import wan.app.Main;
 import wan.file.TensorStore;
 import wan.op.HostTensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import wan.file.SafetensorsWriter;
+import wan.op.DType;
+import wan.op.TensorView;
 import wan.op.Shape;
 import wan.text.PromptEmbeddingFile;
 import wan.text.SmallTextEncoder;
@@ -69,13 +74,62 @@ class EncodePromptCommandTest {
     }
 
     @Test
-    void encodePrompt_findsFiles_whenNamedOneByOne() {
+    void encodePrompt_findsFiles_whenNamedOneByOne() throws IOException {
         String weights = folder.resolve(SmallTextEncoder.WEIGHTS).toString();
         String tokenizer = folder.resolve("google/umt5-xxl").toString();
         assertThat(run("--text-encoder", weights, "--tokenizer", tokenizer, "--prompt", "a"))
                 .isZero();
-        assertThat(run("--text-encoder", weights, "--prompt", "a")).isEqualTo(2);
+        assertThat(run("--text-encoder", weights, "--prompt", "a"))
+                .as("the tokenizer lies in the encoder's folder")
+                .isZero();
+        Path alone = Files.createDirectory(folder.resolve("alone")).resolve("encoder.safetensors");
+        Files.move(folder.resolve(SmallTextEncoder.WEIGHTS), alone);
+        assertThat(run("--text-encoder", alone.toString(), "--prompt", "a")).isEqualTo(1);
+        assertThat(err).contains("expected tokenizer.json or spiece.model", "--tokenizer names the file");
+        assertThat(run("--prompt", "a")).isEqualTo(2);
         assertThat(err).contains("--tokenizer: expected a file, or --model");
+    }
+
+    @Test
+    void encodePrompt_findsTheTokenizer_whenTheEncoderHoldsIt() throws IOException {
+        Path alone = Files.createDirectory(folder.resolve("comfy")).resolve("umt5_xxl_fp16.safetensors");
+        Path spiece = folder.resolve("google/umt5-xxl/spiece.model");
+        try (TensorStore plain = TensorStore.open(folder.resolve(SmallTextEncoder.WEIGHTS));
+                SafetensorsWriter writer = SafetensorsWriter.create(alone, 8192)) {
+            for (String name : plain.names()) {
+                TensorView view = plain.tensor(name);
+                writer.add(name, view.dtype(), view.shape()).write(view.toFloats());
+            }
+            byte[] bytes = Files.readAllBytes(spiece);
+            writer.add("spiece_model", DType.U8, Shape.of(bytes.length)).write(0, MemorySegment.ofArray(bytes));
+            writer.finish(Map.of());
+        }
+        String[] places = {alone.toString(), alone.resolveSibling("").toString()};
+        for (String place : places) {
+            assertThat(run("--text-encoder", place, "--prompt", "a cat")).as(err)
+                    .isZero();
+        }
+        float[] inside = PromptEmbeddingFile.read(out(), 512, 48).values();
+        assertThat(run(
+                        "--text-encoder",
+                        alone.toString(),
+                        "--tokenizer",
+                        alone.toString(),
+                        "--prompt",
+                        "a cat"))
+                .isZero();
+        assertThat(run("--model", folder.toString(), "--prompt", "a cat"))
+                .isZero();
+        assertThat(PromptEmbeddingFile.read(out(), 512, 48).values()).isEqualTo(inside);
+        assertThat(run(
+                        "--text-encoder",
+                        alone.toString(),
+                        "--tokenizer",
+                        folder.resolve(SmallTextEncoder.WEIGHTS).toString(),
+                        "--prompt",
+                        "a"))
+                .isEqualTo(1);
+        assertThat(err).contains("expected a tokenizer", "it is a text encoder");
     }
 
     @Test

@@ -44,7 +44,11 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
      * @throws WanException if there is nothing, or several files could be meant, which are named
      */
     public TensorStore open(Path path) {
-        List<Path> files = find(path);
+        return open(find(path));
+    }
+
+    /** Opens what was found. */
+    public static TensorStore open(List<Path> files) {
         return files.size() == 1 ? TensorStore.open(files.getFirst()) : ShardedStore.open(files);
     }
 
@@ -219,7 +223,7 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
     }
 
     private static Contents contents(List<Path> files) {
-        try (TensorStore store = files.size() == 1 ? TensorStore.open(files.getFirst()) : ShardedStore.open(files)) {
+        try (TensorStore store = open(files)) {
             return Contents.of(store.names());
         } catch (WanException _) {
             return Contents.UNKNOWN; // it says why when it is opened

@@ -59,7 +59,10 @@ public final class Prompts {
             monitor.notice("no prompt: random prompt embeddings drawn from the seed");
             return random(Shape.of(1, config.textLen(), config.textDim()), seed);
         }
-        Tokenizer tokenizer = Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model));
+        boolean named = prompt.tokenizer() != null || (prompt.textEncoder() == null && model == null);
+        Tokenizer tokenizer = named
+                ? Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model))
+                : Tokenizer.open(Tokenizer.places(prompt.textEncoder(), model));
         List<TokenIds> texts = prompt.texts().stream()
                 .map(text -> tokenizer.encodePrompt(text, config.textLen()))
                 .toList();

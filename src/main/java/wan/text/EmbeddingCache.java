@@ -27,7 +27,7 @@ import wan.op.WanException;
 final class EmbeddingCache {
     private static final System.Logger LOG = System.getLogger(EmbeddingCache.class.getName());
     /** Raise it when the same ids begin to give other embeddings. */
-    private static final String VERSION = "umt5-float32-1";
+    private static final String VERSION = "umt5-float32-2";
 
     private static final String CHECKSUM = "sha256";
     private static final int HEADER_BYTES = 1024;
@@ -65,7 +65,8 @@ final class EmbeddingCache {
             float[] values = view.toFloats();
             boolean whole = view.shape().rank() == 2
                     && view.shape().dim(0) == text.count()
-                    && checksum(values).equals(store.metadata().get(CHECKSUM));
+                    && checksum(values).equals(store.metadata().get(CHECKSUM))
+                    && isFinite(values);
             if (whole) {
                 return Optional.of(values);
             }
@@ -77,11 +78,14 @@ final class EmbeddingCache {
     }
 
     /**
-     * Keeps an embedding.
+     * Keeps an embedding, unless a value of it is not finite.
      *
      * @param values [count, dim]
      */
     void put(TokenIds text, float[] values) {
+        if (!isFinite(values)) {
+            return;
+        }
         Path file = file(text);
         try {
             Files.createDirectories(folder);
@@ -103,6 +107,15 @@ final class EmbeddingCache {
         digest.update((VERSION + "\n" + encoder + "\n").getBytes(StandardCharsets.UTF_8));
         digest.update(ids);
         return folder.resolve("prompt-" + HexFormat.of().formatHex(digest.digest(), 0, 16) + ".safetensors");
+    }
+
+    private static boolean isFinite(float[] values) {
+        for (float value : values) {
+            if (!Float.isFinite(value)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private static String checksum(float[] values) {

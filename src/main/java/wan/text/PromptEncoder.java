@@ -10,6 +10,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import wan.file.TensorStore;
 import wan.op.HostTensor;
+import wan.op.NonFiniteException;
 import wan.op.Ops;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -19,7 +20,7 @@ public final class PromptEncoder {
     /** Bounds what the wide layer takes (10240 channels a row) when many prompts are encoded. */
     private static final int ROWS_AT_ONCE = 2048;
 
-    private final Path weights;
+    private final List<Path> weights;
     private final Supplier<Ops> backends;
     private final Parallel parallel;
     private final int textLen;
@@ -75,7 +76,7 @@ public final class PromptEncoder {
     }
 
     private void compute(List<TokenIds> texts, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {
-        try (TensorStore store = TensorStore.open(weights)) {
+        try (TensorStore store = TextEncoderFiles.open(weights)) {
             Umt5Encoder encoder = new Umt5Encoder(store, backends, parallel);
             for (int from = 0, to; from < texts.size(); from = to) {
                 int rows = texts.get(from).count();
@@ -90,6 +91,8 @@ public final class PromptEncoder {
                 for (int i = 0; i < batch.size(); i++) {
                     TokenIds text = batch.get(i);
                     float[] values = encoded.get(i);
+                    NonFiniteException.check(
+                            store.path() + ": embeddings", Shape.of(text.count(), encoder.dim()), values);
                     known.put(key(text), values);
                     cache.ifPresent(entries -> entries.put(text, values));
                 }

@@ -86,6 +86,7 @@ public final class VaeDecoder {
      *
      * @param latent [channels, rows, columns], normalised, as the transformer gives it
      * @param listener told of each frame of the video [3, 8 rows, 8 columns], values about -1 to 1, not yet clamped
+     * @throws wan.op.NonFiniteException if a value is not finite
      */
     public void decode(HostTensor latent, FrameListener listener) {
         if (latent.shape().rank() != 3
@@ -98,6 +99,8 @@ public final class VaeDecoder {
         Tensor x = ops.allocate(Shape.of(
                 fromLatent.outChannels(), latent.shape().dim(1), latent.shape().dim(2)));
         ops.convolve(z, Before.NOTHING, Sampling.SAME, fromLatent, new Sum(0, null, x, false));
-        chain.push(x, frame -> listener.frame(new HostTensor(frame.shape(), ops.read(frame))));
+        chain.push(
+                x,
+                frame -> listener.frame(new HostTensor(frame.shape(), ops.read(frame)).requireFinite("decoded frame")));
     }
 }

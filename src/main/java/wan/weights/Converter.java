@@ -13,6 +13,7 @@ import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
+import wan.file.Messages;
 import wan.file.OutputFile;
 import wan.file.SafetensorsWriter;
 import wan.file.TensorStore;
@@ -117,9 +118,13 @@ public final class Converter {
     /**
      * Writes all files. Each is moved into place when it is whole, the index last.
      *
-     * @throws WanException if they cannot be written, or the disk lacks the space
+     * @throws WanException if they cannot be written, the disk lacks the space, or a value is beyond what the type can hold
      */
     public void write(Progress progress) {
+        if (shards.size() > 1) {
+            // A file that is in place would stay there when a later one is refused.
+            shards.stream().flatMap(List::stream).map(store::tensor).forEach(this::requireRange);
+        }
         long totalBytes = totalBytes();
         OutputFile.requireSpace(target.toAbsolutePath().resolveSibling(""), totalBytes + SPARE_DISK_BYTES);
         List<Path> files = files();
@@ -162,15 +167,59 @@ public final class Converter {
             }
             return;
         }
+        chunks(view, (first, part) -> region.write(first, inRange(view, first, part.toFloats(), region.dtype())));
+    }
+
+    /** Told of each part of a tensor, from several threads. */
+    @FunctionalInterface
+    private interface ChunkAction {
+        void accept(long first, TensorView part);
+    }
+
+    private static void chunks(TensorView view, ChunkAction action) {
         long elements = view.shape().size();
+        DType from = view.dtype();
         LongStream.range(0, Math.ceilDiv(elements, CHUNK_ELEMENTS)).parallel().forEach(chunk -> {
             long first = chunk * CHUNK_ELEMENTS;
             long count = Math.min(CHUNK_ELEMENTS, elements - first);
-            DType from = view.dtype();
-            TensorView part = new TensorView(
-                    view.name(), from, Shape.of(count), view.data().asSlice(from.bytes(first), from.bytes(count)));
-            region.write(first, part.toFloats());
+            action.accept(
+                    first,
+                    new TensorView(
+                            view.name(),
+                            from,
+                            Shape.of(count),
+                            view.data().asSlice(from.bytes(first), from.bytes(count))));
         });
+    }
+
+    private void requireRange(TensorView view) {
+        DType to = stored(view);
+        if (to != view.dtype()) {
+            chunks(view, (first, part) -> inRange(view, first, part.toFloats(), to));
+        }
+    }
+
+    /** The values, of which none that is finite may become infinite. */
+    private float[] inRange(TensorView view, long first, float[] values, DType to) {
+        // What rounds to the largest float16, or bfloat16, is below the middle between it and the next power of two.
+        float most = to == DType.F16 ? 65520f : to == DType.BF16 ? 0x1.ffp127f : Float.POSITIVE_INFINITY;
+        for (int i = 0; i < values.length; i++) {
+            boolean lost = view.dtype() == DType.F64 && Float.isInfinite(values[i]) && isFinite(view, first + i);
+            if (lost || (Math.abs(values[i]) >= most && !Float.isInfinite(values[i]))) {
+                throw WanException.mismatch(
+                        store.path() + ": " + Messages.shown(view.name()),
+                        "values that " + to + " can hold, at most " + (to == DType.F16 ? "65504" : "3.4e38"),
+                        lost ? "one beyond float32" : values[i] + " at element " + (first + i),
+                        to == DType.F16 ? "bf16 and f32 can hold it" : "keep its type");
+            }
+        }
+        return values;
+    }
+
+    private static boolean isFinite(TensorView view, long index) {
+        TensorView one = new TensorView(
+                view.name(), view.dtype(), Shape.of(1), view.data().asSlice(view.dtype().bytes(index), Double.BYTES));
+        return Double.isFinite(one.toDoubles()[0]);
     }
 
     private byte[] index(List<Path> files, long totalBytes) {

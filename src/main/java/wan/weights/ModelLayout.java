@@ -16,6 +16,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import wan.file.Contents;
 import wan.file.Messages;
+import wan.file.NameParts;
 import wan.file.TensorStore;
 import wan.op.FormatException;
 import wan.op.TensorView;
@@ -53,12 +54,6 @@ public final class ModelLayout implements TensorStore {
         }
     }
 
-    /** What training puts between names: FSDP, activation checkpointing, torch.compile, DistributedDataParallel. */
-    private static final List<String> WRAPPERS =
-            List.of("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.", "module.");
-
-    private static final Pattern WRAPPER = Pattern.compile(
-            "(?<![^./])(?:" + WRAPPERS.stream().map(Pattern::quote).collect(Collectors.joining("|")) + ")");
     private static final String COMFY_PREFIX = "model.diffusion_model.";
     private static final Set<String> USUAL_PREFIXES = Set.of("", COMFY_PREFIX, "diffusion_model.", "model.");
     private static final Pattern AVERAGED = Pattern.compile("(?i)(^|.*[./_-])(ema|averaged|swa)([./_-].*|$)");
@@ -75,7 +70,7 @@ public final class ModelLayout implements TensorStore {
         this.store = store;
         // Stored name by the name so far.
         SequencedMap<String, String> names = new LinkedHashMap<>();
-        store.names().forEach(name -> names.put(WRAPPER.matcher(name).replaceAll(""), name));
+        store.names().forEach(name -> names.put(NameParts.unwrapped(name), name));
         List<String> prefixes = prefixes(names.keySet());
         storedNames =
                 prefixes.isEmpty() ? withoutModel() : withOriginalNames(under(choose(prefixes, branch), prefixes));
@@ -156,12 +151,7 @@ public final class ModelLayout implements TensorStore {
     private static List<String> prefixes(Set<String> names) {
         SequencedMap<String, Integer> matches = new LinkedHashMap<>();
         for (String name : names) {
-            for (int at = 0; at >= 0; at = next(name, at)) {
-                if (ParameterNames.isKnown(name.substring(at))) {
-                    matches.merge(name.substring(0, at), 1, Integer::sum);
-                    break;
-                }
-            }
+            NameParts.prefix(name, ParameterNames::isKnown).ifPresent(prefix -> matches.merge(prefix, 1, Integer::sum));
         }
         return matches.keySet().stream()
                 .filter(prefix -> 2L * matches.getOrDefault(prefix, 0)
@@ -169,16 +159,6 @@ public final class ModelLayout implements TensorStore {
                                 .filter(name -> isUnder(prefix, name, matches.keySet()))
                                 .count())
                 .toList();
-    }
-
-    /** Where the next part of a dotted path of dicts begins; -1 behind the last one. */
-    private static int next(String name, int at) {
-        for (int i = at; i < name.length(); i++) {
-            if (name.charAt(i) == '.' || name.charAt(i) == '/') {
-                return i + 1;
-            }
-        }
-        return -1;
     }
 
     /** Whether a name lies under a prefix itself: neither in a dict further in, nor under a longer prefix. */
@@ -280,12 +260,12 @@ public final class ModelLayout implements TensorStore {
         Set<String> wrappers = new HashSet<>();
         int outside = 0;
         for (String stored : store.names()) {
-            String name = WRAPPER.matcher(stored).replaceAll("");
+            String name = NameParts.unwrapped(stored);
             if (!isUnder(prefix, name, prefixes)) {
                 outside += isUnder(dict, name, prefixes) ? 1 : 0;
                 continue;
             }
-            WRAPPERS.stream()
+            NameParts.WRAPPERS.stream()
                     .filter(wrapper -> ("." + stored).contains("." + wrapper))
                     .forEach(wrappers::add);
             put(inside, name.substring(prefix.length()), stored);
@@ -295,7 +275,7 @@ public final class ModelLayout implements TensorStore {
             boolean selfForcing = named.equals("generator") || named.equals("generator_ema");
             recognised.add((selfForcing ? "Self-Forcing checkpoint, " : "parameters under ") + Messages.shown(named));
         }
-        WRAPPERS.stream().filter(wrappers::contains).forEach(wrapper -> recognised.add("without " + wrapper));
+        NameParts.WRAPPERS.stream().filter(wrappers::contains).forEach(wrapper -> recognised.add("without " + wrapper));
         if (!modules.isEmpty()) {
             recognised.add(
                     (modules.equals(COMFY_PREFIX) ? "ComfyUI file, prefix " : "prefix ") + Messages.shown(modules));

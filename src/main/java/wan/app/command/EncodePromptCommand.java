@@ -109,12 +109,12 @@ public final class EncodePromptCommand implements Callable<Integer> {
         } else {
             List<String> prompts = text.prompts();
             sources.put("prompts", prompts);
-            texts.addAll(text.ids(prompts, model, textLen));
+            texts.addAll(text.ids(prompts, model, encoder.textEncoder(), textLen));
         }
         int count = texts.size();
         if (negativePrompt != null) {
             sources.put("negative_prompts", List.of(negativePrompt));
-            texts.addAll(text.ids(List.of(negativePrompt), model, textLen));
+            texts.addAll(text.ids(List.of(negativePrompt), model, encoder.textEncoder(), textLen));
         }
 
         HostTensor all = encoder.encode(texts, model, textLen, new TerminalMonitor(System.err, false, false)::encoding);

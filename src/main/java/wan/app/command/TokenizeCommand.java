@@ -53,7 +53,7 @@ public final class TokenizeCommand implements Callable<Integer> {
         if (textLen < 1) {
             throw new UsageException("--text-len: expected 1 or more, got " + textLen);
         }
-        Tokenizer tokenizer = text.tokenizer(model);
+        Tokenizer tokenizer = text.tokenizer(model, null);
         String before = "";
         for (String prompt : text.prompts()) {
             TokenIds ids = tokenizer.encodePrompt(prompt, textLen);

@@ -43,8 +43,7 @@ public final class EncoderOptions {
     }
 
     /** The encoder that was named, or null. */
-    @Nullable
-    Path textEncoder() {
+    public @Nullable Path textEncoder() {
         return textEncoder;
     }
 

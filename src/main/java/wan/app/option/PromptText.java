@@ -39,7 +39,8 @@ public final class PromptText {
     @Option(
             names = "--tokenizer",
             paramLabel = "PATH",
-            description = "spiece.model or tokenizer.json, or a folder with one (default: in the model's folder).")
+            description = "spiece.model or tokenizer.json, a folder with one, or a text encoder's file that holds one, as ComfyUI's do"
+                    + " (default: in the model's folder or the text encoder).")
     private @Nullable Path tokenizer;
 
     /** Whether there are prompts. */
@@ -60,14 +61,18 @@ public final class PromptText {
      * The ids of prompts.
      *
      * @param model the folder to look for the tokenizer in if it was not named, or null
+     * @param encoder the text encoder that was named, which may hold it, or null
      */
-    public List<TokenIds> ids(List<String> prompts, @Nullable Path model, int textLen) {
-        Tokenizer opened = tokenizer(model);
+    public List<TokenIds> ids(List<String> prompts, @Nullable Path model, @Nullable Path encoder, int textLen) {
+        Tokenizer opened = tokenizer(model, encoder);
         return prompts.stream().map(text -> opened.encodePrompt(text, textLen)).toList();
     }
 
-    /** The tokenizer that the options name, or the model's. */
-    public Tokenizer tokenizer(@Nullable Path model) {
+    /** The tokenizer that the options name, or else the text encoder's or the model's. */
+    public Tokenizer tokenizer(@Nullable Path model, @Nullable Path encoder) {
+        if (tokenizer == null && (encoder != null || model != null)) {
+            return Tokenizer.open(Tokenizer.places(encoder, model));
+        }
         return Tokenizer.open(path("--tokenizer", tokenizer, model));
     }
 
