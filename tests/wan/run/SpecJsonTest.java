@@ -38,7 +38,8 @@ class SpecJsonTest {
                     Path.of("sf.pt"),
                     Branch.GENERATOR,
                     List.of(new Lora(Path.of("a.pt"), 0.3, null), new Lora(Path.of("b.pt"), 1, 64.5)),
-                    "self-forcing"),
+                    "self-forcing",
+                    true),
             new RunSpec.Prompt(
                     List.of("a \"cat\"", "ein Vögelchen"), "blurry", null, Path.of("t"), Path.of("e"), false),
             new RunSpec.Video(8, 10, 9, Path.of("start.safetensors")),

@@ -115,7 +115,8 @@ final class Fourier {
             toRe = swapRe;
             toIm = swapIm;
         }
-        if (fromRe != re) {
+        boolean elsewhere = Integer.numberOfTrailingZeros(size) % 2 == 1; // the arrays changed places once per stage
+        if (elsewhere) {
             System.arraycopy(fromRe, 0, re, 0, size);
             System.arraycopy(fromIm, 0, im, 0, size);
         }

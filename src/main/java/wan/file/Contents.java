@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 public enum Contents {
     /** Low-rank adapters, of whatever trainer. */
     LORA(
-            "a LoRA, which is no model: it has to be merged into the base model; model.lora does that",
+            "a LoRA, which is no model: it has to be merged into the base model; model.loras does that",
             "(^|.*[._/])(lora_([AB]|[ab]|down|up|mid|embedding_[AB])|hada_w[12]_[ab]|lokr_w[12](_[ab])?|dora_scale|diff|diff_b)"
                     + "([._].*|$)"),
     /** Weights of 8 bits or less beside their scales. */

@@ -11,6 +11,7 @@ import wan.op.Shape;
 import wan.pass.Pass;
 import wan.pass.PassId;
 import wan.vae.VaeDecoder;
+import wan.vae.VaeFiles;
 import wan.video.VideoSink;
 
 /** The video of a run's first sample, decoded on the processor while the run goes on: each frame block as soon as it is final. */
@@ -35,7 +36,7 @@ final class DecodedVideo implements AutoCloseable {
     static DecodedVideo begin(RunSpec.Output.Decoded video, Job job) {
         JvmOptions defaults = JvmOptions.defaults();
         Integer threads = job.spec().device().threads();
-        TensorStore store = TensorStore.open(video.vae());
+        TensorStore store = VaeFiles.open(video.vae());
         FrameOps ops = new JvmFrameOps(threads == null ? defaults : new JvmOptions(threads, defaults.kernels()));
         try {
             VaeDecoder decoder = new VaeDecoder(ops, store);

@@ -370,6 +370,9 @@ public final class Job {
             boolean done = false;
             try {
                 HostTensor clean = rollOut(ops, noise, given.drawingFrom(counted), follower, outputs, monitor);
+                if (!spec.capture().keepNonFinite()) {
+                    clean.requireFinite("final latents");
+                }
                 monitor.ended();
                 RunResult result = outputs.finish(follower.capture(), clean, RunResult.COMPLETE);
                 done = true;

@@ -5,7 +5,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import wan.file.TensorFiles;
 import wan.model.WanConfig;
+import wan.op.WanException;
 import wan.op.WeightSource;
 import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
@@ -47,7 +49,9 @@ record LoadedModel(
 
     /** Opens a model, or both experts of one; what is odd but no error goes to the notice. */
     static LoadedModel open(RunSpec.Model model, Consumer<String> notice) {
-        Path path = model.path();
+        Path path = model.path() == null || !Files.isDirectory(model.path())
+                ? model.path()
+                : TensorFiles.snapshot(model.path());
         if (path == null || !Files.isDirectory(path.resolve(LOW_NOISE))) {
             return openOne(model, notice);
         }
@@ -71,7 +75,7 @@ record LoadedModel(
     }
 
     private static RunSpec.Model expert(RunSpec.Model model, Path path) {
-        return new RunSpec.Model(path, null, model.branch(), model.loras(), model.preset());
+        return new RunSpec.Model(path, null, model.branch(), model.loras(), model.preset(), model.allowZeroWeights());
     }
 
     private static LoadedModel openOne(RunSpec.Model model, Consumer<String> notice) {
@@ -93,6 +97,13 @@ record LoadedModel(
         }
         ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch(), model.loras());
         folder.notices().forEach(notice);
+        folder.zeros().ifPresent(zeros -> {
+            if (!model.allowZeroWeights()) {
+                folder.close();
+                throw new WanException(zeros + "; model.allow_zero_weights runs it as it is");
+            }
+            notice.accept(zeros);
+        });
         return new LoadedModel(
                 model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),
                 model.path(),

@@ -114,7 +114,12 @@ public record Preset(
         RunSpec settings = Objects.requireNonNull(run);
         RunSpec.Model model = base.model();
         return base.withModel(new RunSpec.Model(
-                        model.path(), model.checkpoint(), settings.model().branch(), model.loras(), name))
+                        model.path(),
+                        model.checkpoint(),
+                        settings.model().branch(),
+                        model.loras(),
+                        name,
+                        model.allowZeroWeights()))
                 .withSampler(settings.sampler())
                 .withCache(settings.cache());
     }

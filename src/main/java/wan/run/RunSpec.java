@@ -45,13 +45,15 @@ public record RunSpec(
      * @param branch which of a checkpoint's weights
      * @param loras files of low-rank adapters that are merged into the weights, one after the other
      * @param preset the preset that the run began with, for the record; or null
+     * @param allowZeroWeights whether parameters may hold zeros where trained ones have none, which otherwise show an unfinished download
      */
     public record Model(
             @Nullable Path path,
             @Nullable Path checkpoint,
             Branch branch,
             List<Lora> loras,
-            @Nullable String preset) {
+            @Nullable String preset,
+            boolean allowZeroWeights) {
         /** The built-in demo model. */
         public static final Model DEMO = new Model(null, null, Branch.EMA_OR_GENERATOR);
 
@@ -66,7 +68,7 @@ public record RunSpec(
 
         /** Without adapters. */
         public Model(@Nullable Path path, @Nullable Path checkpoint, Branch branch) {
-            this(path, checkpoint, branch, List.of(), null);
+            this(path, checkpoint, branch, List.of(), null, false);
         }
 
         /** A folder or file with its own weights. */

@@ -79,6 +79,9 @@ public final class SpecJson {
         put(model, "path", spec.model().path());
         put(model, "checkpoint", spec.model().checkpoint());
         model.put("branch", name(BRANCHES, spec.model().branch()));
+        if (spec.model().allowZeroWeights()) {
+            model.put("allow_zero_weights", true);
+        }
         ArrayNode loras = model.putArray("loras");
         for (Lora lora : spec.model().loras()) {
             ObjectNode adapters = loras.addObject();
@@ -198,7 +201,8 @@ public final class SpecJson {
                 model.pathOrNull("checkpoint", null),
                 model.word("branch", Branch.EMA_OR_GENERATOR, BRANCHES),
                 model.objects("loras").stream().map(SpecJson::lora).toList(),
-                model.textOrNull("preset", null)));
+                model.textOrNull("preset", null),
+                model.flag("allow_zero_weights", false)));
         model.done();
 
         RunSpec.Prompt p = spec.prompt();

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
 import wan.op.UsageException;
+import wan.weights.ModelFolder;
 
 /**
  * A model that is ready to run: where a program that uses this library begins.
@@ -65,7 +66,24 @@ public final class Wan implements AutoCloseable {
             throw new UsageException("model.path: expected the model that is open, " + name(spec.path()) + ", got "
                     + name(run.model().path()));
         }
-        return Job.of(run, model, monitor);
+        return Job.of(windowed(run, monitor), model, monitor);
+    }
+
+    /** A run that says nothing of the cache has the window that the model's configuration names. */
+    private static RunSpec windowed(RunSpec run, RunMonitor monitor) {
+        Path path = run.model().path();
+        boolean silent = run.cache().equals(RunSpec.of(run.model()).cache());
+        if (path == null || !silent || run.noise().replay() != null || run.model().preset() != null) {
+            return run;
+        }
+        return ModelFolder.window(path)
+                .map(window -> {
+                    monitor.notice("cache.local_attn_size " + window.localAttnSize() + " and cache.sink_size "
+                            + window.sinkSize() + " are those of the model's config.json; a window of the whole video"
+                            + " evicts nothing");
+                    return run.withCache(new RunSpec.Cache(window.localAttnSize(), window.sinkSize()));
+                })
+                .orElse(run);
     }
 
     private static String name(@Nullable Path path) {

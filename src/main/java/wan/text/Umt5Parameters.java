@@ -5,13 +5,16 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
 import wan.file.Messages;
 import wan.file.TensorStore;
+import wan.file.Zeros;
 import wan.op.FormatException;
 import wan.op.Shape;
 import wan.op.TensorView;
@@ -206,6 +209,10 @@ record Umt5Parameters(
                 gate.dim(0),
                 layers);
         parameters.requireShapes();
+        List<String> weights = names.values().stream()
+                .flatMap(leaves -> Stream.ofNullable(leaves.get(WEIGHT)))
+                .toList();
+        Zeros.refuse(store, weights, Set.of(parameters.leaves("token_embedding.weight").getOrDefault(WEIGHT, "")));
         return parameters;
     }
 

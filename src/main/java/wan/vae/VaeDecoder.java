@@ -64,6 +64,7 @@ public final class VaeDecoder {
         layers.add(new Chain.Layer(
                 "decoder.head", Chain.convolution(ops, parameters, "decoder.head.0", "decoder.head.2")));
         chain = new Chain(layers, probe);
+        parameters.requireWhole("decoder.upsamples.", "decoder.", "conv2.");
     }
 
     /** What a file is if it holds a VAE of Wan2.1, for people; otherwise empty. */

@@ -61,6 +61,7 @@ public final class VaeEncoder {
         layers.add(new Chain.Layer(
                 "encoder.head", Chain.convolution(ops, parameters, "encoder.head.0", "encoder.head.2")));
         chain = new Chain(layers, probe);
+        parameters.requireWhole("encoder.downsamples.", "encoder.", "conv1.");
     }
 
     /** Latent frames that so many frames of a video give. */
@@ -92,8 +93,8 @@ public final class VaeEncoder {
             Tensor moments = ops.allocate(
                     Shape.of(toLatent.outChannels(), h.shape().dim(1), h.shape().dim(2)));
             ops.convolve(h, Before.NOTHING, Sampling.SAME, toLatent, new Sum(0, null, moments, false));
-            listener.frame(
-                    new HostTensor(latent, VaeScale.normalized(ops.read(moments), latent.dim(1) * latent.dim(2))));
+            float[] values = VaeScale.normalized(ops.read(moments), latent.dim(1) * latent.dim(2));
+            listener.frame(new HostTensor(latent, values).requireFinite("encoded latent"));
         });
     }
 }

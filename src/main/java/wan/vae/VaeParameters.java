@@ -1,22 +1,38 @@
 package wan.vae;
 
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
+import wan.file.Messages;
 import wan.file.TensorStore;
+import wan.file.Zeros;
+import wan.op.FormatException;
 import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
 
 /**
  * The parameters of a Wan2.1 VAE under the names of Wan's file ({@code decoder.upsamples.3.time_conv.weight}), whichever of the
- * two customary naming schemes the file itself uses; the scheme is told by its keys.
+ * two customary naming schemes the file itself uses and whatever stands before the names; the scheme is told by its keys.
  *
+ * @param prefix what stands before them
  * @param upsamplesPerBlock layers of one of Diffusers' up blocks, its upsampler included; 0 if the names are Wan's
+ * @param used the stored names of those that were asked for
  */
-record VaeParameters(TensorStore store, int upsamplesPerBlock) {
+record VaeParameters(TensorStore store, String prefix, int upsamplesPerBlock, Set<String> used) {
+    private static final int MOST_LISTED = 8;
+    /** Of different resolution. */
+    private static final int STAGES = 4;
+
     private static final Pattern UPSAMPLE = Pattern.compile("decoder\\.upsamples\\.(\\d+)\\.(.*)");
 
     /**
@@ -26,21 +42,22 @@ record VaeParameters(TensorStore store, int upsamplesPerBlock) {
      */
     static VaeParameters of(TensorStore store) {
         Set<String> present = store.names();
-        VaeParameters parameters;
-        if (present.contains("decoder.conv_in.weight")) {
+        String wan = prefix(present, "decoder.conv1.weight");
+        String diffusers = prefix(present, "decoder.conv_in.weight");
+        VaeParameters parameters = new VaeParameters(store, wan == null ? "" : wan, 0, new HashSet<>());
+        if (diffusers != null) {
             int residuals = 0;
-            while (present.contains("decoder.up_blocks.0.resnets." + residuals + ".conv1.weight")) {
+            while (present.contains(diffusers + "decoder.up_blocks.0.resnets." + residuals + ".conv1.weight")) {
                 residuals++;
             }
-            parameters = new VaeParameters(store, residuals + 1);
-        } else {
-            parameters = new VaeParameters(store, 0);
+            parameters = new VaeParameters(store, diffusers, residuals + 1, new HashSet<>());
         }
         if (!parameters.has("decoder.conv1.weight") || !parameters.has("decoder.middle.0.residual.2.weight")) {
             throw WanException.mismatch(
                     store.path().toString(),
                     "a VAE of Wan2.1 with decoder.conv1.weight (Wan) or decoder.conv_in.weight (Diffusers)",
-                    present.size() + " tensors without them",
+                    present.size() + " tensors without them"
+                            + Contents.of(present).itIs(),
                     "Wan2.1_VAE.pth is the file");
         }
         if (parameters.shape("decoder.conv1.weight").rank() != 5) {
@@ -58,6 +75,60 @@ record VaeParameters(TensorStore store, int upsamplesPerBlock) {
                     "the VAE of Wan2.2 5B is another one");
         }
         return parameters;
+    }
+
+    private static @Nullable String prefix(Set<String> names, String suffix) {
+        return names.stream()
+                .filter(name -> name.endsWith(suffix))
+                .map(name -> name.substring(0, name.length() - suffix.length()))
+                .filter(before -> before.isEmpty() || before.endsWith(".") || before.endsWith("/"))
+                .findFirst()
+                .orElse(null);
+    }
+
+    /**
+     * Refuses a file of which layers are missing: then others are left over, or the stages are not alike.
+     *
+     * @param stages what the layers' names begin with, before their number
+     * @param parts what all names that have to be used begin with
+     * @throws FormatException with the names of what is left over or missing
+     */
+    void requireWhole(String stages, String... parts) {
+        List<String> left = store.names().stream()
+                .filter(name -> name.startsWith(prefix)
+                        && !used.contains(name)
+                        && Arrays.stream(parts)
+                                .anyMatch(part -> name.startsWith(prefix + diffusersPart(part))))
+                .toList();
+        if (!left.isEmpty()) {
+            throw new FormatException(
+                    store.path(),
+                    "the tensors are not those of a VAE of Wan2.1: " + left.size() + " belong to no layer, since one before"
+                            + " them is missing or they are of another model: "
+                            + left.stream().limit(MOST_LISTED).map(Messages::shown).collect(Collectors.joining(", ")));
+        }
+        Zeros.refuse(store, used, Set.of());
+        List<Integer> residuals = new ArrayList<>(List.of(0));
+        for (int i = 0; has(stages + i + ".residual.2.weight") || has(stages + i + ".resample.1.weight"); i++) {
+            if (has(stages + i + ".residual.2.weight")) {
+                residuals.addLast(residuals.removeLast() + 1);
+            } else {
+                residuals.addLast(0);
+            }
+        }
+        if (residuals.size() != STAGES || residuals.stream().distinct().count() != 1) {
+            throw WanException.mismatch(
+                    store.path() + ": " + stages + "*",
+                    STAGES + " stages of as many residual blocks each",
+                    residuals.toString(),
+                    "layers are missing");
+        }
+    }
+
+    private String diffusersPart(String part) {
+        return upsamplesPerBlock == 0 || !part.startsWith("conv")
+                ? part
+                : part.equals("conv1.") ? "quant_conv." : "post_quant_conv.";
     }
 
     /** Scheme and sizes, for people; empty if this is no such file. */
@@ -91,6 +162,7 @@ record VaeParameters(TensorStore store, int upsamplesPerBlock) {
     }
 
     TensorView get(String name) {
+        used.add(stored(name));
         return store.tensor(stored(name));
     }
 
@@ -105,7 +177,7 @@ record VaeParameters(TensorStore store, int upsamplesPerBlock) {
 
     /** What the file calls a parameter. */
     private String stored(String name) {
-        return upsamplesPerBlock == 0 ? name : diffusersName(name, upsamplesPerBlock);
+        return prefix + (upsamplesPerBlock == 0 ? name : diffusersName(name, upsamplesPerBlock));
     }
 
     static String diffusersName(String name, int upsamplesPerBlock) {

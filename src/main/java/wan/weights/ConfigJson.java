@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -25,6 +26,42 @@ public final class ConfigJson {
     private static final List<String> MODEL_TYPES = List.of("t2v", "i2v", "flf2v", "ti2v");
 
     private ConfigJson() {}
+
+    /**
+     * The sliding window that a causal model was trained with.
+     *
+     * @param localAttnSize latent frames, sink and present frame block included
+     * @param sinkSize first frames that are always attended
+     */
+    public record Window(int localAttnSize, int sinkSize) {}
+
+    /**
+     * The window in a configuration; empty if it names none.
+     *
+     * @throws WanException if it cannot be read, or the window is none
+     */
+    static Optional<Window> window(Path file) {
+        Messages.requireFile(file);
+        try {
+            if (Files.size(file) > MAX_FILE_BYTES) {
+                return Optional.empty(); // read() says what is wrong
+            }
+            JsonNode root = StrictJson.tree(file, Files.readAllBytes(file));
+            JsonNode size = root.path("local_attn_size");
+            JsonNode sink = root.path("sink_size");
+            boolean none = size.isMissingNode() || size.isNull() || (size.isInt() && size.intValue() == -1);
+            if (none) {
+                return Optional.empty(); // without a window nothing is evicted, and a sink changes nothing
+            }
+            return Optional.of(new Window(
+                    size(file, root, "local_attn_size", 0, MAX_WIDTH),
+                    sink.isMissingNode() || sink.isNull() || (sink.isInt() && sink.intValue() == 0)
+                            ? 0
+                            : size(file, root, "sink_size", 0, MAX_WIDTH)));
+        } catch (IOException e) {
+            throw Messages.io(file, "cannot read", e);
+        }
+    }
 
     /**
      * Reads a file.

@@ -157,7 +157,7 @@ public final class Converter {
         }
     }
 
-    private static void copy(TensorView view, SafetensorsWriter.Region region) {
+    private void copy(TensorView view, SafetensorsWriter.Region region) {
         if (region.dtype() == view.dtype()) {
             for (long at = 0; at < view.data().byteSize(); at += CHUNK_BYTES) {
                 region.write(

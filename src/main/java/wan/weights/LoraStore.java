@@ -13,8 +13,10 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
 import wan.file.FloatBytes;
 import wan.file.Messages;
+import wan.file.TensorFiles;
 import wan.file.TensorStore;
 import wan.op.DType;
 import wan.op.FormatException;
@@ -33,6 +35,10 @@ import wan.op.WanException;
  * beside them ({@code .diff}, {@code .diff_b}, as ComfyUI extracts them) are added as they are.
  */
 final class LoraStore implements TensorStore {
+    private static final TensorFiles FILES = new TensorFiles(
+            Contents.LORA,
+            List.of("pytorch_lora_weights.safetensors", "adapter_model.safetensors", "adapter_model.bin", "lora.pt"),
+            List.of());
     private static final List<String> PREFIXES =
             List.of("base_model.model.", "transformer.", "diffusion_model.", "model.");
     private static final String KOHYA_PREFIX = "lora_unet_";
@@ -80,7 +86,7 @@ final class LoraStore implements TensorStore {
      * @throws FormatException if the file has anything but adapters of this model
      */
     static LoraStore open(TensorStore base, Path path, double strength, @Nullable Double alpha) {
-        TensorStore file = TensorStore.open(path);
+        TensorStore file = FILES.open(path);
         try {
             Map<String, Difference> differences = new LinkedHashMap<>();
             Map<String, Adapter> adapters = adapters(base, file, strength, alpha, differences);
@@ -131,13 +137,15 @@ final class LoraStore implements TensorStore {
             }
         }
         if (!others.isEmpty() || (down.isEmpty() && differences.isEmpty())) {
+            Contents contents = Contents.of(file.names());
             throw new FormatException(
                     file.path(),
                     "not a LoRA of this model: expected pairs lora_A and lora_B (or lora_down and lora_up) of its linear"
                             + " layers, got "
                             + (others.isEmpty()
                                     ? "none"
-                                    : others.size() + " others, such as " + Messages.shown(others.getFirst())));
+                                    : others.size() + " others, such as " + Messages.shown(others.getFirst()))
+                            + (contents == Contents.LORA ? "" : contents.itIs()));
         }
         Map<String, Adapter> adapters = new LinkedHashMap<>();
         down.forEach((parameter, a) -> {

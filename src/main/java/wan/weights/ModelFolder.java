@@ -21,6 +21,7 @@ import wan.file.Contents;
 import wan.file.Messages;
 import wan.file.TensorFiles;
 import wan.file.TensorStore;
+import wan.file.Zeros;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
 import wan.op.DType;
@@ -196,6 +197,23 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         }
     }
 
+    /**
+     * The sliding window that the configuration in a model's folder, or beside its file, asks for; empty if it names none.
+     *
+     * @throws WanException if it cannot be read
+     */
+    public static Optional<ConfigJson.Window> window(Path path) {
+        Path root = Files.isDirectory(path)
+                ? TensorFiles.snapshot(path)
+                : path.toAbsolutePath().resolveSibling("");
+        for (Path folder : List.of(root, root.resolve(DIFFUSERS_FOLDER))) {
+            if (Files.exists(folder.resolve(CONFIG))) {
+                return ConfigJson.window(folder.resolve(CONFIG));
+            }
+        }
+        return Optional.empty();
+    }
+
     private static WanConfig configOf(TensorStore store) {
         return configuration(store)
                 .orElseThrow(() -> new WanException(store.path() + ": the sizes of the model are unknown: neither a "
@@ -240,6 +258,20 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
                 new ArrayList<>(layout().map(ModelLayout::notices).orElse(List.of()));
         loras().forEach(lora -> notices.add(lora.description()));
         return notices;
+    }
+
+    /**
+     * The stored parameters that hold zeros where trained ones have none, as far as samples show.
+     *
+     * @return for people, empty if there are none
+     */
+    public Optional<String> zeros() {
+        TensorStore stored = stored();
+        List<String> zeros = Zeros.in(stored, stored.names(), Set.of());
+        return zeros.isEmpty()
+                ? Optional.empty()
+                : Optional.of(
+                        stored.path() + ": " + Zeros.describe(zeros, stored.names().size()));
     }
 
     private static TensorStore unmerged(TensorStore store) {

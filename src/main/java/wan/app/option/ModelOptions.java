@@ -18,16 +18,17 @@ public final class ModelOptions {
             names = {"--model", "-m"},
             paramLabel = "PATH",
             description =
-                    "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it, a single"
-                            + " file, or a .safetensors.index.json"
+                    "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it, Diffusers'"
+                            + " or Hugging Face's cache of one, a single file, or a .safetensors.index.json"
                             + " (default: a small built-in demo model with random weights).")
     private @Nullable Path model;
 
     @Reads
     @Option(
             names = {"--checkpoint", "--checkpoint_path"},
-            paramLabel = "FILE",
-            description = "Self-Forcing weights (.pt or .safetensors) to take in place of the model's own.")
+            paramLabel = "PATH",
+            description = "Self-Forcing weights (.pt or .safetensors), or a folder with one such file, to take in place of the"
+                    + " model's own.")
     private @Nullable Path checkpoint;
 
     @Option(
@@ -58,7 +59,8 @@ public final class ModelOptions {
                 checkpoint != null ? checkpoint : kept,
                 useEma != null ? branch(useEma) : base.branch(),
                 lora.isEmpty() ? base.loras() : loras(),
-                base.preset());
+                base.preset(),
+                allowZeroWeights || base.allowZeroWeights());
     }
 
     @Reads
@@ -100,6 +102,12 @@ public final class ModelOptions {
         }
         return given.isEmpty() ? null : given.get(given.size() == 1 ? 0 : file);
     }
+
+    @Option(
+            names = "--allow-zero-weights",
+            description = "Run a model whose weights hold zeros where trained ones have none, which otherwise is taken for an"
+                    + " unfinished download.")
+    private boolean allowZeroWeights;
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */
     public static Branch branch(@Nullable Boolean useEma) {

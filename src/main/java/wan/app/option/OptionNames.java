@@ -11,6 +11,8 @@ public final class OptionNames {
             Map.entry("model.checkpoint", "--checkpoint"),
             Map.entry("model.branch", "--use-ema"),
             Map.entry("model.loras", "--lora"),
+            Map.entry("model.allow_zero_weights", "--allow-zero-weights"),
+            Map.entry("video.picture", "--picture"),
             Map.entry("prompt.texts", "--prompt"),
             Map.entry("prompt.negative", "--negative-prompt"),
             Map.entry("prompt.embeddings", "--prompt-embeds"),

@@ -8,6 +8,7 @@ import wan.file.TensorStore;
 import wan.jvm.JvmFrameOps;
 import wan.jvm.JvmOptions;
 import wan.op.FrameOps;
+import wan.vae.VaeFiles;
 
 /** The options that say which VAE computes, and with what. */
 public final class VaeOptions {
@@ -15,8 +16,8 @@ public final class VaeOptions {
     @Option(
             names = "--vae",
             required = true,
-            paramLabel = "FILE",
-            description = "The VAE of Wan2.1: Wan2.1_VAE.pth, its safetensors, or Diffusers' file.")
+            paramLabel = "PATH",
+            description = "The VAE of Wan2.1: Wan2.1_VAE.pth, its safetensors, Diffusers' file, or a folder with one.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path vae;
 
@@ -25,7 +26,7 @@ public final class VaeOptions {
 
     /** Opens the file. */
     public TensorStore open() {
-        return TensorStore.open(vae);
+        return VaeFiles.open(vae);
     }
 
     /** What computes: the JVM, on whatever device the transformer runs. */
