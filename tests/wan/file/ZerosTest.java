@@ -38,7 +38,8 @@ class ZerosTest {
             writer.finish(Map.of());
         }
         try (TensorStore store = TensorStore.open(file)) {
-            return !Zeros.in(store, store.names(), table ? Set.of("w") : Set.of()).isEmpty();
+            return !Zeros.in(store, store.names(), table ? Set.of("w") : Set.of())
+                    .isEmpty();
         }
     }
 
@@ -66,17 +67,25 @@ class ZerosTest {
     @Test
     void in_passesOver_whatTrainedModelsMayHold() {
         assertThat(found(DType.F32, Shape.of(LARGE, LARGE), matrix, false)).isFalse();
-        assertThat(found(DType.F32, Shape.of(LARGE), new float[LARGE], false)).as("a bias of zeros").isFalse();
-        assertThat(found(DType.F32, Shape.of(3, 3), new float[9], false)).as("too small to tell").isFalse();
+        assertThat(found(DType.F32, Shape.of(LARGE), new float[LARGE], false))
+                .as("a bias of zeros")
+                .isFalse();
+        assertThat(found(DType.F32, Shape.of(3, 3), new float[9], false))
+                .as("too small to tell")
+                .isFalse();
         float[] sparse = new float[LARGE * LARGE];
         for (int i = 0; i < sparse.length; i += 40) {
             sparse[i] = 1;
         }
-        assertThat(found(DType.F32, Shape.of(LARGE, LARGE), sparse, false)).as("sparse").isFalse();
+        assertThat(found(DType.F32, Shape.of(LARGE, LARGE), sparse, false))
+                .as("sparse")
+                .isFalse();
         float[] table = matrix.clone();
         Arrays.fill(table, 0, 20 * LARGE, 0);
         Arrays.fill(table, table.length - 20 * LARGE, table.length, 0);
-        assertThat(found(DType.F32, Shape.of(LARGE, LARGE), table, true)).as("rows of no token").isFalse();
+        assertThat(found(DType.F32, Shape.of(LARGE, LARGE), table, true))
+                .as("rows of no token")
+                .isFalse();
     }
 
     @Test

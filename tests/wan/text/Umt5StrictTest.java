@@ -81,7 +81,9 @@ class Umt5StrictTest {
     }
 
     private float[] encoded() {
-        return encoder().encode(golden.texts("batch_a").subList(0, 1), (_, _) -> {}).getFirst();
+        return encoder()
+                .encode(golden.texts("batch_a").subList(0, 1), (_, _) -> {})
+                .getFirst();
     }
 
     private void put(String name, float... values) {
@@ -106,7 +108,8 @@ class Umt5StrictTest {
     void new_namesWhatIsMissing(String gone, String message) {
         for (UnaryOperator<String> rename : List.<UnaryOperator<String>>of(UnaryOperator.identity(), "te."::concat)) {
             fill(rename);
-            assertThat(tensors.keySet().removeIf(name -> name.matches("(te\\.)?" + gone))).isTrue();
+            assertThat(tensors.keySet().removeIf(name -> name.matches("(te\\.)?" + gone)))
+                    .isTrue();
             assertThatThrownBy(this::encoder)
                     .isInstanceOf(FormatException.class)
                     .hasMessageStartingWith("t5.pth: the tensors are not those of a UMT5 encoder of 3 layers")
@@ -137,7 +140,9 @@ class Umt5StrictTest {
             })
     void new_namesWhatIsLeftOver(String name) {
         put(name, 2);
-        assertThatThrownBy(this::encoder).isInstanceOf(FormatException.class).hasMessageMatching(".*(unexpected|missing): .*");
+        assertThatThrownBy(this::encoder)
+                .isInstanceOf(FormatException.class)
+                .hasMessageMatching(".*(unexpected|missing): .*");
     }
 
     @Test
@@ -169,8 +174,13 @@ class Umt5StrictTest {
 
     @ParameterizedTest
     @CsvSource({
-        "scale_weight, 1", "weight_scale, 1", "weight_scale_inv, 1", "scale_weight, 0", "weight_scale, rows",
-        "weight_scale, rows1", "weight_scale_inv, rows1"
+        "scale_weight, 1",
+        "weight_scale, 1",
+        "weight_scale_inv, 1",
+        "scale_weight, 0",
+        "weight_scale, rows",
+        "weight_scale, rows1",
+        "weight_scale_inv, rows1"
     })
     void encode_appliesScales_whateverTheirSpelling(String spelling, String shape) {
         float[] plain = encoded();
@@ -225,8 +235,8 @@ class Umt5StrictTest {
 
     @Test
     void encode_readsFloat8_whenItHasNoScale() {
-        TensorView weight =
-                new TensorView("w", DType.F8_E4M3, Shape.of(2, 1), MemorySegment.ofArray(new byte[] {0x38, (byte) 0xc0}));
+        TensorView weight = new TensorView(
+                "w", DType.F8_E4M3, Shape.of(2, 1), MemorySegment.ofArray(new byte[] {0x38, (byte) 0xc0}));
         assertThat(ScaledWeight.values("t5.pth", weight, null).toFloats()).containsExactly(1, -2);
     }
 
@@ -238,7 +248,9 @@ class Umt5StrictTest {
                 .hasMessageContaining("blocks.0.ffn.fc2.weight_scale: expected one scale, or one per row or block");
         put("blocks.0.ffn.fc2.weight_scale", 1);
         put("blocks.0.ffn.fc2.scale_weight", 1);
-        assertThatThrownBy(this::encoder).hasMessageContaining("2 unexpected").hasMessageContaining("scales of these spellings");
+        assertThatThrownBy(this::encoder)
+                .hasMessageContaining("2 unexpected")
+                .hasMessageContaining("scales of these spellings");
     }
 
     @ParameterizedTest
@@ -251,6 +263,8 @@ class Umt5StrictTest {
     void new_saysWhatTheFileIs_whenItIsSomethingElse(String name, String what) {
         tensors.clear();
         put(name, 1);
-        assertThatThrownBy(this::encoder).hasMessageContaining("expected a UMT5 encoder").hasMessageContaining("it is " + what);
+        assertThatThrownBy(this::encoder)
+                .hasMessageContaining("expected a UMT5 encoder")
+                .hasMessageContaining("it is " + what);
     }
 }

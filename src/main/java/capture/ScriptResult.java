@@ -56,7 +56,9 @@ final class ScriptResult implements ResultOutput {
         SequencedMap<String, Object> dict = new LinkedHashMap<>();
         dict.put("layer_index", layer);
         dict.put("full_frame_attention", half("layer " + layer + ", full_frame_attention", matrix.scriptValues()));
-        dict.put("last_block_frame_attention", half("layer " + layer + ", last_block_frame_attention", matrix.scriptLastFrameBlock(lastStart)));
+        dict.put(
+                "last_block_frame_attention",
+                half("layer " + layer + ", last_block_frame_attention", matrix.scriptLastFrameBlock(lastStart)));
         dict.put("is_logits", true);
         for (String key : new String[] {
             "prompt",

@@ -7,12 +7,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,14 +22,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import wan.app.CommandLineRun;
 import wan.app.Main;
-import wan.file.TensorStore;
-import wan.op.HostTensor;
-import java.lang.foreign.MemorySegment;
-import java.util.Map;
 import wan.file.SafetensorsWriter;
+import wan.file.TensorStore;
 import wan.op.DType;
-import wan.op.TensorView;
+import wan.op.HostTensor;
 import wan.op.Shape;
+import wan.op.TensorView;
 import wan.text.PromptEmbeddingFile;
 import wan.text.SmallTextEncoder;
 
@@ -106,20 +106,14 @@ class EncodePromptCommandTest {
         }
         String[] places = {alone.toString(), alone.resolveSibling("").toString()};
         for (String place : places) {
-            assertThat(run("--text-encoder", place, "--prompt", "a cat")).as(err)
+            assertThat(run("--text-encoder", place, "--prompt", "a cat"))
+                    .as(err)
                     .isZero();
         }
         float[] inside = PromptEmbeddingFile.read(out(), 512, 48).values();
-        assertThat(run(
-                        "--text-encoder",
-                        alone.toString(),
-                        "--tokenizer",
-                        alone.toString(),
-                        "--prompt",
-                        "a cat"))
+        assertThat(run("--text-encoder", alone.toString(), "--tokenizer", alone.toString(), "--prompt", "a cat"))
                 .isZero();
-        assertThat(run("--model", folder.toString(), "--prompt", "a cat"))
-                .isZero();
+        assertThat(run("--model", folder.toString(), "--prompt", "a cat")).isZero();
         assertThat(PromptEmbeddingFile.read(out(), 512, 48).values()).isEqualTo(inside);
         assertThat(run(
                         "--text-encoder",

@@ -12,8 +12,8 @@ public final class NameParts {
     public static final List<String> WRAPPERS =
             List.of("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.", "module.");
 
-    private static final Pattern WRAPPER = Pattern.compile("(?<![^./])(?:"
-            + WRAPPERS.stream().map(Pattern::quote).collect(Collectors.joining("|")) + ")");
+    private static final Pattern WRAPPER = Pattern.compile(
+            "(?<![^./])(?:" + WRAPPERS.stream().map(Pattern::quote).collect(Collectors.joining("|")) + ")");
 
     private NameParts() {}
 

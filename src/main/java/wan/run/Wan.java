@@ -73,7 +73,10 @@ public final class Wan implements AutoCloseable {
     private static RunSpec windowed(RunSpec run, RunMonitor monitor) {
         Path path = run.model().path();
         boolean silent = run.cache().equals(RunSpec.of(run.model()).cache());
-        if (path == null || !silent || run.noise().replay() != null || run.model().preset() != null) {
+        if (path == null
+                || !silent
+                || run.noise().replay() != null
+                || run.model().preset() != null) {
             return run;
         }
         return ModelFolder.window(path)

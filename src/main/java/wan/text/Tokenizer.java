@@ -106,12 +106,13 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
     /** The SentencePiece model in a file of tensors. */
     private static Tokenizer inside(Path file) {
         try (TensorStore store = TensorStore.open(file)) {
-            String name = insideName(store).orElseThrow(() -> WanException.mismatch(
-                    file.toString(),
-                    "a tokenizer, spiece.model or tokenizer.json, or a text encoder with a tensor " + INSIDE,
-                    store.names().size() + " tensors without it"
-                            + Contents.of(store.names()).itIs(),
-                    ""));
+            String name = insideName(store)
+                    .orElseThrow(() -> WanException.mismatch(
+                            file.toString(),
+                            "a tokenizer, spiece.model or tokenizer.json, or a text encoder with a tensor " + INSIDE,
+                            store.names().size() + " tensors without it"
+                                    + Contents.of(store.names()).itIs(),
+                            ""));
             TensorView view = store.tensor(name);
             if (view.data().byteSize() > MAX_FILE_BYTES || (view.dtype() != DType.U8 && view.dtype() != DType.I8)) {
                 throw WanException.mismatch(
@@ -160,7 +161,9 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
             places.add(model);
         }
         if (encoder != null) {
-            Path folder = Files.isDirectory(encoder) ? encoder : encoder.toAbsolutePath().resolveSibling("");
+            Path folder = Files.isDirectory(encoder)
+                    ? encoder
+                    : encoder.toAbsolutePath().resolveSibling("");
             places.add(folder);
             places.add(folder.toAbsolutePath().resolveSibling("tokenizer"));
         }

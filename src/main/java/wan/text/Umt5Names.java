@@ -13,7 +13,8 @@ final class Umt5Names {
     private static final Pattern WAN = Pattern.compile("(?:blocks\\.\\d{1,4}\\.(?:norm1|norm2|attn\\.[qkvo]"
             + "|pos_embedding\\.embedding|ffn\\.gate\\.0|ffn\\.fc1|ffn\\.fc2)|token_embedding|norm)");
     private static final Pattern LAYER = Pattern.compile("blocks\\.(\\d{1,4})\\.(.*)");
-    private static final Pattern HUGGING_FACE = Pattern.compile("(?:encoder\\.)?block\\.(\\d{1,4})\\.layer\\.(\\d)\\.(.*)");
+    private static final Pattern HUGGING_FACE =
+            Pattern.compile("(?:encoder\\.)?block\\.(\\d{1,4})\\.layer\\.(\\d)\\.(.*)");
 
     /** Modules of a layer: Wan's name, Hugging Face's. */
     private static final Map<String, String> IN_LAYER = Map.ofEntries(
@@ -62,7 +63,8 @@ final class Umt5Names {
     static String huggingFace(String wan) {
         Matcher layer = LAYER.matcher(wan);
         if (layer.matches()) {
-            return "encoder.block." + layer.group(1) + ".layer." + IN_LAYER.getOrDefault(layer.group(2), layer.group(2));
+            return "encoder.block." + layer.group(1) + ".layer."
+                    + IN_LAYER.getOrDefault(layer.group(2), layer.group(2));
         }
         return wan.equals("norm") ? "encoder.final_layer_norm" : "shared";
     }

@@ -48,7 +48,8 @@ record Umt5Parameters(
     private static final Pattern LAYER = Pattern.compile("blocks\\.(\\d+)\\..*");
 
     /** A tokenizer that ComfyUI keeps in the encoder's file, and marks that say only what the types say too. */
-    private static final Pattern BESIDE = Pattern.compile("(.*[./])?(spiece_model|scaled_fp8|lm_head\\.weight|logit_scale)");
+    private static final Pattern BESIDE =
+            Pattern.compile("(.*[./])?(spiece_model|scaled_fp8|lm_head\\.weight|logit_scale)");
 
     private static final int MOST_LISTED = 10;
     /** UMT5-XXL, which Wan uses. */
@@ -84,7 +85,8 @@ record Umt5Parameters(
                         .put(each.leaf(), name);
                 if (twin != null && !each.module().equals("token_embedding")) {
                     throw new FormatException(
-                            store.path(), Messages.shown(twin) + " and " + Messages.shown(name) + " are the same parameter");
+                            store.path(),
+                            Messages.shown(twin) + " and " + Messages.shown(name) + " are the same parameter");
                 }
             } else if (name.startsWith(prefix) && name.indexOf('/', prefix.length()) < 0 && isLeft(name)) {
                 left.add(name);
@@ -100,12 +102,13 @@ record Umt5Parameters(
         }
         boolean wanNames = stored.keySet().stream()
                 .noneMatch(name -> name.contains(".SelfAttention.") || name.contains("DenseReluDense"));
-        int layers = 1 + names.keySet().stream()
-                .map(LAYER::matcher)
-                .filter(Matcher::matches)
-                .mapToInt(layer -> Integer.parseInt(layer.group(1)))
-                .max()
-                .orElse(-1);
+        int layers = 1
+                + names.keySet().stream()
+                        .map(LAYER::matcher)
+                        .filter(Matcher::matches)
+                        .mapToInt(layer -> Integer.parseInt(layer.group(1)))
+                        .max()
+                        .orElse(-1);
         requireAll(store, names, left, layers, wanNames);
         return sized(store, names, wanNames, layers);
     }
@@ -115,7 +118,8 @@ record Umt5Parameters(
     }
 
     private static boolean isLeft(String name) {
-        return !BESIDE.matcher(name).matches() && !("." + name).replace('/', '.').contains(".decoder.");
+        return !BESIDE.matcher(name).matches()
+                && !("." + name).replace('/', '.').contains(".decoder.");
     }
 
     private static void requireAll(
@@ -132,8 +136,9 @@ record Umt5Parameters(
         });
         List<String> unexpected = new ArrayList<>(left);
         names.forEach((module, leaves) -> {
-            long scales =
-                    leaves.keySet().stream().filter(ScaledWeight.SPELLINGS::containsKey).count();
+            long scales = leaves.keySet().stream()
+                    .filter(ScaledWeight.SPELLINGS::containsKey)
+                    .count();
             leaves.forEach((leaf, name) -> {
                 boolean scale = ScaledWeight.SPELLINGS.containsKey(leaf);
                 if ((scale && (scales > 1 || !takesScale(module)))
@@ -152,8 +157,10 @@ record Umt5Parameters(
                 && missing.stream().allMatch(name -> name.matches(".*(pos_embedding|relative_attention_bias).*"));
         throw new FormatException(
                 store.path(),
-                what + (sharedBias ? "; a T5, whose layers share one position bias, not UMT5" : "")
-                        + listed("missing", missing) + listed("unexpected", unexpected)
+                what
+                        + (sharedBias ? "; a T5, whose layers share one position bias, not UMT5" : "")
+                        + listed("missing", missing)
+                        + listed("unexpected", unexpected)
                         + (unexpected.stream().anyMatch(name -> Contents.of(List.of(name)) == Contents.QUANTIZED)
                                 ? "; scales of these spellings are not read, use the bfloat16 or float16 file"
                                 : ""));
@@ -212,7 +219,10 @@ record Umt5Parameters(
         List<String> weights = names.values().stream()
                 .flatMap(leaves -> Stream.ofNullable(leaves.get(WEIGHT)))
                 .toList();
-        Zeros.refuse(store, weights, Set.of(parameters.leaves("token_embedding.weight").getOrDefault(WEIGHT, "")));
+        Zeros.refuse(
+                store,
+                weights,
+                Set.of(parameters.leaves("token_embedding.weight").getOrDefault(WEIGHT, "")));
         return parameters;
     }
 

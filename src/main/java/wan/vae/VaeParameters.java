@@ -97,15 +97,18 @@ record VaeParameters(TensorStore store, String prefix, int upsamplesPerBlock, Se
         List<String> left = store.names().stream()
                 .filter(name -> name.startsWith(prefix)
                         && !used.contains(name)
-                        && Arrays.stream(parts)
-                                .anyMatch(part -> name.startsWith(prefix + diffusersPart(part))))
+                        && Arrays.stream(parts).anyMatch(part -> name.startsWith(prefix + diffusersPart(part))))
                 .toList();
         if (!left.isEmpty()) {
             throw new FormatException(
                     store.path(),
-                    "the tensors are not those of a VAE of Wan2.1: " + left.size() + " belong to no layer, since one before"
+                    "the tensors are not those of a VAE of Wan2.1: " + left.size()
+                            + " belong to no layer, since one before"
                             + " them is missing or they are of another model: "
-                            + left.stream().limit(MOST_LISTED).map(Messages::shown).collect(Collectors.joining(", ")));
+                            + left.stream()
+                                    .limit(MOST_LISTED)
+                                    .map(Messages::shown)
+                                    .collect(Collectors.joining(", ")));
         }
         Zeros.refuse(store, used, Set.of());
         List<Integer> residuals = new ArrayList<>(List.of(0));

@@ -218,7 +218,10 @@ public final class Converter {
 
     private static boolean isFinite(TensorView view, long index) {
         TensorView one = new TensorView(
-                view.name(), view.dtype(), Shape.of(1), view.data().asSlice(view.dtype().bytes(index), Double.BYTES));
+                view.name(),
+                view.dtype(),
+                Shape.of(1),
+                view.data().asSlice(view.dtype().bytes(index), Double.BYTES));
         return Double.isFinite(one.toDoubles()[0]);
     }
 

@@ -270,8 +270,8 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         List<String> zeros = Zeros.in(stored, stored.names(), Set.of());
         return zeros.isEmpty()
                 ? Optional.empty()
-                : Optional.of(
-                        stored.path() + ": " + Zeros.describe(zeros, stored.names().size()));
+                : Optional.of(stored.path() + ": "
+                        + Zeros.describe(zeros, stored.names().size()));
     }
 
     private static TensorStore unmerged(TensorStore store) {

@@ -27,8 +27,9 @@ public final class ModelOptions {
     @Option(
             names = {"--checkpoint", "--checkpoint_path"},
             paramLabel = "PATH",
-            description = "Self-Forcing weights (.pt or .safetensors), or a folder with one such file, to take in place of the"
-                    + " model's own.")
+            description =
+                    "Self-Forcing weights (.pt or .safetensors), or a folder with one such file, to take in place of the"
+                            + " model's own.")
     private @Nullable Path checkpoint;
 
     @Option(
@@ -105,8 +106,9 @@ public final class ModelOptions {
 
     @Option(
             names = "--allow-zero-weights",
-            description = "Run a model whose weights hold zeros where trained ones have none, which otherwise is taken for an"
-                    + " unfinished download.")
+            description =
+                    "Run a model whose weights hold zeros where trained ones have none, which otherwise is taken for an"
+                            + " unfinished download.")
     private boolean allowZeroWeights;
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */

@@ -39,8 +39,9 @@ public final class PromptText {
     @Option(
             names = "--tokenizer",
             paramLabel = "PATH",
-            description = "spiece.model or tokenizer.json, a folder with one, or a text encoder's file that holds one, as ComfyUI's do"
-                    + " (default: in the model's folder or the text encoder).")
+            description =
+                    "spiece.model or tokenizer.json, a folder with one, or a text encoder's file that holds one, as ComfyUI's do"
+                            + " (default: in the model's folder or the text encoder).")
     private @Nullable Path tokenizer;
 
     /** Whether there are prompts. */
