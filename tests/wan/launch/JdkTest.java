@@ -37,6 +37,19 @@ class JdkTest {
     }
 
     @Test
+    void at_asksTheProgram_whenThereIsNoReleaseFile() throws Exception {
+        String settings =
+                "echo 'Property settings:'; echo '    java.version = 25.0.9'; echo '    java.version.date = x'";
+        Path home = FakeJdk.create(folder.resolve("bare"), "1", "", settings);
+        Files.delete(home.resolve("release"));
+        assertThat(Jdk.at(home).version()).isEqualTo("25.0.9");
+        assertThat(Jdk.at(home).runsTheProgram()).isTrue();
+        Path silent = FakeJdk.create(folder.resolve("silent"), "25", "", "exit 1");
+        Files.delete(silent.resolve("release"));
+        assertThat(Jdk.at(silent)).isNull();
+    }
+
+    @Test
     void at_looksIntoTheBundle_onMacOs() throws Exception {
         Path inner = FakeJdk.create(folder.resolve("Contents/Home"), "26");
         assertThat(Jdk.at(folder).home()).isEqualTo(inner);

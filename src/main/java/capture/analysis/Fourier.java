@@ -13,6 +13,7 @@ final class Fourier {
     private final double[] kernelIm;
     private final double[] rootRe;
     private final double[] rootIm;
+    private final double[] hann;
 
     /**
      * Prepares the tables of a length.
@@ -28,6 +29,10 @@ final class Fourier {
         for (int i = 0; i < size / 2; i++) {
             rootRe[i] = Math.cos(2 * Math.PI * i / size);
             rootIm[i] = -Math.sin(2 * Math.PI * i / size);
+        }
+        hann = new double[length];
+        for (int i = 0; i < length; i++) {
+            hann[i] = length == 1 ? 1 : 0.5 - 0.5 * Math.cos(2 * Math.PI * i / (length - 1));
         }
         chirpRe = new double[length];
         chirpIm = new double[length];
@@ -51,6 +56,11 @@ final class Fourier {
     /** Which length it is for. */
     int length() {
         return length;
+    }
+
+    /** Hann's window of this length. */
+    double window(int index) {
+        return hann[index];
     }
 
     /**

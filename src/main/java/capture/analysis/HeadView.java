@@ -1,7 +1,6 @@
 package capture.analysis;
 
 import java.util.Arrays;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,9 +76,14 @@ public final class HeadView {
     /** Absolute frames that the frame block attended, ascending; empty if it was not captured. Not to be changed. */
     public int[] keyFrames() {
         if (keyFrames == null) {
-            keyFrames = IntStream.range(0, frames())
-                    .filter(k -> attended(block.first(), k))
-                    .toArray();
+            int[] found = new int[frames()];
+            int count = 0;
+            for (int k = 0; k < found.length; k++) {
+                if (attended(block.first(), k)) {
+                    found[count++] = k;
+                }
+            }
+            keyFrames = Arrays.copyOf(found, count);
         }
         return keyFrames;
     }

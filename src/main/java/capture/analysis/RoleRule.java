@@ -111,11 +111,11 @@ public enum RoleRule {
                 } else if (period[i] >= options.waveShare()) {
                     roles[i] = "wave";
                 } else {
-                    double mean = DoubleStream.of(view.logitRow())
-                            .filter(value -> !Double.isNaN(value))
-                            .average()
-                            .orElse(0);
-                    roles[i] = mean > 0 ? "anchor" : "veil";
+                    double sum = 0;
+                    for (double value : view.logitRow()) {
+                        sum += Double.isNaN(value) ? 0 : value;
+                    }
+                    roles[i] = sum > 0 ? "anchor" : "veil";
                 }
             }
         }

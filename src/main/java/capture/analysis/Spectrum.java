@@ -31,18 +31,19 @@ public record Spectrum(double period, double share) {
         if (n < LEAST) {
             return NONE;
         }
+        Fourier fourier = fourier(n);
         double[] windowed = new double[n];
         double mean = (series[n] - series[0]) / n;
         double scale = 0;
         for (int i = 0; i < n; i++) {
             double difference = series[i + 1] - series[i];
             scale = Math.max(scale, Math.abs(difference));
-            windowed[i] = (difference - mean) * (0.5 - 0.5 * Math.cos(2 * Math.PI * i / (n - 1)));
+            windowed[i] = (difference - mean) * fourier.window(i);
         }
         double best = 0;
         double total = 0;
         int frequency = 0;
-        double[] power = fourier(n).power(windowed);
+        double[] power = fourier.power(windowed);
         for (int j = 1; j < power.length; j++) {
             total += power[j];
             if (power[j] > best * (1 + TIE)) {

@@ -55,7 +55,7 @@ record RunBlob(ObjectNode description, byte[] bytes) {
      * of neighbours, and measures are there for some of the frame blocks.
      */
     record Room(long frameValues, long measures, long tokens) {
-        static final Room ALL = new Room(10_000_000, 8_000_000, 3_500_000);
+        static final Room ALL = new Room(10_000_000, 4_000_000, 3_500_000);
 
         /** The room of one of several runs. */
         Room sharedBy(int runs) {

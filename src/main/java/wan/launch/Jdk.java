@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * An installed Java, described by the {@code release} file in its home; it is not started to find out.
+ * An installed Java, described by the {@code release} file in its home; it is started to find out only where there is none.
  *
  * @param home the folder that holds {@code bin} and {@code release}
  * @param version as the file has it, for example {@code 25.0.3}
@@ -17,6 +17,8 @@ record Jdk(Path home, String version, int feature, String modules) {
 
     /** The lowest version that runs the program. */
     static final int LOWEST = 25;
+    /** Far more than its properties are. */
+    private static final int MOST_SAID_BYTES = 1 << 18;
     /** The last version with JVMCI, which TornadoVM needs. */
     static final int LAST_WITH_JVMCI = 26;
 
@@ -32,15 +34,41 @@ record Jdk(Path home, String version, int feature, String modules) {
         if (!Files.isRegularFile(executable(root))) {
             return null;
         }
-        String release;
+        String release = "";
         try {
             release = Files.readString(root.resolve("release"), StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
-            return null;
+            // Some distributions and images leave it out.
         }
         String version = value(release, "JAVA_VERSION");
+        if (version.isEmpty()) {
+            version = asked(executable(root));
+        }
+        if (version.isEmpty()) {
+            return null;
+        }
         String modules = value(release, "MODULES");
         return new Jdk(root, version, feature(version), modules.isEmpty() ? "" : " " + modules + " ");
+    }
+
+    /** What the program itself says of its version; empty where it does not start. */
+    private static String asked(Path executable) {
+        try {
+            Process process = new ProcessBuilder(executable.toString(), "-XshowSettings:properties", "-version")
+                    .redirectErrorStream(true)
+                    .start();
+            process.getOutputStream().close();
+            byte[] said = process.getInputStream().readNBytes(MOST_SAID_BYTES);
+            process.destroy();
+            for (String line : new String(said, StandardCharsets.ISO_8859_1).split("\n")) {
+                if (line.strip().startsWith("java.version = ")) {
+                    return line.strip().substring("java.version = ".length());
+                }
+            }
+        } catch (IOException e) {
+            // Not a program for this machine.
+        }
+        return "";
     }
 
     /** The {@code java} program. */
