@@ -28,6 +28,60 @@ class InterventionCommandTest {
     @SuppressWarnings("NullAway.Init") // JUnit sets it
     Path folder;
 
+    /** Dummy Forcing's groups from the context pass of frame block 1, as analyze tells them, give the same run as their table. */
+    @Test
+    void headGroups_comeStraightFromAResult() throws IOException {
+        Path measured = folder.resolve("measured.safetensors");
+        Path table = folder.resolve("roles.csv");
+        Object[] size = {"--latent-size", "4x4", "--num-frames", "7", "--steps", "1000,500", "-q"};
+        assertThat(with(size, "extract", "--layer", "all", "--pass", "all", "--what", "frame-mass", "-o", measured)
+                        .exitCode())
+                .isZero();
+        assertThat(CommandLineRun.of(
+                                "analyze",
+                                measured,
+                                "--roles",
+                                "dummy-forcing",
+                                "--pass",
+                                "context",
+                                "--frame-block",
+                                "1",
+                                "--roles-csv",
+                                table)
+                        .exitCode())
+                .isZero();
+        List<byte[]> latents = new ArrayList<>();
+        for (Path groups : List.of(measured, table)) {
+            Path out = folder.resolve(groups.getFileName() + ".latents.safetensors");
+            CommandLineRun run = with(
+                    size,
+                    "extract",
+                    "--cache-policy",
+                    "dummy-forcing",
+                    "--head-groups",
+                    groups,
+                    "--save-latents",
+                    out,
+                    "-o",
+                    folder.resolve("x.safetensors"));
+            assertThat(run.exitCode()).as(run.err()).isZero();
+            try (Safetensors file = Safetensors.open(out)) {
+                latents.add(file.tensor("output").data().toArray(java.lang.foreign.ValueLayout.JAVA_BYTE));
+            }
+        }
+        assertThat(latents.get(0)).isEqualTo(latents.get(1));
+        CommandLineRun none =
+                with(size, "extract", "--cache-policy", "pyramid-forcing", "--head-groups", measured, "--dry-run");
+        assertThat(none.exitCode()).isEqualTo(2);
+        assertThat(none.err()).contains("frame-logits");
+    }
+
+    private static CommandLineRun with(Object[] more, Object... words) {
+        List<Object> all = new ArrayList<>(List.of(words));
+        all.addAll(List.of(more));
+        return CommandLineRun.of(all.toArray());
+    }
+
     static Stream<Arguments> cases() {
         List<Arguments> all = new ArrayList<>();
         for (String file : List.of("golden3/interventions", "golden3/interventions-window")) {

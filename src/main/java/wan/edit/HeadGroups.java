@@ -16,7 +16,8 @@ import wan.op.UsageException;
 /** Which group of a cache policy each head belongs to. */
 public final class HeadGroups {
     /** What methods and {@code analyze} call the same group. */
-    private static final Map<String, String> SAME = Map.of("neighbour", "mid");
+    private static final Map<String, String> SAME =
+            Map.of("neighbour", "mid", "wave", "-1", "anchor", "1", "veil", "2");
 
     private final List<String> groups;
     private final @Nullable String others;
@@ -70,6 +71,11 @@ public final class HeadGroups {
             throw new UsageException(text + ": expected a head map as JSON, " + e.getOriginalMessage());
         }
         return result;
+    }
+
+    /** What the groups of policies call what roles call otherwise: {@code neighbour} is {@code mid}. */
+    public static String same(String role) {
+        return SAME.getOrDefault(role, role);
     }
 
     private String known(String group) {

@@ -18,7 +18,6 @@ import wan.cache.PolicySchedule;
 import wan.edit.EditPlan;
 import wan.edit.Edits;
 import wan.edit.HeadCaches;
-import wan.edit.HeadGroups;
 import wan.file.PartialFolder;
 import wan.file.PartialTensors;
 import wan.model.WanConfig;
@@ -146,7 +145,7 @@ public final class Job {
         Policies policy = Policies.of(cache.policy());
         return new HeadCaches(
                 PolicySchedule.of(policy, settings.blockSizes()),
-                HeadGroups.parse(policy.groups(), cache.heads()),
+                RoleGroups.parse(policy.groups(), cache.heads(), config.numLayers(), config.numHeads()),
                 config.numLayers(),
                 config.numHeads());
     }

@@ -1,6 +1,7 @@
 package wan.app.bench;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
@@ -9,6 +10,7 @@ import java.util.function.LongUnaryOperator;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import wan.app.command.BenchCommand;
+import wan.op.AttentionEdit;
 import wan.op.AttentionTap;
 import wan.op.DType;
 import wan.op.Dyn;
@@ -117,10 +119,44 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
 
     /** Self-attention, plain and watched. */
     static List<BenchCase> attention(Ops ops, Sizes sizes, int frames, int keyFrames) {
-        return List.of(
+        List<BenchCase> cases = new ArrayList<>(List.of(
                 attention(ops, sizes, frames, keyFrames, "attention", Set.of()),
                 attention(ops, sizes, frames, keyFrames, "attention+frame-logits", Set.of(Quantity.FRAME_LOGITS)),
-                attention(ops, sizes, frames, keyFrames, "attention+frame-mass", Set.of(Quantity.FRAME_MASS)));
+                attention(ops, sizes, frames, keyFrames, "attention+frame-mass", Set.of(Quantity.FRAME_MASS))));
+        if (keyFrames > frames + 2) {
+            cases.add(halfTheHeads(ops, sizes, frames, keyFrames));
+        }
+        return cases;
+    }
+
+    /** Every second head keeps and attends the first frame, the one before the pass's and the pass's own; the others all of them. */
+    private static BenchCase halfTheHeads(Ops ops, Sizes sizes, int frames, int keyFrames) {
+        int s = sizes.frameSeqLen();
+        int dim = sizes.dim();
+        int heads = sizes.numHeads();
+        int kept = frames + 2;
+        double mean = (double) (heads / 2 * kept + (heads - heads / 2) * keyFrames) / heads;
+        String shape = "%d x %d or %d".formatted(frames * s, keyFrames * s, kept * s);
+        double flops = 4.0 * frames * s * mean * s * dim;
+        double bytes = 4.0 * dim * s * (2.0 * frames + 2.0 * mean);
+        return new BenchCase("attention+half-sink1-recent1", shape, flops, bytes, () -> {
+            KvTensor cache = filledCache(ops, keyFrames, s, heads, dim / heads);
+            int[] hidden = IntStream.range(1, keyFrames - frames - 1).toArray();
+            int[] some = IntStream.range(0, heads).filter(head -> head % 2 == 1).toArray();
+            AttentionEdit.Builder edit = new AttentionEdit.Builder(heads, keyFrames, s);
+            for (int head : some) {
+                for (int page : hidden) {
+                    edit.addBias(head, page, Float.NEGATIVE_INFINITY);
+                }
+            }
+            AttentionEdit seen = edit.build();
+            ops.discard(cache, some, hidden);
+            Scope operands = ops.scope();
+            Tensor q = random(ops, (long) frames * s, dim);
+            Dyn pages = dyn(IntStream.range(0, keyFrames).toArray());
+            return new Prepared(
+                    ops, operands, List.of(cache), () -> ops.attention(q, cache, pages, s, s, AttentionTap.NONE, seen));
+        });
     }
 
     private static BenchCase attention(

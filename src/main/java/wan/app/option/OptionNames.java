@@ -35,6 +35,8 @@ public final class OptionNames {
             Map.entry("sampler.independent_first_frame", "--independent-first-frame"),
             Map.entry("cache.local_attn_size", "--local-attn-size"),
             Map.entry("cache.sink_size", "--sink-size"),
+            Map.entry("cache.policy", "--cache-policy"),
+            Map.entry("cache.heads", "--head-groups"),
             Map.entry("capture.layers", "--layer"),
             Map.entry("capture.heads", "--head"),
             Map.entry("capture.attention", "--attention"),

@@ -89,7 +89,8 @@ public final class RunOptions {
             paramLabel = "GROUPS",
             description =
                     "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
-                            + " the others), a CSV of labels as analyze writes roles, or Forcing-KV's JSON.")
+                            + " the others), a CSV of labels as analyze writes roles, Forcing-KV's JSON, or a result of extract whose"
+                            + " frame masses tell.")
     private @Nullable String headGroups;
 
     @Option(

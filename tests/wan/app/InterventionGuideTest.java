@@ -1,0 +1,60 @@
+package wan.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The commands of docs/guide/interventions.md run, and print what stands there. */
+class InterventionGuideTest {
+    private static final Pattern BLOCK = Pattern.compile("```console\\n\\$ wan-attn (.*)\\n((?s:.*?))```");
+
+    /** A processor with other vectors adds in another order; what is left of a number is how it is written. */
+    private static final Pattern NUMBER = Pattern.compile("-?\\d+\\.\\d+(e[+-]\\d+)?");
+
+    @TempDir
+    @SuppressWarnings("NullAway.Init") // JUnit sets it
+    Path folder;
+
+    @Test
+    void commands_printWhatTheGuideShows() throws IOException {
+        Matcher block = BLOCK.matcher(Files.readString(Path.of("docs/guide/interventions.md")));
+        int commands = 0;
+        while (block.find()) {
+            List<Object> words = new ArrayList<>();
+            for (String word : block.group(1).split(" ", -1)) {
+                words.add(word.matches("[a-z]+\\.(safetensors|json|svg)") ? folder.resolve(word) : word);
+            }
+            words.add(words.getFirst().equals("analyze") ? "--format=table" : "-q");
+            CommandLineRun run = CommandLineRun.of(words.toArray());
+            assertThat(run.exitCode()).as(run.err()).isZero();
+            List<String> printed = new ArrayList<>(lines(run.out().replace(folder + "/", "")));
+            for (String line : lines(block.group(2))) {
+                if (!line.equals("...")) {
+                    assertThat(printed).as(block.group(1)).contains(line);
+                    printed.subList(0, printed.indexOf(line) + 1).clear();
+                }
+            }
+            commands++;
+        }
+        assertThat(commands).isEqualTo(5);
+        assertThat(folder.resolve("curve.svg")).exists();
+    }
+
+    private static List<String> lines(String text) {
+        return Arrays.stream(text.strip().split("\n", -1))
+                .map(line -> NUMBER.matcher(line)
+                        .replaceAll("N")
+                        .replaceAll(" +", " ")
+                        .strip())
+                .toList();
+    }
+}
