@@ -49,6 +49,21 @@ class StderrPumpTest {
     }
 
     @ParameterizedTest
+    @ValueSource(ints = {1, 7, 8192})
+    void run_tellsInOneLine_whyTheJvmCannotStart(int piece) {
+        String said =
+                "Error occurred during initialization of VM\nCould not reserve enough space for 24117248KB object heap\n";
+        assertThat(pumped(said, piece))
+                .isEqualTo(
+                        "wan-attn: Java cannot start: Could not reserve enough space for 24117248KB object heap; allow it"
+                                + " more memory (ulimit -v counts what it reserves), or less heap with --heap SIZE\n");
+        assertThat(pumped(
+                        "Error occurred during initialization of VM\nUnable to load native library: x\nmore\n", piece))
+                .isEqualTo("wan-attn: Java cannot start: Unable to load native library: x\n");
+        assertThat(pumped("Error occurred elsewhere\n", piece)).isEqualTo("Error occurred elsewhere\n");
+    }
+
+    @ParameterizedTest
     @ValueSource(ints = {1, 8192})
     void run_dropsItOnce(int piece) {
         assertThat(pumped(WARNING + "\n" + WARNING + "\n", piece)).isEqualTo(WARNING + "\n");

@@ -109,6 +109,7 @@ public final class Launcher {
         command.add("--add-modules");
         command.add("jdk.incubator.vector");
         command.add("--enable-native-access=ALL-UNNAMED");
+        command.add("-XX:+DisplayVMOutputToStderr"); // what the JVM says is no result
         List<String> wishes = new ArrayList<>();
         boolean collectorChosen = false;
         for (String flag : more == null ? new String[0] : more.split(" ")) {

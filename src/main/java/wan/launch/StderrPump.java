@@ -15,6 +15,9 @@ import java.nio.charset.StandardCharsets;
 final class StderrPump implements Runnable {
     private static final byte[] WARNING =
             "WARNING: Using incubator modules: jdk.incubator.vector".getBytes(StandardCharsets.US_ASCII);
+    /** What the JVM says where it cannot start at all; the reason is the next line. */
+    private static final String NO_START = "Error occurred during initialization of VM";
+
     private static final int NO_LINE_START = -1;
 
     private final InputStream in;
@@ -23,6 +26,9 @@ final class StderrPump implements Runnable {
     private int matched;
 
     private boolean passed;
+
+    /** What came first, as long as it may be the JVM's last words; then null. */
+    private ByteArrayOutputStream first = new ByteArrayOutputStream();
 
     StderrPump(InputStream in, OutputStream out) {
         this.in = in;
@@ -35,12 +41,42 @@ final class StderrPump implements Runnable {
         try {
             for (int count; (count = in.read(buffer)) >= 0; ) {
                 byte[] kept = passed ? buffer : filter(buffer, count);
-                write(kept, kept == buffer ? count : kept.length);
+                offer(kept, kept == buffer ? count : kept.length);
             }
         } catch (IOException e) {
             // The program has ended and its stderr with it.
         }
+        if (first != null && first.size() > 0) {
+            byte[] line = oneLine(first.toString(StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
+            write(line, line.length);
+        }
         write(WARNING, passed ? 0 : Math.max(0, matched));
+    }
+
+    private void offer(byte[] bytes, int count) {
+        if (first == null) {
+            write(bytes, count);
+            return;
+        }
+        first.write(bytes, 0, count);
+        String text = first.toString(StandardCharsets.ISO_8859_1);
+        if (!NO_START.startsWith(text) && !text.startsWith(NO_START)) {
+            write(first.toByteArray(), first.size());
+            first = null;
+        }
+    }
+
+    private static String oneLine(String text) {
+        if (!text.startsWith(NO_START)) {
+            return text;
+        }
+        String reason = text.substring(NO_START.length()).strip().split("\\R", 2)[0];
+        boolean memory = reason.contains("reserve") || reason.contains("allocate") || reason.contains("heap");
+        return "wan-attn: Java cannot start: " + reason
+                + (memory
+                        ? "; allow it more memory (ulimit -v counts what it reserves), or less heap with --heap SIZE"
+                        : "")
+                + "\n";
     }
 
     private byte[] filter(byte[] buffer, int count) {
