@@ -45,6 +45,25 @@ class DeviceFaultTest {
         assertThat(passes).hasValue(goodPasses);
     }
 
+    /** One launch, or one transfer, that fails alone among good ones; the first few are those of the graph that fills the device. */
+    @ParameterizedTest
+    @CsvSource({
+        "skips-20, rollout-d2", "skips-21, rollout-d2", "skips-22, rollout-d2", "skips-40, rollout-d2",
+        "skips-61, rollout-d2", "skips-85, rollout-d2", "skips-111, rollout-d2",
+        "drops-100, rollout-a",
+    })
+    void oneFailureAmongGoodOnes_isSeenInItsPass(String trait, String rollout) {
+        System.setProperty(EmulatedCuda.PROPERTY, trait);
+        AtomicInteger passes = new AtomicInteger();
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
+            assertThatThrownBy(() -> TornadoRecordingTest.rollOut(rollout, ops, passes::incrementAndGet))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining(": expected kernel ")
+                    .hasMessageContaining("to have run each time, got another count: the device or its driver failed");
+        }
+        assertThat(passes.get()).isLessThan(trait.startsWith("skips") ? 2 : 10);
+    }
+
     @Test
     void values_areNeverThoseOfAnEarlierExecution() {
         try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT);

@@ -272,6 +272,7 @@ final class AttentionKernels {
                 }
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -465,5 +466,6 @@ final class AttentionKernels {
                 act.set(masses + g, act.get(masses + g) / total);
             }
         }
+        Launches.count(context, step, slot, act);
     }
 }

@@ -39,6 +39,7 @@ final class CacheKernels {
                 keys.getArray().set(page * pageSize + i % pageSize, value);
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #appendKeys}. */
@@ -63,6 +64,7 @@ final class CacheKernels {
                 values.getArray().set(page * pageSize + i % pageSize, value);
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** One item per value of [batch, pages * pageTokens, heads, headDim]. */
@@ -80,6 +82,7 @@ final class CacheKernels {
             int at = (((page * heads + head) * tiles + token / 32) * headDim + channel) * 32 + token % 32;
             act.set(step.get(slot + 1) + i, keys.getArray().get(at));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #readKeys}. */
@@ -97,6 +100,7 @@ final class CacheKernels {
             int at = (((page * heads + head) * tiles + channel / 32) * pageTokens + token) * 32 + channel % 32;
             act.set(step.get(slot + 1) + i, values.getArray().get(at));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** The page of the pool that holds entry {@code index} of [batch, pages]. */

@@ -22,8 +22,8 @@ record Call(
         List<Table> tables,
         int groups,
         int groupItems) {
-    /** Integers of a slot. */
-    static final int SLOT = 16;
+    /** Integers of a slot: sixteen of the kernel's own, and what {@link Launches} needs. */
+    static final int SLOT = 18;
 
     /** A list of integers and the argument that says where it is. */
     @SuppressWarnings("ArrayRecordComponent") // never compared

@@ -43,6 +43,7 @@ final class CaptureKernels {
             }
             act.set(step.get(slot + 2) + i, total / groupTokens);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -79,6 +80,7 @@ final class CaptureKernels {
             }
             act.set(step.get(slot + 1) + i, total / groupTokens);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -110,6 +112,7 @@ final class CaptureKernels {
             }
             act.set(step.get(slot + 3) + i, sum * params.get(step.get(slot + 13)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -142,6 +145,7 @@ final class CaptureKernels {
             }
             act.set(step.get(slot + 2) + i, sum * params.get(step.get(slot + 13)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Means over consecutive rows: x [items / columns * tokens, columns] to y [items / columns, columns]. Slot: items, x, y, columns, tokens. */
@@ -161,5 +165,6 @@ final class CaptureKernels {
             }
             act.set(step.get(slot + 2) + i, total / tokens);
         }
+        Launches.count(context, step, slot, act);
     }
 }

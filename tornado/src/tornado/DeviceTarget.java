@@ -17,8 +17,8 @@ import wan.op.WanException;
 final class DeviceTarget {
     /** Items of a group of element kernels. Always the same: some drivers compile anew for every group size. */
     static final int ELEMENT_ITEMS = 64;
-    /** The longest array: indices are ints, and the header takes some. */
-    static final int MAX_ELEMENTS = Integer.MAX_VALUE - 64;
+    /** The longest array: indices are ints, and a header and the counters of launches take some. */
+    static final int MAX_ELEMENTS = Integer.MAX_VALUE - 4096;
 
     /** Two matmuls and two attentions, for processors and for graphics processors. */
     enum Kernels {
@@ -158,8 +158,16 @@ final class DeviceTarget {
      * @param layer the last that ran before that was seen, or empty
      */
     DeviceException fault(String layer) {
-        return new DeviceException("device " + name + (layer.isEmpty() ? "" : " in or before " + layer)
-                + ": expected the ticket of this execution back, got an older one: the device or its driver failed;"
-                + " TornadoVM's lines above say how");
+        return failed(layer, "expected the ticket of this execution back, got an older one");
+    }
+
+    /** A kernel did not run, or not with its own numbers. */
+    DeviceException skipped(String task, String layer) {
+        return failed(layer, "expected kernel " + task + " to have run each time, got another count");
+    }
+
+    private DeviceException failed(String layer, String what) {
+        return new DeviceException("device " + name + (layer.isEmpty() ? "" : " in or before " + layer) + ": " + what
+                + ": the device or its driver failed; TornadoVM's lines above say how");
     }
 }

@@ -7,7 +7,7 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /** Kernels with one item per element, which do little work; the first value of every slot is their number. */
 final class ElementKernels {
-    /** Where {@link #download} has its ticket. */
+    /** Where {@link #download} has its ticket; the counters follow. */
     static final int TICKET = 2;
 
     private ElementKernels() {}
@@ -22,9 +22,13 @@ final class ElementKernels {
             }
             act.set(step.get(part + 1) + i, input.get(i));
         }
+        Launches.countUpload(context, step, slot, act, input);
     }
 
-    /** Slot: values, from, ticket. The ticket comes back behind the values: the host sees that they are this execution's. */
+    /**
+     * Slot: values, from, ticket, counters, where they are. The ticket comes back behind the values, and the counters behind it: the
+     * host sees that the values are this execution's, and that all kernels have run.
+     */
     static void download(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray output) {
         int i = context.globalIdx;
         int values = step.get(slot);
@@ -33,6 +37,9 @@ final class ElementKernels {
         }
         if (i == 0) {
             output.set(values, step.get(slot + 2));
+        }
+        for (int j = i; j < step.get(slot + 3); j += context.globalGroupSizeX) {
+            output.set(values + 1 + j, act.get(step.get(slot + 4) + j));
         }
     }
 
@@ -43,6 +50,7 @@ final class ElementKernels {
             float v = act.get(step.get(slot + 1) + i);
             act.set(step.get(slot + 2) + i, v / (1f + TornadoMath.exp(-v)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Table plus embedding. Slot: values, y, table, values of the table, embedding, values of an entry of it. */
@@ -54,6 +62,7 @@ final class ElementKernels {
             float added = act.get(step.get(slot + 4) + i / tableSize * width + i % tableSize % width);
             act.set(step.get(slot + 1) + i, params.get(step.get(slot + 2) + i % tableSize) + added);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -90,6 +99,7 @@ final class ElementKernels {
             act.set(at, real * cos - imaginary * sin);
             act.set(at + 1, real * sin + imaginary * cos);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -117,6 +127,7 @@ final class ElementKernels {
                 act.set(at + j * dim, total / rows);
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** x = keep * x + values. Slot: values, x, values, channels of a row, of a head, chosen heads, keep, head table. */
@@ -134,6 +145,7 @@ final class ElementKernels {
             }
             act.set(at, kept + act.get(step.get(slot + 2) + i));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** residual += y * gate. Slot: values, residual, y, channels of a row, gate, values of an entry, rows of an entry. */
@@ -146,6 +158,7 @@ final class ElementKernels {
             int at = step.get(slot + 1) + i;
             act.set(at, act.get(at) + act.get(step.get(slot + 2) + i) * gate);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -167,6 +180,7 @@ final class ElementKernels {
             int from = ((frame * channels + channel) * 2 * rows + 2 * row + dy) * 2 * columns + 2 * column + dx;
             act.set(step.get(slot + 2) + i, act.get(step.get(slot + 1) + from));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** The way back from patches [.., rows, columns, 2, 2, channels]. Slot: as {@link #patchify}. */
@@ -184,5 +198,6 @@ final class ElementKernels {
             int from = patch * 4 * channels + (y % 2 * 2 + x % 2) * channels + channel;
             act.set(step.get(slot + 2) + i, act.get(step.get(slot + 1) + from));
         }
+        Launches.count(context, step, slot, act);
     }
 }

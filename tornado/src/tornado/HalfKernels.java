@@ -17,12 +17,13 @@ final class HalfKernels {
 
     /** Slot: items, table, first element. */
     static void widenWeights(
-            KernelContext context, IntArray step, int slot, FloatArray params, ShortArray from, VectorFloat16 to) {
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray from, VectorFloat16 to) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             int pattern = from.get(step.get(slot + 2) + i) & 0xffff;
             to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -31,12 +32,13 @@ final class HalfKernels {
      * <p>Slot: items, table, elements of a page, which pages.
      */
     static void widenPages(
-            KernelContext context, IntArray step, int slot, FloatArray params, ShortArray from, VectorFloat16 to) {
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray from, VectorFloat16 to) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             int pattern = from.get(inPool(step, slot, i)) & 0xffff;
             to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -60,6 +62,7 @@ final class HalfKernels {
                 to.set(at, (short) pattern(step, step.get(slot + 4), act, params, value));
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**

@@ -25,15 +25,15 @@ enum Kernel {
     LINEAR_SHARED((g, id, c, s, slot, a) ->
             g.task(id, LinearKernels::linearShared, c, s, slot, a.act(), a.params(), a.first())),
     WIDEN_WEIGHTS((g, id, c, s, slot, a) ->
-            g.task(id, HalfKernels::widenWeights, c, s, slot, a.params(), a.shorts(), a.second())),
+            g.task(id, HalfKernels::widenWeights, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     WIDEN_PAGES((g, id, c, s, slot, a) ->
-            g.task(id, HalfKernels::widenPages, c, s, slot, a.params(), a.shorts(), a.second())),
+            g.task(id, HalfKernels::widenPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     NARROW_PAGES((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::narrowPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     STAGE_ROWS((g, id, c, s, slot, a) ->
             g.task(id, LibraryKernels::stageRows, c, s, slot, a.act(), a.gemm().x())),
     STAGE_WEIGHTS((g, id, c, s, slot, a) -> g.task(
-            id, LibraryKernels::stageWeights, c, s, slot, a.first(), a.gemm().w())),
+            id, LibraryKernels::stageWeights, c, s, slot, a.act(), a.first(), a.gemm().w())),
     STAGE_HALF_ROWS((g, id, c, s, slot, a) -> g.task(
             id,
             LibraryKernels::stageHalfRows,
@@ -49,6 +49,7 @@ enum Kernel {
             c,
             s,
             slot,
+            a.act(),
             a.shorts(),
             a.gemm().halfW())),
     GEMM((g, id, c, s, slot, a) -> g.libraryTask(id, GemmOperands::gemm, a.gemm())),
@@ -80,9 +81,9 @@ enum Kernel {
             a.params(),
             a.sdpa().q())),
     STAGE_KEYS((g, id, c, s, slot, a) ->
-            g.task(id, SdpaKernels::stageKeys, c, s, slot, a.shorts(), a.sdpa().k())),
+            g.task(id, SdpaKernels::stageKeys, c, s, slot, a.act(), a.shorts(), a.sdpa().k())),
     STAGE_VALUES((g, id, c, s, slot, a) -> g.task(
-            id, SdpaKernels::stageValues, c, s, slot, a.shorts(), a.sdpa().v())),
+            id, SdpaKernels::stageValues, c, s, slot, a.act(), a.shorts(), a.sdpa().v())),
     SDPA((g, id, c, s, slot, a) -> g.libraryTask(id, SdpaOperands::sdpa, a.sdpa())),
     FINISH_ATTENTION((g, id, c, s, slot, a) -> g.task(
             id,

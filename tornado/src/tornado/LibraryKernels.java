@@ -20,14 +20,16 @@ final class LibraryKernels {
         if (i < step.get(slot) * step.get(slot + 1)) {
             x.set(i, act.get(inRows(step, slot, i)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** One layer's weights, transposed: panels [out / 32][in][32] to [in, out]. */
-    static void stageWeights(KernelContext context, IntArray step, int slot, VectorFloat16 weights, FloatArray w) {
+    static void stageWeights(KernelContext context, IntArray step, int slot, FloatArray act, VectorFloat16 weights, FloatArray w) {
         int i = context.globalIdx;
         if (i < step.get(slot + 1) * step.get(slot + 2)) {
             w.set(i, weights.getArray().get(inPanels(step, slot, i)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #stageRows}, rounded to 16 bits. */
@@ -38,14 +40,16 @@ final class LibraryKernels {
             float value = act.get(inRows(step, slot, i));
             x.set(i, (short) HalfKernels.pattern(step, step.get(slot + 14), act, params, value));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #stageWeights}, of weights that are stored in 16 bits. */
-    static void stageHalfWeights(KernelContext context, IntArray step, int slot, ShortArray weights, ShortArray w) {
+    static void stageHalfWeights(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray weights, ShortArray w) {
         int i = context.globalIdx;
         if (i < step.get(slot + 1) * step.get(slot + 2)) {
             w.set(i, weights.get(inPanels(step, slot, i)));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Bias and what follows it, from sums [rows, out]. */
@@ -56,6 +60,7 @@ final class LibraryKernels {
         if (i < step.get(slot) * out) {
             LinearKernels.finish(step, slot, act, params, i / out, i % out, y.get(i));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #finishRows}, from sums in 16 bits. */
@@ -67,6 +72,7 @@ final class LibraryKernels {
             float sum = params.get(step.get(step.get(slot + 14)) + (y.get(i) & 0xffff));
             LinearKernels.finish(step, slot, act, params, i / out, i % out, sum);
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Where element {@code i} of [rows, in] lies among the activations. */

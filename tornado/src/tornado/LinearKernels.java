@@ -121,6 +121,7 @@ final class LinearKernels {
                 }
             }
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Writes the lanes of a vector side by side; a device wants lane numbers that are constants. */
@@ -215,6 +216,7 @@ final class LinearKernels {
             }
             context.localBarrier();
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** What happens to one finished sum. */

@@ -95,6 +95,7 @@ final class Program implements AutoCloseable {
     private final Sizes sizes;
     private final DType factors;
     private final LibraryArrays operands;
+    private final Launches launches;
     private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
@@ -124,22 +125,26 @@ final class Program implements AutoCloseable {
         this.sizes = sizes;
         this.factors = factors;
         long start = System.nanoTime();
-        act = new FloatArray(sizes.act());
+        for (Segment.Key key : keys) {
+            for (String task : tasks(key)) {
+                slots.putIfAbsent(task, slots.size() * Call.SLOT);
+            }
+        }
+        launches = new Launches(slots.size());
+        act = new FloatArray(sizes.act() + launches.tasks());
+        act.init(0);
         if (kept != null) {
             act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
         }
         params = new FloatArray(parameters.length);
         MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
-        input = new FloatArray(Math.max(1, sizes.input()));
-        output = new FloatArray(Math.max(1, sizes.output()));
+        input = new FloatArray(sizes.input() + 1); // and the number of the execution
+        output = new FloatArray(Math.max(1, sizes.output()) + launches.tasks());
         operands = new LibraryArrays(sizes.libraryRows(), factors);
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 addStore(call.first());
                 addStore(call.second());
-            }
-            for (String task : tasks(key)) {
-                slots.putIfAbsent(task, slots.size() * Call.SLOT);
             }
         }
         step = new IntArray(tables() + TABLE_INTS);
@@ -271,6 +276,15 @@ final class Program implements AutoCloseable {
         return id;
     }
 
+    /** The name of a task with this counter. */
+    private String task(int counter) {
+        return slots.entrySet().stream()
+                .filter(entry -> entry.getValue() == counter * Call.SLOT)
+                .map(Map.Entry::getKey)
+                .findFirst()
+                .orElseThrow();
+    }
+
     private int slot(String task) {
         return Objects.requireNonNull(slots.get(task));
     }
@@ -326,6 +340,7 @@ final class Program implements AutoCloseable {
             throw new IllegalStateException("no graph for " + segment.key());
         }
         IdentityHashMap<int[], Integer> tables = new IdentityHashMap<>(); // calls share them
+        int number = launches.next();
         int end = tables();
         int slot = 0;
         List<String> tasks = tasks(segment.key());
@@ -350,6 +365,11 @@ final class Program implements AutoCloseable {
             if (call.kernel().isLibrary()) {
                 continue;
             }
+            step.set(slot + Launches.COUNTER, sizes.act() + slot / Call.SLOT);
+            step.set(slot + Launches.NUMBER, number);
+            if (call.kernel() != Kernel.DOWNLOAD) { // which brings the counters
+                launches.expect(slot / Call.SLOT);
+            }
             WorkerGrid1D grid = grids.get(SEGMENTS + "." + tasks.get(i));
             if (grid == null) {
                 throw new IllegalStateException("no grid for call " + i + " of graph " + graph);
@@ -362,10 +382,13 @@ final class Program implements AutoCloseable {
             MemorySegment.copy(values, 0, input.getSegment(), ValueLayout.JAVA_FLOAT, 4L * to, values.length);
             to += values.length;
         }
+        input.set(to, number);
         int count = segment.downloadFloats();
         if (count > 0) {
             tickets = tickets % MOST_TICKETS + 1;
             step.set(slot + ElementKernels.TICKET, tickets); // a download ends its segment
+            step.set(slot + ElementKernels.TICKET + 1, launches.tasks());
+            step.set(slot + ElementKernels.TICKET + 2, sizes.act());
         }
         execute(graph);
         counters.launched(segment.calls().size());
@@ -373,6 +396,10 @@ final class Program implements AutoCloseable {
             // The SDK's native code only prints what goes wrong on a device, and the array keeps its values.
             if (output.get(count) != tickets) {
                 throw target.fault(segment.layer());
+            }
+            int skipped = launches.firstWrong(output, count + 1);
+            if (skipped >= 0) {
+                throw target.skipped(task(skipped), segment.layer());
             }
             float[] values = new float[count];
             MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
@@ -404,7 +431,7 @@ final class Program implements AutoCloseable {
     MemorySegment pull() {
         step.set(0, 0);
         execute(PULL);
-        return act.getSegment();
+        return act.getSegment().asSlice(0, 4L * sizes.act());
     }
 
     @Override

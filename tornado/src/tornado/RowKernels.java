@@ -25,6 +25,7 @@ final class RowKernels {
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, act.get(x + i) * factor * params.get(weight + i));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** LN(x) * weight + bias. Slot: rows, dim, x, y, eps, weight, bias. */
@@ -41,6 +42,7 @@ final class RowKernels {
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -61,6 +63,7 @@ final class RowKernels {
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * (1f + act.get(scale + i)) + act.get(shift + i));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** 1 / sqrt(mean + eps); where the squares are beyond a float infinity, since 0 would make numbers of it. */

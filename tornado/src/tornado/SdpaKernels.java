@@ -25,10 +25,11 @@ final class SdpaKernels {
             float value = act.get(step.get(slot + 4) + i);
             q.set(inHeads(step, slot, i), (short) HalfKernels.pattern(step, step.get(slot + 13), act, params, value));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Pages of keys to [batch, heads, keys, headDim]. */
-    static void stageKeys(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray k) {
+    static void stageKeys(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray k) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
         int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
@@ -37,10 +38,11 @@ final class SdpaKernels {
             int tile = headInPage(step, slot, i / headDim) * ((step.get(slot + 6) + 31) / 32) + token / 32;
             k.set(i, pages.get((tile * headDim + i % headDim) * 32 + token % 32));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** As {@link #stageKeys}. */
-    static void stageValues(KernelContext context, IntArray step, int slot, ShortArray pages, ShortArray v) {
+    static void stageValues(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray v) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
         int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
@@ -49,6 +51,7 @@ final class SdpaKernels {
             int tile = headInPage(step, slot, i / headDim) * ((headDim + 31) / 32) + channel / 32;
             v.set(i, pages.get((tile * step.get(slot + 6) + tokenInPage(step, slot, i / headDim)) * 32 + channel % 32));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** The way back of {@link #stageQueries}, to the activations. */
@@ -60,6 +63,7 @@ final class SdpaKernels {
             int pattern = o.get(inHeads(step, slot, i)) & 0xffff;
             act.set(step.get(slot + 5) + i, params.get(step.get(step.get(slot + 13)) + pattern));
         }
+        Launches.count(context, step, slot, act);
     }
 
     /** Where element {@code i} of [batch, queries, heads, headDim] lies in [batch, heads, recorded rows, headDim]. */
