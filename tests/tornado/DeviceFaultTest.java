@@ -48,8 +48,13 @@ class DeviceFaultTest {
     /** One launch, or one transfer, that fails alone among good ones; the first few are those of the graph that fills the device. */
     @ParameterizedTest
     @CsvSource({
-        "skips-20, rollout-d2", "skips-21, rollout-d2", "skips-22, rollout-d2", "skips-40, rollout-d2",
-        "skips-61, rollout-d2", "skips-85, rollout-d2", "skips-111, rollout-d2",
+        "skips-20, rollout-d2",
+        "skips-21, rollout-d2",
+        "skips-22, rollout-d2",
+        "skips-40, rollout-d2",
+        "skips-61, rollout-d2",
+        "skips-85, rollout-d2",
+        "skips-111, rollout-d2",
         "drops-100, rollout-a",
     })
     void oneFailureAmongGoodOnes_isSeenInItsPass(String trait, String rollout) {

@@ -17,7 +17,13 @@ final class HalfKernels {
 
     /** Slot: items, table, first element. */
     static void widenWeights(
-            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray from, VectorFloat16 to) {
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            ShortArray from,
+            VectorFloat16 to) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             int pattern = from.get(step.get(slot + 2) + i) & 0xffff;
@@ -32,7 +38,13 @@ final class HalfKernels {
      * <p>Slot: items, table, elements of a page, which pages.
      */
     static void widenPages(
-            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray from, VectorFloat16 to) {
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            ShortArray from,
+            VectorFloat16 to) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             int pattern = from.get(inPool(step, slot, i)) & 0xffff;

@@ -33,7 +33,14 @@ enum Kernel {
     STAGE_ROWS((g, id, c, s, slot, a) ->
             g.task(id, LibraryKernels::stageRows, c, s, slot, a.act(), a.gemm().x())),
     STAGE_WEIGHTS((g, id, c, s, slot, a) -> g.task(
-            id, LibraryKernels::stageWeights, c, s, slot, a.act(), a.first(), a.gemm().w())),
+            id,
+            LibraryKernels::stageWeights,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.first(),
+            a.gemm().w())),
     STAGE_HALF_ROWS((g, id, c, s, slot, a) -> g.task(
             id,
             LibraryKernels::stageHalfRows,
@@ -80,10 +87,24 @@ enum Kernel {
             a.act(),
             a.params(),
             a.sdpa().q())),
-    STAGE_KEYS((g, id, c, s, slot, a) ->
-            g.task(id, SdpaKernels::stageKeys, c, s, slot, a.act(), a.shorts(), a.sdpa().k())),
+    STAGE_KEYS((g, id, c, s, slot, a) -> g.task(
+            id,
+            SdpaKernels::stageKeys,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.shorts(),
+            a.sdpa().k())),
     STAGE_VALUES((g, id, c, s, slot, a) -> g.task(
-            id, SdpaKernels::stageValues, c, s, slot, a.act(), a.shorts(), a.sdpa().v())),
+            id,
+            SdpaKernels::stageValues,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.shorts(),
+            a.sdpa().v())),
     SDPA((g, id, c, s, slot, a) -> g.libraryTask(id, SdpaOperands::sdpa, a.sdpa())),
     FINISH_ATTENTION((g, id, c, s, slot, a) -> g.task(
             id,

@@ -24,7 +24,8 @@ final class LibraryKernels {
     }
 
     /** One layer's weights, transposed: panels [out / 32][in][32] to [in, out]. */
-    static void stageWeights(KernelContext context, IntArray step, int slot, FloatArray act, VectorFloat16 weights, FloatArray w) {
+    static void stageWeights(
+            KernelContext context, IntArray step, int slot, FloatArray act, VectorFloat16 weights, FloatArray w) {
         int i = context.globalIdx;
         if (i < step.get(slot + 1) * step.get(slot + 2)) {
             w.set(i, weights.getArray().get(inPanels(step, slot, i)));
@@ -44,7 +45,8 @@ final class LibraryKernels {
     }
 
     /** As {@link #stageWeights}, of weights that are stored in 16 bits. */
-    static void stageHalfWeights(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray weights, ShortArray w) {
+    static void stageHalfWeights(
+            KernelContext context, IntArray step, int slot, FloatArray act, ShortArray weights, ShortArray w) {
         int i = context.globalIdx;
         if (i < step.get(slot + 1) * step.get(slot + 2)) {
             w.set(i, weights.get(inPanels(step, slot, i)));

@@ -29,7 +29,8 @@ final class SdpaKernels {
     }
 
     /** Pages of keys to [batch, heads, keys, headDim]. */
-    static void stageKeys(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray k) {
+    static void stageKeys(
+            KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray k) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
         int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
@@ -42,7 +43,8 @@ final class SdpaKernels {
     }
 
     /** As {@link #stageKeys}. */
-    static void stageValues(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray v) {
+    static void stageValues(
+            KernelContext context, IntArray step, int slot, FloatArray act, ShortArray pages, ShortArray v) {
         int i = context.globalIdx;
         int headDim = step.get(slot + 3);
         int rows = step.get(slot + 1) * step.get(slot + 2) * step.get(slot + 7) * step.get(slot + 6);
