@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -267,5 +268,66 @@ class ModelFolderTest {
         WanConfig config = new WanConfig(96, 160, 32, 16, 16, 4, 4, 40, 16, 1e-6f);
         ModelFolder.of(store.path(), config, store).close();
         assertThat(view.data().scope().isAlive()).isFalse();
+    }
+
+    @ParameterizedTest
+    @ValueSource(doubles = {0.1, 0.5, 0.9})
+    void zeros_namesThem_whenTheEndOfTheDownloadIsMissing(double whole) throws IOException {
+        RandomModel.write(dir, SMALL, DType.BF16, 1, (done, total) -> {});
+        try (ModelFolder model = ModelFolder.open(dir)) {
+            assertThat(model.zeros()).isEmpty();
+        }
+        Path file = dir.resolve(WEIGHTS);
+        byte[] bytes = Files.readAllBytes(file);
+        Arrays.fill(bytes, 16_384 + (int) ((bytes.length - 16_384) * whole), bytes.length, (byte) 0);
+        Files.write(file, bytes);
+        try (ModelFolder model = ModelFolder.open(dir)) {
+            assertThat(model.zeros())
+                    .hasValueSatisfying(text -> assertThat(text)
+                            .startsWith(file + ": ")
+                            .contains(
+                                    " of 69 tensors hold nothing but zeros",
+                                    "; an unfinished download? fetch the file again"));
+        }
+    }
+
+    @Test
+    void window_isThatOfTheConfiguration() throws IOException {
+        RandomModel.write(dir, SMALL, DType.BF16, 1, (done, total) -> {});
+        assertThat(ModelFolder.window(dir)).isEmpty();
+        Path config = dir.resolve("config.json");
+        String json = Files.readString(config);
+        Files.writeString(config, json.replaceFirst("\\{", "{\"local_attn_size\": 12, \"sink_size\": 3,"));
+        assertThat(ModelFolder.window(dir)).hasValue(new ConfigJson.Window(12, 3));
+        assertThat(ModelFolder.window(dir.resolve(WEIGHTS))).hasValue(new ConfigJson.Window(12, 3));
+        Files.writeString(config, json.replaceFirst("\\{", "{\"local_attn_size\": -1, \"sink_size\": 3,"));
+        assertThat(ModelFolder.window(dir)).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "model.bin",
+                "pytorch_model.pth",
+                "model.pt",
+                "transformer/any.safetensors",
+                "models--org--wan/snapshots/0123/diffusion_pytorch_model.safetensors",
+                "checkpoint_model_000600/model.pt"
+            })
+    void weights_areFound_whereverTheyLie(String name) throws IOException {
+        RandomModel.write(dir.resolve("made"), SMALL, DType.BF16, 1, (done, total) -> {});
+        Path file = dir.resolve("user").resolve(name);
+        Files.createDirectories(file.resolveSibling(""));
+        Files.move(dir.resolve("made").resolve(WEIGHTS), file);
+        try (TensorStore store = ModelFolder.weights(dir.resolve("user"))) {
+            assertThat(store.names()).contains("patch_embedding.weight");
+        }
+        Path other = file.resolveSibling("x" + file.getFileName());
+        Files.copy(file, other);
+        if (!file.endsWith(WEIGHTS)) {
+            assertThatThrownBy(() -> ModelFolder.weights(dir.resolve("user")))
+                    .hasMessageContaining("2 that could be meant")
+                    .hasMessageContaining(other.getFileName().toString());
+        }
     }
 }

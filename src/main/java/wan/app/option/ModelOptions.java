@@ -107,8 +107,8 @@ public final class ModelOptions {
     @Option(
             names = "--allow-zero-weights",
             description =
-                    "Run a model whose weights hold zeros where trained ones have none, which otherwise is taken for an"
-                            + " unfinished download.")
+                    "The weights hold zeros on purpose, where trained ones have none: no warning of an unfinished download"
+                            + " before the run.")
     private boolean allowZeroWeights;
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */

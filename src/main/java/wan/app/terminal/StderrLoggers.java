@@ -4,6 +4,7 @@ import java.text.MessageFormat;
 import java.util.Locale;
 import java.util.ResourceBundle;
 import org.jspecify.annotations.Nullable;
+import wan.app.option.OptionNames;
 import wan.run.Program;
 
 /**
@@ -59,7 +60,7 @@ public final class StderrLoggers extends System.LoggerFinder {
                 case INFO -> "";
                 default -> "debug: ";
             };
-            System.err.println(Program.NAME + ": " + kind + message);
+            System.err.println(Program.NAME + ": " + kind + OptionNames.inPlaceOfFields(message));
         }
     }
 }
