@@ -464,7 +464,10 @@ public final class TornadoOps implements Ops {
                 kv.headDim());
     }
 
-    /** Frees nothing: a page of the pool has all heads. */
+    /**
+     * Frees nothing: a page is one range of a pool's array, with all heads in it, and recorded graphs hold that array. Pages that no head
+     * keeps are used again all the same, since a policy's schedule gives their numbers to new frames.
+     */
     @Override
     public void discard(KvTensor cache, int[] heads, int[] pages) {
         DeviceCache kv = own("discard", cache);
