@@ -3,6 +3,7 @@ package capture.analysis;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -26,7 +27,7 @@ import wan.op.WanException;
  */
 public record Comparison(
         SequencedMap<String, Difference> quantities,
-        SequencedMap<String, TreeMap<Integer, TreeMap<Integer, Difference>>> heads,
+        SequencedMap<String, Map<Integer, Map<Integer, Difference>>> heads,
         List<Difference> frames,
         List<String> onlyFirst,
         List<String> onlySecond) {
@@ -37,7 +38,7 @@ public record Comparison(
     /** Compares all tensors that both have in one shape. What is not finite in both does not count. */
     public static Comparison of(TensorStore first, TensorStore second) {
         SequencedMap<String, Difference.Sums> quantities = new LinkedHashMap<>();
-        SequencedMap<String, TreeMap<Integer, TreeMap<Integer, Difference.Sums>>> heads = new LinkedHashMap<>();
+        SequencedMap<String, Map<Integer, Map<Integer, Difference.Sums>>> heads = new LinkedHashMap<>();
         List<Difference> frames = new ArrayList<>();
         List<String> onlyFirst = new ArrayList<>();
         List<String> onlySecond = new ArrayList<>(second.names());
@@ -61,8 +62,8 @@ public record Comparison(
             }
             quantities.computeIfAbsent(quantity, _ -> new Difference.Sums()).add(x, y, 0, x.length);
             int axis = headAxis(a.shape(), quantity, numbers == null ? 0 : numbers.size());
-            if (ofLayer && axis >= 0 && sameHeads) {
-                TreeMap<Integer, Difference.Sums> mine = heads.computeIfAbsent(quantity, _ -> new TreeMap<>())
+            if (ofLayer && axis >= 0 && numbers != null && sameHeads) {
+                Map<Integer, Difference.Sums> mine = heads.computeIfAbsent(quantity, _ -> new TreeMap<>())
                         .computeIfAbsent(Integer.parseInt(layer.group(1)), _ -> new TreeMap<>());
                 addHeads(mine, numbers, a.shape(), axis, x, y);
             }
@@ -76,11 +77,11 @@ public record Comparison(
         }
         SequencedMap<String, Difference> sums = new LinkedHashMap<>();
         quantities.forEach((quantity, sum) -> sums.put(quantity, sum.difference()));
-        SequencedMap<String, TreeMap<Integer, TreeMap<Integer, Difference>>> byHead = new LinkedHashMap<>();
+        SequencedMap<String, Map<Integer, Map<Integer, Difference>>> byHead = new LinkedHashMap<>();
         heads.forEach((quantity, layers) -> {
-            TreeMap<Integer, TreeMap<Integer, Difference>> all = new TreeMap<>();
+            Map<Integer, Map<Integer, Difference>> all = new TreeMap<>();
             layers.forEach((layer, each) -> {
-                TreeMap<Integer, Difference> row = new TreeMap<>();
+                Map<Integer, Difference> row = new TreeMap<>();
                 each.forEach((head, sum) -> row.put(head, sum.difference()));
                 all.put(layer, row);
             });
@@ -114,7 +115,7 @@ public record Comparison(
     }
 
     private static void addHeads(
-            TreeMap<Integer, Difference.Sums> sums, List<Integer> heads, Shape shape, int axis, float[] x, float[] y) {
+            Map<Integer, Difference.Sums> sums, List<Integer> heads, Shape shape, int axis, float[] x, float[] y) {
         int outer = 1;
         int inner = 1;
         for (int i = 0; i < shape.rank(); i++) {

@@ -214,14 +214,15 @@ public final class Ablation {
                 }
                 monitor.ended();
                 for (Edited next : order) {
-                    if (next.departure() != null) {
+                    Departure departure = next.departure();
+                    if (departure != null) {
                         outcome(
                                 next,
                                 reference,
                                 unedited,
                                 monitor,
                                 each,
-                                (s, observer) -> trunk.branch(s, runner, next.departure(), reference, observer));
+                                (s, observer) -> trunk.branch(s, runner, departure, reference, observer));
                     }
                 }
             }
