@@ -501,7 +501,7 @@
     const block = its.blocks[state.block];
     range("slot", its.slots.length, state.slot, its.slots[state.slot]);
     range("block", its.blocks.length, state.block,
-      `${state.block} (${block.frames > 1 ? `frames ${block.first}–${block.first + block.frames - 1}` : `frame ${block.first}`})`);
+      `${its.blocks.length < its.allBlocks ? "" : state.block + " "}(${block.frames > 1 ? `frames ${block.first}–${block.first + block.frames - 1}` : `frame ${block.first}`})`);
     range("layer", its.layers.length, its.layers.indexOf(state.layer), String(state.layer));
     range("head", its.heads.length, its.heads.indexOf(state.head), String(state.head));
   }
@@ -576,6 +576,7 @@
     if (its.framePool > 1) shortened.push(`Frame values are means over ${its.framePool} x ${its.framePool} frames, to keep this file small.`);
     if (its.blocks.length < its.allBlocks) shortened.push(`Measures are there for ${its.blocks.length} of ${its.allBlocks} frame blocks.`);
     $("shortened").textContent = shortened.join(" ");
+    $("shortened").hidden = !shortened.length;
     const addMap = (r, matrix, title, most, sign, bar) => figure($("maps"), title, `${file}-${r.slots[slotOf(r)]}-${what}-${title}`,
       theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
       (q, k) => `query ${r.frameName(q)}, key ${r.frameName(k)}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
