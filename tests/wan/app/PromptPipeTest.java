@@ -60,7 +60,7 @@ class PromptPipeTest {
         assertThat(withInput(text, "extract", "--spec", spec, "--prompt-file", "-", "--print-spec")
                         .out())
                 .contains(texts);
-        Path model = TokenizerGolden.values()[0].model;
+        Path model = TokenizerGolden.MAIN.model;
         Path file = Files.writeString(folder.resolve("prompts.txt"), text);
         List<Object> tokenize = List.of("tokenize", "--tokenizer", model, "--ids", "--prompt-file");
         CommandLineRun fromFile = CommandLineRun.of(with(tokenize, file));

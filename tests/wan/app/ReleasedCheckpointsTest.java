@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
@@ -240,7 +241,7 @@ class ReleasedCheckpointsTest {
     @MethodSource("presets")
     void preset_runsItsCheckpointFromAPrompt(String name) throws IOException {
         Path target = Files.createDirectories(folder.resolve("release-" + name));
-        List<Object> files = releases().get(name).write(target);
+        List<Object> files = Objects.requireNonNull(releases().get(name)).write(target);
         Path result = target.resolve("result.safetensors");
         List<Object> words = new ArrayList<>(List.of("extract", "--preset", name));
         words.addAll(files);
@@ -284,7 +285,8 @@ class ReleasedCheckpointsTest {
     })
     void extract_saysWhichPresetACheckpointLooksLike(String name, String renamed, String expected) throws IOException {
         Path target = Files.createDirectories(folder.resolve("recognised-" + name));
-        List<Object> files = new ArrayList<>(releases().get(name).write(target));
+        List<Object> files =
+                new ArrayList<>(Objects.requireNonNull(releases().get(name)).write(target));
         if (!renamed.isEmpty()) {
             Path moved = folder.resolve(renamed + "-" + name.hashCode());
             Files.move((Path) files.get(1), moved);

@@ -11,9 +11,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import wan.cache.HeadPolicy.Content;
-import wan.cache.HeadPolicy.History;
-import wan.cache.HeadPolicy.Key;
 
 /**
  * What every policy keeps, and where, over 30 frame blocks of three frames, against lists that were made by hand.
@@ -137,7 +134,7 @@ class PoliciesTest {
                     : Arrays.stream(pattern.split(" ", -1))
                             .map(token -> resolved(token, start))
                             .toList();
-            List<Key> keys = policy.keys(group, new History(Collections.nCopies(block, 3)));
+            List<HeadPolicy.Key> keys = policy.keys(group, new HeadPolicy.History(Collections.nCopies(block, 3)));
             assertThat(keys.stream().map(key -> text(key, start)).toList())
                     .as(name + " " + group + " block " + block)
                     .isEqualTo(expected);
@@ -160,7 +157,8 @@ class PoliciesTest {
     /** Every frame that has left slot by slot: 0.999 of what was there and 0.001 of the frame. */
     @Test
     void rewardForcing_averagesWhatHasLeft() {
-        List<Key> keys = Policies.REWARD_FORCING.keys("full", new History(Collections.nCopies(5, 3)));
+        List<HeadPolicy.Key> keys =
+                Policies.REWARD_FORCING.keys("full", new HeadPolicy.History(Collections.nCopies(5, 3)));
         double[] shares = new double[15];
         collect(keys.get(1).content(), 1, shares);
         double[] expected = new double[15];
@@ -175,10 +173,10 @@ class PoliciesTest {
         }
     }
 
-    private static void collect(Content content, double share, double[] shares) {
+    private static void collect(HeadPolicy.Content content, double share, double[] shares) {
         switch (content) {
-            case Content.Frame frame -> shares[frame.frame()] += share;
-            case Content.Blend blend -> {
+            case HeadPolicy.Content.Frame frame -> shares[frame.frame()] += share;
+            case HeadPolicy.Content.Blend blend -> {
                 for (int i = 0; i < blend.parts().size(); i++) {
                     collect(blend.parts().get(i), share * blend.weights().get(i), shares);
                 }
@@ -196,17 +194,17 @@ class PoliciesTest {
         return text.startsWith("f") ? start + Integer.parseInt(text.substring(1)) : Integer.parseInt(text);
     }
 
-    private static String text(Key key, int start) {
+    private static String text(HeadPolicy.Key key, int start) {
         String what = switch (key.content()) {
-            case Content.Frame frame -> String.valueOf(frame.frame());
-            case Content.Blend blend -> blend.parts().size() == 4 ? mean(blend) : "e" + innermost(blend);
+            case HeadPolicy.Content.Frame frame -> String.valueOf(frame.frame());
+            case HeadPolicy.Content.Blend blend -> blend.parts().size() == 4 ? mean(blend) : "e" + innermost(blend);
         };
         return what + "@" + (start - key.distance());
     }
 
-    private static String mean(Content.Blend blend) {
+    private static String mean(HeadPolicy.Content.Blend blend) {
         List<Integer> frames = new ArrayList<>();
-        blend.parts().forEach(part -> frames.add(((Content.Frame) part).frame()));
+        blend.parts().forEach(part -> frames.add(((HeadPolicy.Content.Frame) part).frame()));
         assertThat(blend.weights()).containsOnly(0.25);
         assertThat(frames)
                 .isEqualTo(List.of(
@@ -214,10 +212,10 @@ class PoliciesTest {
         return "m" + frames.getFirst();
     }
 
-    private static int innermost(Content content) {
+    private static int innermost(HeadPolicy.Content content) {
         return switch (content) {
-            case Content.Frame frame -> frame.frame();
-            case Content.Blend blend -> innermost(blend.parts().getFirst());
+            case HeadPolicy.Content.Frame frame -> frame.frame();
+            case HeadPolicy.Content.Blend blend -> innermost(blend.parts().getFirst());
         };
     }
 }

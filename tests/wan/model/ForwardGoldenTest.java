@@ -8,6 +8,7 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -293,7 +294,7 @@ public class ForwardGoldenTest {
             return new PassObserver() {
                 @Override
                 public AttentionTap tap(int layer, AttentionKind kind) {
-                    return layer == LAYER ? taps.get(kind) : AttentionTap.NONE;
+                    return layer == LAYER ? recorded(kind) : AttentionTap.NONE;
                 }
 
                 @Override
@@ -309,20 +310,24 @@ public class ForwardGoldenTest {
         }
 
         float[] site(int layer, Site site) {
-            return sites.get(layer).get(site);
+            return Objects.requireNonNull(sites.get(layer).get(site));
+        }
+
+        private RecordingTap recorded(AttentionKind kind) {
+            return Objects.requireNonNull(taps.get(kind));
         }
 
         /** [N, tokens, keys]. */
         float[] logits(AttentionKind kind, int keys) {
-            return taps.get(kind).tiles(Quantity.TOKEN_LOGITS, 1, tokens, keys);
+            return recorded(kind).tiles(Quantity.TOKEN_LOGITS, 1, tokens, keys);
         }
 
         /** The flow as [C, F, H, W]. */
         HostTensor output() {
-            assertThat(flow).isNotNull();
-            Shape shape = flow.shape();
+            HostTensor result = Objects.requireNonNull(flow);
+            Shape shape = result.shape();
             Shape turned = Shape.of(1, shape.dim(2), shape.dim(1), shape.dim(3), shape.dim(4));
-            HostTensor channelsFirst = swapped(flow.values(), turned, shape.dim(1), shape.dim(2));
+            HostTensor channelsFirst = swapped(result.values(), turned, shape.dim(1), shape.dim(2));
             return new HostTensor(
                     Shape.of(shape.dim(2), shape.dim(1), shape.dim(3), shape.dim(4)), channelsFirst.values());
         }
@@ -368,7 +373,7 @@ public class ForwardGoldenTest {
                 String name = inside + quantity.option().replace('-', '_');
                 if (golden.has(name)) {
                     double tolerance = quantity == Quantity.FRAME_MASS ? Goldens.FRAME_MASS : Goldens.FRAME_LOGITS;
-                    check(name, 0, taps.get(AttentionKind.SELF).values(quantity), tolerance);
+                    check(name, 0, recorded(AttentionKind.SELF).values(quantity), tolerance);
                 }
             }
             check(run + "head_out", 0, head, BLOCK);

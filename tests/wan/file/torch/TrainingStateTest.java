@@ -12,6 +12,7 @@ import static wan.file.torch.TorchBytes.tuple;
 import static wan.file.torch.TorchBytes.zip;
 
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -118,10 +119,8 @@ class TrainingStateTest {
         String keys =
                 "(K\u0001K\u0002t" + "K\u0005" + "ctrain\nPhase\n(K\u0001tR" + "K\u0006" + "C\u0002ab" + "K\u0007";
         TorchFile file = open(zip("}(" + text("state") + "}(" + keys + "u" + text("w") + WEIGHT + "u"));
-        assertThat(((Map<?, ?>) ((Map<?, ?>) file.values()).get("state"))
-                        .values()
-                        .toString())
-                .isEqualTo("[5, 6, 7]");
+        Map<?, ?> state = (Map<?, ?>) Objects.requireNonNull(((Map<?, ?>) file.values()).get("state"));
+        assertThat(state.values().toString()).isEqualTo("[5, 6, 7]");
         assertThat(file.names()).containsExactly("w");
     }
 

@@ -169,7 +169,7 @@ public enum FileKind {
     }
 
     private static boolean isText(int c) {
-        return c >= ' ' && c != 0x7f && c != 0xfffd || c == '\n' || c == '\r' || c == '\t';
+        return (c >= ' ' && c != 0x7f && c != 0xfffd) || c == '\n' || c == '\r' || c == '\t';
     }
 
     private static String text(byte[] start) {

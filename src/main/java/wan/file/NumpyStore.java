@@ -162,7 +162,7 @@ public final class NumpyStore implements TensorStore {
     private Shape shape(String name, String text) {
         List<Long> dims = new ArrayList<>();
         long size = 1;
-        for (String dim : text.replace(" ", "").split(",")) {
+        for (String dim : text.replace(" ", "").split(",", -1)) {
             if (dim.length() > 10) {
                 throw broken(name, "a shape of (" + Messages.shown(text) + ")");
             }
@@ -178,31 +178,24 @@ public final class NumpyStore implements TensorStore {
     }
 
     private DType dtype(String name, String order, String kind, String bytes) {
-        if (!order.equals(">")) {
-            switch (kind + bytes) {
-                case "b1":
-                    return DType.BOOL;
-                case "u1":
-                    return DType.U8;
-                case "i1":
-                    return DType.I8;
-                case "f2":
-                    return DType.F16;
-                case "f4":
-                    return DType.F32;
-                case "f8":
-                    return DType.F64;
-                case "i2":
-                    return DType.I16;
-                case "i4":
-                    return DType.I32;
-                case "i8":
-                    return DType.I64;
-                default:
-                    break;
-            }
+        DType dtype = order.equals(">")
+                ? null
+                : switch (kind + bytes) {
+                    case "b1" -> DType.BOOL;
+                    case "u1" -> DType.U8;
+                    case "i1" -> DType.I8;
+                    case "f2" -> DType.F16;
+                    case "f4" -> DType.F32;
+                    case "f8" -> DType.F64;
+                    case "i2" -> DType.I16;
+                    case "i4" -> DType.I32;
+                    case "i8" -> DType.I64;
+                    default -> null;
+                };
+        if (dtype == null) {
+            throw broken(name, "the type " + order + kind + bytes);
         }
-        throw broken(name, "the type " + order + kind + bytes);
+        return dtype;
     }
 
     private static byte[] inCOrder(byte[] data, Shape shape, int width) {

@@ -63,7 +63,7 @@ public final class PromptEmbeddingFile {
                 return views(store, found);
             }
         }
-        if (names.size() == 1 || !names.isEmpty() && names.stream().allMatch(name -> name.matches("\\d+"))) {
+        if (names.size() == 1 || (!names.isEmpty() && names.stream().allMatch(name -> name.matches("\\d+")))) {
             return views(store, names);
         }
         throw new WanException(store.path() + ": expected embeddings under the name " + TENSOR
@@ -76,8 +76,8 @@ public final class PromptEmbeddingFile {
         boolean several = views.size() > 1;
         for (TensorView view : views) {
             int rank = view.shape().rank();
-            boolean one = rank == 2 || rank == 3 && view.shape().dim(0) == 1;
-            if (several && !one || rank < 2 || rank > 3) {
+            boolean one = rank == 2 || (rank == 3 && view.shape().dim(0) == 1);
+            if ((several && !one) || rank < 2 || rank > 3) {
                 throw WanException.mismatch(
                         store.path() + ": " + Messages.shown(view.name()),
                         several ? "[tokens, dim] of one prompt, as the others" : "[prompts, tokens, dim]",

@@ -181,8 +181,7 @@ public final class ModelLayout implements TensorStore {
         boolean selfForcing =
                 prefixes.stream().anyMatch(prefix -> GENERATOR.matcher(prefix).matches());
         List<String> chosen = branch == Branch.GENERATOR ? plain : averaged;
-        if (chosen.isEmpty() && branch == Branch.EMA_OR_GENERATOR
-                || chosen.isEmpty() && branch == Branch.EMA && !selfForcing) {
+        if (chosen.isEmpty() && (branch == Branch.EMA_OR_GENERATOR || (branch == Branch.EMA && !selfForcing))) {
             chosen = plain;
             if (selfForcing) {
                 notices.add(path() + ": has no generator_ema; using generator, as the reference does");
