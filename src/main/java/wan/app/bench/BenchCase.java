@@ -136,7 +136,7 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
         int heads = sizes.numHeads();
         int kept = frames + 2;
         double mean = (double) (heads / 2 * kept + (heads - heads / 2) * keyFrames) / heads;
-        String shape = "%d x %d or %d".formatted(frames * s, keyFrames * s, kept * s);
+        String shape = frames * s + " x " + keyFrames * s + " or " + kept * s;
         double flops = 4.0 * frames * s * mean * s * dim;
         double bytes = 4.0 * dim * s * (2.0 * frames + 2.0 * mean);
         return new BenchCase("attention+half-sink1-recent1", shape, flops, bytes, () -> {
