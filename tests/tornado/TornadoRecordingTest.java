@@ -345,6 +345,24 @@ class TornadoRecordingTest {
         }
     }
 
+    /** Widths of the 14B model, and the tokens of its whole video. */
+    @Test
+    void activationsThatOneArrayCannotHold_areRefusedByTheRehearsal() {
+        try (TornadoOps ops = TornadoDevices.rehearse("tornado", Settings.DEFAULT);
+                Scope _ = ops.scope()) {
+            for (int i = 0; i < 7; i++) {
+                Tensor _ = ops.scratch(Shape.of(32760, 5120));
+            }
+            for (int i = 0; i < 2; i++) {
+                Tensor _ = ops.scratch(Shape.of(32760, 13824));
+            }
+            assertThatThrownBy(() -> ops.scratch(Shape.of(32760, 13824)))
+                    .isInstanceOf(WanException.class)
+                    .hasMessage("scratch [32760, 13824]: expected at most 2147479551 activations at once,"
+                            + " which one array can hold, got 2532741136; fewer frames at once or a smaller video");
+        }
+    }
+
     @Test
     void attention_refuses_aPageThatWasNeverWritten() {
         try (TornadoOps ops = tornado();

@@ -69,10 +69,10 @@ final class ScratchStack {
     DeviceTensor take(Shape shape) {
         int offset = top;
         long next = offset + (shape.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        if (next > Integer.MAX_VALUE) {
+        if (next > DeviceTarget.MAX_ELEMENTS) {
             throw WanException.mismatch(
                     "scratch " + shape,
-                    "less than 2^31 activations at once",
+                    "at most " + DeviceTarget.MAX_ELEMENTS + " activations at once, which one array can hold",
                     next,
                     "fewer frames at once or a smaller video");
         }
