@@ -1,6 +1,7 @@
 package wan.text;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -62,6 +63,15 @@ public final class Umt5Encoder {
             return Optional.of(Umt5Parameters.of(store).description());
         } catch (WanException _) {
             return Optional.empty();
+        }
+    }
+
+    /** Whether a path means a file of such an encoder, or a folder with one. */
+    public static boolean isIn(Path path) {
+        try (TensorStore store = TextEncoderFiles.open(TextEncoderFiles.find(path))) {
+            return describe(store).isPresent();
+        } catch (WanException _) {
+            return false;
         }
     }
 

@@ -22,6 +22,7 @@ import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
+import wan.app.option.DefaultPrompt;
 import wan.app.option.DeviceOptions;
 import wan.app.option.ModelOptions;
 import wan.app.option.NoiseOptions;
@@ -195,9 +196,9 @@ public final class AblateCommand implements Callable<Integer> {
         RunSpec base =
                 samplerOptions.preset(specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile));
         RunSpec.Device device = deviceOptions.over(base.device());
-        return samplerOptions
-                .over(runOptions.over(promptInput.over(base)))
-                .withModel(modelOptions.over(base.model()))
+        return DefaultPrompt.over(samplerOptions
+                        .over(runOptions.over(promptInput.over(modelOptions.configured(base))))
+                        .withModel(modelOptions.over(base.model())))
                 .withNoise(noiseOptions.over(base.noise()))
                 .withDevice(threads == null ? device : device.onThreads(threads));
     }

@@ -20,6 +20,7 @@ import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
 import wan.app.option.CaptureOptions;
+import wan.app.option.DefaultPrompt;
 import wan.app.option.DeviceOptions;
 import wan.app.option.EditOptions;
 import wan.app.option.ModelOptions;
@@ -290,6 +291,9 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
         if (replayFile != null) {
             List<String> given = new ArrayList<>(runOptions.given());
             given.addAll(samplerOptions.given());
+            if (modelOptions.configPath() != null) {
+                given.add("--config-path");
+            }
             if (!given.isEmpty()) {
                 throw new UsageException(String.join(", ", given)
                         + ": expected no option that changes what is drawn beside --replay, which holds the noise");
@@ -301,12 +305,12 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             }
             base = base.replaying(replayFile, replayRun == null ? "" : replayRun);
         }
-        base = samplerOptions.preset(base);
+        base = modelOptions.configured(samplerOptions.preset(base));
         RunSpec.Captures captures = captureOptions.over(base.capture());
         RunSpec.Device device = deviceOptions.over(base.device());
-        return samplerOptions
-                .over(runOptions.over(promptInput.over(base)))
-                .withModel(modelOptions.over(base.model()))
+        return DefaultPrompt.over(samplerOptions
+                        .over(runOptions.over(promptInput.over(base)))
+                        .withModel(modelOptions.over(base.model())))
                 .withNoise(noiseOptions.over(base.noise()))
                 .withCapture(captures)
                 .withEdits(editOptions.plan(base.edits()))
@@ -356,6 +360,11 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     }
 
     private static void summarize(PrintStream out, RunResult result) {
+        RunSpec spec = result.job().spec();
+        boolean drawn = spec.prompt().texts().isEmpty() && spec.prompt().embeddings() == null;
+        if (drawn && spec.model().path() != null && spec.noise().replay() == null) {
+            out.println("Prompt: none; its embeddings are random numbers drawn from the seed");
+        }
         Map<Integer, FrameMatrix> matrices = result.matrices(Quantity.FRAME_LOGITS);
         boolean detailed = matrices.size() <= DETAILED_LAYERS;
         matrices.forEach((layer, matrix) -> new Summary(

@@ -50,6 +50,14 @@ public final class DeviceOptions {
                     + " (on its CUDA backend), that compute rightly and that are faster here (default: auto).")
     private @Nullable String libraries;
 
+    @Option(
+            names = {"--gpu-id", "--gpu_id"},
+            paramLabel = "N",
+            description =
+                    "Graphics processor N, as the reference's scripts count them: device N of TornadoVM's first driver where"
+                            + " --device begins with tornado. Elsewhere it changes nothing.")
+    private @Nullable Integer gpuId;
+
     /**
      * The device that the options ask for.
      *
@@ -57,12 +65,22 @@ public final class DeviceOptions {
      */
     public RunSpec.Device over(RunSpec.Device base) {
         return new RunSpec.Device(
-                device == null ? base.name() : device,
+                named(device == null ? base.name() : device),
                 dtype == null ? base.weights() : dtype("--dtype", dtype),
                 cacheDtype == null ? base.cache() : dtype("--kv-cache-dtype", cacheDtype),
                 libraries == null ? base.libraries() : libraries,
                 memory == null ? base.memoryBytes() : bytes(memory),
                 base.threads());
+    }
+
+    private String named(String name) {
+        if (gpuId == null) {
+            return name;
+        }
+        if (gpuId < 0) {
+            throw new UsageException("--gpu-id: expected 0 or more, got " + gpuId);
+        }
+        return name.equals("tornado") ? "tornado:0:" + gpuId : name;
     }
 
     private static DType dtype(String option, String text) {

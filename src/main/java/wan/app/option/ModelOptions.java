@@ -20,8 +20,19 @@ public final class ModelOptions {
             description =
                     "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it, Diffusers'"
                             + " or Hugging Face's cache of one, a single file, or a .safetensors.index.json"
-                            + " (default: a small built-in demo model with random weights).")
+                            + " (default: a small built-in demo model with random weights; with --checkpoint,"
+                            + " --no-checkpoint or --config-path the first of wan_models/Wan2.1-T2V-1.3B,"
+                            + " weights/Wan2.1-T2V-1.3B, models/Wan2.1-T2V-1.3B and Wan2.1-T2V-1.3B).")
     private @Nullable Path model;
+
+    @Reads
+    @Option(
+            names = {"--config-path", "--config_path"},
+            paramLabel = "FILE",
+            description =
+                    "A configuration of Self-Forcing (.yaml): its denoising steps, shift, frame block, window and context"
+                            + " noise. Options given beside it override it.")
+    private @Nullable Path configPath;
 
     @Reads
     @Option(
@@ -55,13 +66,29 @@ public final class ModelOptions {
             throw new UsageException("--no-checkpoint: expected it without --checkpoint, got both");
         }
         Path kept = noCheckpoint ? null : base.checkpoint();
+        Path path = model != null ? model : base.path();
         return new RunSpec.Model(
-                model != null ? model : base.path(),
+                path == null && meansWan() ? UsualFolders.model(Path.of("")) : path,
                 checkpoint != null ? checkpoint : kept,
                 useEma != null ? branch(useEma) : base.branch(),
                 lora.isEmpty() ? base.loras() : loras(),
                 base.preset(),
                 allowZeroWeights || base.allowZeroWeights());
+    }
+
+    /** Whether an option was given that only makes sense with weights of Wan: never a reason to run the demo model. */
+    private boolean meansWan() {
+        return checkpoint != null || noCheckpoint || useEma != null || configPath != null || !lora.isEmpty();
+    }
+
+    /** The run with what the file of {@code --config-path} says, if there is one. */
+    public RunSpec configured(RunSpec base) {
+        return configPath == null ? base : ScriptConfig.read(configPath).over(base);
+    }
+
+    /** The file of {@code --config-path}, or null. */
+    public @Nullable Path configPath() {
+        return configPath;
     }
 
     @Reads
