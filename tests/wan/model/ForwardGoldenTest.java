@@ -1,6 +1,7 @@
 package wan.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -90,6 +91,56 @@ public class ForwardGoldenTest {
                             !Set.of("batch/out" + (1 - sample), "batch/t").contains(name))
                     .filteredOn(name -> !name.matches("batch/(x|context)[01]"))
                     .allSatisfy(name -> assertThat(forward.compared).contains(name));
+        }
+    }
+
+    @Test
+    void sinusoid_matchesTheReference_atTheRealSize() {
+        try (Goldens golden = Goldens.open("golden2/bidir")) {
+            float[] timesteps = golden.get("tables/time256_t").values();
+            float[] actual = Sinusoid.embed(timesteps, 256);
+            golden.assertMatches("tables/time256", new HostTensor(Shape.of(timesteps.length, 256), actual), 5e-7);
+        }
+    }
+
+    /** The pairs of a head of 128 turn by time (22 pairs), row (21) and column (21), each from frequency 1 down. */
+    @Test
+    void rope_turnsAsTheReferencesTable_alongEachAxis() {
+        try (Goldens golden = Goldens.open("golden2/bidir");
+                Ops ops = open()) {
+            float[] positions = golden.get("tables/rope128_positions").values();
+            double[] cos = golden.file().tensor("tables/rope128_cos").toDoubles();
+            double[] sin = golden.file().tensor("tables/rope128_sin").toDoubles();
+            for (int i = 0; i < positions.length; i++) {
+                int position = (int) positions[i];
+                Grid[] grids = {new Grid(1, 1, 1), new Grid(1, position + 1, 1), new Grid(1, 1, position + 1)};
+                int[] first = {0, 22, 43};
+                int[] end = {22, 43, 64};
+                for (int axis = 0; axis < 3; axis++) {
+                    float[] turned = turned(ops, grids[axis], axis == 0 ? position : 0);
+                    int last = turned.length - 128;
+                    for (int pair = first[axis]; pair < end[axis]; pair++) {
+                        assertThat((double) turned[last + 2 * pair]).isCloseTo(cos[i * 64 + pair], within(1e-6));
+                        assertThat((double) turned[last + 2 * pair + 1]).isCloseTo(sin[i * 64 + pair], within(1e-6));
+                    }
+                }
+            }
+        }
+    }
+
+    /** Pairs (1, 0) of all tokens, rotated. */
+    private static float[] turned(Ops ops, Grid grid, int time) {
+        try (Scope _ = ops.scope()) {
+            float[] ones = new float[grid.tokens() * 128];
+            for (int i = 0; i < ones.length; i += 2) {
+                ones[i] = 1;
+            }
+            Tensor x = ops.scratch(Shape.of(grid.tokens(), 128));
+            ops.write(x, ones);
+            Dyn positions = new Dyn("positions", 1);
+            positions.set(new int[] {time});
+            ops.rope(x, 1, grid, positions);
+            return ops.read(x);
         }
     }
 
