@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * What every policy keeps, and where, over 30 frame blocks of three frames, against lists that were made by hand.
  *
  * <p>A list has FRAME@POSITION for each key; f is the first frame of the block, mG the mean of frames G to G + 3, eS the moving average in
- * sink slot S. The first lists are those of block 0, 1, ...; then the last ones repeat.
+ * sink slot S, pG patches of frames G to G + 2, of which the last is compared with G + 3. The first lists are those of block 0, 1, ...; then the last ones repeat.
  */
 class PoliciesTest {
     private static final int BLOCKS = 30;
@@ -41,6 +41,10 @@ class PoliciesTest {
                 Arguments.of("dummy-forcing", "mid", List.of("", "0@0 1@1 2@2"), List.of("f-3@f-3 f-2@f-2 f-1@f-1")),
                 Arguments.of("dummy-forcing", "dummy", List.of("", "0@0 1@1 2@2"), List.of("f-1@f-1")),
                 Arguments.of("forcing-kv", "static", List.of(""), List.of("0@0 f-1@f-1")),
+                // Patches of three frames, chosen when the third block is done, stand between the sink and the last
+                // frame.
+                Arguments.of(
+                        "forcing-kv", "dynamic", List.of("", "0@0 2@2", "0@0 5@5"), List.of("0@0 pf-4@f-2 f-1@f-1")),
                 // One position for sink and phase: 0 until 21 frames lie between.
                 Arguments.of(
                         "pyramid-forcing",
@@ -147,7 +151,7 @@ class PoliciesTest {
                 lists().map(list -> list.get()[0] + " " + list.get()[1]).toList();
         for (Policies policy : Policies.values()) {
             for (String group : policy.groups()) {
-                if (policy != Policies.FULL && !group.equals("dynamic")) {
+                if (policy != Policies.FULL) {
                     assertThat(there).contains(policy.option() + " " + group);
                 }
             }
@@ -181,12 +185,13 @@ class PoliciesTest {
                     collect(blend.parts().get(i), share * blend.weights().get(i), shares);
                 }
             }
+            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
         }
     }
 
     private static String resolved(String token, int start) {
         String[] sides = token.split("@", -1);
-        String kind = sides[0].startsWith("m") || sides[0].startsWith("e") ? sides[0].substring(0, 1) : "";
+        String kind = sides[0].matches("[mep].*") ? sides[0].substring(0, 1) : "";
         return kind + number(sides[0].substring(kind.length()), start) + "@" + number(sides[1], start);
     }
 
@@ -198,24 +203,38 @@ class PoliciesTest {
         String what = switch (key.content()) {
             case HeadPolicy.Content.Frame frame -> String.valueOf(frame.frame());
             case HeadPolicy.Content.Blend blend -> blend.parts().size() == 4 ? mean(blend) : "e" + innermost(blend);
+            case HeadPolicy.Content.Patches patches -> {
+                List<Integer> frames = frames(patches.frames());
+                assertThat(frames).hasSize(4);
+                assertThat(patches).isEqualTo(new HeadPolicy.Content.Patches(patches.frames(), 6, 1, "dynamic"));
+                yield "p" + frames.getFirst();
+            }
         };
         return what + "@" + (start - key.distance());
     }
 
     private static String mean(HeadPolicy.Content.Blend blend) {
-        List<Integer> frames = new ArrayList<>();
-        blend.parts().forEach(part -> frames.add(((HeadPolicy.Content.Frame) part).frame()));
         assertThat(blend.weights()).containsOnly(0.25);
-        assertThat(frames)
-                .isEqualTo(List.of(
-                        frames.getFirst(), frames.getFirst() + 1, frames.getFirst() + 2, frames.getFirst() + 3));
+        List<Integer> frames = frames(blend.parts());
+        assertThat(frames).hasSize(4);
         return "m" + frames.getFirst();
+    }
+
+    /** The numbers of neighbouring frames. */
+    private static List<Integer> frames(List<HeadPolicy.Content> parts) {
+        List<Integer> frames = new ArrayList<>();
+        parts.forEach(part -> frames.add(((HeadPolicy.Content.Frame) part).frame()));
+        for (int i = 1; i < frames.size(); i++) {
+            assertThat(frames.get(i)).isEqualTo(frames.getFirst() + i);
+        }
+        return frames;
     }
 
     private static int innermost(HeadPolicy.Content content) {
         return switch (content) {
             case HeadPolicy.Content.Frame frame -> frame.frame();
             case HeadPolicy.Content.Blend blend -> innermost(blend.parts().getFirst());
+            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
         };
     }
 }

@@ -45,7 +45,9 @@ import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
 
 /** Rollouts under a cache policy against attention over a cache of every frame, in which the same keys are blocked. */
-class HeadCachesTest {
+public class HeadCachesTest {
+    private static final int BLOCKS = 30;
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -55,7 +57,9 @@ class HeadCachesTest {
                 "VECTOR | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
                 "SCALAR | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
                 "ONEDNN_F32 | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
-                "VECTOR | forcing-kv | dynamic=0:1,1:all",
+                "VECTOR | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
+                "SCALAR | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
+                "ONEDNN_F32 | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
             })
     void rollout_equalsPlainAttention_underTheSameMask(JvmOptions.Kind kernels, String name, String groups) {
         OneDnnTest.assumeThere(kernels);
@@ -66,34 +70,34 @@ class HeadCachesTest {
                     PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
             assertThat(schedule.turns()).isFalse();
             HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
-            List<HostTensor> kept = rollout.run(new EditPlan(List.of()), caches);
+            Map<String, float[]> recorded = new HashMap<>();
+            List<HostTensor> kept = rollout.run(new EditPlan(List.of()), caches, recorded);
 
             // The same masks as rules over a cache that keeps everything.
             List<Rule> rules = new ArrayList<>();
             for (Pass pass : rollout.plan.passes()) {
-                PolicySchedule.Block block = schedule.blocks().stream()
-                        .filter(b -> b.firstFrame() == pass.firstFrame())
-                        .findFirst()
-                        .orElseThrow();
-                for (int layer = 0; layer < 3; layer++) {
-                    for (int head = 0; head < 4; head++) {
-                        BitSet seen = Objects.requireNonNull(block.seen().get(heads.of(layer, head)));
-                        List<Integer> frames = seen.stream()
-                                .map(slot -> block.slots().get(slot).frame())
-                                .boxed()
-                                .toList();
-                        int[] hidden = IntStream.range(0, pass.firstFrame() + pass.frames())
-                                .filter(frame -> !frames.contains(frame))
-                                .toArray();
-                        if (hidden.length > 0) {
-                            rules.add(new Rule(
-                                    Heads.of(layer, head),
-                                    AttentionKind.SELF,
-                                    new Passes(List.of(pass.id().label())),
-                                    Indices.ALL,
-                                    new Effect.Bias(Indices.of(hidden), Indices.ALL, Float.NEGATIVE_INFINITY)));
-                        }
+                HeadPolicy.History history = new HeadPolicy.History(Collections.nCopies(pass.firstFrame() / 3, 3));
+                for (int l = 0; l < 12; l++) {
+                    int layer = l / 4;
+                    int head = l % 4;
+                    // Whole frames in one rule; of others, their tokens.
+                    Map<Integer, List<Integer>> hidden = rollout.hidden(recorded, caches, policy, history, layer, head);
+                    int[] whole = hidden.keySet().stream()
+                            .filter(frame ->
+                                    Objects.requireNonNull(hidden.get(frame)).size() == rollout.s)
+                            .mapToInt(Integer::intValue)
+                            .sorted()
+                            .toArray();
+                    if (whole.length > 0) {
+                        rules.add(blocked(pass, layer, head, Indices.of(whole), Indices.ALL));
                     }
+                    hidden.forEach((frame, tokens) -> {
+                        if (tokens.size() < rollout.s) {
+                            int[] some =
+                                    tokens.stream().mapToInt(Integer::intValue).toArray();
+                            rules.add(blocked(pass, layer, head, Indices.of(frame), Indices.of(some)));
+                        }
+                    });
                 }
             }
             List<HostTensor> masked = rollout.run(new EditPlan(rules), null);
@@ -115,9 +119,11 @@ class HeadCachesTest {
     @ParameterizedTest
     @EnumSource(Policies.class)
     void outputs_areThoseOfThePolicysKeys_inFloat64(Policies policy) {
-        String spread = IntStream.range(0, policy.groups().size())
-                .mapToObj(i -> policy.groups().get(i) + "=all:" + i)
-                .collect(Collectors.joining(";"));
+        String spread = policy == Policies.FORCING_KV
+                ? "dynamic=all:1-2"
+                : IntStream.range(0, policy.groups().size())
+                        .mapToObj(i -> policy.groups().get(i) + "=all:" + i)
+                        .collect(Collectors.joining(";"));
         HeadGroups heads = HeadGroups.parse(policy.groups(), policy.groups().size() == 1 ? null : spread);
         try (Rollout rollout = new Rollout(JvmOptions.Kind.VECTOR)) {
             PolicySchedule schedule =
@@ -125,24 +131,36 @@ class HeadCachesTest {
             HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
             Map<String, float[]> recorded = new HashMap<>();
             List<HostTensor> _ = rollout.run(EditPlan.NONE, caches, recorded);
-            int s = rollout.plan.settings().frameSeqLen();
-            Grid grid = new Grid(
-                    1,
-                    rollout.plan.settings().latentHeight() / 2,
-                    rollout.plan.settings().latentWidth() / 2);
-            int d = rollout.sizes.headDim();
-            for (int block = 0; block < 10; block++) {
+            int s = rollout.s;
+            int d = rollout.d;
+            Grid grid = rollout.grid;
+            for (int block = 0; block < BLOCKS; block++) {
                 for (int layer = 0; layer < 3; layer++) {
                     String pass = "block" + block + ".step0.layer" + layer + ".";
                     for (int head = 0; head < 4; head++) {
                         List<double[][]> keys = new ArrayList<>();
                         List<double[][]> values = new ArrayList<>();
                         List<HeadPolicy.Key> kept = policy.keys(
-                                heads.of(layer, head), new HeadPolicy.History(Collections.nCopies(block, 3)));
+                                caches.group(layer, head), new HeadPolicy.History(Collections.nCopies(block, 3)));
                         for (HeadPolicy.Key key : kept) {
-                            double[][] raw = content(recorded, key.content(), "K_RAW", layer, head, s, d);
-                            keys.add(Rotary.turn(raw, grid, 3 * block - key.distance()));
-                            values.add(content(recorded, key.content(), "V", layer, head, s, d));
+                            if (key.content() instanceof HeadPolicy.Content.Patches patches) {
+                                double[][] k = new double[s][];
+                                double[][] v = new double[s][];
+                                int[] tokens = rollout.tokens(recorded, caches, patches);
+                                for (int i = 0; i < s; i++) {
+                                    HeadPolicy.Content.Frame frame = new HeadPolicy.Content.Frame(tokens[i] / s);
+                                    k[i] = Rotary.turn(
+                                            content(recorded, frame, "K_RAW", layer, head, s, d), grid, tokens[i] / s)[
+                                            tokens[i] % s];
+                                    v[i] = content(recorded, frame, "V", layer, head, s, d)[tokens[i] % s];
+                                }
+                                keys.add(k);
+                                values.add(v);
+                            } else {
+                                double[][] raw = content(recorded, key.content(), "K_RAW", layer, head, s, d);
+                                keys.add(Rotary.turn(raw, grid, 3 * block - key.distance()));
+                                values.add(content(recorded, key.content(), "V", layer, head, s, d));
+                            }
                         }
                         for (int i = 0; i < 3; i++) {
                             keys.add(Rotary.turn(
@@ -161,6 +179,39 @@ class HeadCachesTest {
         }
     }
 
+    /**
+     * A rollout whose pages are chosen by their keys, on another backend beside the JVM.
+     *
+     * @param other is closed
+     */
+    public static void compare(Ops other) {
+        List<List<HostTensor>> flows = new ArrayList<>();
+        for (Ops ops : List.of(new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR)), other)) {
+            try (Rollout rollout = new Rollout(ops, 5)) {
+                PolicySchedule schedule = PolicySchedule.of(
+                        Policies.FORCING_KV, rollout.plan.settings().blockSizes());
+                HeadGroups heads = HeadGroups.parse(Policies.FORCING_KV.groups(), "dynamic=0:1,1:0-2,2:1-3");
+                flows.add(rollout.run(EditPlan.NONE, new HeadCaches(schedule, heads, 3, 4)));
+            }
+        }
+        for (int i = 0; i < flows.getFirst().size(); i++) {
+            float[] values = flows.getFirst().get(i).values();
+            double[] expected = IntStream.range(0, values.length)
+                    .mapToDouble(j -> values[j])
+                    .toArray();
+            Goldens.assertClose("pass " + i, flows.getLast().get(i).values(), expected, 2e-5);
+        }
+    }
+
+    private static Rule blocked(Pass pass, int layer, int head, Indices frames, Indices tokens) {
+        return new Rule(
+                Heads.of(layer, head),
+                AttentionKind.SELF,
+                new Passes(List.of(pass.id().label())),
+                Indices.ALL,
+                new Effect.Bias(frames, tokens, Float.NEGATIVE_INFINITY));
+    }
+
     private static float[] at(Map<String, float[]> recorded, String name) {
         return Objects.requireNonNull(recorded.get(name), name);
     }
@@ -175,6 +226,7 @@ class HeadCachesTest {
                         head,
                         s,
                         d);
+            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
             case HeadPolicy.Content.Blend blend -> {
                 double[][] sum = new double[s][d];
                 for (int part = 0; part < blend.parts().size(); part++) {
@@ -247,35 +299,106 @@ class HeadCachesTest {
         }
     }
 
-    /** The model of golden3 over ten frame blocks of three, each pass with the same latents whatever the cache. */
+    /** The model of golden3 over thirty frame blocks of three, two by six tokens a frame, each pass with the same latents whatever the cache. */
     private static final class Rollout implements AutoCloseable {
         private final Goldens golden = Goldens.open("golden3/interventions");
         private final Replay replay = Replay.open(Goldens.path("golden3/interventions"));
         private final Goldens parameters = Goldens.open("golden3/model-causal");
-        private final JvmOps ops;
+        private final Ops ops;
+        private final int blocks;
         private final WanConfig sizes;
         private final RunPlan plan;
+        private final Grid grid;
+        /** Tokens of a frame. */
+        private final int s;
+        /** Channels of a head. */
+        private final int d;
+        /** By the first frame of the candidates. */
+        private final Map<Integer, int[]> chosen = new HashMap<>();
 
         Rollout(JvmOptions.Kind kernels) {
-            ops = new JvmOps(new JvmOptions(2, kernels));
+            this(new JvmOps(new JvmOptions(2, kernels)), BLOCKS);
+        }
+
+        /** @param ops are closed with it */
+        Rollout(Ops ops, int blocks) {
+            this.ops = ops;
+            this.blocks = blocks;
             sizes = Goldens.modelConfig(golden.config().get("model_config"));
-            RunSettings s = replay.settings();
+            RunSettings given = replay.settings();
             plan = RunPlan.of(
-                    new RunSettings(
-                            s.latentHeight(),
-                            s.latentWidth(),
-                            30,
-                            0,
-                            3,
-                            false,
-                            List.of(1000f, 500f),
-                            5,
-                            true,
-                            -1,
-                            0,
-                            0,
-                            s.method()),
+                    new RunSettings(4, 12, 3 * BLOCKS, 0, 3, false, List.of(500f), 5, true, -1, 0, 0, given.method()),
                     3);
+            grid = new Grid(1, 2, 6);
+            s = grid.tokens();
+            d = sizes.headDim();
+        }
+
+        /** By frame: the tokens before a pass that a head does not see in it. */
+        Map<Integer, List<Integer>> hidden(
+                Map<String, float[]> recorded,
+                HeadCaches caches,
+                HeadPolicy policy,
+                HeadPolicy.History history,
+                int layer,
+                int head) {
+            BitSet seen = new BitSet();
+            for (HeadPolicy.Key key : policy.keys(caches.group(layer, head), history)) {
+                switch (key.content()) {
+                    case HeadPolicy.Content.Frame frame -> seen.set(frame.frame() * s, (frame.frame() + 1) * s);
+                    case HeadPolicy.Content.Patches patches ->
+                        IntStream.of(tokens(recorded, caches, patches)).forEach(seen::set);
+                    case HeadPolicy.Content.Blend blend -> throw new AssertionError(blend);
+                }
+            }
+            return IntStream.range(0, history.firstFrame() * s)
+                    .filter(token -> !seen.get(token))
+                    .boxed()
+                    .collect(Collectors.groupingBy(
+                            token -> token / s, Collectors.mapping(token -> token % s, Collectors.toList())));
+        }
+
+        /** Tokens of the video that patches are made of: the least mean cosine with the next frame's rotated keys at layer 1, in float64. */
+        int[] tokens(Map<String, float[]> recorded, HeadCaches caches, HeadPolicy.Content.Patches patches) {
+            int first = ((HeadPolicy.Content.Frame) patches.frames().getFirst()).frame();
+            return chosen.computeIfAbsent(first, _ -> chosen(recorded, caches, first));
+        }
+
+        private int[] chosen(Map<String, float[]> recorded, HeadCaches caches, int first) {
+            int length = s / 6;
+            Map<Integer, Double> scores = new HashMap<>();
+            for (int frame = first; frame < first + 3; frame++) {
+                for (int token = 0; token < s; token++) {
+                    double product = 0;
+                    double here = 0;
+                    double next = 0;
+                    for (int head = 0; head < 4; head++) {
+                        if (caches.group(1, head).equals("dynamic")) {
+                            double[] a = rotated(recorded, frame, head)[token];
+                            double[] b = rotated(recorded, frame + 1, head)[token];
+                            for (int c = 0; c < d; c++) {
+                                product += a[c] * b[c];
+                                here += a[c] * a[c];
+                                next += b[c] * b[c];
+                            }
+                        }
+                    }
+                    double cosine = product / Math.sqrt(here * next);
+                    scores.merge((frame * s + token) / length, cosine / length, Double::sum);
+                }
+            }
+            return scores.entrySet().stream()
+                    .sorted(Map.Entry.comparingByValue())
+                    .limit(6)
+                    .map(Map.Entry::getKey)
+                    .sorted()
+                    .flatMapToInt(patch -> IntStream.range(patch * length, (patch + 1) * length))
+                    .toArray();
+        }
+
+        private double[][] rotated(Map<String, float[]> recorded, int frame, int head) {
+            return Rotary.turn(
+                    content(recorded, new HeadPolicy.Content.Frame(frame), "K_RAW", 1, head, s, d), grid, frame);
         }
 
         List<HostTensor> run(EditPlan edits, @Nullable HeadCaches caches) {
@@ -285,9 +408,8 @@ class HeadCachesTest {
         /** @param recorded takes queries, keys, values and outputs of all heads by pass, layer and site */
         List<HostTensor> run(EditPlan edits, @Nullable HeadCaches caches, Map<String, float[]> recorded) {
             List<Pass> passes = caches == null ? plan.passes() : caches.place(plan.passes());
-            CacheLayout layout = caches == null ? CacheLayout.rotated(30) : caches.layout();
-            Edits.Sizes applied =
-                    new Edits.Sizes(3, 4, sizes.headDim(), plan.settings().frameSeqLen(), sizes.textLen());
+            CacheLayout layout = caches == null ? CacheLayout.rotated(3 * blocks) : caches.layout();
+            Edits.Sizes applied = new Edits.Sizes(3, 4, sizes.headDim(), s, sizes.textLen());
             List<HostTensor> flows = new ArrayList<>();
             try (PassRunner runner = new PassRunner(
                             List.of(new WanModel(sizes, parameters.weights(), ops)),

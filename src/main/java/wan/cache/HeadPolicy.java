@@ -24,6 +24,15 @@ public interface HeadPolicy {
     List<Key> keys(String group, History history);
 
     /**
+     * The group that a head of a group is treated as in one layer.
+     *
+     * @param layer from 0
+     */
+    default String groupIn(int layer, String group) {
+        return group;
+    }
+
+    /**
      * A key slot.
      *
      * @param content what it holds
@@ -47,6 +56,22 @@ public interface HeadPolicy {
             public Blend {
                 parts = List.copyOf(parts);
                 weights = List.copyOf(weights);
+            }
+        }
+
+        /**
+         * A page of patches, rotated as they were: of all patches of neighbouring frames those whose keys are least like the keys of the same tokens
+         * one frame later, in the order of the video. As many are kept as a frame has.
+         *
+         * @param frames neighbours; the last one is what the one before is compared with
+         * @param patches runs of tokens that a frame is cut into
+         * @param layer where they are chosen, for the layers behind it too
+         * @param group whose keys are compared: of each token the keys of all these heads as one vector
+         */
+        record Patches(List<Content> frames, int patches, int layer, String group) implements Content {
+            /** Copies the list. */
+            public Patches {
+                frames = List.copyOf(frames);
             }
         }
     }

@@ -60,16 +60,31 @@ public enum Policies implements HeadPolicy {
     },
 
     /**
-     * Forcing-KV (zju-jiyicheng/Forcing-KV 50ac1f4, causal_model_forcingkv.py): static heads keep frame 0 and the last one; before the second block is
-     * done all heads do. Left out: the 6 of 18 patches that dynamic heads keep besides, chosen by cosine similarity at layer 1; here
-     * dynamic heads keep the last 2 frames whole, which hold those patches' latest candidates. Absolute positions.
+     * Forcing-KV (zju-jiyicheng/Forcing-KV 50ac1f4, causal_model_forcingkv.py, configs/forcing-kv): static heads keep frame 0 and the last one, and so
+     * do all heads of layer 0. From the fourth frame block on dynamic heads keep a page of patches besides: 6 of 18, of the last frame of the
+     * block before the last and the first two frames of the last one, those whose rotated keys have the least mean cosine with the next frame's; the
+     * first sample's keys at layer 1 decide for all. Absolute positions. A last block of other than 3 frames leaves no patches.
      */
     FORCING_KV(List.of("static", "dynamic")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
             int first = history.firstFrame();
-            boolean chosen = group.equals("dynamic") && history.count() >= 2;
-            return union(absolute(0, 1, first), recent(chosen ? 2 : 1, first));
+            List<HeadPolicy.Key> keys = new ArrayList<>(absolute(0, 1, first));
+            if (group.equals("dynamic")
+                    && history.count() >= 3
+                    && history.blocks().getLast() == 3) {
+                List<HeadPolicy.Content> frames = new ArrayList<>();
+                for (int frame = first - 4; frame < first; frame++) {
+                    frames.add(new HeadPolicy.Content.Frame(frame));
+                }
+                keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Patches(frames, 6, 1, group), 2));
+            }
+            return union(keys, recent(1, first));
+        }
+
+        @Override
+        public String groupIn(int layer, String group) {
+            return layer == 0 ? "static" : group;
         }
     },
 

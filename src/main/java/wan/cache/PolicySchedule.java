@@ -8,8 +8,10 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import wan.op.UsageException;
 
 /**
  * A policy over a whole rollout: for every frame block the pages to write and to attend, which slots each group sees, what is blended before,
@@ -18,6 +20,7 @@ import java.util.Set;
  * <p>All groups share the list of slots: a group sees some of them. Two groups that see the same content at two positions have two slots.
  */
 public final class PolicySchedule {
+    private final HeadPolicy policy;
     private final List<Block> blocks;
     private final int pages;
     private final boolean turns;
@@ -31,7 +34,7 @@ public final class PolicySchedule {
      * @param written the page of each of its frames
      * @param slots what its passes attend, the block's own frames last
      * @param seen by group: which slots, ascending
-     * @param blends what has to be made before the first pass
+     * @param made pages that have to be made before the first pass, in this order
      * @param freed by group: pages that the group needs no longer when the first pass begins
      */
     public record Block(
@@ -40,29 +43,44 @@ public final class PolicySchedule {
             List<Integer> written,
             List<Slot> slots,
             Map<String, BitSet> seen,
-            List<Blending> blends,
+            List<Making> made,
             Map<String, List<Integer>> freed) {}
 
     /**
      * A key slot.
      *
      * @param page where its keys are
-     * @param frame the absolute frame that it holds, of a blend its last one
+     * @param frame the absolute frame that it holds, of what is made of several the last one
      * @param position time position
-     * @param blended whether it holds a blend
+     * @param made whether it is made of several
      */
-    public record Slot(int page, int frame, int position, boolean blended) {}
+    public record Slot(int page, int frame, int position, boolean made) {}
+
+    /** A page that is made of others. */
+    public sealed interface Making {
+        /** Where it goes. */
+        int page();
+    }
 
     /**
-     * A page that is made of others.
+     * A weighted sum.
      *
      * @param page where the sum goes; may be one of the sources
      * @param sources pages
      * @param weights one each
      */
-    public record Blending(int page, List<Integer> sources, List<Double> weights) {}
+    public record Blending(int page, List<Integer> sources, List<Double> weights) implements Making {}
 
-    private PolicySchedule(List<Block> blocks, int pages, boolean turns, int mostSlots) {
+    /**
+     * Patches of other pages, as {@link HeadPolicy.Content.Patches} says.
+     *
+     * @param page where they go
+     * @param sources pages of neighbouring frames; of the last one nothing is taken
+     */
+    public record Assembling(int page, List<Integer> sources, int patches, int layer, String group) implements Making {}
+
+    private PolicySchedule(HeadPolicy policy, List<Block> blocks, int pages, boolean turns, int mostSlots) {
+        this.policy = policy;
         this.blocks = blocks;
         this.pages = pages;
         this.turns = turns;
@@ -84,6 +102,31 @@ public final class PolicySchedule {
         return turns;
     }
 
+    /** The group that a head of a group is treated as in one layer. */
+    public String groupIn(int layer, String group) {
+        return policy.groupIn(layer, group);
+    }
+
+    /**
+     * Checks that frames can be cut into the patches that the policy keeps.
+     *
+     * @param frameTokens tokens of a frame
+     * @throws UsageException if they cannot
+     */
+    public void check(int frameTokens) {
+        for (Block block : blocks) {
+            for (Making making : block.made()) {
+                if (making instanceof Assembling patches && frameTokens % patches.patches() != 0) {
+                    throw new UsageException("cache.policy "
+                            + policy.name().toLowerCase(Locale.ROOT).replace('_', '-')
+                            + ": expected frames of a multiple of "
+                            + patches.patches() + " tokens, which it cuts into patches, got " + frameTokens
+                            + "; use another frame size");
+                }
+            }
+        }
+    }
+
     /** The most slots that any pass attends. */
     public int mostSlots() {
         return mostSlots;
@@ -98,9 +141,9 @@ public final class PolicySchedule {
         Set<Integer> kept = new HashSet<>();
         int most = 0;
         for (Block block : blocks) {
+            block.made().forEach(making -> kept.add(making.page()));
             kept.removeAll(block.freed().getOrDefault(group, List.of()));
             kept.addAll(block.written());
-            block.blends().forEach(blend -> kept.add(blend.page()));
             most = Math.max(most, kept.size());
         }
         return most;
@@ -153,23 +196,34 @@ public final class PolicySchedule {
                 Block block = block(b, first);
                 blocks.add(block);
                 most = Math.max(most, block.slots().size());
-                for (Slot slot : block.slots()) {
-                    turns |= slot.blended() || slot.position() != slot.frame();
+                for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
+                    for (HeadPolicy.Key key : mine) {
+                        turns |= key.content() instanceof HeadPolicy.Content.Blend
+                                || first - key.distance() != lastFrame(key.content());
+                    }
                 }
                 first += sizes.get(b);
             }
-            return new PolicySchedule(List.copyOf(blocks), Math.max(1, highest), turns, most);
+            return new PolicySchedule(policy, List.copyOf(blocks), Math.max(1, highest), turns, most);
         }
 
-        /** Notes that a block needs a content. What it is made of is needed until it is made: at its own first use. */
+        /** Notes that a block needs a content. What it is made of is needed until it is made: before the block of its own first use. */
         private void need(String group, HeadPolicy.Content content, int block) {
             Map<HeadPolicy.Content, Integer> uses = lastUse.computeIfAbsent(group, g -> new HashMap<>());
             boolean fresh = uses.put(content, block) == null;
-            if (fresh && content instanceof HeadPolicy.Content.Blend blend) {
-                for (HeadPolicy.Content part : blend.parts()) {
-                    need(group, part, Math.max(block, uses.getOrDefault(part, block)));
+            if (fresh) {
+                for (HeadPolicy.Content part : parts(content)) {
+                    need(group, part, Math.max(block - 1, uses.getOrDefault(part, block - 1)));
                 }
             }
+        }
+
+        private static List<HeadPolicy.Content> parts(HeadPolicy.Content content) {
+            return switch (content) {
+                case HeadPolicy.Content.Frame _ -> List.of();
+                case HeadPolicy.Content.Blend blend -> blend.parts();
+                case HeadPolicy.Content.Patches patches -> patches.frames();
+            };
         }
 
         private boolean needs(String group, HeadPolicy.Content content, int block) {
@@ -178,10 +232,10 @@ public final class PolicySchedule {
 
         private Block block(int b, int first) {
             int frames = sizes.get(b);
-            // Blends are made while their parts are still there; then everything that nobody needs goes.
-            List<Blending> blends = new ArrayList<>();
+            // Pages are made while their parts are still there; then everything that nobody needs goes.
+            List<Making> made = new ArrayList<>();
             for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
-                mine.forEach(key -> make(key.content(), blends));
+                mine.forEach(key -> make(key.content(), made));
             }
             Map<String, List<Integer>> freed = new LinkedHashMap<>();
             for (String group : policy.groups()) {
@@ -215,7 +269,7 @@ public final class PolicySchedule {
                         page(key.content()),
                         lastFrame(key.content()),
                         first - key.distance(),
-                        key.content() instanceof HeadPolicy.Content.Blend));
+                        !parts(key.content()).isEmpty()));
             }
             Map<String, BitSet> seen = new LinkedHashMap<>();
             for (String group : policy.groups()) {
@@ -229,7 +283,7 @@ public final class PolicySchedule {
             for (int i = 0; i < frames; i++) {
                 slots.add(new Slot(written.get(i), first + i, first + i, false));
             }
-            return new Block(first, frames, written, List.copyOf(slots), seen, blends, freed);
+            return new Block(first, frames, written, List.copyOf(slots), seen, made, freed);
         }
 
         private static boolean isWithin(HeadPolicy.Content content, int first, int frames) {
@@ -238,13 +292,19 @@ public final class PolicySchedule {
                     && frame.frame() < first + frames;
         }
 
-        private void make(HeadPolicy.Content content, List<Blending> blends) {
-            if (pageOf.containsKey(content) || !(content instanceof HeadPolicy.Content.Blend blend)) {
+        private void make(HeadPolicy.Content content, List<Making> made) {
+            if (pageOf.containsKey(content) || parts(content).isEmpty()) {
                 return;
             }
-            blend.parts().forEach(part -> make(part, blends));
-            List<Integer> sources = blend.parts().stream().map(this::page).toList();
-            blends.add(new Blending(take(content), sources, blend.weights()));
+            parts(content).forEach(part -> make(part, made));
+            List<Integer> sources = parts(content).stream().map(this::page).toList();
+            int page = take(content);
+            switch (content) {
+                case HeadPolicy.Content.Frame _ -> {}
+                case HeadPolicy.Content.Blend blend -> made.add(new Blending(page, sources, blend.weights()));
+                case HeadPolicy.Content.Patches patches ->
+                    made.add(new Assembling(page, sources, patches.patches(), patches.layer(), patches.group()));
+            }
         }
 
         private int page(HeadPolicy.Content content) {
@@ -268,6 +328,8 @@ public final class PolicySchedule {
                 case HeadPolicy.Content.Frame frame -> frame.frame();
                 case HeadPolicy.Content.Blend blend ->
                     blend.parts().stream().mapToInt(Scheduler::lastFrame).max().orElse(0);
+                case HeadPolicy.Content.Patches patches ->
+                    lastFrame(patches.frames().get(patches.frames().size() - 2));
             };
         }
     }

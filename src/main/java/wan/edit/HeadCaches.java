@@ -1,6 +1,7 @@
 package wan.edit;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.List;
@@ -10,8 +11,10 @@ import org.jspecify.annotations.Nullable;
 import wan.cache.CacheLayout;
 import wan.cache.Placement;
 import wan.cache.PolicySchedule;
+import wan.cache.PolicySchedule.Assembling;
 import wan.cache.PolicySchedule.Blending;
 import wan.cache.PolicySchedule.Block;
+import wan.cache.PolicySchedule.Making;
 import wan.cache.PolicySchedule.Slot;
 import wan.op.AttentionEdit;
 import wan.op.CachePart;
@@ -19,6 +22,7 @@ import wan.op.Dyn;
 import wan.op.KvTensor;
 import wan.op.Ops;
 import wan.op.Scope;
+import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.UsageException;
 import wan.pass.Pass;
@@ -32,6 +36,8 @@ public final class HeadCaches {
     private final PolicySchedule schedule;
     private final HeadGroups groups;
     private final int numHeads;
+    /** The patches that the present frame block's pages are made of, once their layer has chosen them. */
+    private int[] chosen = {};
 
     /**
      * Carries a schedule out.
@@ -70,7 +76,7 @@ public final class HeadCaches {
                             .boxed()
                             .toList(),
                     slots.stream()
-                            .map(slot -> slot.blended() ? Placement.GIVEN : slot.frame())
+                            .map(slot -> slot.made() ? Placement.GIVEN : slot.frame())
                             .toList(),
                     slots.stream().map(Slot::position).toList(),
                     Collections.nCopies(slots.size(), ""),
@@ -94,7 +100,12 @@ public final class HeadCaches {
      * @param layer of the head
      */
     public int mostPages(int layer, int head) {
-        return schedule.mostPages(groups.of(layer, head));
+        return schedule.mostPages(group(layer, head));
+    }
+
+    /** The group that a head is treated as. */
+    public String group(int layer, int head) {
+        return schedule.groupIn(layer, groups.of(layer, head));
     }
 
     /** What part of the keys that a run's heads keep with a cache of all frames they keep here, at most at a time. */
@@ -134,9 +145,9 @@ public final class HeadCaches {
     }
 
     private BitSet seenBy(Block block, int layer, int head) {
-        BitSet seen = block.seen().get(groups.of(layer, head));
+        BitSet seen = block.seen().get(group(layer, head));
         if (seen == null) {
-            throw new IllegalStateException("no slots of " + groups.of(layer, head));
+            throw new IllegalStateException("no slots of " + group(layer, head));
         }
         return seen;
     }
@@ -162,20 +173,71 @@ public final class HeadCaches {
     /** What happens to a layer's cache before a frame block. */
     void prepare(Pass pass, int layer, KvTensor cache, Ops ops) {
         Block block = block(pass);
-        for (Blending blend : block.blends()) {
-            blend(blend, cache, ops);
+        for (Making making : block.made()) {
+            switch (making) {
+                case Blending blend -> blend(blend, cache, ops);
+                case Assembling patches -> assemble(patches, layer, cache, ops);
+            }
         }
         for (String group : block.freed().keySet()) {
             int[] pages = block.freed().get(group).stream()
                     .mapToInt(Integer::intValue)
                     .toArray();
             int[] heads = IntStream.range(0, numHeads)
-                    .filter(head -> groups.of(layer, head).equals(group))
+                    .filter(head -> group(layer, head).equals(group))
                     .toArray();
             if (pages.length > 0 && heads.length > 0) {
                 ops.discard(cache, heads, pages);
             }
         }
+    }
+
+    /**
+     * Makes a page of patches. Done on the host, once in a frame block: the layer that chooses reads four pages of keys, each layer copies what three
+     * pages hold. Layers before it attend no patch, but their page has to be there: theirs holds the first frame until it is freed.
+     */
+    private void assemble(Assembling patches, int layer, KvTensor cache, Ops ops) {
+        int[] sources = patches.sources().stream().mapToInt(Integer::intValue).toArray();
+        if (layer == patches.layer()) {
+            int[] heads = IntStream.range(0, numHeads)
+                    .filter(head -> group(layer, head).equals(patches.group()))
+                    .toArray();
+            PatchChoice choice =
+                    new PatchChoice(cache.pageTokens(), patches.patches(), cache.numHeads(), cache.headDim(), heads);
+            chosen = choice.leastLike(ops.readPages(cache, CachePart.KEYS, sources), sources.length);
+        }
+        int[] taken =
+                layer < patches.layer() ? IntStream.range(0, patches.patches()).toArray() : chosen;
+        try (Scope _ = ops.scope()) {
+            Dyn to = new Dyn("patches", 1);
+            to.set(patches.page());
+            ops.append(
+                    cache,
+                    taken(CachePart.KEYS, sources, taken, patches.patches(), cache, ops),
+                    taken(CachePart.VALUES, sources, taken, patches.patches(), cache, ops),
+                    to);
+        }
+    }
+
+    /** Patches of the sources, counted through all of them, one after the other in scratch. */
+    private static Tensor taken(CachePart part, int[] sources, int[] patches, int perFrame, KvTensor cache, Ops ops) {
+        float[] from = ops.readPages(cache, part, Arrays.copyOf(sources, sources.length - 1));
+        Shape shape = Shape.of((long) cache.batch() * cache.pageTokens(), (long) cache.numHeads() * cache.headDim());
+        float[] values = new float[shape.intSize()];
+        int length = values.length / cache.batch() / perFrame;
+        for (int sample = 0; sample < cache.batch(); sample++) {
+            for (int i = 0; i < patches.length; i++) {
+                System.arraycopy(
+                        from,
+                        (sample * (sources.length - 1) * perFrame + patches[i]) * length,
+                        values,
+                        (sample * perFrame + i) * length,
+                        length);
+            }
+        }
+        Tensor rows = ops.scratch(shape);
+        ops.write(rows, values);
+        return rows;
     }
 
     private static void blend(Blending blend, KvTensor cache, Ops ops) {

@@ -143,8 +143,10 @@ public final class Job {
             throw new UsageException("cache.policy: expected Self-Forcing's sampler, got " + settings.method());
         }
         Policies policy = Policies.of(cache.policy());
+        PolicySchedule schedule = PolicySchedule.of(policy, settings.blockSizes());
+        schedule.check(settings.frameSeqLen());
         return new HeadCaches(
-                PolicySchedule.of(policy, settings.blockSizes()),
+                schedule,
                 RoleGroups.parse(policy.groups(), cache.heads(), config.numLayers(), config.numHeads()),
                 config.numLayers(),
                 config.numHeads());
