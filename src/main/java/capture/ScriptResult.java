@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
+import tools.jackson.databind.JsonNode;
 import wan.file.TorchWriter;
 import wan.op.DType;
 import wan.op.HostTensor;
@@ -72,6 +73,14 @@ final class ScriptResult implements ResultOutput {
             "last_block_query_frames"
         }) {
             dict.put(key, fields.get(key));
+        }
+        // The matrices are of the batch's first sample.
+        if (fields.get("spec") instanceof JsonNode spec
+                && spec.at("/prompt/texts").size() > 1) {
+            dict.put("prompt", spec.at("/prompt/texts/0").asString());
+        }
+        if (!"complete".equals(fields.get("run"))) {
+            dict.put("run", fields.get("run")); // beyond the script's keys: zeros may be what was never computed
         }
         return dict;
     }

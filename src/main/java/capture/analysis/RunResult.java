@@ -19,7 +19,10 @@ import wan.op.UsageException;
 import wan.op.WanException;
 import wan.pass.PassId;
 
-/** A result file of {@code wan-attn extract}, open for reading. */
+/**
+ * A result, open for reading: the {@code .safetensors} or {@code .npz} of a run, or what the reference's extraction script saves, a
+ * {@code .pt} or a folder of {@code layer{l}.pt}.
+ */
 public final class RunResult implements AutoCloseable {
     /** What may be allocated whatever a file's size. */
     private static final long SMALL_BYTES = 16L << 20;
@@ -42,7 +45,7 @@ public final class RunResult implements AutoCloseable {
      * @throws FormatException if it is broken or something else
      */
     public static RunResult open(Path file, int sample) {
-        TensorStore store = TensorStore.open(file);
+        TensorStore store = ScriptFiles.is(file) ? ScriptFiles.open(file) : TensorStore.open(file);
         try {
             RunResult result = new RunResult(store, RunInfo.of(file, store.metadata()), sample);
             result.requireSizes();
@@ -109,7 +112,7 @@ public final class RunResult implements AutoCloseable {
 
     /** The file's name without its folder and ending, as figures and tables show it. */
     public String name() {
-        return String.valueOf(store.path().getFileName()).replaceFirst("\\.safetensors$", "");
+        return String.valueOf(store.path().getFileName()).replaceFirst("\\.(safetensors|npz|pt)$", "");
     }
 
     /** The file. */

@@ -3,6 +3,7 @@ package wan.file;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +20,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
 import wan.op.DType;
 import wan.op.FormatException;
 import wan.op.Shape;
@@ -36,6 +38,10 @@ public final class NumpyStore implements TensorStore {
     static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
 
     private static final String SUFFIX = ".npy";
+
+    /** Name of the array that holds what a result says of itself. */
+    private static final String METADATA = "metadata";
+
     private static final int PREAMBLE_BYTES = 8;
     private static final int MOST_HEADER_BYTES = 1 << 16;
     private static final Pattern HEADER = Pattern.compile(
@@ -215,10 +221,29 @@ public final class NumpyStore implements TensorStore {
         return out;
     }
 
-    /** Empty: NumPy's files say nothing about themselves. */
+    /**
+     * What a result says of itself: the JSON object in the bytes of its array {@code metadata}; words as they are, all else as JSON.
+     * Empty where there is none.
+     */
     @Override
     public Map<String, String> metadata() {
-        return Map.of();
+        ZipEntry entry = entries.get(METADATA);
+        if (entry == null || entry.getSize() > StrictJson.MAX_BYTES) {
+            return Map.of();
+        }
+        TensorView view = tensor(METADATA);
+        if (view.dtype() != DType.U8) {
+            return Map.of();
+        }
+        JsonNode root = StrictJson.tree(path + ": " + METADATA, view.data().toArray(ValueLayout.JAVA_BYTE));
+        SequencedMap<String, String> fields = new LinkedHashMap<>();
+        root.properties()
+                .forEach(field -> fields.put(
+                        field.getKey(),
+                        field.getValue().isString()
+                                ? field.getValue().asString()
+                                : field.getValue().toString()));
+        return fields;
     }
 
     @Override

@@ -55,7 +55,12 @@ public final class AnalyzeCommand implements Callable<Integer> {
     private CommandSpec spec = CommandSpec.create();
 
     @Reads
-    @Parameters(paramLabel = "RESULT", arity = "1..*", description = "Files that extract wrote.")
+    @Parameters(
+            paramLabel = "RESULT",
+            arity = "1..*",
+            description =
+                    "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
+                            + " folder of layer0.pt, layer1.pt, ...")
     private List<Path> files = new ArrayList<>();
 
     @Mixin

@@ -1,5 +1,6 @@
 package wan.app.command;
 
+import capture.analysis.ScriptFiles;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -54,8 +55,8 @@ public final class InspectCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "FILE",
             description =
-                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), a"
-                            + " model's folder, or the folder NAME.partial of a run that is under way or was stopped.")
+                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), NumPy's"
+                            + " (.npz, .npy), a model's folder, a folder of the reference's layer0.pt, layer1.pt, ..., or the folder NAME.partial of a run that is under way or was stopped.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
 
@@ -77,7 +78,7 @@ public final class InspectCommand implements Callable<Integer> {
             printPartial(PartialSummary.of(file));
             return 0;
         }
-        try (TensorStore store = ModelFolder.weights(file)) {
+        try (TensorStore store = ScriptFiles.isFolder(file) ? ScriptFiles.open(file) : ModelFolder.weights(file)) {
             Pattern pattern = pattern(glob);
             List<String> names = store.names().stream()
                     .filter(name -> pattern.matcher(name).matches())

@@ -35,7 +35,12 @@ import wan.run.Program;
         })
 public final class ReportCommand implements Callable<Integer> {
     @Reads
-    @Parameters(paramLabel = "RESULT", arity = "1..*", description = "Files that extract wrote.")
+    @Parameters(
+            paramLabel = "RESULT",
+            arity = "1..*",
+            description =
+                    "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
+                            + " folder of layer0.pt, layer1.pt, ...")
     private List<Path> files = new ArrayList<>();
 
     @Writes(OutputKind.PAGE)
