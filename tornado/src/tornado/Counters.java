@@ -12,8 +12,13 @@ public final class Counters {
     private long recordNanos;
     private long compileNanos;
     private long runNanos;
+    private Traffic traffic = Traffic.NONE;
 
     Counters() {}
+
+    void asked(Segment segment) {
+        traffic = traffic.plus(Traffic.of(segment));
+    }
 
     void recorded(int count, long nanos) {
         programs++;
@@ -58,6 +63,11 @@ public final class Counters {
     /** Kernels that ran in them. */
     public long kernels() {
         return kernels;
+    }
+
+    /** What the segments so far ask of a device; of a rehearsal too, which runs none of them. */
+    public Traffic traffic() {
+        return traffic;
     }
 
     /** Time spent on recording. */

@@ -270,6 +270,7 @@ final class Recorder implements AutoCloseable {
         }
         Segment ended = current;
         ended.end(layer);
+        counters.asked(ended);
         current = new Segment();
         if (rehearsal) {
             if (rehearsedKeys.add(ended.key())) {

@@ -1,0 +1,114 @@
+package tornado;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tornado.TornadoDevices.Settings;
+import wan.backend.Storage;
+import wan.model.WanConfig;
+import wan.model.WanModel;
+import wan.op.DType;
+import wan.op.HostTensor;
+import wan.op.PassObserver;
+import wan.op.Shape;
+import wan.op.TensorView;
+import wan.pass.Context;
+import wan.pass.Pass;
+import wan.pass.PassRunner;
+import wan.sampling.RunPlan;
+import wan.sampling.RunSettings;
+
+/** What a pass asks of a device: tornado/README.md has these numbers in a table. */
+@ExtendWith(EmulatedCuda.class)
+class TrafficTest {
+    private static final WanConfig WAN = WanConfig.wan13b();
+
+    /** The traffic of each pass of the 1.3B model at 480 x 832, by a rehearsal. */
+    private static List<Traffic> rehearsed(Settings settings, int frames) {
+        List<Traffic> passes = new ArrayList<>();
+        try (Arena arena = Arena.ofConfined();
+                TornadoOps ops = TornadoDevices.rehearse("tornado", settings)) {
+            MemorySegment zeros = arena.allocate(4L * 6 * WAN.dim() * WAN.dim()); // the largest;
+            WanModel model = new WanModel(
+                    WAN,
+                    (name, shape) ->
+                            new TensorView(name, DType.F32, shape, zeros.asSlice(0, DType.F32.bytes(shape.size()))),
+                    ops);
+            RunPlan plan = RunPlan.of(RunSettings.of(60, 104, frames), WAN.numLayers());
+            Context text = new Context(HostTensor.zeros(Shape.of(1, WAN.textLen(), WAN.textDim())));
+            try (PassRunner runner =
+                    new PassRunner(List.of(model), List.of(text), 60, 104, plan.caches(), plan.numLayers())) {
+                for (Pass pass : plan.passes()) {
+                    Traffic before = ops.counters().traffic();
+                    HostTensor latents = HostTensor.zeros(Shape.of(1, pass.frames(), WAN.inDim(), 60, 104));
+                    HostTensor _ = runner.run(pass, latents, PassObserver.NONE);
+                    passes.add(ops.counters().traffic().since(before));
+                }
+            }
+        }
+        return passes;
+    }
+
+    private static Settings settings(DType weights, DType cache, Set<Library> libraries) {
+        return new Settings("shared", new Storage(weights, cache), libraries, 0);
+    }
+
+    /** A denoising pass of the second frame block of three; with longer caches only the bytes copied of 16-bit keys and values grow. */
+    @ParameterizedTest
+    @CsvSource({
+        "F32, F32, '', 93, 644, 0, 0",
+        "BF16, F16, '', 123, 1069, 0, 16.5",
+        "F32, F32, CUBLAS, 93, 1128, 242, 54.4",
+        "BF16, F16, CUBLAS CUDNN, 153, 1371, 302, 50.4",
+    })
+    void pass_of13b(
+            DType weights, DType cache, String libraries, int executions, int launches, int calls, double copied) {
+        Set<Library> chosen = EnumSet.noneOf(Library.class);
+        for (String library : libraries.split(" ", -1)) {
+            if (!library.isEmpty()) {
+                chosen.add(Library.valueOf(library));
+            }
+        }
+        List<Traffic> passes = rehearsed(settings(weights, cache, chosen), 7);
+        Traffic pass = passes.get(passes.size() - 2);
+        assertThat(pass.executions()).isEqualTo(executions);
+        assertThat(pass.launches()).isEqualTo(launches);
+        assertThat(pass.libraryCalls()).isEqualTo(calls);
+        assertThat(pass.sends()).isEqualTo(1);
+        assertThat(pass.fetches()).isEqualTo(2); // the flow, and whether the device still works
+        assertThat(pass.copiedBytes() * 1e-9).isCloseTo(copied, within(0.05));
+    }
+
+    /** What is counted as it is asked for is what then runs, and what a rehearsal has counted. */
+    @Test
+    void traffic_isWhatRuns() {
+        // The emulator has a thread for each item of the others.
+        Settings settings = new Settings("vector", new Storage(DType.BF16, DType.F16), EnumSet.allOf(Library.class), 0);
+        Forecast forecast;
+        Traffic rehearsed;
+        try (TornadoOps ops = TornadoDevices.rehearse("tornado", settings)) {
+            HostTensor _ = TornadoRecordingTest.rollOut("rollout-d2", ops, () -> {});
+            forecast = ops.forecast();
+            rehearsed = ops.counters().traffic();
+        }
+        try (TornadoOps ops = TornadoDevices.open("tornado", settings, forecast)) {
+            HostTensor _ = TornadoRecordingTest.rollOut("rollout-d2", ops, () -> {});
+            Counters counters = ops.counters();
+            Traffic asked = counters.traffic();
+            assertThat(asked).isEqualTo(rehearsed);
+            assertThat(asked.launches() + asked.libraryCalls()).isEqualTo(counters.kernels());
+            assertThat(asked.executions()).isEqualTo(counters.executions() - 1); // one fills the device
+            assertThat(asked.copiedBytes()).isPositive();
+        }
+    }
+}
