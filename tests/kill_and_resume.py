@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Kills runs at random instants, resumes them, and compares every byte with a run that was left alone.
+"""Kills runs at random instants of their computing, resumes them, and compares every byte with a run that was left alone.
 
     python3 tests/kill_and_resume.py --count 100 java -jar wan-attn.jar
 
 The command is a launcher: the program that works is its child. Every combination of SIGKILL, SIGTERM and SIGINT with launcher,
 child and both comes in turn. Before each kill an older result lies under the run's name; it has to stay as it was until the
 resumed run replaces it. Nothing may be left behind in the end. One line per kill, figures at the end; exit 1 on any difference.
+
+Starting a JVM takes longer than a tiny run, so an instant of the whole process would mostly be one before the first pass. It is drawn
+from the seconds between the start of a run's journal and its end instead, as they were in the run that was left alone, and met by
+waiting for the last place to go on from before it and then for the rest: so it is the same part of the run however busy the machine is.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import collections
 import filecmp
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -20,12 +25,14 @@ import sys
 import tempfile
 import time
 
-SMALL = ["--latent-size", "4x4", "--pass", "all", "--complete"]
+COMMON = ["--pass", "all", "--complete"]
 RUNS = [
-    [*SMALL, "--what", "frame-logits,frame-mass,key-logits", "--layer", "0,3"],
-    [*SMALL, "--what", "frame-logits,token-logits", "--layer", "3", "--head", "0,1", "--local-attn-size", "6", "--sink-size", "2"],
-    [*SMALL, "--what", "frame-logits,key-logits", "--layer", "1", "--sampler", "unipc", "--sample-steps", "20", "--guide-scale", "5"],
-    [*SMALL, "--what", "frame-logits", "--layer", "0,3", "--cache-policy", "reward-forcing", "--ablate", "3:0"],
+    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,frame-mass,key-logits", "--layer", "0,3"],
+    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,token-logits", "--layer", "3", "--head", "0",
+     "--local-attn-size", "6", "--sink-size", "2"],
+    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,key-logits", "--layer", "1", "--sampler", "unipc",
+     "--sample-steps", "20", "--guide-scale", "5"],
+    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits", "--layer", "0,3", "--cache-policy", "reward-forcing", "--ablate", "3:0"],
 ]
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 WHOM = ["launcher", "child", "both"]
@@ -63,6 +70,37 @@ def gone(pid, seconds=120):
     raise SystemExit(f"process {pid} did not end within {seconds} s")
 
 
+def places(target):
+    """How many places to go on from a run has so far; None while it has no journal."""
+    try:
+        with open(os.path.join(target + ".partial", "journal"), "rb") as file:
+            return file.read().count(b'{"pass"')
+    except OSError:
+        return None
+
+
+def watch(command, target):
+    """Runs a command; returns the seconds from its journal's start to each of its places, and to its end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    instants, start = [], None
+    while process.poll() is None:
+        found = places(target)
+        if found is not None:
+            start = start or time.time()
+            while len(instants) <= found:
+                instants.append(time.time() - start)
+        time.sleep(0.005)
+    if process.returncode != 0:
+        raise SystemExit(process.stderr.read())
+    return instants, time.time() - start
+
+
+def wait_for(process, target, place):
+    """Waits until a run has a place, or is over."""
+    while process.poll() is None and (places(target) is None or places(target) < place):
+        time.sleep(0.005)
+
+
 def run(command, **more):
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more)
 
@@ -75,19 +113,16 @@ def main():
     given = parser.parse_args()
     rng = random.Random(given.seed)
     wrong = 0
-    places = collections.Counter()
+    gone_on = [collections.Counter() for _ in RUNS]
     with tempfile.TemporaryDirectory(prefix="kills") as folder:
         work = os.path.join(folder, "work")
-        whole, seconds = [], []
+        whole, timing = [], []
         for number, options in enumerate(RUNS):
             # Where the killed runs will write: a result may say where it was made.
             os.mkdir(work)
             target = os.path.join(work, f"run{number}.safetensors")
-            start = time.time()
-            done = run(given.command + ["extract", *options, "-o", target, "-q"])
-            if done.returncode != 0:
-                raise SystemExit(done.stderr)
-            seconds.append(time.time() - start)
+            timing.append(watch(given.command + ["extract", *options, "-o", target, "-q"], target))
+            print(f"run {number}: {timing[-1][1]:.2f} s of computing, {len(timing[-1][0]) - 1} places: {' '.join(options)}", flush=True)
             whole.append(os.path.join(folder, f"whole{number}.safetensors"))
             os.rename(target, whole[-1])
             os.rmdir(work)
@@ -103,9 +138,12 @@ def main():
             target = os.path.join(work, f"run{which}.safetensors")
             shutil.copyfile(older, target)
             command = given.command + ["extract", *RUNS[which], "-o", target, "-q"]
-            delay = rng.uniform(0, seconds[which] * 1.05)
+            instants, end = timing[which]
+            instant = rng.uniform(0, end)
+            before = max(place for place, at in enumerate(instants) if at <= instant)
             launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(delay)
+            wait_for(launcher, target, before)
+            time.sleep(instant - instants[before])
             workers = children(launcher.pid)
             if whom in ("child", "both"):
                 for worker in workers:
@@ -117,25 +155,27 @@ def main():
                 gone(worker)
             with open(target, "rb") as file:
                 intact = file.read() in (older_bytes, whole_bytes[which])
-            journal = os.path.join(target + ".partial", "journal")
-            finished = 0
-            if os.path.exists(journal):
-                with open(journal, "rb") as file:
-                    finished = file.read().count(b'{"pass"')
-            places[finished] += 1
+            found = places(target)
             resumed = run(command[:-1] + ["--resume"])
+            behind = re.search(r"going on behind (.*)", resumed.stderr)
+            behind = behind.group(1) if behind else "nothing"
+            gone_on[which][found] += 1
             same = resumed.returncode == 0 and filecmp.cmp(target, whole[which], shallow=False)
             left = sorted(os.listdir(work))
             clean = left == [os.path.basename(target)]
             wrong += not (intact and same and clean)
-            print(f"{kill + 1:4} {number.name} to {whom:8} after {delay:5.2f} s, exit {code:4}, gone on from place {finished}: "
+            print(f"{kill + 1:4} {number.name} to {whom:8} after {instant:5.2f} s of {end:5.2f}, exit {code:4}, "
+                  f"went on from place {found} of {len(instants) - 1}, behind {behind}: "
                   f"{'same' if same else 'DIFFERENT'}{'' if intact else ', OLDER RESULT LOST'}{'' if clean else f', LEFT {left}'}",
                   flush=True)
             if not same:
                 print(resumed.stderr, flush=True)
             shutil.rmtree(work)
-    print(f"{given.count} kills, {wrong} wrong; places to go on from at the kill: "
-          + ", ".join(f"{count} x {finished}" for finished, count in sorted(places.items())))
+    print(f"{given.count} kills, {wrong} wrong")
+    for which, counts in enumerate(gone_on):
+        print(f"run {which}, kills that left it at place: "
+              + ", ".join(f"{'over' if place is None else place}: {count}" for place, count in
+                          sorted(counts.items(), key=lambda item: (item[0] is None, item[0] or 0))))
     return 1 if wrong else 0
 
 
