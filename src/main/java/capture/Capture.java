@@ -105,7 +105,7 @@ public final class Capture {
                 float[] values = site.byHead() ? capturedHeads(all) : all;
                 Shape shape = plan.shape(pass, site, run);
                 if (!keepNonFinite) {
-                    NonFiniteException.check("layer %d, %s".formatted(layer, site.option()), shape, values);
+                    NonFiniteException.check("layer " + layer + ", " + site.option(), shape, values);
                 }
                 sink.write(CapturePlan.name(pass.id(), layer, site), shape, values);
             }
