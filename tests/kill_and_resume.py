@@ -112,6 +112,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    # A shell starts what runs in the background with SIGINT ignored, and a JVM that inherits that ignores it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(given.seed)
     wrong = 0
     gone_on = [collections.Counter() for _ in RUNS]
