@@ -9,7 +9,7 @@ resumed run replaces it. Nothing may be left behind in the end. One line per kil
 
 Starting a JVM takes longer than a tiny run, so an instant of the whole process would mostly be one before the first pass. It is drawn
 from the seconds between the start of a run's journal and its end instead, as they were in the run that was left alone, and met by
-waiting for the last place to go on from before it and then for the rest: so it is the same part of the run however busy the machine is.
+waiting for the last place to go on from before it and then for the rest, or for the next place if that is there first: so it is the same part of the run however busy the machine is.
 """
 
 import argparse
@@ -95,9 +95,10 @@ def watch(command, target):
     return instants, time.time() - start
 
 
-def wait_for(process, target, place):
-    """Waits until a run has a place, or is over."""
-    while process.poll() is None and (places(target) is None or places(target) < place):
+def wait_for(process, target, place, seconds=float("inf")):
+    """Waits until a run has a place, or is over, or for some seconds."""
+    end = time.time() + seconds
+    while process.poll() is None and time.time() < end and (places(target) is None or places(target) < place):
         time.sleep(0.005)
 
 
@@ -111,6 +112,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    # A shell starts what runs in the background with SIGINT ignored, and a JVM that inherits that ignores it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(given.seed)
     wrong = 0
     gone_on = [collections.Counter() for _ in RUNS]
@@ -143,7 +146,7 @@ def main():
             before = max(place for place, at in enumerate(instants) if at <= instant)
             launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for(launcher, target, before)
-            time.sleep(instant - instants[before])
+            wait_for(launcher, target, before + 1, instant - instants[before])
             workers = children(launcher.pid)
             if whom in ("child", "both"):
                 for worker in workers:
