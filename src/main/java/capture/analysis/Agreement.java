@@ -31,13 +31,16 @@ public final class Agreement {
     /** Spearman's rank correlation; ties have their mean rank. NaN under 2 pairs, or if one side is constant. */
     public static double spearman(double[] a, double[] b) {
         int[] pairs = pairs(a, b);
-        double[] x = ranks(pick(a, pairs));
-        double[] y = ranks(pick(b, pairs));
-        double mean = (pairs.length + 1) / 2.0;
+        return correlationOfRanks(ranks(pick(a, pairs)), ranks(pick(b, pairs)));
+    }
+
+    /** Pearson's correlation of ranks from 1 on, without gaps. */
+    static double correlationOfRanks(double[] x, double[] y) {
+        double mean = (x.length + 1) / 2.0;
         double xy = 0;
         double xx = 0;
         double yy = 0;
-        for (int i = 0; i < pairs.length; i++) {
+        for (int i = 0; i < x.length; i++) {
             xy += (x[i] - mean) * (y[i] - mean);
             xx += (x[i] - mean) * (x[i] - mean);
             yy += (y[i] - mean) * (y[i] - mean);
@@ -149,7 +152,8 @@ public final class Agreement {
                 .toArray();
     }
 
-    private static double[] ranks(double[] values) {
+    /** Ranks from 1 on, the highest value first; ties have their mean rank. */
+    static double[] ranks(double[] values) {
         Integer[] order = descending(values);
         double[] ranks = new double[values.length];
         for (int i = 0; i < order.length; ) {

@@ -10,6 +10,7 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
 import capture.analysis.RunResult;
+import capture.analysis.RunsSummary;
 import capture.analysis.TokenImportance;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -25,6 +26,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
+import tools.jackson.databind.node.ObjectNode;
 import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
@@ -47,6 +49,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
     }
 
     private enum Compare {
+        SUMMARY,
         RUNS,
         PASSES,
         NONE
@@ -87,8 +90,8 @@ public final class AnalyzeCommand implements Callable<Integer> {
             names = "--compare",
             paramLabel = "WHAT",
             description =
-                    "How well looks at the same heads agree: runs (with several RESULTs the default), passes (of each"
-                            + " run), or none.")
+                    "How well looks at the same heads agree: runs (each pair of RESULTs; the default of two), summary (all"
+                            + " RESULTs on one screen; the default of more), passes (of each run), or none.")
     private @Nullable Compare compare;
 
     @Option(
@@ -207,9 +210,9 @@ public final class AnalyzeCommand implements Callable<Integer> {
             analysed.add(heads(analysisOptions.analysis(result), roleOptions));
         }
         List<AnalysisReport.Pair> pairs = new ArrayList<>();
-        Compare how = compare != null ? compare : results.size() > 1 ? Compare.RUNS : Compare.NONE;
+        Compare how = compare != null ? compare : defaultOf(results.size());
         switch (how) {
-            case NONE -> {}
+            case NONE, SUMMARY -> {}
             case RUNS -> addPairs(pairs, analysed);
             case PASSES -> {
                 for (RunResult result : results) {
@@ -222,8 +225,20 @@ public final class AnalyzeCommand implements Callable<Integer> {
         StringWriter text = new StringWriter();
         PrintWriter out = new PrintWriter(text);
         switch (format) {
-            case TABLE -> report.table(out);
-            case JSON -> out.println(report.json().toPrettyString());
+            case TABLE -> {
+                if (how == Compare.SUMMARY) {
+                    new RunsReport(summary(results, analysed)).table(out);
+                } else {
+                    report.table(out);
+                }
+            }
+            case JSON -> {
+                ObjectNode json = report.json();
+                if (how == Compare.SUMMARY) {
+                    new RunsReport(summary(results, analysed)).json(json.putObject("summary"));
+                }
+                out.println(json.toPrettyString());
+            }
             case CSV -> report.csv(out);
         }
         out.flush();
@@ -234,6 +249,26 @@ public final class AnalyzeCommand implements Callable<Integer> {
             spec.commandLine().getOut().print(text);
             spec.commandLine().getOut().flush();
         }
+    }
+
+    private static Compare defaultOf(int results) {
+        return results > 2 ? Compare.SUMMARY : results == 2 ? Compare.RUNS : Compare.NONE;
+    }
+
+    private static RunsSummary summary(List<RunResult> results, List<AnalysisReport.Heads> analysed) {
+        if (results.size() < 2) {
+            throw new UsageException("--compare summary: expected two or more RESULTs");
+        }
+        List<RunsSummary.Run> runs = new ArrayList<>();
+        for (int i = 0; i < results.size(); i++) {
+            AnalysisReport.Heads heads = analysed.get(i);
+            runs.add(new RunsSummary.Run(
+                    heads.analysis(),
+                    heads.measures(),
+                    heads.roles(),
+                    results.get(i).info().text("prompt")));
+        }
+        return RunsSummary.of(runs);
     }
 
     private AnalysisReport.Heads heads(Analysis analysis, RoleOptions options) {
