@@ -10,6 +10,7 @@ import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -194,6 +195,29 @@ class LauncherProcessTest {
             assertThat(result.out()).startsWith("wan-attn 1.2.3\nJava ");
             assertThat(result.exitCode()).isZero();
         }
+    }
+
+    @Test
+    void scriptOfTheArchive_startsTheProgram_fromAnyFolderAndThroughLinks() throws Exception {
+        Path home = Files.createDirectories(folder.resolve("a: b;ü/wan-attn-1.2.3"));
+        Files.createDirectory(home.resolve("lib"));
+        writeJar(home.resolve("lib/wan-attn.jar"));
+        Path script = Files.createDirectory(home.resolve("bin")).resolve("wan-attn");
+        Files.copy(Path.of("src/dist/bin/wan-attn"), script, StandardCopyOption.COPY_ATTRIBUTES);
+        Path links = Files.createDirectory(folder.resolve("links"));
+        Files.createSymbolicLink(links.resolve("direct"), links.relativize(script));
+        Path twice = Files.createSymbolicLink(links.resolve("wan attn"), Path.of("direct"));
+        Map<String, String> env = Map.of("JAVA_HOME", System.getProperty("java.home"));
+        for (Path started : List.of(script, twice)) {
+            Result result =
+                    run(process(env, List.of(started.toString(), "--version")).directory(links.toFile()), "");
+            assertThat(result.err()).isEmpty();
+            assertThat(result.out()).startsWith("wan-attn 1.2.3\nJava ");
+            assertThat(result.exitCode()).isZero();
+        }
+        Result spaces = run(process(env, List.of(twice.toString(), "a b")), "");
+        assertThat(spaces.err()).startsWith("wan-attn: unknown command 'a b'");
+        assertThat(spaces.exitCode()).isEqualTo(2);
     }
 
     @Test

@@ -3,13 +3,16 @@ package wan.app;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
@@ -68,6 +71,7 @@ import wan.run.Program;
             SelftestCommand.class,
             BenchCommand.class,
             CompletionCommand.class,
+            CommandLine.HelpCommand.class,
         },
         footer = {
             "",
@@ -158,7 +162,9 @@ public final class Main implements Callable<Integer> {
     static CommandLine commandLine(Failures failures) {
         CommandLine root = new CommandLine(new Main());
         for (CommandLine command : root.getSubcommands().values()) {
-            command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
+            if (!command.getCommandSpec().helpCommand()) {
+                command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
+            }
         }
         root.getCommandSpec().mixinStandardHelpOptions(true);
         CommandLine.IExecutionStrategy last = new CommandLine.RunLast();
@@ -177,6 +183,9 @@ public final class Main implements Callable<Integer> {
         root.setExpandAtFiles(false); // a prompt may begin with @
         root.setCaseInsensitiveEnumValuesAllowed(true);
         root.setUsageHelpAutoWidth(true);
+        Map<String, CommandLine.IHelpSectionRenderer> sections = new HashMap<>(root.getHelpSectionMap());
+        sections.put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, new OptionGroups());
+        root.setHelpSectionMap(sections);
         root.setParameterExceptionHandler((e, args) -> failures.reportUsage(e));
         root.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
         return root;

@@ -165,6 +165,7 @@ public final class PlotCommand implements Callable<Integer> {
             try (RunResult result = analysisOptions.open(file)) {
                 overlay(result).write(out);
             }
+            System.out.println("Saved to " + out);
             return 0;
         }
         if (!name.endsWith(".svg") && !name.endsWith(".png")) {
@@ -180,6 +181,7 @@ public final class PlotCommand implements Callable<Integer> {
                     : PngFigure.write(figure, dpi);
             OutputFile.write(out, stream -> stream.write(bytes));
         }
+        System.out.println("Saved to " + out);
         return 0;
     }
 
