@@ -409,6 +409,13 @@ public final class SelfTestCases {
         }
 
         @Override
+        public List<int[]> regions() {
+            return wanted.stream().anyMatch(Quantity::ofRegions)
+                    ? List.of(new int[] {0}, new int[] {0, 1, 2, 5})
+                    : List.of();
+        }
+
+        @Override
         public void accept(Quantity quantity, Shape shape, float[] values) {
             keep(quantity + " " + shape, values);
         }
