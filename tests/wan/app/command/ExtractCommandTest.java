@@ -221,7 +221,7 @@ class ExtractCommandTest {
         }
         assertThat(CommandLineRun.of("extract", "--query", "2,1,99", "--output", result)
                         .err())
-                .contains("--query: expected frames below 21, rows below 8 and columns below 8");
+                .contains("--query: expected frames below 19, rows below 8 and columns below 8");
         assertThat(CommandLineRun.of("extract", "--what", "region-mass", "--output", result)
                         .err())
                 .contains("--query: expected boxes of queries");
