@@ -2,6 +2,7 @@ package capture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -41,7 +42,15 @@ class CaptureTest {
                     EnumSet.allOf(AttentionKind.class),
                     PassChoice.parse("all"),
                     List.of(1, 3),
-                    EnumSet.allOf(Quantity.class));
+                    EnumSet.allOf(Quantity.class),
+                    CapturePlan.Recorded.NONE,
+                    new CapturePlan.Regions(
+                            List.of(
+                                    QueryRegion.parse("4,1,0-2"),
+                                    QueryRegion.parse("5,0,1"),
+                                    QueryRegion.parse("0,1,1")),
+                            2,
+                            3));
             Capture capture = new Capture(what, new RunGeometry(1, 13, 6, sizes.textLen(), 4), sink);
             CausalSampler sampler = new CausalSampler(plan, replay, null);
             try (PassRunner runner = sampler.open(model, replay.promptEmbeds())) {
@@ -72,6 +81,91 @@ class CaptureTest {
                     .forEach((name, tensor) ->
                             assertThat(other.sink().get(name).values()).as(name).isEqualTo(tensor.values()));
         }
+    }
+
+    @Test
+    void regions_areMeansOfTheRowsOfTokenLogits_andOfTheirSoftmax_inThePassesOfTheirFrames() {
+        MemorySink sink = run(true, 2).sink();
+        int checked = 0;
+        for (String name : sink.tensors().keySet()) {
+            if (!name.endsWith(".region_logits")) {
+                continue;
+            }
+            String stem = name.substring(0, name.length() - "region_logits".length());
+            boolean cross = stem.endsWith("cross_");
+            HostTensor logits = sink.get(cross ? stem + "logits" : stem + "self_logits");
+            HostTensor got = sink.get(name);
+            HostTensor mass = sink.get(stem + "region_mass");
+            assertThat(mass.shape()).isEqualTo(got.shape());
+            boolean first = stem.contains("block0") || stem.contains("init0");
+            int queries = logits.shape().dim(2);
+            int keys = logits.shape().dim(3);
+            int regions = got.shape().dim(2);
+            int start = first ? 0 : 4; // the pass's first frame
+            List<List<Integer>> expected = first
+                    ? List.of(List.of(4))
+                    : List.of(List.of((4 - start) * 6 + 3, (4 - start) * 6 + 4, (4 - start) * 6 + 5), List.of(6 + 1));
+            assertThat(regions).as(name).isEqualTo(expected.size());
+            for (int row = 0; row < got.values().length / keys; row++) {
+                int plane = row / regions;
+                double[] meanLogits = new double[keys];
+                double[] meanMass = new double[keys];
+                List<Integer> members = expected.get(row % regions);
+                for (int query : members) {
+                    int from = (plane * queries + query) * keys;
+                    double sum = 0;
+                    for (int k = 0; k < keys; k++) {
+                        sum += Math.exp(logits.values()[from + k]);
+                    }
+                    for (int k = 0; k < keys; k++) {
+                        meanLogits[k] += logits.values()[from + k] / (double) members.size();
+                        meanMass[k] += Math.exp(logits.values()[from + k]) / sum / members.size();
+                    }
+                }
+                for (int k = 0; k < keys; k++) {
+                    assertThat((double) got.values()[row * keys + k]).as(name).isCloseTo(meanLogits[k], within(2e-6));
+                    assertThat((double) mass.values()[row * keys + k]).as(name).isCloseTo(meanMass[k], within(2e-6));
+                }
+                checked++;
+            }
+        }
+        assertThat(checked).isPositive();
+    }
+
+    @Test
+    void queryMass_isOfEveryQuery_whatFrameMassIsOfAFrame() {
+        MemorySink sink = run(true, 2).sink();
+        int checked = 0;
+        for (String name : sink.tensors().keySet()) {
+            if (name.endsWith("query_mass")) {
+                HostTensor frames = sink.get(name.replace("query_mass", "frame_mass"));
+                HostTensor queries = sink.get(name);
+                int keys = queries.shape().dim(3);
+                assertThat(queries.shape().dim(2)).isEqualTo(6 * frames.shape().dim(2));
+                double[] means = new double[frames.values().length];
+                for (int i = 0; i < queries.values().length; i++) {
+                    means[i / keys / 6 * keys + i % keys] += queries.values()[i] / 6.0;
+                }
+                for (int i = 0; i < means.length; i++) {
+                    assertThat((double) frames.values()[i]).as(name).isCloseTo(means[i], within(1e-6));
+                }
+                checked++;
+            }
+        }
+        assertThat(checked).isPositive();
+    }
+
+    @Test
+    void queryRegion_readsTokensAndBoxes_andRefusesTheRest() {
+        assertThat(QueryRegion.parse("3,10,20")).isEqualTo(new QueryRegion(3, 10, 20, 1, 1));
+        assertThat(QueryRegion.parse(" 3,2-5,4-7"))
+                .isEqualTo(new QueryRegion(3, 2, 4, 4, 4))
+                .hasToString("3,2-5,4-7");
+        for (String text : List.of("", "3", "3,1", "3,1,2,4", "3,5-2,1", "-1,0,0", "a,b,c", "3,1,", "99999999,0,0")) {
+            assertThatThrownBy(() -> QueryRegion.parse(text)).as(text).isInstanceOf(UsageException.class);
+        }
+        assertThatThrownBy(() -> QueryRegion.parse("3,0,0-4").check(4, 2, 4)).hasMessageContaining("columns below 4");
+        QueryRegion.parse("3,0-1,0-3").check(4, 2, 4);
     }
 
     @Test

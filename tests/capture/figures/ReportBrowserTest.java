@@ -7,6 +7,7 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.ResultFiles;
 import capture.analysis.RoleOptions;
 import capture.analysis.RunResult;
+import java.awt.image.BufferedImage;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +17,7 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
@@ -36,6 +38,7 @@ import org.openqa.selenium.chrome.ChromeDriverService;
 import org.openqa.selenium.chrome.ChromeOptions;
 import org.openqa.selenium.interactions.Actions;
 import org.openqa.selenium.logging.LogType;
+import wan.app.CommandLineRun;
 
 /** Clicks through the report in Debian's chromium, without a window; skipped where that or its driver is missing. */
 @TestMethodOrder(MethodOrderer.MethodName.class)
@@ -318,6 +321,100 @@ class ReportBrowserTest {
         until("the report is drawn all the same", () -> !ready().isEmpty());
         assertThat(id("head-title").getText()).startsWith("Layer 0, head 0");
         assertThat(id("failure").isDisplayed()).isFalse();
+    }
+
+    /** What is drawn on the frame, without the address that the picture has in this page alone. */
+    private static String filmFrame() {
+        return String.valueOf(id("film-frame").getDomProperty("innerHTML")).replaceAll("blob:[^\"]*", "");
+    }
+
+    @Test
+    void j_film_playsShowsWhatAPointAttendsAndWhereATokenIsLookedFor_andComesBack() throws Exception {
+        Path file = dir.resolve("film.safetensors");
+        CommandLineRun extract = CommandLineRun.of(
+                "extract",
+                "--layer",
+                1,
+                "--head",
+                "0-2",
+                "--num-frames",
+                4,
+                "--attention",
+                "both",
+                "--what",
+                "frame-logits,key-logits,query-mass",
+                "--query",
+                "2,3,4",
+                "--output",
+                file);
+        assertThat(extract.exitCode()).as(extract.err()).isZero();
+        Path frames = Files.createDirectory(dir.resolve("frames"));
+        for (int i = 0; i < 13; i++) {
+            BufferedImage picture = new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB);
+            picture.setRGB(i, i, 0xffffff);
+            ImageIO.write(
+                    picture,
+                    "png",
+                    frames.resolve(String.format(Locale.ROOT, "%05d.png", i)).toFile());
+        }
+        Path film = dir.resolve("film.html");
+        CommandLineRun report = CommandLineRun.of("report", file, "--video", frames, "--out", film);
+        assertThat(report.out()).as(report.err()).contains("MB with the frames)");
+        try {
+            browser.get(film.toUri().toString());
+            until("the report is drawn", () -> !ready().isEmpty());
+            assertThat(browser.findElements(By.cssSelector("#film-strip button")))
+                    .hasSize(4);
+
+            WebElement map = browser.findElement(By.cssSelector("#maps svg"));
+            new Actions(browser)
+                    .scrollToElement(map)
+                    .moveToElement(map, -60, 60)
+                    .perform();
+            assertThat(browser.findElements(By.cssSelector("#tip svg image"))).hasSize(1);
+            assertThat(browser.findElements(By.cssSelector("#tip svg path"))).isNotEmpty();
+
+            browser.executeScript("document.getElementById('play').scrollIntoView({block: 'center'})");
+            id("play").click();
+            until("the film plays", () -> !id("film-name").getText().equals("0"));
+            id("play").click();
+            assertThat(id("play").getText()).isEqualTo("Play");
+
+            browser.findElement(By.cssSelector("#film-strip button[data-frame='2']"))
+                    .click();
+            assertThat(id("film-name").getText()).isEqualTo("2");
+            assertThat(browser.findElements(By.cssSelector("#film-frame path"))).isEmpty();
+            browser.findElement(By.cssSelector("#film-frame .point")).sendKeys(Keys.ENTER);
+            assertThat(id("film-note").getText()).contains("frame 2, row 3, column 4");
+            assertThat(browser.findElements(By.cssSelector("#film-strip button[data-frame='0'] path")))
+                    .isNotEmpty();
+            String pointMap = filmFrame();
+
+            id("show")
+                    .findElement(By.xpath("option[starts-with(., 'where a token')]"))
+                    .click();
+            id("word").sendKeys(Keys.ARROW_RIGHT);
+            until("the token is 1", () -> id("word-name").getText().equals("1"));
+            String wordMap = filmFrame();
+            assertThat(wordMap).isNotEqualTo(pointMap).contains("<path");
+
+            String address = browser.getCurrentUrl();
+            assertThat(address).contains("film=2", "show=3", "word=1");
+            browser.get("about:blank");
+            browser.get(address);
+            until("the report is drawn again", () -> !ready().isEmpty());
+            assertThat(filmFrame()).isEqualTo(wordMap);
+
+            browser.manage().window().setSize(new Dimension(500, 900));
+            Object overflow = browser.executeScript(
+                    "return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assertThat(((Number) overflow).intValue()).isLessThanOrEqualTo(0);
+            Object requests = browser.executeScript("return performance.getEntriesByType('resource').map(e => e.name)"
+                    + ".filter(name => !name.startsWith('blob:'))");
+            assertThat((List<?>) requests).isEmpty();
+        } finally {
+            browser.manage().window().setSize(new Dimension(1300, 1000));
+        }
     }
 
     @Test

@@ -3,6 +3,7 @@ package wan.jvm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -82,6 +83,9 @@ class JvmOpsCaptureTest {
             assertThat(tap.shape(Quantity.FRAME_MASS)).isEqualTo(Shape.of(BATCH, 2, f, groups));
             assertThat(tap.shape(Quantity.KEY_LOGITS)).isEqualTo(Shape.of(BATCH, 2, f, keys));
             assertThat(tap.shape(Quantity.QUERY_LOGITS)).isEqualTo(Shape.of(BATCH, 2, queries, groups));
+            assertThat(tap.shape(Quantity.QUERY_MASS)).isEqualTo(Shape.of(BATCH, 2, queries, groups));
+            assertThat(tap.shape(Quantity.REGION_LOGITS)).isEqualTo(Shape.of(BATCH, 2, 2, keys));
+            assertThat(tap.shape(Quantity.REGION_MASS)).isEqualTo(Shape.of(BATCH, 2, 2, keys));
             float[] tokens = tap.tokenLogits(BATCH, queries, keys);
             double tolerance = 3e-6 * Math.sqrt(headDim);
             for (int plane = 0; plane < BATCH * 2; plane++) {
@@ -90,6 +94,9 @@ class JvmOpsCaptureTest {
                 double[] key = new double[f * keys];
                 double[] query = new double[queries * groups];
                 double[] mass = new double[f * groups];
+                double[] queryMass = new double[queries * groups];
+                double[] regionLogits = new double[2 * keys];
+                double[] regionMass = new double[2 * keys];
                 for (int i = 0; i < queries; i++) {
                     double sum = 0;
                     for (int j = 0; j < keys; j++) {
@@ -102,6 +109,14 @@ class JvmOpsCaptureTest {
                         key[group * keys + j] += logit / queryGroup;
                         query[i * groups + j / keyGroup] += logit / keyGroup;
                         mass[group * groups + j / keyGroup] += Math.exp(logit) / sum / queryGroup;
+                        queryMass[i * groups + j / keyGroup] += Math.exp(logit) / sum;
+                        for (int region = 0; region < 2; region++) {
+                            int[] members = tap.regions().get(region);
+                            if (Arrays.binarySearch(members, i) >= 0) {
+                                regionLogits[region * keys + j] += logit / members.length;
+                                regionMass[region * keys + j] += Math.exp(logit) / sum / members.length;
+                            }
+                        }
                     }
                 }
                 check(tokens, plane, logits, tolerance);
@@ -109,6 +124,9 @@ class JvmOpsCaptureTest {
                 check(tap.values(Quantity.KEY_LOGITS), plane, key, tolerance);
                 check(tap.values(Quantity.QUERY_LOGITS), plane, query, tolerance);
                 check(tap.values(Quantity.FRAME_MASS), plane, mass, 2e-6);
+                check(tap.values(Quantity.QUERY_MASS), plane, queryMass, 2e-6);
+                check(tap.values(Quantity.REGION_LOGITS), plane, regionLogits, tolerance);
+                check(tap.values(Quantity.REGION_MASS), plane, regionMass, 2e-6);
             }
         }
     }

@@ -39,6 +39,11 @@ public final class RecordingTap implements AttentionTap {
     }
 
     @Override
+    public List<int[]> regions() {
+        return wanted.stream().anyMatch(Quantity::ofRegions) ? List.of(new int[] {1}, new int[] {0, 1, 3}) : List.of();
+    }
+
+    @Override
     public void accept(Quantity quantity, Shape shape, float[] delivered) {
         assertThat(wanted).contains(quantity);
         assertThat(quantity.inTiles()).isFalse();

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,7 +74,8 @@ class ResumedRunTest {
                         PassChoice.parse("all"),
                         EnumSet.allOf(Quantity.class),
                         Set.of(),
-                        false))
+                        false,
+                        List.of(QueryRegion.parse("2,0,0"), QueryRegion.parse("4,0,0"))))
                 .withDevice(new RunSpec.Device("jvm", DType.F32, DType.F32, "auto", 0, 1))
                 .withOutput(new RunSpec.Output(result, null, false, true, null));
     }
@@ -229,7 +231,8 @@ class ResumedRunTest {
                                 PassChoice.FIRST,
                                 c.quantities(),
                                 Set.of(),
-                                false)),
+                                false,
+                                c.queries())),
                 3);
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
@@ -53,7 +54,8 @@ class SpecJsonTest {
                     PassChoice.parse("0,1"),
                     EnumSet.allOf(Quantity.class),
                     EnumSet.allOf(Site.class),
-                    true),
+                    true,
+                    List.of(QueryRegion.parse("3,1,2"), QueryRegion.parse("4,0-1,2-4"))),
             new EditPlan(List.of(
                     new Rule(Heads.parse("", "3:5,7:0-3"), new Effect.Temperature(0.7f)),
                     new Rule(Heads.parse("", "1"), new Effect.Noise(Site.RESID, 0.5f, 3)))),
@@ -104,7 +106,7 @@ class SpecJsonTest {
                         "switch_frames":[],"global_sink":true}},
                         "cache":{"local_attn_size":null,"sink_size":null,"policy":null,"heads":null},
                         "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
-                        "sites":[],"keep_non_finite":false},"edits":[],
+                        "sites":[],"keep_non_finite":false,"queries":[]},"edits":[],
                         "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
                         "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
                         """.replaceAll("\\s+", ""));

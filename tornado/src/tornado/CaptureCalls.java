@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Set;
 import wan.op.AttentionTap;
 import wan.op.Quantity;
+import wan.op.RegionRows;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -65,7 +66,7 @@ final class CaptureCalls {
 
     /** Whether the attention has to keep masses: {@link #attention}. */
     boolean wantsMass() {
-        return heads.length > 0 && tap.wanted().contains(Quantity.FRAME_MASS);
+        return heads.length > 0 && tap.wanted().stream().anyMatch(Quantity::inAttention);
     }
 
     /** Records what the tap wants beside the attention. */
@@ -81,7 +82,13 @@ final class CaptureCalls {
                         case FRAME_LOGITS -> frameLogits();
                         case KEY_LOGITS -> keyLogits();
                         case QUERY_LOGITS -> queryLogits();
-                        case FRAME_MASS -> {} // comes with the attention
+                        case FRAME_MASS, QUERY_MASS -> {} // come with the attention
+                        case REGION_LOGITS -> regions();
+                        case REGION_MASS -> {
+                            if (!wanted.contains(Quantity.REGION_LOGITS)) {
+                                regions(); // which delivers both
+                            }
+                        }
                         case TOKEN_LOGITS -> tokenLogits();
                         case LOGITS_USED -> {
                             if (!wanted.contains(Quantity.TOKEN_LOGITS)) {
@@ -227,6 +234,12 @@ final class CaptureCalls {
             int allHeads = kv.numHeads();
             DeviceTensor perQuery = take(kv.batch(), allHeads, queries, keyGroups());
             recorder.add(attention.call(out, perQuery, keyGroupTokens));
+            if (tap.wanted().contains(Quantity.QUERY_MASS)) {
+                fetchCaptured(perQuery, Quantity.QUERY_MASS, queries);
+            }
+            if (!tap.wanted().contains(Quantity.FRAME_MASS)) {
+                return;
+            }
             DeviceTensor means = take(kv.batch(), allHeads, queryGroups(), keyGroups());
             recorder.add(recorder.elements(
                     Kernel.MEAN_ROWS,
@@ -236,16 +249,53 @@ final class CaptureCalls {
                     means.offset(),
                     keyGroups(),
                     queryGroupTokens));
-            int plane = queryGroups() * keyGroups();
-            Shape captured = Shape.of(kv.batch(), heads.length, queryGroups(), keyGroups());
-            recorder.fetch(means, all -> {
-                float[] values = new float[captured.intSize()];
-                for (int i = 0; i < planes(); i++) {
-                    int from = i / heads.length * allHeads + heads[i % heads.length];
-                    System.arraycopy(all, from * plane, values, i * plane, plane);
+            fetchCaptured(means, Quantity.FRAME_MASS, queryGroups());
+        }
+    }
+
+    /** Fetches [B, all heads, rows, K] and delivers the captured heads of it. */
+    private void fetchCaptured(DeviceTensor ofAllHeads, Quantity quantity, int rows) {
+        int plane = rows * keyGroups();
+        Shape captured = Shape.of(kv.batch(), heads.length, rows, keyGroups());
+        recorder.fetch(ofAllHeads, all -> {
+            float[] values = new float[captured.intSize()];
+            for (int i = 0; i < planes(); i++) {
+                int from = i / heads.length * kv.numHeads() + heads[i % heads.length];
+                System.arraycopy(all, from * plane, values, i * plane, plane);
+            }
+            tap.accept(quantity, captured, values);
+        });
+    }
+
+    /** Rows of logits of the regions' queries, whose means and masses are made on the host. */
+    private void regions() {
+        List<int[]> regions = tap.regions();
+        RegionRows gathered = new RegionRows(tap, attention.edit(), kv.batch(), keys, kv.pageTokens());
+        int tileRows = Math.clamp(TILE_FLOATS / keys, 1, queries);
+        int longest = regions.stream().mapToInt(region -> region.length).max().orElseThrow();
+        DeviceTensor buffer = take(Math.min(tileRows, longest), keys);
+        int last = planes() * regions.size() - 1;
+        for (int row = 0; row <= last; row++) {
+            int[] region = regions.get(row % regions.size());
+            for (int i = 0, run; i < region.length; i += run) {
+                run = 1;
+                while (run < tileRows && i + run < region.length && region[i + run] == region[i] + run) {
+                    run++;
                 }
-                tap.accept(Quantity.FRAME_MASS, captured, values);
-            });
+                DeviceTensor logits = new DeviceTensor(Shape.of(run, keys), buffer.owner(), false, buffer.offset());
+                rowsOfLogits(row / regions.size(), region[i], run, logits);
+                int of = row;
+                int count = run;
+                boolean done = row == last && i + run == region.length;
+                recorder.fetch(logits, values -> {
+                    for (int query = 0; query < count; query++) {
+                        gathered.add(of, values, query * keys);
+                    }
+                    if (done) {
+                        gathered.deliver();
+                    }
+                });
+            }
         }
     }
 
@@ -271,40 +321,44 @@ final class CaptureCalls {
     private void forTiles(Tile then) {
         int tileRows = Math.clamp(TILE_FLOATS / keys, 1, queries);
         DeviceTensor logits = take(tileRows, keys);
+        for (int plane = 0; plane < planes(); plane++) {
+            for (int first = 0; first < queries; first += tileRows) {
+                int rows = Math.min(tileRows, queries - first);
+                rowsOfLogits(plane, first, rows, logits);
+                then.logits(plane, first, rows, logits);
+            }
+        }
+    }
+
+    private void rowsOfLogits(int plane, int first, int rows, DeviceTensor logits) {
         int headDim = kv.headDim();
         int dim = kv.numHeads() * headDim;
         int pageVectors = kv.pool().geometry().keyElements() / 16;
-        for (int plane = 0; plane < planes(); plane++) {
-            int head = heads[plane % heads.length];
-            int sample = plane / heads.length;
-            for (int first = 0; first < queries; first += tileRows) {
-                int rows = Math.min(tileRows, queries - first);
-                int x = q.offset() + (sample * queries + first) * dim + head * headDim;
-                for (int p = 0; p < pages.numbers().length; p++) {
-                    int page = pages.first() + sample * pages.perSample() + pages.numbers()[p];
-                    int w = page * pageVectors + head * (pageVectors / kv.numHeads());
-                    int y = logits.offset() + p * kv.pageTokens();
-                    recorder.add(Linears.call(
-                            target,
-                            pages.keys(),
-                            rows,
-                            headDim,
-                            kv.pageTokens(),
-                            x,
-                            dim,
-                            y,
-                            keys,
-                            w,
-                            LinearKernels.SCALE,
-                            scale,
-                            0,
-                            0,
-                            0,
-                            1));
-                    recorder.cut();
-                }
-                then.logits(plane, first, rows, logits);
-            }
+        int head = heads[plane % heads.length];
+        int sample = plane / heads.length;
+        int x = q.offset() + (sample * queries + first) * dim + head * headDim;
+        for (int p = 0; p < pages.numbers().length; p++) {
+            int page = pages.first() + sample * pages.perSample() + pages.numbers()[p];
+            int w = page * pageVectors + head * (pageVectors / kv.numHeads());
+            int y = logits.offset() + p * kv.pageTokens();
+            recorder.add(Linears.call(
+                    target,
+                    pages.keys(),
+                    rows,
+                    headDim,
+                    kv.pageTokens(),
+                    x,
+                    dim,
+                    y,
+                    keys,
+                    w,
+                    LinearKernels.SCALE,
+                    scale,
+                    0,
+                    0,
+                    0,
+                    1));
+            recorder.cut();
         }
     }
 }

@@ -82,7 +82,7 @@ public final class Capture {
                 return wanted
                                 && plan.layers().contains(layer)
                                 && plan.kinds().contains(kind)
-                                && !plan.quantities().isEmpty()
+                                && !plan.wanted(pass).isEmpty()
                         ? new Tap(pass, layer, kind)
                         : AttentionTap.NONE;
             }
@@ -187,7 +187,12 @@ public final class Capture {
 
         @Override
         public Set<Quantity> wanted() {
-            return plan.quantities();
+            return plan.wanted(pass);
+        }
+
+        @Override
+        public List<int[]> regions() {
+            return plan.regions().queries(pass);
         }
 
         @Override
@@ -243,10 +248,10 @@ public final class Capture {
                     if (!keepNonFinite) {
                         NonFiniteException.check(where(quantity, head), shape, values);
                     }
-                } else if (quantity == Quantity.FRAME_MASS && Math.abs(sum - 1) > MASS_TOLERANCE) {
+                } else if (quantity.isMass() && Math.abs(sum - 1) > MASS_TOLERANCE) {
                     throw WanException.mismatch(
                             pass.id() + ": " + where(quantity, head),
-                            "weights of a query frame that sum to 1",
+                            "weights that sum to 1",
                             sum,
                             "a fault of the backend");
                 }

@@ -21,6 +21,7 @@ import wan.pass.PassId;
  * @param heads 0-based; kept in ascending order
  * @param quantities what of each attention
  * @param recorded which activations
+ * @param regions of which queries attention is captured key by key
  */
 public record CapturePlan(
         List<Integer> layers,
@@ -28,7 +29,8 @@ public record CapturePlan(
         PassChoice passes,
         List<Integer> heads,
         Set<Quantity> quantities,
-        Recorded recorded) {
+        Recorded recorded,
+        Regions regions) {
     /**
      * One tensor that a capture delivers.
      *
@@ -52,6 +54,42 @@ public record CapturePlan(
         public Recorded {
             sites = Set.copyOf(sites);
         }
+    }
+
+    /**
+     * Boxes of query tokens.
+     *
+     * @param boxes each in one frame
+     * @param gridRows rows of a frame's grid of tokens
+     * @param gridColumns its columns
+     */
+    public record Regions(List<QueryRegion> boxes, int gridRows, int gridColumns) {
+        /** None. */
+        public static final Regions NONE = new Regions(List.of(), 1, 1);
+
+        /** Copies the list. */
+        public Regions {
+            boxes = List.copyOf(boxes);
+        }
+
+        /** The queries of each box that lies in a pass, in the order of the boxes. */
+        public List<int[]> queries(Pass pass) {
+            return boxes.stream()
+                    .filter(box -> box.in(pass))
+                    .map(box -> box.queries(pass, gridColumns, gridRows * gridColumns))
+                    .toList();
+        }
+    }
+
+    /** A plan without regions. */
+    public CapturePlan(
+            List<Integer> layers,
+            Set<AttentionKind> kinds,
+            PassChoice passes,
+            List<Integer> heads,
+            Set<Quantity> quantities,
+            Recorded recorded) {
+        this(layers, kinds, passes, heads, quantities, recorded, Regions.NONE);
     }
 
     /** A plan without activations. */
@@ -91,6 +129,11 @@ public record CapturePlan(
                 EnumSet.of(Quantity.FRAME_LOGITS));
     }
 
+    /** The same plan with other boxes of queries. */
+    public CapturePlan with(Regions other) {
+        return new CapturePlan(layers, kinds, passes, heads, quantities, recorded, other);
+    }
+
     private static List<Integer> ascending(List<Integer> indices) {
         List<Integer> sorted = indices.stream().distinct().sorted().toList();
         if (!sorted.isEmpty() && sorted.getFirst() < 0) {
@@ -122,7 +165,7 @@ public record CapturePlan(
                     continue;
                 }
                 for (Quantity quantity : Quantity.values()) {
-                    if (quantities.contains(quantity)) {
+                    if (wanted(pass).contains(quantity)) {
                         Shape shape = shape(pass, kind, quantity, run);
                         items.add(new Item(name(pass.id(), layer, kind, quantity, run), shape));
                     }
@@ -135,6 +178,16 @@ public record CapturePlan(
             }
         }
         return items;
+    }
+
+    /** What is delivered of each attention of a captured pass: of regions only where there is one. */
+    Set<Quantity> wanted(Pass pass) {
+        if (!regions.queries(pass).isEmpty()) {
+            return quantities;
+        }
+        Set<Quantity> others = EnumSet.noneOf(Quantity.class);
+        quantities.stream().filter(quantity -> !quantity.ofRegions()).forEach(others::add);
+        return others;
     }
 
     Shape shape(Pass pass, Site site, RunGeometry run) {
@@ -159,7 +212,11 @@ public record CapturePlan(
         return switch (quantity) {
             case FRAME_LOGITS, FRAME_MASS -> Shape.of(run.batch(), heads.size(), f, groups);
             case KEY_LOGITS -> Shape.of(run.batch(), heads.size(), f, keys);
-            case QUERY_LOGITS -> Shape.of(run.batch(), heads.size(), queries, groups);
+            case QUERY_LOGITS, QUERY_MASS -> Shape.of(run.batch(), heads.size(), queries, groups);
+            case REGION_LOGITS, REGION_MASS -> {
+                int boxes = regions.queries(pass).size();
+                yield Shape.of(run.batch(), heads.size(), boxes, keys);
+            }
             case TOKEN_LOGITS, LOGITS_USED -> Shape.of(run.batch(), heads.size(), queries, keys);
         };
     }
@@ -171,6 +228,9 @@ public record CapturePlan(
             case FRAME_MASS -> "frame_mass";
             case KEY_LOGITS -> "key_logits";
             case QUERY_LOGITS -> "query_logits";
+            case QUERY_MASS -> "query_mass";
+            case REGION_LOGITS -> "region_logits";
+            case REGION_MASS -> "region_mass";
             case TOKEN_LOGITS -> kind == AttentionKind.SELF ? "self_logits" : "logits";
             case LOGITS_USED -> kind == AttentionKind.SELF ? "self_logits_used" : "logits_used";
         };

@@ -194,6 +194,40 @@ class ExtractCommandTest {
     }
 
     @Test
+    void query_addsMapsOfARegion_toThePassesOfItsFrame() throws IOException {
+        Path result = folder.resolve("query.safetensors");
+        CommandLineRun run = CommandLineRun.of(
+                "extract",
+                "--layer",
+                1,
+                "--head",
+                2,
+                "--num-frames",
+                4,
+                "--query",
+                "2,1,3",
+                "--query",
+                "3,0-1,0-7",
+                "--output",
+                result);
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        try (Safetensors file = Safetensors.open(result)) {
+            assertThat(file.tensor("block1.step0.layer1.region_logits").shape()).hasToString("[1, 1, 2, 256]");
+            assertThat(file.tensor("block1.step0.layer1.region_mass").shape()).hasToString("[1, 1, 2, 256]");
+            assertThat(file.names()).noneMatch(name -> name.startsWith("block0.step0.layer1.region"));
+            JsonNode regions = JsonMapper.shared().readTree(file.metadata().get("query_regions"));
+            assertThat(regions.get(1).toString())
+                    .isEqualTo("{\"frame\":3,\"row\":0,\"column\":0,\"rows\":2,\"columns\":8}");
+        }
+        assertThat(CommandLineRun.of("extract", "--query", "2,1,99", "--output", result)
+                        .err())
+                .contains("--query: expected frames below 19, rows below 8 and columns below 8");
+        assertThat(CommandLineRun.of("extract", "--what", "region-mass", "--output", result)
+                        .err())
+                .contains("--query: expected boxes of queries");
+    }
+
+    @Test
     void dryRun_printsThePlanAndWritesNothing() throws IOException {
         CommandLineRun run = CommandLineRun.of(
                 "extract",

@@ -287,6 +287,28 @@ public final class RunResult implements AutoCloseable {
         return out;
     }
 
+    /**
+     * One captured tensor as it stands in the file, of the chosen sample.
+     *
+     * @return in C order; empty if it was not captured
+     */
+    public float[] captured(AttentionKind kind, Quantity quantity, CapturedPass pass, int layer) {
+        String name = CapturePlan.name(pass.id(), layer, kind, quantity);
+        if (!store.names().contains(name)) {
+            return new float[0];
+        }
+        TensorView view = store.tensor(name);
+        long[] dims = view.shape().dims();
+        if (dims.length != 4 || dims[1] != info.heads().size() || sample >= dims[0]) {
+            throw new FormatException(
+                    store.path(),
+                    name + ": expected [B, " + info.heads().size() + ", queries, keys], got " + view.shape());
+        }
+        float[] all = view.toFloats();
+        int size = (int) (all.length / dims[0]);
+        return Arrays.copyOfRange(all, sample * size, (sample + 1) * size);
+    }
+
     private static String tensorName(Quantity quantity, CapturedPass pass, int layer) {
         return CapturePlan.name(pass.id(), layer, AttentionKind.SELF, quantity);
     }

@@ -5,6 +5,7 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.RunResult;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -35,6 +36,20 @@ public final class Report {
      * @param version of this program
      */
     public static String write(List<RunResult> results, MeasureOptions measures, RoleOptions roles, String version) {
+        return write(results, measures, roles, version, List.of());
+    }
+
+    /**
+     * As the other, with the video of the first run.
+     *
+     * @param frames one picture for each latent frame, or none
+     */
+    public static String write(
+            List<RunResult> results,
+            MeasureOptions measures,
+            RoleOptions roles,
+            String version,
+            List<BufferedImage> frames) {
         ObjectNode data = JsonMapper.shared().createObjectNode().put("version", version);
         ArrayNode definitions = data.putArray("measures");
         for (Measure measure : Measure.values()) {
@@ -79,6 +94,9 @@ public final class Report {
                     .append("\">")
                     .append(Base64.getEncoder().encodeToString(blob.bytes()))
                     .append("</script>\n");
+        }
+        if (!frames.isEmpty()) {
+            data.set("film", Film.of(results.getFirst(), frames));
         }
         String script = resource("report.js");
         String style = resource("report.css");

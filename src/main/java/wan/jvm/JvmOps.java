@@ -417,8 +417,8 @@ public final class JvmOps implements Ops {
                         "");
             }
         }
-        if (wanted.contains(Quantity.FRAME_MASS)) {
-            FrameMass mass = new FrameMass(call, queryGroupTokens, keyGroupTokens, heads, kernels.massTileQueries());
+        if (wanted.stream().anyMatch(Quantity::inAttention)) {
+            FrameMass mass = new FrameMass(call, queryGroupTokens, keyGroupTokens, tap, kernels.massTileQueries());
             kernels.attention(call, out, mass);
             mass.deliver(tap);
         } else {
@@ -428,6 +428,9 @@ public final class JvmOps implements Ops {
         means.retainAll(MeanLogits.QUANTITIES);
         if (!means.isEmpty()) {
             new MeanLogits(call, queryGroupTokens, keyGroupTokens).deliver(tap, workers);
+        }
+        if (wanted.stream().anyMatch(Quantity::ofRegions)) {
+            new RegionMaps(call, tap).deliver(workers);
         }
         if (wanted.stream().anyMatch(Quantity::inTiles)) {
             kernels.tokenLogits(call, tap);

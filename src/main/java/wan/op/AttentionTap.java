@@ -1,5 +1,6 @@
 package wan.op;
 
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -38,6 +39,11 @@ public interface AttentionTap {
 
     /** The heads to watch, ascending; they are axis N of everything delivered. */
     int[] heads();
+
+    /** The regions of {@link Quantity#REGION_LOGITS} and {@link Quantity#REGION_MASS}: indices of a sample's queries, each region at least one. */
+    default List<int[]> regions() {
+        return List.of();
+    }
 
     /**
      * Receives one whole quantity, once per call of the attention; any but those that come in tiles.

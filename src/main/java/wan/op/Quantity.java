@@ -21,6 +21,12 @@ public enum Quantity {
     KEY_LOGITS,
     /** [B, N, Lq, K]: mean logit of every query with a key group. */
     QUERY_LOGITS,
+    /** [B, N, Lq, K]: softmax weight that every query gives to a key group; sums to 1 over K. Of text tokens: where each of them is looked for. */
+    QUERY_MASS,
+    /** [B, N, R, Lk]: mean logit of the queries of each of the tap's R regions with every key. */
+    REGION_LOGITS,
+    /** [B, N, R, Lk]: mean softmax weight that a region's queries give to every key; sums to 1 over Lk. */
+    REGION_MASS,
     /** [B, N, Lq, Lk]: every logit, delivered in tiles. */
     TOKEN_LOGITS,
     /** As {@link #TOKEN_LOGITS}, after the call's {@link AttentionEdit}; minus infinity where a key is blocked. */
@@ -29,6 +35,21 @@ public enum Quantity {
     /** Whether it comes in tiles. */
     public boolean inTiles() {
         return this == TOKEN_LOGITS || this == LOGITS_USED;
+    }
+
+    /** Whether it is of regions of queries, so that there is none without {@link AttentionTap#regions}. */
+    public boolean ofRegions() {
+        return this == REGION_LOGITS || this == REGION_MASS;
+    }
+
+    /** Whether it is of softmax weights, which the attention makes on its way. */
+    public boolean inAttention() {
+        return this == FRAME_MASS || this == QUERY_MASS;
+    }
+
+    /** Whether its rows are weights, 0 where a key is hidden and 1 in sum. */
+    public boolean isMass() {
+        return inAttention() || this == REGION_MASS;
     }
 
     /** As options spell it: {@code frame-logits}. */

@@ -142,7 +142,7 @@ final class GroupedObserver {
 
         private static float[] hidden(Quantity quantity, Shape shape) {
             float[] out = new float[shape.intSize()];
-            Arrays.fill(out, quantity == Quantity.FRAME_MASS ? 0 : Float.NEGATIVE_INFINITY);
+            Arrays.fill(out, quantity.isMass() ? 0 : Float.NEGATIVE_INFINITY);
             return out;
         }
     }

@@ -107,6 +107,10 @@ public final class Job {
         RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
         noticeOddities(settings, monitor);
         noticePreset(spec, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
+        int gridRows = settings.latentHeight() / 2;
+        int gridColumns = settings.latentWidth() / 2;
+        spec.capture().queries().forEach(box -> box.check(settings.totalFrames(), gridRows, gridColumns));
+        capture = capture.with(new CapturePlan.Regions(spec.capture().queries(), gridRows, gridColumns));
         RunPlan plan = RunPlan.of(settings, config.numLayers());
         HeadCaches caches = headCaches(spec, settings, config);
         if (caches != null) {

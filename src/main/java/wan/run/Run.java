@@ -2,7 +2,9 @@ package wan.run;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
 import wan.edit.EditPlan;
 import wan.op.AttentionKind;
@@ -19,7 +21,14 @@ public final class Run {
         this.wan = wan;
         RunSpec.Captures c = spec.capture();
         this.spec = spec.withCapture(new RunSpec.Captures(
-                Indices.ALL, c.heads(), c.attention(), c.passes(), c.quantities(), c.sites(), c.keepNonFinite()));
+                Indices.ALL,
+                c.heads(),
+                c.attention(),
+                c.passes(),
+                c.quantities(),
+                c.sites(),
+                c.keepNonFinite(),
+                c.queries()));
     }
 
     /** Latent frames to generate. */
@@ -57,7 +66,8 @@ public final class Run {
                 c.passes(),
                 c.quantities(),
                 c.sites(),
-                c.keepNonFinite())));
+                c.keepNonFinite(),
+                c.queries())));
     }
 
     /** Heads to capture, counted from 0. */
@@ -70,35 +80,78 @@ public final class Run {
                 c.passes(),
                 c.quantities(),
                 c.sites(),
-                c.keepNonFinite())));
+                c.keepNonFinite(),
+                c.queries())));
     }
 
     /** Self-attention, cross-attention or both. */
     public Run attention(AttentionKind... kinds) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), Set.of(kinds), c.passes(), c.quantities(), c.sites(), c.keepNonFinite())));
+                c.layers(),
+                c.heads(),
+                Set.of(kinds),
+                c.passes(),
+                c.quantities(),
+                c.sites(),
+                c.keepNonFinite(),
+                c.queries())));
     }
 
     /** Passes of each frame block to capture. */
     public Run passes(PassChoice passes) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), c.attention(), passes, c.quantities(), c.sites(), c.keepNonFinite())));
+                c.layers(),
+                c.heads(),
+                c.attention(),
+                passes,
+                c.quantities(),
+                c.sites(),
+                c.keepNonFinite(),
+                c.queries())));
     }
 
     /** What of each attention to capture. */
     public Run capture(Quantity... quantities) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), c.attention(), c.passes(), Set.of(quantities), c.sites(), c.keepNonFinite())));
+                c.layers(),
+                c.heads(),
+                c.attention(),
+                c.passes(),
+                Set.of(quantities),
+                c.sites(),
+                c.keepNonFinite(),
+                c.queries())));
+    }
+
+    /** Boxes of query tokens whose attention is captured key by key: region logits and masses. */
+    public Run queries(QueryRegion... boxes) {
+        RunSpec.Captures c = spec.capture();
+        return with(spec.withCapture(new RunSpec.Captures(
+                c.layers(),
+                c.heads(),
+                c.attention(),
+                c.passes(),
+                RunSpec.Captures.withRegions(c.quantities()),
+                c.sites(),
+                c.keepNonFinite(),
+                List.of(boxes))));
     }
 
     /** Which activations to capture. */
     public Run record(Site... sites) {
         RunSpec.Captures c = spec.capture();
         return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(), c.heads(), c.attention(), c.passes(), c.quantities(), Set.of(sites), c.keepNonFinite())));
+                c.layers(),
+                c.heads(),
+                c.attention(),
+                c.passes(),
+                c.quantities(),
+                Set.of(sites),
+                c.keepNonFinite(),
+                c.queries())));
     }
 
     /** What is changed. */

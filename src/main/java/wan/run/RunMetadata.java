@@ -67,6 +67,9 @@ final class RunMetadata {
                         .sorted()
                         .toList());
         fields.put("captured_passes", capture.passes().toString());
+        if (!capture.regions().boxes().isEmpty()) {
+            fields.put("query_regions", capture.regions().boxes());
+        }
         fields.put("schema_version", ResultSchema.VERSION);
         fields.put("spec", SpecJson.tree(job.resolved()));
         fields.put("wan_attn_version", Program.version());

@@ -2,6 +2,7 @@ package wan.run;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
@@ -255,6 +256,7 @@ public record RunSpec(
      * @param quantities what of each attention
      * @param sites which activations
      * @param keepNonFinite whether values that are not finite are kept; else the first one ends the run
+     * @param queries boxes of query tokens of which region logits and masses are captured
      */
     public record Captures(
             Indices layers,
@@ -263,7 +265,20 @@ public record RunSpec(
             PassChoice passes,
             Set<Quantity> quantities,
             Set<Site> sites,
-            boolean keepNonFinite) {
+            boolean keepNonFinite,
+            List<QueryRegion> queries) {
+        /** Captures without boxes of queries. */
+        public Captures(
+                Indices layers,
+                Indices heads,
+                Set<AttentionKind> attention,
+                PassChoice passes,
+                Set<Quantity> quantities,
+                Set<Site> sites,
+                boolean keepNonFinite) {
+            this(layers, heads, attention, passes, quantities, sites, keepNonFinite, List.of());
+        }
+
         /** Copies the sets, and refuses empty ones. */
         public Captures {
             attention = Set.copyOf(attention);
@@ -273,6 +288,21 @@ public record RunSpec(
                 throw new UsageException((attention.isEmpty() ? "capture.attention" : "capture.quantities")
                         + ": expected at least one, got none");
             }
+            queries = List.copyOf(queries);
+            if (queries.isEmpty() == quantities.stream().anyMatch(Quantity::ofRegions)) {
+                throw new UsageException("capture.queries: expected boxes of queries and, in capture.quantities,"
+                        + " region-logits or region-mass, got " + queries.size() + " boxes and " + quantities);
+            }
+        }
+
+        /** The quantities, with those of regions unless one of these is among them. */
+        public static Set<Quantity> withRegions(Set<Quantity> quantities) {
+            if (quantities.stream().anyMatch(Quantity::ofRegions)) {
+                return quantities;
+            }
+            Set<Quantity> more = EnumSet.of(Quantity.REGION_LOGITS, Quantity.REGION_MASS);
+            more.addAll(quantities);
+            return more;
         }
     }
 

@@ -2,6 +2,7 @@ package wan.run;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -143,6 +144,8 @@ public final class SpecJson {
         put(capture, "quantities", QUANTITIES, spec.capture().quantities());
         put(capture, "sites", SITES, spec.capture().sites());
         capture.put("keep_non_finite", spec.capture().keepNonFinite());
+        ArrayNode queries = capture.putArray("queries");
+        spec.capture().queries().forEach(box -> queries.add(box.toString()));
 
         root.set("edits", JsonMapper.shared().valueToTree(EditJson.toJson(spec.edits())));
 
@@ -268,7 +271,14 @@ public final class SpecJson {
                 PassChoice.parse(capture.text("passes", c.passes().toString())),
                 capture.wordsOrNone("quantities", c.quantities(), QUANTITIES),
                 capture.wordsOrNone("sites", c.sites(), SITES),
-                capture.flag("keep_non_finite", c.keepNonFinite())));
+                capture.flag("keep_non_finite", c.keepNonFinite()),
+                capture
+                        .texts(
+                                "queries",
+                                c.queries().stream().map(QueryRegion::toString).toList())
+                        .stream()
+                        .map(QueryRegion::parse)
+                        .toList()));
         capture.done();
 
         JsonNode edits = root.nodeOrNull("edits");

@@ -269,7 +269,7 @@ public final class SelfTestCases {
                     inputs.tensor((long) batch * pages * pageTokens, (long) heads * headDim),
                     dyn);
             return () -> {
-                Collector tap = new Collector(wanted, heads > 2 ? new int[] {0, 2} : new int[] {heads - 1});
+                Collector tap = new Collector(wanted, queries, heads > 2 ? new int[] {0, 2} : new int[] {heads - 1});
                 AttentionTap chosen = wanted.isEmpty() ? AttentionTap.NONE : tap;
                 Tensor y = ops.attention(q, cache, dyn, pageTokens, pageTokens, chosen, edit);
                 return new Output(ops, y, tap);
@@ -328,7 +328,7 @@ public final class SelfTestCases {
             pages.set(used);
             return () -> {
                 ops.append(cache, k, v, pages);
-                Collector both = new Collector(Set.of(), new int[0]);
+                Collector both = new Collector(Set.of(), 0, new int[0]);
                 both.keep("k", ops.readPages(cache, CachePart.KEYS, used));
                 both.keep("v", ops.readPages(cache, CachePart.VALUES, used));
                 return new Output(ops, k, both);
@@ -379,18 +379,20 @@ public final class SelfTestCases {
         }
 
         Output output(Tensor tensor) {
-            return new Output(ops, tensor, new Collector(Set.of(), new int[0]));
+            return new Output(ops, tensor, new Collector(Set.of(), 0, new int[0]));
         }
     }
 
     /** A tap that keeps what it gets; token logits come in any order. */
     static final class Collector implements AttentionTap {
         private final Set<Quantity> wanted;
+        private final int queries;
         private final int[] heads;
         private final Map<String, float[]> kept = new TreeMap<>();
 
-        Collector(Set<Quantity> wanted, int[] heads) {
+        Collector(Set<Quantity> wanted, int queries, int[] heads) {
             this.wanted = wanted;
+            this.queries = queries;
             this.heads = heads;
         }
 
@@ -406,6 +408,17 @@ public final class SelfTestCases {
         @Override
         public int[] heads() {
             return heads.clone();
+        }
+
+        @Override
+        public List<int[]> regions() {
+            return wanted.stream().anyMatch(Quantity::ofRegions)
+                    ? List.of(
+                            new int[] {0},
+                            IntStream.of(0, 1, 2, 5)
+                                    .filter(query -> query < queries)
+                                    .toArray())
+                    : List.of();
         }
 
         @Override

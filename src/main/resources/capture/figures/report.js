@@ -4,6 +4,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const data = JSON.parse($("data").textContent);
   const state = { run: 0, other: -1, layer: 0, head: 0, slot: 0, block: 0, key: 0, quantity: 0, measure: 0, rule: -1,
+    film: 0, show: 0, point: 0, word: 0,
     sort: "", down: true, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
 
   // ---- data
@@ -18,10 +19,15 @@
     return table;
   })();
 
-  function bytes(id) {
-    const text = atob($(id).textContent.trim());
+  function decoded(base64) {
+    const text = atob(base64);
     const out = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+    return out;
+  }
+
+  function bytes(id) {
+    const out = decoded($(id).textContent.trim());
     $(id).remove();
     return out;
   }
@@ -407,7 +413,7 @@
    * A figure on the page.
    * draw(theme): {svg, grid}; told(r, k): words for a cell; rows(): [header, ...rows] for CSV; pick(r, k): on a click.
    */
-  function figure(parent, title, file, draw, told, rows, pick) {
+  function figure(parent, title, file, draw, told, rows, pick, picture) {
     const box = document.createElement("figure"), caption = document.createElement("figcaption"), b = document.createElement("b");
     b.textContent = title;
     caption.append(b);
@@ -438,6 +444,8 @@
       const place = grid.cell(...cell);
       for (const key in place) mark.setAttribute(key, place[key]);
       $("tip").textContent = told(...cell);
+      const its = picture?.(...cell);
+      if (its) $("tip").append(its);
       const tip = $("tip").getBoundingClientRect();
       $("tip").style.left = Math.max(4, Math.min(innerWidth - tip.width - 4, x + 14)) + "px";
       $("tip").style.top = Math.max(4, y - tip.height - 10) + "px";
@@ -589,7 +597,9 @@
       theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
       (q, k) => `query ${r.frameName(q)}, key ${r.frameName(k)}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
       () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames) * r.framePool, i % r.frames * r.framePool, v])
-        .filter(row => !Number.isNaN(row[2]))]);
+        .filter(row => !Number.isNaN(row[2]))],
+      undefined,
+      (q, k) => film && r === runs[0] && film.pictures[k * r.framePool] ? framePicture(k * r.framePool, keyMap(k * r.framePool)) : null);
     for (const [r, matrix, title] of matrices) addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, limit, signed, quantityTitle(what));
     if (both) {
       const b = matrices[1][1], frames = other().frames;
@@ -725,6 +735,146 @@
     $("heads").replaceChildren(head, body);
   }
 
+  // ---- the video of the first run, and attention on it
+
+  let film = null, playing = 0;
+
+  function openFilm() {
+    film = data.film;
+    if (!film) return;
+    film.pictures = film.frames.map(text => URL.createObjectURL(new Blob([decoded(text)], { type: "image/jpeg" })));
+    for (const point of film.points) point.maps = decoded(point.maps);
+    if (film.words) film.words.maps = decoded(film.words.maps);
+    $("film-area").hidden = false;
+    $("film").max = film.pictures.length - 1;
+    $("word-label").hidden = true;
+  }
+
+  /** Weights from -1 to 1 of a frame's tokens; null where there are none. */
+  function keyMap(frame) {
+    const its = runs[0], token = its.tokens.length ? its.token(state.slot, state.block) : null;
+    const at = its.position(state.layer, state.head);
+    if (!token || at < 0) return null;
+    const keys = its.passes[token.pass].keys, k = keys.indexOf(frame), cells = its.tokenRows * its.tokenCols;
+    if (k < 0) return null;
+    const all = token.values.subarray(at * keys.length * cells, (at + 1) * keys.length * cells);
+    let sum = 0, most = 1;
+    for (const value of all) sum += value;
+    const mean = sum / all.length;
+    for (const value of all) most = Math.max(most, Math.abs(value - mean));
+    return { rows: its.tokenRows, columns: its.tokenCols,
+      values: Array.from(all.subarray(k * cells, (k + 1) * cells), value => (value - mean) / most) };
+  }
+
+  function byteMap(of, group, frame, rows, columns) {
+    const k = of.keys.indexOf(frame), cells = rows * columns;
+    if (k < 0 || group < 0) return null;
+    const from = (group * of.keys.length + k) * cells;
+    return { rows, columns, values: Array.from(of.maps.subarray(from, from + cells), value => value / 255) };
+  }
+
+  /** What is to lie on a frame. */
+  function mapOf(frame) {
+    const its = runs[0], at = its.position(state.layer, state.head);
+    if (state.show === 1) return keyMap(frame);
+    if (state.show === 2) {
+      return byteMap(film.points[state.point], at, frame, film.grid[0], film.grid[1]);
+    }
+    if (state.show === 3) {
+      const words = film.words, group = at < 0 ? -1 : words.byHead ? at : Math.floor(at / its.heads.length);
+      return byteMap(words, group < 0 ? -1 : group * words.tokens + state.word, frame, words.rows, words.columns);
+    }
+    return null;
+  }
+
+  function framePicture(frame, map) {
+    const width = 320, height = Math.round(width * film.ratio), svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("aria-hidden", "true");
+    element(svg, "image", { href: film.pictures[frame], width, height, preserveAspectRatio: "none",
+      ...map ? { class: "under" } : {} });
+    if (!map) return svg;
+    const w = width / map.columns, h = height / map.rows, paths = new Map();
+    map.values.forEach((value, i) => {
+      const step = Math.round(value * 16);
+      if (!step) return;
+      if (!paths.has(step)) paths.set(step, []);
+      paths.get(step).push(`M${(i % map.columns * w).toFixed(2)} ${(Math.floor(i / map.columns) * h).toFixed(2)}h${w.toFixed(2)}v${h.toFixed(2)}h-${w.toFixed(2)}z`);
+    });
+    for (const [step, parts] of paths) {
+      element(svg, "path", { d: parts.join(""), fill: step > 0 ? "#d6301c" : "#1f6fd0", "fill-opacity": Math.abs(step) / 16 * 0.85 });
+    }
+    return svg;
+  }
+
+  function drawFilm() {
+    if (!film) return;
+    const its = runs[0];
+    state.film = clampTo(state.film, film.pictures.length);
+    state.point = clampTo(state.point, film.points.length);
+    state.word = clampTo(state.word, film.words?.tokens ?? 1);
+    const choices = [[0, "nothing"]];
+    if (its.tokens.length) choices.push([1, "key logits of the head"]);
+    if (film.points.length) choices.push([2, "what a point attends"]);
+    if (film.words) choices.push([3, "where a token is looked for"]);
+    if (!choices.some(([value]) => value === state.show)) state.show = 0;
+    options($("show"), choices, state.show);
+    $("film").value = state.film;
+    $("film-name").textContent = state.film;
+    $("word-label").hidden = state.show !== 3;
+    if (film.words) {
+      $("word").max = film.words.tokens - 1;
+      $("word").value = state.word;
+      $("word-name").textContent = state.word;
+    }
+    const point = film.points[state.point];
+    const name = label(state.layer, state.head);
+    $("film-note").textContent = [
+      film.points.length ? "Frames with a white box: press it to see what it attends." : "Press a frame to see it larger.",
+      `${name}: logits of key tokens, red above and blue below their mean.`,
+      point ? `${name}: softmax weight that frame ${point.frame}, row ${point.row}, column ${point.column} gives, ${point.pass}.` : "",
+      `${film.words?.byHead ? name : `Layer ${state.layer}, mean of its heads`}: softmax weight on token ${state.word} of the prompt, as "wan-attn tokenize" counts them.`,
+    ][state.show];
+    const svg = framePicture(state.film, mapOf(state.film)), view = svg.viewBox.baseVal;
+    svg.removeAttribute("aria-hidden");
+    svg.setAttribute("role", "group");
+    svg.setAttribute("aria-label", `Frame ${state.film}. ${$("film-note").textContent}`);
+    film.points.forEach((it, i) => {
+      if (it.frame !== state.film || film.points.findIndex(o => o.frame === it.frame && o.row === it.row && o.column === it.column) !== i) return;
+      const w = view.width / film.grid[1], h = view.height / film.grid[0];
+      const box = element(svg, "rect", { class: "point", x: it.column * w, y: it.row * h, width: it.columns * w, height: it.rows * h,
+        tabindex: 0, role: "button", "aria-pressed": state.show === 2 && state.point === i,
+        "aria-label": `What row ${it.row}, column ${it.column} of frame ${it.frame} attends` });
+      const pick = () => { state.show = 2; state.point = i; draw(); say($("film-note").textContent); };
+      box.addEventListener("click", pick);
+      box.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } });
+    });
+    $("film-frame").replaceChildren(svg);
+    const from = Math.max(0, Math.min(state.film - 24, film.pictures.length - 48)); // a long video's neighbours
+    $("film-strip").replaceChildren(...film.pictures.slice(from, from + 48).map((_, i) => {
+      const frame = from + i, button = document.createElement("button");
+      button.type = "button";
+      button.dataset.frame = frame;
+      button.setAttribute("aria-current", frame === state.film);
+      button.append(framePicture(frame, mapOf(frame)), `frame ${frame}`);
+      button.addEventListener("click", () => { state.film = frame; draw(); $("film-strip").querySelector(`[data-frame="${frame}"]`)?.focus({ preventScroll: true }); });
+      return button;
+    }));
+  }
+
+  /** Four latent frames a second are the video's own time. */
+  function play() {
+    const stop = playing;
+    clearInterval(playing);
+    playing = stop || !film ? 0 : setInterval(() => {
+      state.film = (state.film + 1) % film.pictures.length;
+      drawFilm();
+    }, 250);
+    $("play").textContent = playing ? "Stop" : "Play";
+    $("play").setAttribute("aria-pressed", Boolean(playing));
+    writeView();
+  }
+
   function drawProvenance() {
     const table = document.createElement("table");
     const looks = other() ? [run(), other()] : [run()];
@@ -763,7 +913,7 @@
 
   // ---- the view in the address, so that it can be sent
 
-  const NUMBERS = ["run", "other", "layer", "head", "slot", "block", "key", "quantity", "measure", "rule"];
+  const NUMBERS = ["run", "other", "layer", "head", "slot", "block", "key", "quantity", "measure", "rule", "film", "show", "point", "word"];
   let written = "";
 
   function writeView() {
@@ -804,6 +954,7 @@
     controls();
     drawOverview();
     drawHead();
+    drawFilm();
     drawTable();
     drawProvenance();
     writeView();
@@ -820,8 +971,9 @@
       if (key === "run" && state.other === state.run) state.other = -1;
       draw();
     });
-    for (const id of ["run", "other", "quantity", "measure", "rule"]) select(id, id);
-    for (const id of ["slot", "block", "key"]) $(id).addEventListener("input", () => { state[id] = Number($(id).value); soon(); });
+    for (const id of ["run", "other", "quantity", "measure", "rule", "show"]) select(id, id);
+    $("play").addEventListener("click", play);
+    for (const id of ["slot", "block", "key", "film", "word"]) $(id).addEventListener("input", () => { state[id] = Number($(id).value); soon(); });
     $("layer").addEventListener("input", () => { state.layer = run().layers[Number($("layer").value)]; soon(); });
     $("head").addEventListener("input", () => { state.head = run().heads[Number($("head").value)]; soon(); });
     const theme = () => { state.theme = state.theme === "dark" ? "light" : "dark"; draw(); };
@@ -842,7 +994,7 @@
         "[": () => step("slot", -1), "]": () => step("slot", 1), ",": () => step("block", -1), ".": () => step("block", 1),
         m: () => { state.measure = run().has[(run().has.indexOf(state.measure) + 1) % run().has.length]; soon(); },
         c: () => { state.other = nextOther(); soon(); },
-        t: theme, "?": () => $("help").showModal(),
+        p: play, t: theme, "?": () => $("help").showModal(),
       };
       if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
     });
@@ -857,6 +1009,7 @@
 
   try {
     runs = data.runs.map((info, i) => new Run(info, i));
+    openFilm();
     const first = runs[0];
     const model = first.metadata.find(([k]) => k === "model")?.[1];
     $("subtitle").textContent = [model, `${runs.length} run${runs.length > 1 ? "s" : ""}`, `wan-attn ${data.version}`].filter(Boolean).join(", ");

@@ -4,11 +4,15 @@ import capture.analysis.HeadExports;
 import capture.analysis.MeasureOptions;
 import capture.analysis.RoleOptions;
 import capture.analysis.RunResult;
+import capture.figures.Pictures;
 import capture.figures.Report;
+import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -17,7 +21,11 @@ import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
+import wan.op.WanException;
 import wan.run.Program;
+import wan.vae.VaeDecoder;
+import wan.video.RgbFrame;
+import wan.video.VideoSource;
 
 /** {@code wan-attn report}: an interactive page of one or more runs. */
 @Command(
@@ -26,14 +34,19 @@ import wan.run.Program;
         footer = {
             "",
             "The file holds every captured pass: an overview of layers and heads by any measure, each head's heat map, rows,",
-            "passes and token map, two runs side by side with their difference. It loads nothing from anywhere.",
+            "passes and token map, two runs side by side with their difference; with --video the frames, and attention on them.",
+            "It loads nothing from anywhere.",
             "",
             "Examples:",
             "  wan-attn extract --layer all --pass all --what frame-logits,frame-mass,key-logits --output run.safetensors",
             "  wan-attn report run.safetensors --out report.html",
+            "  wan-attn report run.safetensors --video cat.mp4 --out report.html",
             "  wan-attn report seed1.safetensors seed2.safetensors --out seeds.html"
         })
 public final class ReportCommand implements Callable<Integer> {
+    /** The page needs no more. */
+    private static final int MOST_WIDTH = 320;
+
     @Reads
     @Parameters(
             paramLabel = "RESULT",
@@ -42,6 +55,15 @@ public final class ReportCommand implements Callable<Integer> {
                     "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
                             + " folder of layer0.pt, layer1.pt, ...")
     private List<Path> files = new ArrayList<>();
+
+    @Reads
+    @Option(
+            names = "--video",
+            paramLabel = "VIDEO",
+            description =
+                    "The first run's video, as decode or extract --video wrote it; the page then shows its frames, and"
+                            + " on them what was captured with key-logits, --query and cross-attention's query-mass.")
+    private @Nullable Path video;
 
     @Writes(OutputKind.PAGE)
     @Option(
@@ -59,25 +81,57 @@ public final class ReportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        write(files, out, constants.options());
-        System.out.println("Saved to " + out);
+        write(files, out, constants.options(), video);
+        System.out.println("Saved to " + out
+                + (video == null
+                        ? ""
+                        : String.format(
+                                Locale.ROOT,
+                                " (%.1f MB with the frames)",
+                                out.toFile().length() / 1e6)));
         return 0;
     }
 
     /** Writes the report of finished result files, with the published constants of the role rules. */
     static void write(List<Path> results, Path out) {
-        write(results, out, RoleOptions.DEFAULT);
+        write(results, out, RoleOptions.DEFAULT, null);
     }
 
-    private static void write(List<Path> files, Path out, RoleOptions roles) {
+    private static void write(List<Path> files, Path out, RoleOptions roles, @Nullable Path video) {
         List<RunResult> results = new ArrayList<>();
         try {
             for (Path file : files) {
                 results.add(RunResult.open(file));
             }
-            HeadExports.text(out, Report.write(results, MeasureOptions.DEFAULT, roles, Program.version()));
+            List<BufferedImage> frames = video == null
+                    ? List.of()
+                    : frames(video, results.getFirst().info().frames());
+            HeadExports.text(out, Report.write(results, MeasureOptions.DEFAULT, roles, Program.version(), frames));
         } finally {
             results.forEach(RunResult::close);
         }
+    }
+
+    /** Of each latent frame the last frame of the video that it gives. */
+    private static List<BufferedImage> frames(Path video, int latentFrames) {
+        List<BufferedImage> frames = new ArrayList<>();
+        int[] seen = {0};
+        VideoSource.read(video, frame -> {
+            int at = seen[0]++;
+            if (at % VaeDecoder.TIME == 0 && frames.size() < latentFrames) {
+                frames.add(Pictures.scaled(
+                        RgbFrame.of(frame).toImage(),
+                        Math.min(MOST_WIDTH, frame.shape().dim(2))));
+            }
+        });
+        int needed = VaeDecoder.frames(latentFrames);
+        if (seen[0] < needed) {
+            throw WanException.mismatch(
+                    video.toString(),
+                    needed + " frames or more, for " + latentFrames + " latent frames",
+                    seen[0],
+                    "is it the video of this run?");
+        }
+        return frames;
     }
 }

@@ -2,6 +2,7 @@ package wan.app.option;
 
 import capture.Indices;
 import capture.PassChoice;
+import capture.QueryRegion;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -53,6 +54,8 @@ public final class CaptureOptions {
                 "  frame-mass    softmax weight per key frame; sums to 1",
                 "  key-logits    mean logit of a query frame with every key token",
                 "  query-logits  mean logit of every query token with a key frame",
+                "  query-mass    softmax weight of a key frame, or with --attention cross of a text",
+                "                token, for every query token: where the video looks for a word",
                 "  token-logits  every logit; large: see --dry-run",
                 "  logits-used   the same after what --edit changes",
                 "  q, k, v, q-raw, k-raw, z, attn-out, ffn-out, resid, cross-q, cross-z, cross-out",
@@ -60,6 +63,14 @@ public final class CaptureOptions {
                 "                heads' outputs, those of both parts of a layer, the residual stream"
             })
     private List<String> what = new ArrayList<>();
+
+    @Option(
+            names = "--query",
+            paramLabel = "FRAME,ROW,COLUMN",
+            description =
+                    "Query tokens of which mean logit and softmax weight are captured key by key: one token or a box such as"
+                            + " 3,2-5,4-7 of a latent frame's grid of tokens; may be given several times.")
+    private List<String> queries = new ArrayList<>();
 
     @Option(
             names = "--allow-non-finite",
@@ -86,14 +97,18 @@ public final class CaptureOptions {
      * @throws UsageException if a word is unknown
      */
     public RunSpec.Captures over(RunSpec.Captures base) {
+        Set<Quantity> chosen = what.isEmpty() ? base.quantities() : quantities();
         return new RunSpec.Captures(
                 layer == null ? base.layers() : Indices.parse("--layer", layer, "layers"),
                 head == null ? base.heads() : Indices.parse("--head", head, "heads"),
                 attention == null ? base.attention() : kinds(attention),
                 pass == null ? base.passes() : PassChoice.parse(pass),
-                what.isEmpty() ? base.quantities() : quantities(),
+                queries.isEmpty() ? chosen : RunSpec.Captures.withRegions(chosen),
                 what.isEmpty() ? base.sites() : sites(),
-                allowNonFinite || base.keepNonFinite());
+                allowNonFinite || base.keepNonFinite(),
+                queries.isEmpty()
+                        ? base.queries()
+                        : queries.stream().map(QueryRegion::parse).toList());
     }
 
     private static Set<AttentionKind> kinds(String attention) {

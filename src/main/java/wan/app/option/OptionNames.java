@@ -42,6 +42,7 @@ public final class OptionNames {
             Map.entry("capture.attention", "--attention"),
             Map.entry("capture.passes", "--pass"),
             Map.entry("capture.quantities", "--what"),
+            Map.entry("capture.queries", "--query"),
             Map.entry("capture.keep_non_finite", "--allow-non-finite"),
             Map.entry("figure.dpi", "--dpi"),
             Map.entry("figure.style", "--style"),

@@ -6,7 +6,7 @@ import wan.op.Quantity;
 import wan.op.Shape;
 
 /**
- * Gathers {@link Quantity#FRAME_MASS} while the attention kernel runs.
+ * Gathers {@link Quantity#FRAME_MASS} and {@link Quantity#QUERY_MASS} while the attention kernel runs.
  *
  * <p>Kernels hand in the weights of a few queries at a time, from several threads; each hand-in is summed over its queries at
  * once and kept apart, and the sums are added up in the order of the queries, so that chance has no part in the result.
@@ -19,20 +19,27 @@ public final class FrameMass {
     private final int tileQueries;
     private final int tiles;
     private final double[][] partial;
+    private final boolean ofFrames;
+    /** [B, N, Lq, K], or empty. */
+    private final float[] ofQueries;
 
     /**
      * Nothing gathered yet.
      *
+     * @param tap what is wanted of which heads
      * @param tileQueries queries per hand-in; the last one of a sample may have fewer
      */
-    public FrameMass(AttentionCall call, int queryGroupTokens, int keyGroupTokens, int[] heads, int tileQueries) {
+    public FrameMass(AttentionCall call, int queryGroupTokens, int keyGroupTokens, AttentionTap tap, int tileQueries) {
         this.call = call;
         this.queryGroupTokens = queryGroupTokens;
         this.keyGroupTokens = keyGroupTokens;
-        this.heads = heads;
+        this.heads = tap.heads();
         this.tileQueries = tileQueries;
         this.tiles = Math.ceilDiv(call.queries(), tileQueries);
         this.partial = new double[call.cache().batch() * heads.length * tiles][];
+        this.ofFrames = tap.wanted().contains(Quantity.FRAME_MASS);
+        long perQuery = (long) call.cache().batch() * heads.length * call.queries() * keyGroups();
+        this.ofQueries = new float[tap.wanted().contains(Quantity.QUERY_MASS) ? Math.toIntExact(perQuery) : 0];
     }
 
     /** Tokens of a key group. */
@@ -59,6 +66,16 @@ public final class FrameMass {
      */
     public void add(int sample, int head, int firstQuery, int queries, float[] mass, int stride) {
         int keyGroups = keyGroups();
+        int plane = sample * heads.length + Arrays.binarySearch(heads, head);
+        if (ofQueries.length > 0) {
+            int to = (plane * call.queries() + firstQuery) * keyGroups;
+            for (int i = 0; i < queries * keyGroups; i++) {
+                ofQueries[to + i] = mass[i % keyGroups * stride + i / keyGroups];
+            }
+        }
+        if (!ofFrames) {
+            return;
+        }
         int firstGroup = firstQuery / queryGroupTokens;
         int groups = (firstQuery + queries - 1) / queryGroupTokens - firstGroup + 1;
         double[] sums = new double[groups * keyGroups];
@@ -68,12 +85,21 @@ public final class FrameMass {
                 sums[group * keyGroups + keyGroup] += mass[keyGroup * stride + query];
             }
         }
-        int headIndex = Arrays.binarySearch(heads, head);
-        partial[(sample * heads.length + headIndex) * tiles + firstQuery / tileQueries] = sums;
+        partial[plane * tiles + firstQuery / tileQueries] = sums;
     }
 
-    /** Adds everything up and hands it to the tap: [B, N, f, K]. */
+    /** Hands everything to the tap: frame masses, added up, [B, N, f, K], and those of queries [B, N, Lq, K]. */
     public void deliver(AttentionTap tap) {
+        if (ofQueries.length > 0) {
+            Shape shape = Shape.of(call.cache().batch(), heads.length, call.queries(), keyGroups());
+            tap.accept(Quantity.QUERY_MASS, shape, ofQueries);
+        }
+        if (ofFrames) {
+            deliverFrames(tap);
+        }
+    }
+
+    private void deliverFrames(AttentionTap tap) {
         int keyGroups = keyGroups();
         int queryGroups = call.queries() / queryGroupTokens;
         int planes = call.cache().batch() * heads.length;
