@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import capture.Indices;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
@@ -16,6 +18,7 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -115,6 +118,72 @@ public class HeadCachesTest {
         }
     }
 
+    /** Dummy Forcing's own choice against weights in float64 of the queries that are drawn; what follows is a run with these groups given. */
+    @Test
+    void choice_isThatOfTheMethod_inFloat64() {
+        try (Rollout rollout = new Rollout(new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR)), 5)) {
+            PolicySchedule schedule = PolicySchedule.of(
+                    Policies.DUMMY_FORCING, rollout.plan.settings().blockSizes());
+            HeadCaches choosing = HeadCaches.choosing(schedule, 3, 4, 7);
+            Map<String, float[]> recorded = new HashMap<>();
+            List<HostTensor> flows = rollout.run(EditPlan.NONE, choosing, recorded);
+
+            int s = rollout.s;
+            int d = rollout.d;
+            double[] first = new double[12];
+            double[] between = new double[12];
+            for (int i = 0; i < 12; i++) {
+                int layer = i / 4;
+                int head = i % 4;
+                int[] rows = new HeadChoice(3, 4, 7).rows(layer, 3 * s, s);
+                assertThat(rows).hasSize(s / 3);
+                assertThat(IntStream.of(rows).max().orElse(0)).isGreaterThanOrEqualTo(s);
+                for (int row : rows) {
+                    float[] raw = at(recorded, "block1.ctx.layer" + layer + ".Q_RAW");
+                    double[] q = Rotary.turn(rows(raw, row / s, head, s, d), rollout.grid, 3 + row / s)[row % s];
+                    double[] byFrame = new double[6];
+                    for (int frame = 0; frame < 6; frame++) {
+                        HeadPolicy.Content content = new HeadPolicy.Content.Frame(frame);
+                        double[][] keys = Rotary.turn(
+                                content(recorded, content, "K_RAW", layer, head, s, d), rollout.grid, frame);
+                        for (double[] key : keys) {
+                            double logit = 0;
+                            for (int c = 0; c < d; c++) {
+                                logit += q[c] * key[c];
+                            }
+                            byFrame[frame] += Math.exp(logit / Math.sqrt(d));
+                        }
+                    }
+                    double all = Arrays.stream(byFrame).sum();
+                    first[i] += byFrame[0] / all / rows.length;
+                    between[i] += (byFrame[1] + byFrame[2]) / all / rows.length;
+                }
+            }
+            double sinks = Arrays.stream(first).sum();
+            double mids = Arrays.stream(between).sum();
+            List<Integer> order = IntStream.range(0, 12)
+                    .boxed()
+                    .sorted(Comparator.comparingDouble(i -> Math.max(first[i] / sinks, between[i] / mids)))
+                    .toList();
+            Map<String, Integer> counts = new HashMap<>();
+            for (int i = 0; i < 12; i++) {
+                String expected = order.indexOf(i) < 6
+                        ? "dummy"
+                        : first[i] / sinks < between[i] / mids ? "mid" : "sink";
+                assertThat(choosing.group(i / 4, i % 4)).as("head " + i).isEqualTo(expected);
+                counts.merge(expected, 1, Integer::sum);
+            }
+            assertThat(counts).containsEntry("dummy", 6).hasSizeGreaterThan(1);
+
+            String text = Objects.requireNonNull(choosing.chosenGroups());
+            HeadGroups given = HeadGroups.parse(Policies.DUMMY_FORCING.groups(), text);
+            List<HostTensor> same = rollout.run(EditPlan.NONE, new HeadCaches(schedule, given, 3, 4));
+            for (int i = 0; i < flows.size(); i++) {
+                assertThat(flows.get(i).values()).as("pass " + i).isEqualTo(same.get(i).values());
+            }
+        }
+    }
+
     /** Every head's output of every layer against float64 attention over the recorded keys, at the positions that the policy gives them. */
     @ParameterizedTest
     @EnumSource(Policies.class)
@@ -180,7 +249,7 @@ public class HeadCachesTest {
     }
 
     /**
-     * A rollout whose pages are chosen by their keys, on another backend beside the JVM.
+     * Rollouts in which pages are chosen by their keys, and heads by their weights, on another backend beside the JVM.
      *
      * @param other is closed
      */
@@ -188,10 +257,14 @@ public class HeadCachesTest {
         List<List<HostTensor>> flows = new ArrayList<>();
         for (Ops ops : List.of(new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR)), other)) {
             try (Rollout rollout = new Rollout(ops, 5)) {
-                PolicySchedule schedule = PolicySchedule.of(
-                        Policies.FORCING_KV, rollout.plan.settings().blockSizes());
+                List<Integer> sizes = rollout.plan.settings().blockSizes();
                 HeadGroups heads = HeadGroups.parse(Policies.FORCING_KV.groups(), "dynamic=0:1,1:0-2,2:1-3");
-                flows.add(rollout.run(EditPlan.NONE, new HeadCaches(schedule, heads, 3, 4)));
+                List<HostTensor> all = new ArrayList<>(rollout.run(
+                        EditPlan.NONE, new HeadCaches(PolicySchedule.of(Policies.FORCING_KV, sizes), heads, 3, 4)));
+                all.addAll(rollout.run(
+                        EditPlan.NONE,
+                        HeadCaches.choosing(PolicySchedule.of(Policies.DUMMY_FORCING, sizes), 3, 4, 7)));
+                flows.add(all);
             }
         }
         for (int i = 0; i < flows.getFirst().size(); i++) {

@@ -255,13 +255,25 @@ class ResumedRunTest {
                     .mapToObj(group -> groups.get(group) + "=all:" + (group == 0 ? "0,1" : group == 1 ? "2-5" : "6"))
                     .collect(Collectors.joining(";"));
         }
-        RunSpec spec = spec();
-        compare(
-                spec.withVideo(new RunSpec.Video(2, 2, 21, null))
-                        .withSampler(
-                                new RunSpec.Sampler(List.of(1000f, 500f), 5, true, 0, 3, false, Method.SELF_FORCING))
-                        .withCache(new RunSpec.Cache(-1, 0, policy.option(), heads)),
-                2);
+        // Six tokens a frame where it is cut into six patches.
+        RunSpec.Video video =
+                policy == Policies.FORCING_KV ? new RunSpec.Video(4, 6, 15, null) : new RunSpec.Video(2, 2, 21, null);
+        compare(ofThrees(video, new RunSpec.Cache(-1, 0, policy.option(), heads)), 2);
+    }
+
+    private RunSpec ofThrees(RunSpec.Video video, RunSpec.Cache cache) {
+        return spec().withVideo(video)
+                .withSampler(new RunSpec.Sampler(List.of(1000f, 500f), 5, true, 0, 3, false, Method.SELF_FORCING))
+                .withCache(cache);
+    }
+
+    /** What the run has chosen is in its result, and what goes on from behind the choice does not choose again. */
+    @Test
+    void resume_givesTheSameBytes_whereTheRunChoosesGroupsOfHeads() throws IOException {
+        compare(ofThrees(new RunSpec.Video(2, 6, 15, null), new RunSpec.Cache(-1, 0, "dummy-forcing", null)), 5);
+        try (Safetensors file = Safetensors.open(result)) {
+            assertThat(file.metadata().get("head_groups")).contains("dummy=", "sink=");
+        }
     }
 
     @Test

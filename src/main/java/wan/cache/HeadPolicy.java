@@ -23,6 +23,11 @@ public interface HeadPolicy {
      */
     List<Key> keys(String group, History history);
 
+    /** The frame block in whose last pass, at t = 0, the method chooses the groups of heads by itself; -1 where they are given. */
+    default int choosingBlock() {
+        return -1;
+    }
+
     /**
      * The group that a head of a group is treated as in one layer.
      *

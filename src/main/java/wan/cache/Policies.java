@@ -41,8 +41,8 @@ public enum Policies implements HeadPolicy {
 
     /**
      * Dummy Forcing (csguoh/DummyForcing 28128ed, wan/modules/dummyforcing.py): from the second frame block's context pass on, sink heads keep frame
-     * 0, mid heads the last 3 frames, dummy heads the last one; before, all heads keep frame 0 and the block before. Absolute positions. Left
-     * out: the choice of heads, which the method makes from weights of that context pass; give the groups.
+     * 0, mid heads the last 3 frames, dummy heads the last one; before, all heads keep frame 0 and the block before. Absolute positions.
+     * Which head is which it chooses in that context pass, unless groups are given. Left out: LongLive's choice, one block later.
      */
     DUMMY_FORCING(List.of("sink", "mid", "dummy")) {
         @Override
@@ -56,6 +56,11 @@ public enum Policies implements HeadPolicy {
                 case "mid" -> recent(3, first);
                 default -> recent(1, first);
             };
+        }
+
+        @Override
+        public int choosingBlock() {
+            return 1;
         }
     },
 

@@ -102,6 +102,12 @@ public final class PolicySchedule {
         return turns;
     }
 
+    /** Whether groups that are not given are chosen in frames from this one on; false for other frames and policies. */
+    public boolean choosesAt(int firstFrame) {
+        int block = policy.choosingBlock();
+        return block >= 0 && block < blocks.size() && blocks.get(block).firstFrame() == firstFrame;
+    }
+
     /** The group that a head of a group is treated as in one layer. */
     public String groupIn(int layer, String group) {
         return policy.groupIn(layer, group);

@@ -64,6 +64,9 @@ public final class Edits implements AutoCloseable {
         this.plan = plan;
         this.caches = caches;
         this.sizes = sizes;
+        if (caches != null) {
+            caches.begin();
+        }
         try {
             for (Rule rule : plan.rules()) {
                 switch (rule.effect()) {
@@ -126,18 +129,18 @@ public final class Edits implements AutoCloseable {
 
     /** What changes one pass; {@link PassObserver#NONE} where the plan changes nothing in it. */
     public PassObserver observe(Pass pass) {
-        return observer(pass, HeadCaches.isFirst(pass));
+        return observer(pass, HeadCaches.isFirst(pass), caches != null && caches.choosesIn(pass));
     }
 
     /** The same for a pass that is all that runs again of its frame block, to fill the caches as they were. */
     public PassObserver observeAgain(Pass pass) {
-        return observer(pass, true);
+        return observer(pass, true, false);
     }
 
-    private PassObserver observer(Pass pass, boolean beginsFrameBlock) {
+    private PassObserver observer(Pass pass, boolean beginsFrameBlock, boolean choosesHeads) {
         List<Rule> rules =
                 plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
-        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules, beginsFrameBlock);
+        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules, beginsFrameBlock, choosesHeads);
     }
 
     /** The first layer that the plan changes anything in, of a pass; the number of layers if there is none. */
@@ -183,8 +186,12 @@ public final class Edits implements AutoCloseable {
         private final Pass pass;
         private final List<Rule> rules;
         private final boolean beginsFrameBlock;
+        private final boolean choosesHeads;
+        /** Of the layer that runs. */
+        private @Nullable KvTensor cache;
 
-        Editor(Pass pass, List<Rule> rules, boolean beginsFrameBlock) {
+        Editor(Pass pass, List<Rule> rules, boolean beginsFrameBlock, boolean choosesHeads) {
+            this.choosesHeads = choosesHeads;
             this.beginsFrameBlock = beginsFrameBlock;
             this.pass = pass;
             this.rules = rules;
@@ -203,6 +210,7 @@ public final class Edits implements AutoCloseable {
 
         @Override
         public void begin(int layer, KvTensor cache, Ops ops) {
+            this.cache = cache;
             if (caches != null && beginsFrameBlock) {
                 caches.prepare(pass, layer, cache, ops);
             }
@@ -274,7 +282,11 @@ public final class Edits implements AutoCloseable {
 
         @Override
         public boolean changes(int layer, Site site) {
-            return !at(layer, site).isEmpty();
+            return looksToChoose(site) || !at(layer, site).isEmpty();
+        }
+
+        private boolean looksToChoose(Site site) {
+            return choosesHeads && (site == Site.Q || site == Site.Z);
         }
 
         @Override
@@ -297,6 +309,9 @@ public final class Edits implements AutoCloseable {
                     case Effect.Noise noise ->
                         mix(ops, x, numHeads, heads, 1, noise(noise, layer, site, rows, heads, headDim));
                 }
+            }
+            if (looksToChoose(site) && caches != null && cache != null) {
+                caches.look(pass, layer, site, x, cache, ops);
             }
         }
 

@@ -23,6 +23,7 @@ import wan.op.KvTensor;
 import wan.op.Ops;
 import wan.op.Scope;
 import wan.op.Shape;
+import wan.op.Site;
 import wan.op.Tensor;
 import wan.op.UsageException;
 import wan.pass.Pass;
@@ -34,7 +35,8 @@ import wan.pass.PassId;
  */
 public final class HeadCaches {
     private final PolicySchedule schedule;
-    private final HeadGroups groups;
+    private final @Nullable HeadGroups groups;
+    private final @Nullable HeadChoice choice;
     private final int numHeads;
     /** The patches that the present frame block's pages are made of, once their layer has chosen them. */
     private int[] chosen = {};
@@ -47,11 +49,68 @@ public final class HeadCaches {
     public HeadCaches(PolicySchedule schedule, HeadGroups groups, int numLayers, int numHeads) {
         this.schedule = schedule;
         this.groups = groups;
+        this.choice = null;
         this.numHeads = numHeads;
         for (int layer = 0; layer < numLayers; layer++) {
             for (int head = 0; head < numHeads; head++) {
                 String _ = groups.of(layer, head); // every head has one
             }
+        }
+    }
+
+    private HeadCaches(PolicySchedule schedule, HeadChoice choice, int numHeads) {
+        this.schedule = schedule;
+        this.groups = null;
+        this.choice = choice;
+        this.numHeads = numHeads;
+    }
+
+    /**
+     * Carries a schedule out whose policy chooses the groups of heads by itself, in the run.
+     *
+     * @param seed of what the choice draws
+     */
+    public static HeadCaches choosing(PolicySchedule schedule, int numLayers, int numHeads, long seed) {
+        return new HeadCaches(schedule, new HeadChoice(numLayers, numHeads, seed), numHeads);
+    }
+
+    /** Whether a pass is the one in which the groups are chosen, for which it has to run all layers. */
+    public boolean choosesIn(Pass pass) {
+        return choice != null
+                && schedule.choosesAt(pass.firstFrame())
+                && (pass.id().kind() == PassId.Kind.CONTEXT || pass.id().kind() == PassId.Kind.INIT);
+    }
+
+    /** Whether the groups are chosen in the run. */
+    public boolean chooses() {
+        return choice != null;
+    }
+
+    /** The groups that the run has chosen, as {@link HeadGroups} reads them; null where it has not, or they were given. */
+    public @Nullable String chosenGroups() {
+        return choice == null ? null : choice.text();
+    }
+
+    /** Goes on with groups that an earlier part of the run has chosen. */
+    public void restoreGroups(String groups) {
+        if (choice != null) {
+            choice.restore(groups);
+        }
+    }
+
+    /** A run begins. */
+    void begin() {
+        if (choice != null) {
+            choice.begin();
+        }
+    }
+
+    /** Looks at the pass in which groups are chosen. */
+    void look(Pass pass, int layer, Site site, Tensor x, KvTensor cache, Ops ops) {
+        if (choice != null && site == Site.Q) {
+            choice.draw(layer, cache.pageTokens(), cache.batch(), x, ops);
+        } else if (choice != null && site == Site.Z) {
+            choice.attend(pass, layer, cache, ops);
         }
     }
 
@@ -105,7 +164,8 @@ public final class HeadCaches {
 
     /** The group that a head is treated as. */
     public String group(int layer, int head) {
-        return schedule.groupIn(layer, groups.of(layer, head));
+        return schedule.groupIn(
+                layer, choice != null ? choice.of(layer, head) : Objects.requireNonNull(groups).of(layer, head));
     }
 
     /** What part of the keys that a run's heads keep with a cache of all frames they keep here, at most at a time. */

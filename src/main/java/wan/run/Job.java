@@ -108,7 +108,7 @@ public final class Job {
         noticeOddities(settings, monitor);
         noticePreset(spec, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
         RunPlan plan = RunPlan.of(settings, config.numLayers());
-        HeadCaches caches = headCaches(spec.cache(), settings, config);
+        HeadCaches caches = headCaches(spec, settings, config);
         if (caches != null) {
             plan = new RunPlan(
                     settings, plan.timesteps(), List.of(caches.layout()), caches.place(plan.passes()), plan.events());
@@ -120,6 +120,9 @@ public final class Job {
             List<Pass> captured =
                     capture.captured(plan.passes(), plan.timesteps().size());
             plan = plan.endingAt(captured.getLast().id(), capture.layersNeeded());
+        }
+        if (caches != null && caches.chooses()) {
+            plan = withWholeChoice(plan, caches, config.numLayers());
         }
         RunGeometry geometry = new RunGeometry(
                 batch,
@@ -135,7 +138,19 @@ public final class Job {
         return job;
     }
 
-    private static @Nullable HeadCaches headCaches(RunSpec.Cache cache, RunSettings settings, WanConfig config) {
+    /** The pass in which heads are sorted runs all layers where anything follows it. */
+    private static RunPlan withWholeChoice(RunPlan plan, HeadCaches caches, int numLayers) {
+        List<Pass> passes = new ArrayList<>(plan.passes());
+        for (int i = 0; i < passes.size() - 1; i++) {
+            if (caches.choosesIn(passes.get(i))) {
+                passes.set(i, passes.get(i).onlyLayers(numLayers));
+            }
+        }
+        return new RunPlan(plan.settings(), plan.timesteps(), plan.caches(), passes, plan.events());
+    }
+
+    private static @Nullable HeadCaches headCaches(RunSpec spec, RunSettings settings, WanConfig config) {
+        RunSpec.Cache cache = spec.cache();
         if (cache.policy() == null) {
             return null;
         }
@@ -145,6 +160,13 @@ public final class Job {
         Policies policy = Policies.of(cache.policy());
         PolicySchedule schedule = PolicySchedule.of(policy, settings.blockSizes());
         schedule.check(settings.frameSeqLen());
+        if (cache.heads() == null && policy.choosingBlock() >= 0) {
+            return HeadCaches.choosing(
+                    schedule,
+                    config.numLayers(),
+                    config.numHeads(),
+                    spec.noise().seed());
+        }
         return new HeadCaches(
                 schedule,
                 RoleGroups.parse(policy.groups(), cache.heads(), config.numLayers(), config.numHeads()),

@@ -11,6 +11,7 @@ import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import wan.edit.HeadCaches;
 import wan.model.WanConfig;
 import wan.op.Quantity;
 import wan.op.Site;
@@ -77,6 +78,11 @@ final class RunMetadata {
         fields.put("noise", job.noise());
         fields.put("backend", backend);
         fields.put("run", state);
+        HeadCaches caches = job.caches();
+        String chosen = caches == null ? null : caches.chosenGroups();
+        if (chosen != null) {
+            fields.put("head_groups", chosen);
+        }
         fields.put(
                 "events",
                 plan.events().stream()

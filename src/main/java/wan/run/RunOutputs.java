@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
+import wan.edit.HeadCaches;
 import wan.file.PartialFolder;
 import wan.noise.CountedNoise;
 import wan.op.HostTensor;
@@ -69,7 +70,12 @@ final class RunOutputs implements AutoCloseable {
     /** Bytes for the header of each file. */
     private static SequencedMap<String, Long> room(Job job, SequencedMap<String, Object> fields) {
         SequencedMap<String, Long> room = new LinkedHashMap<>();
-        long metadata = metadataBytes(fields);
+        HeadCaches caches = job.caches();
+        // What the run will have chosen: at most ten letters for a head, and the names.
+        long choice = caches == null || !caches.chooses()
+                ? 0
+                : 64 + 10L * job.config().numLayers() * job.config().numHeads();
+        long metadata = metadataBytes(fields) + choice;
         RunSpec.Output output = job.spec().output();
         if (output.result() != null) {
             long tensors = (long) MATRICES * job.capture().layers().size();
@@ -118,6 +124,11 @@ final class RunOutputs implements AutoCloseable {
             return null;
         }
         state.restore(job, capture);
+        String groups = state.headGroups();
+        HeadCaches caches = job.caches();
+        if (groups != null && caches != null) {
+            caches.restoreGroups(groups);
+        }
         return state.checkpoint();
     }
 
@@ -158,7 +169,9 @@ final class RunOutputs implements AutoCloseable {
     /** From here on the run can go on later. */
     void resumable(Pass last, int passes, String name, HostTensor kept, CountedNoise noise) {
         if (state != null && memory == null) {
-            state.resumable(last.id().label(), passes, name, kept, noise);
+            HeadCaches caches = job.caches();
+            String groups = caches == null ? null : caches.chosenGroups();
+            state.resumable(last.id().label(), passes, name, kept, noise, groups);
         }
     }
 

@@ -229,6 +229,16 @@ final class RunState implements AutoCloseable {
                 before.commits().getLast().passes(), name -> names.contains(name) ? state.tensor(name) : null);
     }
 
+    /** The groups of heads that the run had chosen by then; null where it had not. */
+    @Nullable
+    String headGroups() {
+        if (before == null || before.commits().isEmpty()) {
+            return null;
+        }
+        JsonNode groups = before.commits().getLast().record().path("head_groups");
+        return groups.isString() ? groups.asString() : null;
+    }
+
     /** Fills the matrices of a capture with what was captured before. */
     void restore(Job job, Capture capture) {
         if (before != null && has(PartialRun.CAPTURES)) {
@@ -293,13 +303,23 @@ final class RunState implements AutoCloseable {
      * @param pass the last that is done
      * @param done how many passes are
      * @param name of what has to be kept for that
+     * @param headGroups that the run has chosen, or null
      */
-    void resumable(String pass, int done, String name, HostTensor kept, CountedNoise noise) {
+    void resumable(
+            String pass,
+            int done,
+            String name,
+            HostTensor kept,
+            CountedNoise noise,
+            @Nullable String headGroups) {
         tensors(PartialRun.STATE).writer().add(name, DType.F32, kept.shape()).write(kept.values());
         ObjectNode record = JsonMapper.shared().createObjectNode();
         record.put("pass", pass);
         record.put("passes", done);
         record.set("noise", position(noise));
+        if (headGroups != null) {
+            record.put("head_groups", headGroups);
+        }
         ObjectNode stages = record.putObject("files");
         files.forEach((file, tensors) -> stages.set(file, tensors.stage()));
         folder.append(record);

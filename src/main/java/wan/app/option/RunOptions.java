@@ -90,7 +90,7 @@ public final class RunOptions {
             description =
                     "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
                             + " the others), a CSV of labels as analyze writes roles, Forcing-KV's JSON, or a result of extract whose"
-                            + " frame masses tell.")
+                            + " frame masses tell. Without it dummy-forcing chooses by itself, in the clean pass of the second frame block.")
     private @Nullable String headGroups;
 
     @Option(
