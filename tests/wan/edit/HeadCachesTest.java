@@ -29,12 +29,14 @@ import wan.cache.Policies;
 import wan.cache.PolicySchedule;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
+import wan.jvm.kernel.PagedKv;
 import wan.jvm.onednn.OneDnnTest;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.op.AttentionKind;
 import wan.op.Grid;
 import wan.op.HostTensor;
+import wan.op.KvTensor;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Shape;
@@ -167,9 +169,8 @@ public class HeadCachesTest {
                     .toList();
             Map<String, Integer> counts = new HashMap<>();
             for (int i = 0; i < 12; i++) {
-                String expected = order.indexOf(i) < 6
-                        ? "dummy"
-                        : first[i] / sinks < between[i] / mids ? "mid" : "sink";
+                String expected =
+                        order.indexOf(i) < 6 ? "dummy" : first[i] / sinks < between[i] / mids ? "mid" : "sink";
                 assertThat(choosing.group(i / 4, i % 4)).as("head " + i).isEqualTo(expected);
                 counts.merge(expected, 1, Integer::sum);
             }
@@ -179,7 +180,9 @@ public class HeadCachesTest {
             HeadGroups given = HeadGroups.parse(Policies.DUMMY_FORCING.groups(), text);
             List<HostTensor> same = rollout.run(EditPlan.NONE, new HeadCaches(schedule, given, 3, 4));
             for (int i = 0; i < flows.size(); i++) {
-                assertThat(flows.get(i).values()).as("pass " + i).isEqualTo(same.get(i).values());
+                assertThat(flows.get(i).values())
+                        .as("pass " + i)
+                        .isEqualTo(same.get(i).values());
             }
         }
     }
@@ -200,6 +203,12 @@ public class HeadCachesTest {
             HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
             Map<String, float[]> recorded = new HashMap<>();
             List<HostTensor> _ = rollout.run(EditPlan.NONE, caches, recorded);
+            // What the memory check counts is what each head really held.
+            for (int i = 0; i < 12; i++) {
+                assertThat(rollout.held[i])
+                        .as("pages of layer " + i / 4 + " head " + i % 4)
+                        .isEqualTo(caches.mostPages(i / 4, i % 4));
+            }
             int s = rollout.s;
             int d = rollout.d;
             Grid grid = rollout.grid;
@@ -262,8 +271,7 @@ public class HeadCachesTest {
                 List<HostTensor> all = new ArrayList<>(rollout.run(
                         EditPlan.NONE, new HeadCaches(PolicySchedule.of(Policies.FORCING_KV, sizes), heads, 3, 4)));
                 all.addAll(rollout.run(
-                        EditPlan.NONE,
-                        HeadCaches.choosing(PolicySchedule.of(Policies.DUMMY_FORCING, sizes), 3, 4, 7)));
+                        EditPlan.NONE, HeadCaches.choosing(PolicySchedule.of(Policies.DUMMY_FORCING, sizes), 3, 4, 7)));
                 flows.add(all);
             }
         }
@@ -386,6 +394,9 @@ public class HeadCachesTest {
         private final int s;
         /** Channels of a head. */
         private final int d;
+        /** By layer and head: the most pages that it held in any pass, its own frames among them. */
+        private final int[] held = new int[12];
+
         /** By the first frame of the candidates. */
         private final Map<Integer, int[]> chosen = new HashMap<>();
 
@@ -513,8 +524,28 @@ public class HeadCachesTest {
             return flows;
         }
 
-        private static PassObserver recorder(Pass pass, Map<String, float[]> recorded) {
+        private PassObserver recorder(Pass pass, Map<String, float[]> recorded) {
             return new PassObserver() {
+                private @Nullable KvTensor cache;
+
+                @Override
+                public void begin(int layer, KvTensor frames, Ops ops) {
+                    cache = frames;
+                }
+
+                @Override
+                public void layerDone(int layer) {
+                    if (cache instanceof PagedKv kv) {
+                        for (int head = 0; head < 4; head++) {
+                            int of = head;
+                            int pages = (int) IntStream.range(0, kv.pages())
+                                    .filter(page -> kv.holds(0, page, of))
+                                    .count();
+                            held[4 * layer + head] = Math.max(held[4 * layer + head], pages);
+                        }
+                    }
+                }
+
                 @Override
                 public boolean looksAt(int layer, Site site) {
                     return EnumSet.of(Site.Q_RAW, Site.K_RAW, Site.V, Site.Z).contains(site);

@@ -140,7 +140,9 @@ public final class Edits implements AutoCloseable {
     private PassObserver observer(Pass pass, boolean beginsFrameBlock, boolean choosesHeads) {
         List<Rule> rules =
                 plan.rules().stream().filter(rule -> rule.actsIn(pass)).toList();
-        return rules.isEmpty() && caches == null ? PassObserver.NONE : new Editor(pass, rules, beginsFrameBlock, choosesHeads);
+        return rules.isEmpty() && caches == null
+                ? PassObserver.NONE
+                : new Editor(pass, rules, beginsFrameBlock, choosesHeads);
     }
 
     /** The first layer that the plan changes anything in, of a pass; the number of layers if there is none. */

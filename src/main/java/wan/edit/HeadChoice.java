@@ -144,8 +144,7 @@ final class HeadChoice {
         float[] some = new float[batch * rows.length * dim];
         for (int sample = 0; sample < batch; sample++) {
             for (int i = 0; i < rows.length; i++) {
-                System.arraycopy(
-                        all, (sample * queries + rows[i]) * dim, some, (sample * rows.length + i) * dim, dim);
+                System.arraycopy(all, (sample * queries + rows[i]) * dim, some, (sample * rows.length + i) * dim, dim);
             }
         }
         drawn.put(layer, some);
@@ -160,9 +159,8 @@ final class HeadChoice {
         int dim = cache.numHeads() * cache.headDim();
         int count = some.length / cache.batch() / dim;
         Dyn pages = new Dyn("chosen by", pass.placement().attended().size());
-        pages.set(pass.placement().attended().stream()
-                .mapToInt(Integer::intValue)
-                .toArray());
+        pages.set(
+                pass.placement().attended().stream().mapToInt(Integer::intValue).toArray());
         try (Scope _ = ops.scope()) {
             Tensor q = ops.scratch(Shape.of((long) cache.batch() * count, dim));
             ops.write(q, some);

@@ -186,7 +186,7 @@ public final class Ablation {
     public void execute(Set<String> done, RunMonitor monitor, BiConsumer<Outcome, HostTensor> each) {
         MemoryPlan device = base.deviceMemory();
         if (device == null) {
-            MemoryCheck.require(base.cost(), base.plan(), copiedBytes());
+            MemoryCheck.require(base.cacheBytes(), base.cost().activationBytes(base.plan()), copiedBytes());
         } else {
             MemoryCheck.require(device);
         }

@@ -291,6 +291,20 @@ public final class Job {
         return new RunCost(model.config(), geometry.batch(), geometry.frameSeqLen());
     }
 
+    /** Float32 keys and values that the JVM holds at most: under a cache policy, of each head the pages that it keeps. */
+    public long cacheBytes() {
+        RunCost cost = cost();
+        long spared = caches == null
+                ? 0
+                : caches.sparedPages(plan.numLayers())
+                        * cost.frameSeqLen()
+                        * cost.config().headDim()
+                        * 2
+                        * Float.BYTES
+                        * cost.batch();
+        return cost.cacheBytes(plan) - spared;
+    }
+
     /** First frame of the last frame block. */
     public int lastFrameBlockStart() {
         RunSettings settings = plan.settings();
@@ -374,7 +388,7 @@ public final class Job {
     public RunResult execute(RunMonitor monitor, Leftovers leftovers) {
         MemoryPlan device = deviceMemory();
         if (device == null) {
-            MemoryCheck.require(cost(), plan);
+            MemoryCheck.require(cacheBytes(), cost().activationBytes(plan), 0);
         } else {
             MemoryCheck.require(device);
         }

@@ -5,8 +5,6 @@ import java.lang.management.ManagementFactory;
 import wan.backend.Bytes;
 import wan.backend.MemoryPlan;
 import wan.op.WanException;
-import wan.sampling.RunCost;
-import wan.sampling.RunPlan;
 
 /** Refuses a run that cannot fit before it starts, rather than after an hour. */
 public final class MemoryCheck {
@@ -15,20 +13,13 @@ public final class MemoryCheck {
     /**
      * Compares what the run keeps in the heap with what the heap may grow to.
      *
+     * @param cached bytes of keys and values
+     * @param activations bytes of them
+     * @param copies bytes of copies of pages and activations
      * @throws WanException with the numbers, if it does not fit
      */
-    public static void require(RunCost cost, RunPlan plan) {
-        require(cost, plan, 0);
-    }
-
-    /**
-     * As the other, with more that is kept.
-     *
-     * @param copies bytes of copies of pages and activations
-     */
-    static void require(RunCost cost, RunPlan plan, long copies) {
-        long cache = cost.cacheBytes(plan) + copies;
-        long activations = cost.activationBytes(plan);
+    static void require(long cached, long activations, long copies) {
+        long cache = cached + copies;
         long heap = Runtime.getRuntime().maxMemory();
         if (cache + activations > heap) {
             throw new WanException("memory: expected " + Bytes.text(cache) + " for the KV cache"

@@ -306,12 +306,7 @@ final class RunState implements AutoCloseable {
      * @param headGroups that the run has chosen, or null
      */
     void resumable(
-            String pass,
-            int done,
-            String name,
-            HostTensor kept,
-            CountedNoise noise,
-            @Nullable String headGroups) {
+            String pass, int done, String name, HostTensor kept, CountedNoise noise, @Nullable String headGroups) {
         tensors(PartialRun.STATE).writer().add(name, DType.F32, kept.shape()).write(kept.values());
         ObjectNode record = JsonMapper.shared().createObjectNode();
         record.put("pass", pass);

@@ -117,7 +117,7 @@ record DryRun(PrintStream out, Job job, Path target) {
             out.printf(
                     Locale.ROOT,
                     "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
-                    Bytes.text(cost.cacheBytes(plan)),
+                    Bytes.text(job.cacheBytes()),
                     Bytes.text(cost.activationBytes(plan)),
                     Bytes.text(2 * cost.parameters(plan)));
         } else {
