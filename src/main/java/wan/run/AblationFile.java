@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -110,11 +111,15 @@ public final class AblationFile {
         Map<String, Variant> variants = new LinkedHashMap<>();
         ablation.variants().forEach(variant -> variants.put(variant.name(), variant));
         List<Outcome> outcomes = new ArrayList<>();
-        for (JsonNode node : root.path("edits")) {
-            Variant variant = variants.get(node.path("name").asString(""));
-            if (variant != null && sameEdit(node, variant)) {
-                outcomes.add(outcome(variant, node));
+        try {
+            for (JsonNode node : root.path("edits")) {
+                Variant variant = variants.get(node.path("name").asString(""));
+                if (variant != null && sameEdit(node, variant)) {
+                    outcomes.add(outcome(variant, node));
+                }
             }
+        } catch (JacksonException | IllegalArgumentException | IndexOutOfBoundsException e) {
+            throw malformed(file, e);
         }
         return outcomes;
     }
@@ -165,18 +170,30 @@ public final class AblationFile {
     public static List<HeadId> order(Path file) {
         record Effect(HeadId head, double relativeL2) {}
         List<Effect> effects = new ArrayList<>();
-        for (JsonNode node : root(file).path("edits")) {
-            if (node.path("head").asInt(-1) >= 0 && node.has("latents")) {
-                effects.add(new Effect(
-                        new HeadId(node.path("layer").asInt(), node.path("head").asInt()),
-                        difference(node.path("latents")).relativeL2()));
+        try {
+            for (JsonNode node : root(file).path("edits")) {
+                if (node.path("head").asInt(-1) >= 0 && node.has("latents")) {
+                    effects.add(new Effect(
+                            new HeadId(
+                                    node.path("layer").asInt(),
+                                    node.path("head").asInt()),
+                            difference(node.path("latents")).relativeL2()));
+                }
             }
+        } catch (JacksonException | IllegalArgumentException e) {
+            throw malformed(file, e);
         }
         if (effects.isEmpty()) {
             throw new FormatException(file, "expected edits of single heads, got none");
         }
         effects.sort(Comparator.comparingDouble(Effect::relativeL2).thenComparing(Effect::head, HeadId.ORDER));
         return effects.stream().map(Effect::head).toList();
+    }
+
+    private static FormatException malformed(Path file, RuntimeException cause) {
+        FormatException problem = new FormatException(file, "expected the JSON of an ablation, got a malformed edit");
+        problem.initCause(cause);
+        return problem;
     }
 
     private static JsonNode root(Path file) {
