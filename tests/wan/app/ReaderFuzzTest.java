@@ -12,6 +12,7 @@ import wan.Fuzz;
 import wan.Goldens;
 import wan.file.TensorStore;
 import wan.op.WanException;
+import wan.run.AblationFile;
 import wan.run.Replay;
 import wan.text.Tokenizer;
 import wan.text.TokenizerGolden;
@@ -127,6 +128,22 @@ class ReaderFuzzTest {
                 sound,
                 true,
                 bytes -> Replay.open(written("recording.safetensors", bytes)).close());
+    }
+
+    @Test
+    void ablations_areReadOrRefused() {
+        byte[] sound =
+                ("{\"wan_attn_version\": \"0.1.0\", \"ablation\": 1, \"complete\": true, \"run\": {}, \"edits\": ["
+                                + "{\"name\": \"0:6\", \"layer\": 0, \"head\": 6, \"rules\": [], \"from\": \"block0.step0\","
+                                + " \"computed\": 1.0, \"seconds\": 0.5, \"latents\": {\"relative_l2\": 0.0358, \"cosine\": 0.99,"
+                                + " \"psnr\": null, \"largest\": 0.25, \"values\": 7168}, \"frames\": []}]}")
+                        .getBytes(StandardCharsets.UTF_8);
+        fuzz(
+                3000,
+                sound,
+                false,
+                bytes -> assertThat(AblationFile.order(written("ablation.json", bytes)))
+                        .hasSize(1));
     }
 
     @Test
