@@ -75,7 +75,7 @@ class CompiledKernelsTest {
     }
 
     private static Optional<Path> nvcc() {
-        Stream<String> path = Stream.of(System.getenv("PATH").split(File.pathSeparator, -1));
+        Stream<String> path = Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1));
         Stream<String> toolkit = Stream.of("CUDA_HOME", "CUDA_PATH")
                 .map(System::getenv)
                 .filter(home -> home != null)

@@ -35,7 +35,7 @@ class FakeDriverTest {
     static void buildDriver() throws IOException, InterruptedException {
         boolean sdk = TaskGraph.class.getModule().isNamed()
                 && ModuleLayer.boot().findModule("tornado.drivers.cuda").isPresent();
-        boolean compiler = Stream.of(System.getenv("PATH").split(File.pathSeparator, -1))
+        boolean compiler = Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1))
                 .anyMatch(path -> Files.isExecutable(Path.of(path, "c++")));
         if (!sdk || !compiler) {
             System.err.println("SKIPPED: "
