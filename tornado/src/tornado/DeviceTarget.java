@@ -88,6 +88,10 @@ final class DeviceTarget {
         parts.add(device.getDescription().replaceAll(" CL_DEVICE_TYPE.*", ""));
         String version = System.getProperty(VERSION, "");
         parts.add(driver + (version.isEmpty() ? "" : " of TornadoVM " + version));
+        String nvidia = device.getDeviceType() == TornadoDeviceType.GPU ? DriverVersion.nvidia() : "";
+        if (!nvidia.isEmpty()) {
+            parts.add("NVIDIA driver " + nvidia);
+        }
         parts.add(kernels.name().toLowerCase(Locale.ROOT) + " kernels");
         libraries.stream().sorted().map(Library::title).forEach(parts::add);
         return name + " (" + String.join(", ", parts) + ")";

@@ -76,6 +76,11 @@ public final class TornadoOps implements Ops {
         return recorder.counters();
     }
 
+    @Override
+    public String deviceTime() {
+        return counters().toString();
+    }
+
     /** What is a library's, where its sizes allow that. */
     public Set<Library> libraries() {
         return target.libraries();

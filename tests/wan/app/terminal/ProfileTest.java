@@ -110,6 +110,29 @@ class ProfileTest {
                 .allMatch(line -> line.matches(".*\\d\\.\\d{3}"));
     }
 
+    /** A device only queues what is called: its own time stands below. */
+    @Test
+    void extract_tellsTheTimeOfADevice() {
+        CommandLineRun run = CommandLineRun.of(
+                "extract",
+                "--model",
+                Goldens.path("model-tiny"),
+                "--replay",
+                Goldens.path("rollout-d2"),
+                "--layer",
+                "0",
+                "--device",
+                "tornado",
+                "--profile",
+                "--output",
+                folder.resolve("result.safetensors"));
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.err())
+                .containsPattern(
+                        "The device, whose work the calls above only queue: \\d+ graphs, recorded 1 times in .*"
+                                + ", compiled in .* s, [1-9]\\d* executions in \\d+\\.\\d\\d s");
+    }
+
     @Test
     void extract_printsBoth_whenAsked() {
         CommandLineRun run = CommandLineRun.of(

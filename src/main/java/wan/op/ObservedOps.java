@@ -45,6 +45,11 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
+    public String deviceTime() {
+        return ops.deviceTime();
+    }
+
+    @Override
     public Scope scope() {
         return ops.scope();
     }

@@ -25,6 +25,11 @@ public interface Ops extends AutoCloseable {
         return DType.F32;
     }
 
+    /** What the device did and how long it took, in a line: calls only queue work there. Empty where each call computes. */
+    default String deviceTime() {
+        return "";
+    }
+
     /** Opens a scope; close it with try-with-resources. */
     Scope scope();
 

@@ -110,6 +110,9 @@ public final class Profile extends ObservedOps {
         if (outside.calls > 0) {
             row(out, "outside the layers", outside, totalSeconds);
         }
+        if (!deviceTime().isEmpty()) {
+            out.printf(Locale.ROOT, "%nThe device, whose work the calls above only queue: %s%n", deviceTime());
+        }
     }
 
     private static Time sum(Collection<Time> times) {
