@@ -102,7 +102,7 @@ class SpecJsonTest {
                         "num_frame_per_block":3,"independent_first_frame":true,
                         "method":{"type":"few-step","first_block_steps":[],"cache_rule":"self-forcing","slot_positions":false,
                         "switch_frames":[],"global_sink":true}},
-                        "cache":{"local_attn_size":-1,"sink_size":0,"policy":null,"heads":null},
+                        "cache":{"local_attn_size":null,"sink_size":null,"policy":null,"heads":null},
                         "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
                         "sites":[],"keep_non_finite":false},"edits":[],
                         "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},

@@ -163,6 +163,57 @@ class NotFiniteTest {
         assertEnds(extract("--model", model, "--layer", 0), "block0.step0: flow", "head.head.weight has 1 of");
     }
 
+    /** What is captured is fine, the video is not: also where it is what was asked for. */
+    @ParameterizedTest
+    @ValueSource(strings = {"blocks.3.ffn.2.weight", "blocks.3.self_attn.o.bias", "head.head.bias"})
+    void extract_writesNoLatents_thatAreNoNumbers(String tensor) {
+        Path model = poisoned(Goldens.path("model-tiny"), tensor, NAN);
+        Path latents = folder.resolve("latents.safetensors");
+        assertEnds(
+                extract("--model", model, "--layer", 0, "--num-frames", 1, "--save-latents", latents, "--complete"),
+                "block0.step0: flow");
+        assertThat(latents).doesNotExist();
+    }
+
+    /** Nothing is looked at that does not run. */
+    @Test
+    void extract_mindsNoWeight_ofALayerThatNeverRuns() {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.3.ffn.2.weight", NAN);
+        assertThat(extract("--model", model, "--layer", 0, "--num-frames", 1).exitCode())
+                .isZero();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "patch_embedding.weight, 65520, 65520",
+        "blocks.0.self_attn.q.bias, -1e5, -100000",
+        "blocks.3.ffn.0.weight, 3e38, 3",
+        "head.modulation, 7e4, 70000"
+    })
+    void convert_namesWhatFloat16CannotHold(String tensor, float value, String said) {
+        Path model = poisoned(Goldens.path("model-tiny"), tensor, value);
+        Path out = folder.resolve("half.safetensors");
+        CommandLineRun run = CommandLineRun.of("convert", model, out, "--dtype", "f16");
+        assertThat(run.exitCode()).as(run.err()).isEqualTo(1);
+        assertThat(run.err()).hasLineCount(1).contains(tensor, said, "65504");
+        assertThat(out).doesNotExist();
+        assertThat(CommandLineRun.of("convert", model, out, "--dtype", "bf16").exitCode())
+                .isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(floats = {65504, 65519, -65519})
+    void convert_roundsToTheLargestOfFloat16(float value) {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.ffn.2.weight", value);
+        Path out = folder.resolve("half.safetensors");
+        CommandLineRun run = CommandLineRun.of("convert", model, out, "--dtype", "f16");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        try (Safetensors half = Safetensors.open(out)) {
+            float[] values = half.tensor("blocks.1.ffn.2.weight").toFloats();
+            assertThat(values[values.length / 2]).isEqualTo(Math.copySign(65504, value));
+        }
+    }
+
     @ParameterizedTest
     @CsvSource({
         "a, noise, initial noise",

@@ -92,6 +92,19 @@ final class Fourier {
         return power;
     }
 
+    /** The stage whose inner loop would run once. */
+    private void firstStage(double[] re, double[] im, double[] toRe, double[] toIm) {
+        int half = size / 2;
+        for (int p = 0; p < half; p++) {
+            double dRe = re[p] - re[p + half];
+            double dIm = im[p] - im[p + half];
+            toRe[2 * p] = re[p] + re[p + half];
+            toIm[2 * p] = im[p] + im[p + half];
+            toRe[2 * p + 1] = dRe * rootRe[p] - dIm * rootIm[p];
+            toIm[2 * p + 1] = dRe * rootIm[p] + dIm * rootRe[p];
+        }
+    }
+
     /** In place, over a power of two: Stockham's order needs no bit reversal, and its inner loop runs over neighbours. */
     private void transform(double[] re, double[] im) {
         double[] fromRe = re;
@@ -99,7 +112,10 @@ final class Fourier {
         double[] toRe = new double[size];
         double[] toIm = new double[size];
         for (int half = size / 2, stride = 1; half >= 1; half /= 2, stride *= 2) {
-            for (int p = 0; p < half; p++) {
+            if (stride == 1) {
+                firstStage(fromRe, fromIm, toRe, toIm);
+            }
+            for (int p = 0; p < half && stride > 1; p++) {
                 double wRe = rootRe[p * stride];
                 double wIm = rootIm[p * stride];
                 int in = p * stride;

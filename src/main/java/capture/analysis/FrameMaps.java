@@ -32,12 +32,13 @@ public record FrameMaps(List<Integer> heads, int frames, float[] values, boolean
                 attended[(pass.firstFrame() + q) * frames + key] = true;
             }
         }
+        int[] columns = pass.keyFrames().stream().mapToInt(Integer::intValue).toArray();
         for (int h = 0; h < heads.size(); h++) {
             for (int q = 0; q < pass.frames(); q++) {
+                int row = (h * frames + pass.firstFrame() + q) * frames;
+                int from = (h * pass.frames() + q) * keys;
                 for (int k = 0; k < keys; k++) {
-                    values[
-                            (h * frames + pass.firstFrame() + q) * frames
-                                    + pass.keyFrames().get(k)] = passValues[(h * pass.frames() + q) * keys + k];
+                    values[row + columns[k]] = passValues[from + k];
                 }
             }
         }

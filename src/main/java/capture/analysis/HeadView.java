@@ -119,8 +119,9 @@ public final class HeadView {
             return row;
         }
         for (int q = block.first(); q < block.end(); q++) {
+            int from = q * row.length;
             for (int k = 0; k < row.length; k++) {
-                row[k] += matrix[q * row.length + k];
+                row[k] += matrix[from + k];
             }
         }
         for (int k = 0; k < row.length; k++) {

@@ -2,6 +2,7 @@ package wan.run;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
 import wan.file.TensorStore;
 import wan.op.HostTensor;
 import wan.op.Shape;
@@ -33,7 +34,7 @@ record Picture(
             HostTensor first = tensor(store, "image_latent", 4);
             if (features == null && channels == null && first == null) {
                 throw new UsageException("video.picture: expected a file with y, clip_fea or image_latent, got " + file
-                        + " with none of them");
+                        + " with none of them" + Contents.of(store.names()).itIs());
             }
             return new Picture(
                     channels == null ? null : framesFirst(channels),

@@ -168,7 +168,12 @@ public record Preset(
                                 sizes.get("two_pictures").asBoolean())
                         : null,
                 refused.isString() ? refused.asString() : null,
-                root.has("run") ? SpecJson.read(file, root.get("run")) : null);
+                root.has("run") ? settings(SpecJson.read(file, root.get("run"))) : null);
+    }
+
+    /** A checkpoint's settings say whether it has a window. */
+    private static RunSpec settings(RunSpec read) {
+        return read.withCache(read.cache().withoutModel());
     }
 
     private static String text(String file) {

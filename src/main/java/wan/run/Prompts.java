@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
+import wan.file.Contents;
+import wan.file.Messages;
 import wan.file.TensorStore;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
@@ -146,6 +148,13 @@ public final class Prompts {
     /** The latent frames of a file, [B, F0, C, H, W]. */
     static HostTensor initialLatent(Path path) {
         try (TensorStore file = TensorStore.open(path)) {
+            if (!file.names().contains("initial_latent")) {
+                throw new FormatException(
+                        path,
+                        "expected a tensor initial_latent, as encode writes it, got "
+                                + Messages.shown(String.join(", ", file.names()))
+                                + Contents.of(file.names()).itIs());
+            }
             TensorView view = file.tensor("initial_latent");
             if (view.shape().rank() != 5) {
                 throw WanException.mismatch(path + ": initial_latent", "[B, F, C, H, W]", view.shape(), "");

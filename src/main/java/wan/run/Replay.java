@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import wan.edit.EditPlan;
 import wan.edit.RecordedOps;
+import wan.file.Contents;
 import wan.file.StrictJson;
 import wan.file.TensorStore;
 import wan.noise.NoiseSource;
@@ -65,7 +66,10 @@ public final class Replay implements NoiseSource {
         try {
             String json = file.metadata().get("config");
             if (json == null) {
-                throw new FormatException(path, "expected the run's settings in the metadata entry config, got none");
+                throw new FormatException(
+                        path,
+                        "expected a recorded run with its settings in the metadata entry config, got none"
+                                + Contents.of(file.names()).itIs());
             }
             return new Replay(
                     file,

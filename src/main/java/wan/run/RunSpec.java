@@ -5,6 +5,7 @@ import capture.PassChoice;
 import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -207,24 +208,34 @@ public record RunSpec(
     /**
      * Which keys are kept.
      *
-     * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none
-     * @param sinkSize first frames that the window never evicts
+     * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none, null for the model's own, or
+     *     none where it has none
+     * @param sinkSize first frames that the window never evicts; null for the model's own with the model's window, else none
      * @param policy a policy by name in place of the window, or null
      * @param heads which heads are which of its groups, or null where it has one
      */
     public record Cache(
-            int localAttnSize,
-            int sinkSize,
+            @Nullable Integer localAttnSize,
+            @Nullable Integer sinkSize,
             @Nullable String policy,
             @Nullable String heads) {
+        /** What the model's configuration says. */
+        public static final Cache OF_MODEL = new Cache(null, null, null, null);
+
         /** A window, or none. */
         public Cache(int localAttnSize, int sinkSize) {
             this(localAttnSize, sinkSize, null, null);
         }
 
+        /** The same where the model names no window. */
+        Cache withoutModel() {
+            return new Cache(
+                    localAttnSize == null ? -1 : localAttnSize, sinkSize == null ? 0 : sinkSize, policy, heads);
+        }
+
         /** Refuses a policy beside a window. */
         public Cache {
-            if (policy != null && localAttnSize != -1) {
+            if (policy != null && localAttnSize != null && localAttnSize != -1) {
                 throw new UsageException(
                         "cache.policy: expected no window beside it, got " + localAttnSize + " frames");
             }
@@ -371,7 +382,7 @@ public record RunSpec(
                         new Video(null, null, defaults.numFrames(), null),
                         new Noise(Rng.TORCH_CUDA, 42, true, CudaGeometry.H100),
                         new Sampler(List.of(1f), 1, true, 0, 1, true, Method.SELF_FORCING),
-                        new Cache(-1, 0),
+                        Cache.OF_MODEL,
                         new Captures(
                                 Indices.of(0),
                                 Indices.ALL,
@@ -383,7 +394,8 @@ public record RunSpec(
                         EditPlan.NONE,
                         Device.JVM,
                         Output.MEMORY)
-                .withSampling(defaults);
+                .withSampling(defaults)
+                .withCache(Cache.OF_MODEL);
     }
 
     /** Repeats the only run of a recording, as the other does. */
@@ -445,6 +457,7 @@ public record RunSpec(
      * @param initialFrames latent frames that are given
      */
     RunSettings settings(int latentHeight, int latentWidth, int initialFrames) {
+        Cache window = cache.withoutModel();
         // All frames at once are one frame block.
         boolean whole = sampler.method() instanceof Method.Ode ode && !ode.perFrameBlock();
         return new RunSettings(
@@ -457,8 +470,8 @@ public record RunSpec(
                 sampler.method() instanceof Method.Ode ? List.of() : sampler.steps(),
                 sampler.shift(),
                 sampler.warp(),
-                cache.localAttnSize(),
-                cache.sinkSize(),
+                Objects.requireNonNull(window.localAttnSize()),
+                Objects.requireNonNull(window.sinkSize()),
                 sampler.contextNoise(),
                 sampler.method());
     }

@@ -253,8 +253,8 @@ public final class SpecJson {
         RunSpec.Cache k = spec.cache();
         JsonFields cache = root.object("cache");
         spec = spec.withCache(new RunSpec.Cache(
-                cache.integer("local_attn_size", k.localAttnSize()),
-                cache.integer("sink_size", k.sinkSize()),
+                cache.integerOrNull("local_attn_size", k.localAttnSize()),
+                cache.integerOrNull("sink_size", k.sinkSize()),
                 cache.textOrNull("policy", k.policy()),
                 cache.textOrNull("heads", k.heads())));
         cache.done();

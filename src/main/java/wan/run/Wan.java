@@ -1,9 +1,11 @@
 package wan.run;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
 import wan.op.UsageException;
+import wan.weights.ConfigJson;
 import wan.weights.ModelFolder;
 
 /**
@@ -69,24 +71,29 @@ public final class Wan implements AutoCloseable {
         return Job.of(windowed(run, monitor), model, monitor);
     }
 
-    /** A run that says nothing of the cache has the window that the model's configuration names. */
+    /** A run that names no window, -1 for none included, has the one that the model's configuration names. */
     private static RunSpec windowed(RunSpec run, RunMonitor monitor) {
         Path path = run.model().path();
-        boolean silent = run.cache().equals(RunSpec.of(run.model()).cache());
-        if (path == null
-                || !silent
-                || run.noise().replay() != null
-                || run.model().preset() != null) {
-            return run;
+        RunSpec.Cache cache = run.cache();
+        boolean silent = cache.localAttnSize() == null
+                && cache.policy() == null
+                && path != null
+                && run.noise().replay() == null
+                && run.model().preset() == null;
+        Optional<ConfigJson.Window> window = silent ? ModelFolder.window(path) : Optional.empty();
+        if (window.isEmpty()) {
+            return run.withCache(cache.withoutModel());
         }
-        return ModelFolder.window(path)
-                .map(window -> {
-                    monitor.notice("cache.local_attn_size " + window.localAttnSize() + " and cache.sink_size "
-                            + window.sinkSize() + " are those of the model's config.json; a window of the whole video"
-                            + " evicts nothing");
-                    return run.withCache(new RunSpec.Cache(window.localAttnSize(), window.sinkSize()));
-                })
-                .orElse(run);
+        int size = window.get().localAttnSize();
+        int sink = cache.sinkSize() == null ? window.get().sinkSize() : cache.sinkSize();
+        if (cache.sinkSize() == null) {
+            monitor.notice("cache.local_attn_size " + size + " and cache.sink_size " + sink
+                    + " are those of the model's config.json; cache.local_attn_size -1 is none");
+        } else {
+            monitor.notice("cache.local_attn_size " + size
+                    + " is that of the model's config.json; cache.local_attn_size -1 is none");
+        }
+        return run.withCache(new RunSpec.Cache(size, sink));
     }
 
     private static String name(@Nullable Path path) {

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
+import wan.file.Contents;
 import wan.file.Messages;
 import wan.file.SafetensorsWriter;
 import wan.file.TensorStore;
@@ -52,6 +53,13 @@ public final class PromptEmbeddingFile {
      * there is, or the tensors of a list, one per prompt, as Wan's text encoder returns them.
      */
     private static List<TensorView> find(TensorStore store) {
+        Contents contents = Contents.of(store.names());
+        if (contents != Contents.UNKNOWN
+                && contents != Contents.EMBEDDINGS
+                && !store.names().contains(TENSOR)) {
+            throw new FormatException(
+                    store.path(), "expected embeddings of prompts under the name " + TENSOR + contents.itIs());
+        }
         List<String> names = store.names().stream()
                 .filter(name -> !name.substring(name.lastIndexOf('/') + 1).contains("negative"))
                 .toList();

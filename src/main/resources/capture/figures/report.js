@@ -70,6 +70,14 @@
       return last > first ? `frames ${first} to ${last}` : `frame ${first}`;
     }
 
+    /** Which query frames the row of a frame block shows; rows of averaged matrices hold more frames than the block has. */
+    attending(block) {
+      const pool = this.framePool, first = Math.floor(block.first / pool) * pool;
+      const end = Math.min(this.allFrames, Math.ceil((block.first + block.frames) / pool) * pool);
+      if (end - first > block.frames) return `What frames ${first} to ${end - 1} attend on average`;
+      return block.frames > 1 ? `What frames ${first} to ${end - 1} attend` : `What frame ${first} attends`;
+    }
+
     /** [T, T], NaN where nothing was attended or captured, Infinity where the run computed no finite number. */
     matrix(quantity, layer, head, slot) {
       const out = new Float32Array(this.frames * this.frames).fill(NaN);
@@ -603,7 +611,7 @@
       theme => diagram(theme, its.frames, its.allFrames, series, `${name}: ${title}`, quantityTitle(what), asBars),
       (r, k) => `key ${its.frameName(k)}\n` + series.map(s => `${s.name} ${Number.isNaN(s.values[k]) ? "masked" : words(s.values[k])}`).join("\n"),
       () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k * its.framePool, ...series.map(s => s.values[k])])]);
-    addRow(shown.frames > 1 ? `What frames ${shown.first} to ${shown.first + shown.frames - 1} attend` : `What frame ${shown.first} attends`,
+    addRow(its.attending(shown),
       barSeries, true, "bars");
     if (its.slots.length > 1) {
       addRow("The same in every pass", its.slots.map((s, i) => ({ name: s, values: of(its, i, block) })), false, "passes");

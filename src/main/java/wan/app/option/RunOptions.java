@@ -67,13 +67,14 @@ public final class RunOptions {
     @Option(
             names = {"--local-attn-size", "--local_attn_size"},
             paramLabel = "FRAMES",
-            description = "Sliding window, sink and present frame block included; -1 for none (default: -1).")
+            description = "Sliding window, sink and present frame block included; -1 for none (default: that of"
+                    + " the model's config.json, else none).")
     private @Nullable Integer localAttnSize;
 
     @Option(
             names = {"--sink-size", "--sink_size"},
             paramLabel = "FRAMES",
-            description = "First frames that the window never evicts (default: 0).")
+            description = "First frames that the window never evicts (default: as for" + " --local-attn-size, else 0).")
     private @Nullable Integer sinkSize;
 
     @Option(
@@ -124,8 +125,8 @@ public final class RunOptions {
                         or(independentFirstFrame, sampler.independentFirstFrame()),
                         sampler.method()))
                 .withCache(new RunSpec.Cache(
-                        or(localAttnSize, cache.localAttnSize()),
-                        or(sinkSize, cache.sinkSize()),
+                        localAttnSize == null ? cache.localAttnSize() : localAttnSize,
+                        sinkSize == null ? cache.sinkSize() : sinkSize,
                         policy == null ? cache.policy() : policy,
                         headGroups == null ? cache.heads() : headGroups));
     }
