@@ -162,8 +162,14 @@ public final class Main implements Callable<Integer> {
     static CommandLine commandLine(Failures failures) {
         CommandLine root = new CommandLine(new Main());
         for (CommandLine command : root.getSubcommands().values()) {
-            if (!command.getCommandSpec().helpCommand()) {
-                command.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
+            CommandSpec one = command.getCommandSpec();
+            if (one.helpCommand()) {
+                one.usageMessage()
+                        .header(new String[0])
+                        .synopsisHeading("Usage: ")
+                        .description("Prints the help of a command, or of the whole program.");
+            } else {
+                one.mixinStandardHelpOptions(true).versionProvider(new Version());
             }
         }
         root.getCommandSpec().mixinStandardHelpOptions(true);
