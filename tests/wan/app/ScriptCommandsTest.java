@@ -77,11 +77,20 @@ class ScriptCommandsTest {
 
     @Test
     void configuration_saysSteps_andOptionsOverrideIt() throws Exception {
-        Path config = Files.writeString(
-                folder.resolve("c.yaml"),
-                "# comment\nlr: 2e-06\ndenoising_step_list:\n- 1000  # first\n- 500\nwarp_denoising_step: false\n"
-                        + "num_frame_per_block: 1\nmodel_kwargs:\n  timestep_shift: 8.0\n  local_attn_size: 9\n"
-                        + "  sink_size: 3\ncontext_noise: 0\n");
+        Path config = Files.writeString(folder.resolve("c.yaml"), """
+                # comment
+                lr: 2e-06
+                denoising_step_list:
+                - 1000  # first
+                - 500
+                warp_denoising_step: false
+                num_frame_per_block: 1
+                model_kwargs:
+                  timestep_shift: 8.0
+                  local_attn_size: 9
+                  sink_size: 3
+                context_noise: 0
+                """);
         CommandLineRun run = CommandLineRun.of(
                 "extract", "--model", folder, "--config_path", config, "--num_frame_per_block", 3, "--print-spec");
         assertThat(run.err()).isEmpty();
@@ -110,11 +119,18 @@ class ScriptCommandsTest {
             TorchWriter.write(folder.resolve("checkpoints/self_forcing_dmd.pt"), dict);
         }
         Files.createDirectory(folder.resolve("configs"));
-        Files.writeString(
-                folder.resolve("configs/self_forcing_dmd.yaml"),
-                "generator_ckpt: checkpoints/ode_init.pt\ndenoising_step_list:\n- 1000\n- 750\n- 500\n- 250\n"
-                        + "warp_denoising_step: true # need to remove - 0\nnum_frame_per_block: 3\n"
-                        + "model_kwargs:\n  timestep_shift: 5.0\n");
+        Files.writeString(folder.resolve("configs/self_forcing_dmd.yaml"), """
+                generator_ckpt: checkpoints/ode_init.pt
+                denoising_step_list:
+                - 1000
+                - 750
+                - 500
+                - 250
+                warp_denoising_step: true # need to remove - 0
+                num_frame_per_block: 3
+                model_kwargs:
+                  timestep_shift: 5.0
+                """);
     }
 
     private record Result(int exitCode, String text) {}

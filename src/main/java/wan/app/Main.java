@@ -164,7 +164,10 @@ public final class Main implements Callable<Integer> {
         for (CommandLine command : root.getSubcommands().values()) {
             CommandSpec one = command.getCommandSpec();
             if (one.helpCommand()) {
-                one.usageMessage().description("Prints the help of a command, or of the whole program.");
+                one.usageMessage()
+                        .header(new String[0])
+                        .synopsisHeading("Usage: ")
+                        .description("Prints the help of a command, or of the whole program.");
             } else {
                 one.mixinStandardHelpOptions(true).versionProvider(new Version());
             }
