@@ -88,10 +88,12 @@ final class OneDnnAttention {
         int stride = Math.ceilDiv(keys, 16) * 16; // whole vectors of any width
         OneDnnMatmul logits = oneDnn.matmul(tile, headDim, keys, headDim, stride, OneDnnMatmul.PostOp.STORE);
         OneDnnMatmul outputs = oneDnn.matmul(tile, keys, headDim, stride, headDim, OneDnnMatmul.PostOp.ADD);
-        workers.run(cache.batch() * heads * tiles, (task, worker) -> {
+        int samples = cache.batch();
+        int[] byWork = call.headsByWork();
+        workers.run(samples * heads * tiles, (task, worker) -> {
             int first = task % tiles * tile;
-            int head = task / tiles % heads;
-            int sample = task / tiles / heads;
+            int sample = task / tiles % samples;
+            int head = byWork[task / tiles / samples];
             int queries = Math.min(tile, call.queries() - first);
             FrameMass wanted = mass != null && mass.wants(head) ? mass : null;
             new Task(call, cache, sample, head, first, queries, tile, stride, scratch[worker])

@@ -92,10 +92,12 @@ final class VectorAttention {
         int heads = call.cache().numHeads();
         int panels = Math.ceilDiv(call.queries(), PANEL);
         int groups = Math.ceilDiv(panels, TASK_QUERIES / PANEL);
-        workers.run(call.cache().batch() * heads * groups, (task, worker) -> {
+        int samples = call.cache().batch();
+        int[] byWork = call.headsByWork();
+        workers.run(samples * heads * groups, (task, worker) -> {
             int group = task % groups;
-            int head = task / groups % heads;
-            int sample = task / groups / heads;
+            int sample = task / groups % samples;
+            int head = byWork[task / groups / samples];
             new Task(call, sample, head, scratch(worker, call.cache().headDim()))
                     .run(panels * group / groups, panels * (group + 1) / groups, out, mass);
         });
