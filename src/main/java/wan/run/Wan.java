@@ -77,10 +77,9 @@ public final class Wan implements AutoCloseable {
         RunSpec.Cache cache = run.cache();
         boolean silent = cache.localAttnSize() == null
                 && cache.policy() == null
-                && path != null
                 && run.noise().replay() == null
                 && run.model().preset() == null;
-        Optional<ConfigJson.Window> window = silent ? ModelFolder.window(path) : Optional.empty();
+        Optional<ConfigJson.Window> window = silent && path != null ? ModelFolder.window(path) : Optional.empty();
         if (window.isEmpty()) {
             return run.withCache(cache.withoutModel());
         }

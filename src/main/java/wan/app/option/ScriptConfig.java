@@ -87,7 +87,11 @@ final class ScriptConfig {
                 .withCache(
                         window == null && sink == null
                                 ? cache
-                                : new RunSpec.Cache(or(window, cache.localAttnSize()), or(sink, cache.sinkSize())));
+                                : new RunSpec.Cache(
+                                        window == null ? cache.localAttnSize() : window,
+                                        sink == null ? cache.sinkSize() : sink,
+                                        null,
+                                        null));
     }
 
     private <T> @Nullable T one(String key, Function<String, T> parse) {
