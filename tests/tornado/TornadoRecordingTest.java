@@ -254,6 +254,11 @@ class TornadoRecordingTest {
             }
 
             @Override
+            public List<int[]> regions() {
+                return List.of(new int[] {0, 2});
+            }
+
+            @Override
             public void accept(Quantity quantity, Shape shape, float[] values) {
                 seen.add(quantity);
             }

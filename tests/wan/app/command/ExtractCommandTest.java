@@ -345,8 +345,8 @@ class ExtractCommandTest {
                 "--latent-size 3x4 | 2 | --latent-size: expected an even number of rows above 0, got 3",
                 "--steps 500,750 | 2 | --steps: expected falling steps, got [500.0, 750.0]",
                 "--pass 4 | 2 | --pass: expected steps 0 to 3, got 4",
-                "--what logits | 2 | --what: expected some of frame-logits, frame-mass, key-logits, query-logits, token-logits,"
-                        + " logits-used, q-raw, k-raw, v, q, k, z, attn-out, cross-q, cross-z, cross-out, ffn-out, resid,"
+                "--what logits | 2 | --what: expected some of frame-logits, frame-mass, key-logits, query-logits, query-mass, region-logits,"
+                        + " region-mass, token-logits, logits-used, q-raw, k-raw, v, q, k, z, attn-out, cross-q, cross-z, cross-out, ffn-out, resid,"
                         + " got \"logits\"",
                 "--attention text | 2 | --attention: expected self, cross or both, got \"text\"",
                 "--local-attn-size 2 | 2 | --local-attn-size: expected at least the largest frame block, 3, got 2",
@@ -360,14 +360,14 @@ class ExtractCommandTest {
                         + " changes what is drawn beside --replay, which holds the noise",
                 "--replay tests/goldens/rollout-a.safetensors | 1 | prompt_embeds: expected [B, 32, 64], got [1, 16, 40];"
                         + " pad every prompt with zero rows to text_len",
-                "--replay tests/goldens/scheduler.safetensors | 1 | tests/goldens/scheduler.safetensors: expected the"
-                        + " run's settings in the metadata entry config, got none",
+                "--replay tests/goldens/scheduler.safetensors | 1 | tests/goldens/scheduler.safetensors: expected a"
+                        + " recorded run with its settings in the metadata entry config, got none",
                 "--replay tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: metadata entry config:"
                         + " expected denoising_step_list, got none",
                 "--replay tests/goldens/rollout-a.safetensors --seed 1 | 2 | --replay: expected no prompt, initial latent,"
                         + " seed or generator beside it, since the recording has its own",
                 "--initial-latent tests/goldens/rollout-d.safetensors --latent-size 8x8 | 1 | initial latent: expected",
-                "--initial-latent tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: no tensor initial_latent",
+                "--initial-latent tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: expected a tensor initial_latent",
                 "--latent-size 60000x60000 | 2 | latent size: expected at most 1048576 cells a frame, got 60000x60000",
                 "--num-frames 1000000 | 2 | --num-frames: expected at most 65536 frames, got 1000000",
                 "-o same.safetensors --save-latents ./same.safetensors | 2 | --save-latents: expected another file than",

@@ -142,10 +142,11 @@ class NotFiniteTest {
             assertThat(run.exitCode()).isEqualTo(1);
             assertThat(run.err())
                     .contains("expected finite numbers")
-                    .contains(
+                    // Every head is hit, and tiles of token logits come from several threads.
+                    .containsPattern(
                             broken.startsWith("head")
-                                    ? "block0.step0: flow"
-                                    : "block0.step0: layer 1, head 0, self-attention " + quantity);
+                                    ? "block0\\.step0: flow"
+                                    : "block0\\.step0: layer 1, head \\d, self-attention " + quantity);
         }
     }
 
