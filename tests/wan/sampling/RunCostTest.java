@@ -113,4 +113,26 @@ class RunCostTest {
         assertThat(cost.parameters(plan) - cost.parameters(shorter))
                 .isEqualTo((CONFIG.numLayers() - 2) * cost.layerParameters());
     }
+
+    @Test
+    void parameters_areThoseOfEveryExpertThatRuns() {
+        RunSettings settings = new RunSettings(
+                4,
+                4,
+                3,
+                0,
+                3,
+                false,
+                List.of(1000f),
+                12,
+                true,
+                -1,
+                0,
+                0,
+                new Method.Ode(Method.Solver.UNIPC, 6, 1, 0.875f, 1, false, false));
+        RunPlan both = RunPlan.of(settings, CONFIG.numLayers());
+        RunPlan noisy = both.endingAt(both.passes().getFirst().id(), CONFIG.numLayers());
+        RunCost cost = new RunCost(CONFIG, 1, 4);
+        assertThat(cost.parameters(both)).isEqualTo(2 * cost.parameters(noisy));
+    }
 }

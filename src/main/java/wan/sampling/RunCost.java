@@ -1,5 +1,7 @@
 package wan.sampling;
 
+import java.util.Map;
+import java.util.TreeMap;
 import wan.cache.CacheLayout;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
@@ -65,11 +67,17 @@ public record RunCost(WanConfig config, int batch, int frameSeqLen) {
                 .sum();
     }
 
-    /** Parameters of the layers that run, and of everything outside of the layers. */
+    /** Parameters of the layers that run, and of everything outside of the layers; of every expert that runs. */
     public long parameters(RunPlan plan) {
         long all = WanParameters.shapes(config).values().stream()
                 .mapToLong(Shape::size)
                 .sum();
-        return all - (config.numLayers() - plan.numLayers()) * layerParameters();
+        Map<Integer, Integer> layers = new TreeMap<>();
+        for (Pass pass : plan.passes()) {
+            layers.merge(pass.expert(), pass.numLayers(), Math::max);
+        }
+        return layers.values().stream()
+                .mapToLong(run -> all - (config.numLayers() - run) * layerParameters())
+                .sum();
     }
 }
