@@ -21,7 +21,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The interactive report: one HTML file that holds its script, its style and all numbers, and that asks nobody for anything.
+ * The interactive report: one HTML file that holds its script, its style and all numbers, and makes no network request.
  *
  * <p>Its content security policy allows that one script and that one style, by their hashes, and nothing else. Names and prompts from
  * result files stand in a JSON island whose markup characters are escaped; the script puts them on the page as text only.
