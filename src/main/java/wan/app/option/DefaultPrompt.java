@@ -1,7 +1,6 @@
 package wan.app.option;
 
 import java.util.List;
-import wan.op.UsageException;
 import wan.run.RunSpec;
 import wan.text.Umt5Encoder;
 
@@ -13,10 +12,8 @@ public final class DefaultPrompt {
     private DefaultPrompt() {}
 
     /**
-     * The run with the extraction script's prompt, if it has none and a text encoder is at hand. Without one, a model's own random
-     * or converted weights run on embeddings drawn from the seed; a checkpoint does not.
-     *
-     * @throws UsageException if a checkpoint runs, there is no prompt, and no encoder for one
+     * The run with the extraction script's prompt, if it has none and a text encoder is at hand. Without one it runs on embeddings drawn
+     * from the seed, and says so.
      */
     public static RunSpec over(RunSpec spec) {
         RunSpec.Prompt prompt = spec.prompt();
@@ -30,12 +27,7 @@ public final class DefaultPrompt {
                 prompt.textEncoder() != null
                         ? prompt.textEncoder()
                         : spec.model().path())) {
-            if (spec.model().checkpoint() == null) {
-                return spec;
-            }
-            throw new UsageException(
-                    "--prompt: expected a prompt and a text encoder for it (models_t5_umt5-xxl-enc-bf16.pth"
-                            + " in the model's folder, or --text-encoder), or --prompt-embeds; got none of them");
+            return spec;
         }
         return spec.withPrompt(new RunSpec.Prompt(
                 List.of(SCRIPT),
