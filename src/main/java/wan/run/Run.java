@@ -19,16 +19,7 @@ public final class Run {
 
     Run(Wan wan, RunSpec spec) {
         this.wan = wan;
-        RunSpec.Captures c = spec.capture();
-        this.spec = spec.withCapture(new RunSpec.Captures(
-                Indices.ALL,
-                c.heads(),
-                c.attention(),
-                c.passes(),
-                c.quantities(),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries()));
+        this.spec = spec.withCapture(spec.capture().withLayers(Indices.ALL));
     }
 
     /** Latent frames to generate. */
@@ -58,100 +49,37 @@ public final class Run {
 
     /** Layers to capture, counted from 0. */
     public Run layers(int... layers) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                Indices.of(layers),
-                c.heads(),
-                c.attention(),
-                c.passes(),
-                c.quantities(),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withLayers(Indices.of(layers))));
     }
 
     /** Heads to capture, counted from 0. */
     public Run heads(int... heads) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                Indices.of(heads),
-                c.attention(),
-                c.passes(),
-                c.quantities(),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withHeads(Indices.of(heads))));
     }
 
     /** Self-attention, cross-attention or both. */
     public Run attention(AttentionKind... kinds) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                c.heads(),
-                Set.of(kinds),
-                c.passes(),
-                c.quantities(),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withAttention(Set.of(kinds))));
     }
 
     /** Passes of each frame block to capture. */
     public Run passes(PassChoice passes) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                c.heads(),
-                c.attention(),
-                passes,
-                c.quantities(),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withPasses(passes)));
     }
 
     /** What of each attention to capture. */
     public Run capture(Quantity... quantities) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                c.heads(),
-                c.attention(),
-                c.passes(),
-                Set.of(quantities),
-                c.sites(),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withQuantities(Set.of(quantities))));
     }
 
     /** Boxes of query tokens whose attention is captured key by key: region logits and masses. */
     public Run queries(QueryRegion... boxes) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                c.heads(),
-                c.attention(),
-                c.passes(),
-                RunSpec.Captures.withRegions(c.quantities()),
-                c.sites(),
-                c.keepNonFinite(),
-                List.of(boxes))));
+        return with(spec.withCapture(spec.capture().withQueries(List.of(boxes))));
     }
 
     /** Which activations to capture. */
     public Run record(Site... sites) {
-        RunSpec.Captures c = spec.capture();
-        return with(spec.withCapture(new RunSpec.Captures(
-                c.layers(),
-                c.heads(),
-                c.attention(),
-                c.passes(),
-                c.quantities(),
-                Set.of(sites),
-                c.keepNonFinite(),
-                c.queries())));
+        return with(spec.withCapture(spec.capture().withSites(Set.of(sites))));
     }
 
     /** What is changed. */

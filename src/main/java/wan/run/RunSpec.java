@@ -295,6 +295,35 @@ public record RunSpec(
             }
         }
 
+        Captures withLayers(Indices other) {
+            return new Captures(other, heads, attention, passes, quantities, sites, keepNonFinite, queries);
+        }
+
+        Captures withHeads(Indices other) {
+            return new Captures(layers, other, attention, passes, quantities, sites, keepNonFinite, queries);
+        }
+
+        Captures withAttention(Set<AttentionKind> other) {
+            return new Captures(layers, heads, other, passes, quantities, sites, keepNonFinite, queries);
+        }
+
+        Captures withPasses(PassChoice other) {
+            return new Captures(layers, heads, attention, other, quantities, sites, keepNonFinite, queries);
+        }
+
+        Captures withQuantities(Set<Quantity> other) {
+            return new Captures(layers, heads, attention, passes, other, sites, keepNonFinite, queries);
+        }
+
+        Captures withSites(Set<Site> other) {
+            return new Captures(layers, heads, attention, passes, quantities, other, keepNonFinite, queries);
+        }
+
+        /** With boxes of queries, and the quantities of regions. */
+        Captures withQueries(List<QueryRegion> boxes) {
+            return new Captures(layers, heads, attention, passes, withRegions(quantities), sites, keepNonFinite, boxes);
+        }
+
         /** The quantities, with those of regions unless one of these is among them. */
         public static Set<Quantity> withRegions(Set<Quantity> quantities) {
             if (quantities.stream().anyMatch(Quantity::ofRegions)) {
