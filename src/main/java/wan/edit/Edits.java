@@ -12,10 +12,9 @@ import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
 import wan.op.AttentionEdit;
 import wan.op.AttentionKind;
-import wan.op.AttentionTap;
+import wan.op.ForwardingObserver;
 import wan.op.HostTensor;
 import wan.op.KvTensor;
-import wan.op.LayerEntry;
 import wan.op.Ops;
 import wan.op.PassObserver;
 import wan.op.Scope;
@@ -403,12 +402,7 @@ public final class Edits implements AutoCloseable {
         if (edits.equals(PassObserver.NONE)) {
             return watcher;
         }
-        return new PassObserver() {
-            @Override
-            public AttentionTap tap(int layer, AttentionKind kind) {
-                return watcher.tap(layer, kind);
-            }
-
+        return new ForwardingObserver(watcher) {
             @Override
             public AttentionEdit edit(int layer, AttentionKind kind) {
                 return edits.edit(layer, kind);
@@ -418,21 +412,6 @@ public final class Edits implements AutoCloseable {
             public void begin(int layer, KvTensor cache, Ops ops) {
                 edits.begin(layer, cache, ops);
                 watcher.begin(layer, cache, ops);
-            }
-
-            @Override
-            public @Nullable LayerEntry entry() {
-                return watcher.entry();
-            }
-
-            @Override
-            public boolean keepsNonFinite() {
-                return watcher.keepsNonFinite();
-            }
-
-            @Override
-            public boolean looksAt(int layer, Site site) {
-                return watcher.looksAt(layer, site);
             }
 
             @Override
@@ -448,11 +427,6 @@ public final class Edits implements AutoCloseable {
                 if (watcher.looksAt(layer, site)) {
                     watcher.visit(layer, site, x, ops);
                 }
-            }
-
-            @Override
-            public void layerDone(int layer) {
-                watcher.layerDone(layer);
             }
         };
     }

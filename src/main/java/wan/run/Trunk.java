@@ -10,11 +10,10 @@ import java.util.function.Function;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 import wan.edit.Edits;
-import wan.op.AttentionEdit;
 import wan.op.AttentionKind;
 import wan.op.AttentionTap;
+import wan.op.ForwardingObserver;
 import wan.op.HostTensor;
-import wan.op.KvTensor;
 import wan.op.LayerEntry;
 import wan.op.Ops;
 import wan.op.PassObserver;
@@ -166,7 +165,7 @@ final class Trunk {
     }
 
     private static PassObserver entering(PassObserver own, LayerEntry entry) {
-        return new Through(own) {
+        return new ForwardingObserver(own) {
             @Override
             public LayerEntry entry() {
                 return entry;
@@ -176,7 +175,7 @@ final class Trunk {
 
     /** The same observer, which ends the run between two layers if the monitor wants that. */
     static PassObserver cancellable(PassObserver own, RunMonitor monitor, boolean told) {
-        return new Through(own) {
+        return new ForwardingObserver(own) {
             @Override
             public void layerDone(int layer) {
                 monitor.checkCancelled();
@@ -186,59 +185,5 @@ final class Trunk {
                 own.layerDone(layer);
             }
         };
-    }
-
-    /** Passes everything on. */
-    private static class Through implements PassObserver {
-        private final PassObserver own;
-
-        Through(PassObserver own) {
-            this.own = own;
-        }
-
-        @Override
-        public AttentionTap tap(int layer, AttentionKind kind) {
-            return own.tap(layer, kind);
-        }
-
-        @Override
-        public AttentionEdit edit(int layer, AttentionKind kind) {
-            return own.edit(layer, kind);
-        }
-
-        @Override
-        public void begin(int layer, KvTensor cache, Ops ops) {
-            own.begin(layer, cache, ops);
-        }
-
-        @Override
-        public @Nullable LayerEntry entry() {
-            return own.entry();
-        }
-
-        @Override
-        public boolean looksAt(int layer, Site site) {
-            return own.looksAt(layer, site);
-        }
-
-        @Override
-        public boolean changes(int layer, Site site) {
-            return own.changes(layer, site);
-        }
-
-        @Override
-        public void visit(int layer, Site site, Tensor x, Ops ops) {
-            own.visit(layer, site, x, ops);
-        }
-
-        @Override
-        public boolean keepsNonFinite() {
-            return own.keepsNonFinite();
-        }
-
-        @Override
-        public void layerDone(int layer) {
-            own.layerDone(layer);
-        }
     }
 }
