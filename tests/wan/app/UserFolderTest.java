@@ -2,6 +2,7 @@ package wan.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import capture.analysis.RunResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,6 +51,10 @@ class UserFolderTest {
         Map<String, String> metadata = extract("a.safetensors", "--model", base, "--checkpoint", checkpoint);
         assertThat(metadata.get("prompt")).isEqualTo("a cat walks");
         assertThat(metadata.get("noise")).contains("torch-cuda", "42");
+        assertThat(metadata.get("prompt_tokens")).startsWith("[[[\"").endsWith("\"</s>\"]]]");
+        try (RunResult result = RunResult.open(folder.resolve("a.safetensors"))) {
+            assertThat(String.join("", result.info().promptTokens())).isEqualTo("\u2581a\u2581cat\u2581walks</s>");
+        }
         assertThat(metadata.get("model")).contains("self_forcing_dmd.pt");
         Map<String, String> _ = extract("b.safetensors", "--model", base);
         Map<String, String> _ = extract("c.safetensors", "--model", base, "--checkpoint", checkpoint, "--no-use-ema");

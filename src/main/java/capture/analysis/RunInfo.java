@@ -42,6 +42,7 @@ public record RunInfo(
         List<CapturedPass> passes,
         Map<String, String> metadata) {
     private static final int MOST_FRAMES = 10_000;
+    private static final String PROMPT_TOKENS = "prompt_tokens";
 
     /**
      * Reads the metadata of a file.
@@ -70,6 +71,16 @@ public record RunInfo(
                 .filter(pass -> blocks.isEmpty() || blocks.getLast().first() != pass.firstFrame())
                 .forEach(pass -> blocks.add(new FrameBlock(blocks.size(), pass.firstFrame(), pass.frames())));
         return blocks;
+    }
+
+    /** The tokens of the first prompt, {@code </s>} last, as cross-attention counts them; none where the prompt was no text. */
+    public List<String> promptTokens() {
+        String text = metadata.get(PROMPT_TOKENS);
+        return text == null ? List.of() : words(StrictJson.tree(PROMPT_TOKENS, text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private static List<String> words(JsonNode tokens) {
+        return tokens.path(0).path(0).valueStream().map(JsonNode::asString).toList();
     }
 
     private record Reader(Object file, Map<String, String> metadata) {
@@ -107,6 +118,9 @@ public record RunInfo(
                         "metadata: expected frame_seq_length to be rows x columns of tokens, got " + frameSeqLen
                                 + " for " + rows + " x " + cols);
             }
+            if (metadata.containsKey(PROMPT_TOKENS)) {
+                requireTokens(json(PROMPT_TOKENS));
+            }
             int numHeads = inner(config, first ? "numHeads" : "num_heads");
             int numLayers = inner(config, first ? "numLayers" : "num_layers");
             return new RunInfo(
@@ -129,6 +143,16 @@ public record RunInfo(
                         file, "metadata: expected \"" + key + "\", got none; not a result of wan-attn extract?");
             }
             return StrictJson.tree(file + ": metadata: " + key, text.getBytes(StandardCharsets.UTF_8));
+        }
+
+        private void requireTokens(JsonNode tokens) {
+            JsonNode its = tokens.path(0).path(0);
+            if (its.isEmpty() || !its.valueStream().allMatch(JsonNode::isString)) {
+                throw new FormatException(
+                        file,
+                        "metadata: " + PROMPT_TOKENS + ": expected lists [prompt][sample][token], got "
+                                + Messages.shown(tokens.toString()));
+            }
         }
 
         private int number(String key, int least, int most) {

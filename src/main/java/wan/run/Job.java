@@ -51,6 +51,7 @@ public final class Job {
     private final @Nullable HostTensor initialLatent;
     private final Picture picture;
     private final @Nullable HeadCaches caches;
+    private @Nullable List<List<List<String>>> promptTokens;
 
     private Job(
             RunSpec spec,
@@ -344,6 +345,26 @@ public final class Job {
         return spec.noise().replay() == null ? Prompts.describe(spec.prompt()) : "(" + noise() + ")";
     }
 
+    /** The tokens of its prompts in words, [prompt, sample, token], as {@link Prompts#tokens}; the tokenizer is opened once. */
+    List<List<List<String>>> promptTokens() {
+        List<List<List<String>>> tokens = promptTokens;
+        if (tokens == null) {
+            tokens = spec.noise().replay() != null
+                    ? List.of()
+                    : Prompts.tokens(
+                            spec.prompt(),
+                            guided(),
+                            model.path(),
+                            model.config().textLen());
+            promptTokens = tokens;
+        }
+        return tokens;
+    }
+
+    private boolean guided() {
+        return spec.sampler().method() instanceof Method.Ode ode && ode.guided();
+    }
+
     /** The same job, its captures written to a file. */
     Job writing(Path result) {
         RunSpec.Output output =
@@ -517,7 +538,7 @@ public final class Job {
     List<Context> prompts(RunMonitor monitor) {
         List<HostTensor> texts = Prompts.embedAll(
                 spec.prompt(),
-                spec.sampler().method() instanceof Method.Ode ode && ode.guided(),
+                guided(),
                 model.path(),
                 model.config(),
                 spec.noise().seed(),

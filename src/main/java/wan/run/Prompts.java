@@ -61,10 +61,7 @@ public final class Prompts {
             monitor.notice("no prompt: random prompt embeddings drawn from the seed");
             return random(Shape.of(1, config.textLen(), config.textDim()), seed);
         }
-        boolean named = prompt.tokenizer() != null || (prompt.textEncoder() == null && model == null);
-        Tokenizer tokenizer = named
-                ? Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model))
-                : Tokenizer.open(Tokenizer.places(prompt.textEncoder(), model));
+        Tokenizer tokenizer = tokenizer(prompt, model);
         List<TokenIds> texts = prompt.texts().stream()
                 .map(text -> tokenizer.encodePrompt(text, config.textLen()))
                 .toList();
@@ -79,6 +76,42 @@ public final class Prompts {
                     + embeddings.shape().dim(-1));
         }
         return embeddings;
+    }
+
+    private static Tokenizer tokenizer(RunSpec.Prompt prompt, @Nullable Path model) {
+        boolean named = prompt.tokenizer() != null || (prompt.textEncoder() == null && model == null);
+        return named
+                ? Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model))
+                : Tokenizer.open(Tokenizer.places(prompt.textEncoder(), model));
+    }
+
+    /**
+     * The tokens that cross-attention attends, in words: of the prompt, then of the others that {@link #embedAll} encodes.
+     *
+     * @param guided whether the sampler is guided
+     * @param model the folder of what the prompt has no path for, or null
+     * @param textLen at which prompts are cut
+     * @return [prompt, sample, token], {@code </s>} last; nothing where the prompt is no text
+     */
+    static List<List<List<String>>> tokens(RunSpec.Prompt prompt, boolean guided, @Nullable Path model, int textLen) {
+        if (prompt.texts().isEmpty() || prompt.embeddings() != null) {
+            return List.of();
+        }
+        Tokenizer tokenizer = tokenizer(prompt, model);
+        List<List<String>> texts = new ArrayList<>(List.of(prompt.texts()));
+        for (String other : others(prompt, guided)) {
+            texts.add(Collections.nCopies(prompt.texts().size(), other));
+        }
+        return texts.stream()
+                .map(samples -> samples.stream()
+                        .map(text -> tokenizer.promptPieces(text, textLen))
+                        .toList())
+                .toList();
+    }
+
+    /** The prompts beside the first: the negative one under guidance, later ones otherwise. */
+    private static List<String> others(RunSpec.Prompt prompt, boolean guided) {
+        return guided ? List.of(prompt.negative() == null ? NEGATIVE : prompt.negative()) : prompt.later();
     }
 
     /** Wan's own, from {@code wan/configs/shared_config.py}. */
@@ -104,9 +137,7 @@ public final class Prompts {
             monitor.notice("prompt.negative: not used, since this model runs without guidance");
         }
         List<HostTensor> all = new ArrayList<>(List.of(embed(prompt, model, config, seed, threads, monitor)));
-        List<String> others =
-                guided ? List.of(prompt.negative() == null ? NEGATIVE : prompt.negative()) : prompt.later();
-        for (String text : others) {
+        for (String text : others(prompt, guided)) {
             boolean drawn = prompt.texts().isEmpty() && prompt.embeddings() == null;
             if (drawn) {
                 all.add(random(all.getFirst().shape(), seed + all.size()));

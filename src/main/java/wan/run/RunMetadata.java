@@ -42,6 +42,9 @@ final class RunMetadata {
                 "layer_index", capture.layers().size() == 1 ? capture.layers().getFirst() : capture.layers());
         fields.put("is_logits", !capture.quantities().equals(Set.of(Quantity.FRAME_MASS)));
         fields.put("prompt", job.prompt());
+        if (!job.promptTokens().isEmpty()) {
+            fields.put("prompt_tokens", job.promptTokens());
+        }
         fields.put("num_frames", frames);
         fields.put("frame_seq_length", settings.frameSeqLen());
         fields.put("num_frame_per_block", settings.numFramePerBlock());

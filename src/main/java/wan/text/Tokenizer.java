@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
 import wan.file.FileKind;
@@ -231,6 +232,17 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
                             + " tokens; its end is left out, as in the reference");
         }
         return ids;
+    }
+
+    /**
+     * The pieces of a prompt as it was typed, one for each id that is not padding; {@code </s>} is the last.
+     *
+     * @param length at least 1; 512 for Wan
+     */
+    public final List<String> promptPieces(String prompt, int length) {
+        List<String> pieces = pieces(PromptCleaner.clean(prompt));
+        return Stream.concat(pieces.stream().limit(length - 1), Stream.of("</s>"))
+                .toList();
     }
 
     /** The pieces of a text. */

@@ -11,7 +11,6 @@ import picocli.CommandLine.Option;
 import wan.app.guard.Reads;
 import wan.app.option.PromptText;
 import wan.op.UsageException;
-import wan.text.PromptCleaner;
 import wan.text.TokenIds;
 import wan.text.Tokenizer;
 
@@ -61,7 +60,7 @@ public final class TokenizeCommand implements Callable<Integer> {
                 System.out.println(ids.line());
             } else {
                 System.out.print(before);
-                printTable(ids, tokenizer.pieces(PromptCleaner.clean(prompt)));
+                printTable(ids, tokenizer.promptPieces(prompt, textLen));
                 before = System.lineSeparator();
             }
         }
@@ -71,8 +70,7 @@ public final class TokenizeCommand implements Callable<Integer> {
     private static void printTable(TokenIds ids, List<String> pieces) {
         System.out.println("row      id  piece");
         for (int row = 0; row < ids.count(); row++) {
-            String piece = row < ids.count() - 1 ? pieces.get(row) : "</s>";
-            System.out.printf(Locale.ROOT, "%3d  %6d  %s%n", row, ids.ids()[row], piece);
+            System.out.printf(Locale.ROOT, "%3d  %6d  %s%n", row, ids.ids()[row], pieces.get(row));
         }
     }
 }
