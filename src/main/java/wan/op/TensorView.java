@@ -32,6 +32,13 @@ public record TensorView(String name, DType dtype, Shape shape, MemorySegment da
         }
     }
 
+    /** Lets the pages of a mapped file go that were read; they are read again where they are needed. */
+    public void unload() {
+        if (data.isMapped()) {
+            data.unload();
+        }
+    }
+
     /**
      * All elements as float32; integers and doubles are rounded to the nearest.
      *

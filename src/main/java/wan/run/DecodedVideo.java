@@ -10,6 +10,7 @@ import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.pass.Pass;
 import wan.pass.PassId;
+import wan.vae.LatentDecoder;
 import wan.vae.VaeDecoder;
 import wan.vae.VaeFiles;
 import wan.video.VideoSink;
@@ -19,13 +20,13 @@ final class DecodedVideo implements AutoCloseable {
     private final TensorStore store;
     private final FrameOps ops;
     private final VideoSink sink;
-    private final VaeDecoder decoder;
+    private final LatentDecoder decoder;
     /** Latent frames that are decoded. */
     private int latentFrames;
 
     private int frames;
 
-    private DecodedVideo(TensorStore store, FrameOps ops, VideoSink sink, VaeDecoder decoder) {
+    private DecodedVideo(TensorStore store, FrameOps ops, VideoSink sink, LatentDecoder decoder) {
         this.store = store;
         this.ops = ops;
         this.sink = sink;
@@ -39,7 +40,7 @@ final class DecodedVideo implements AutoCloseable {
         TensorStore store = VaeFiles.open(video.vae());
         FrameOps ops = new JvmFrameOps(threads == null ? defaults : new JvmOptions(threads, defaults.kernels()));
         try {
-            VaeDecoder decoder = new VaeDecoder(ops, store);
+            LatentDecoder decoder = LatentDecoder.of(ops, store);
             int frames = VaeDecoder.frames(job.plan().settings().totalFrames());
             VideoSink sink = VideoSink.open(video.file(), frames, VideoSink.FRAMES_PER_SECOND);
             return new DecodedVideo(store, ops, sink, decoder);

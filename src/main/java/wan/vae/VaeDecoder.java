@@ -17,9 +17,9 @@ import wan.op.WanException;
 /**
  * Latents to video, in float32: {@code Decoder3d} of {@code wan/modules/vae.py}, one latent frame after the other.
  *
- * <p>The first latent frame gives one frame of the video, every other four. A decoder is one video: for another, make another.
+ * <p>The first latent frame gives one frame of the video, every other four.
  */
-public final class VaeDecoder {
+public final class VaeDecoder implements LatentDecoder {
     /** Rows and columns of the video for one of the latents. */
     public static final int SPACE = 8;
     /** Frames of the video for every latent frame but the first. */
@@ -72,7 +72,7 @@ public final class VaeDecoder {
         return VaeParameters.describe(store);
     }
 
-    /** Channels of the latents: 16. */
+    @Override
     public int latentChannels() {
         return parameters.latentChannels();
     }
@@ -82,19 +82,9 @@ public final class VaeDecoder {
         return latentFrames == 0 ? 0 : 1 + TIME * (latentFrames - 1);
     }
 
-    /**
-     * Decodes the next latent frame.
-     *
-     * @param latent [channels, rows, columns], normalised, as the transformer gives it
-     * @param listener told of each frame of the video [3, 8 rows, 8 columns], values about -1 to 1, not yet clamped
-     * @throws wan.op.NonFiniteException if a value is not finite
-     */
+    @Override
     public void decode(HostTensor latent, FrameListener listener) {
-        if (latent.shape().rank() != 3
-                || latent.shape().dim(0) != latentChannels()
-                || latent.shape().size() == 0) {
-            throw WanException.mismatch("latents", "[" + latentChannels() + ", rows, columns]", latent.shape(), "");
-        }
+        require(latent);
         Tensor z = ops.allocate(latent.shape());
         ops.write(z, VaeScale.denormalized(latent.values()));
         Tensor x = ops.allocate(Shape.of(

@@ -15,7 +15,9 @@ public final class VaeFiles {
                     "vae/diffusion_pytorch_model.safetensors",
                     "wan_2.1_vae.safetensors",
                     "Wan2_1_VAE_bf16.safetensors",
-                    "Wan2_1_VAE_fp32.safetensors"),
+                    "Wan2_1_VAE_fp32.safetensors",
+                    "taew2_1.safetensors",
+                    "taew2_1.pth"),
             List.of("vae"));
 
     private VaeFiles() {}

@@ -15,6 +15,7 @@ import wan.app.option.VaeOptions;
 import wan.file.TensorStore;
 import wan.op.FrameOps;
 import wan.op.UsageException;
+import wan.vae.LatentDecoder;
 import wan.vae.VaeDecoder;
 import wan.vae.VideoLatents;
 import wan.video.VideoSink;
@@ -76,7 +77,7 @@ public final class DecodeCommand implements Callable<Integer> {
         try (TensorStore store = vae.open();
                 FrameOps ops = vae.ops();
                 VideoSink sink = VideoSink.open(out, frames, rate)) {
-            VaeDecoder decoder = new VaeDecoder(ops, store);
+            LatentDecoder decoder = LatentDecoder.of(ops, store);
             FrameProgress progress = new FrameProgress(frames);
             for (int i = 0; i < input.frames(); i++) {
                 decoder.decode(input.frame(i), frame -> {

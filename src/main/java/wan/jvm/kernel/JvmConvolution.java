@@ -83,6 +83,7 @@ public final class JvmConvolution implements Convolution {
                 present = packed;
                 if (present == null) {
                     present = kernels.pack(this);
+                    weight.unload();
                     packed = present;
                 }
             }
