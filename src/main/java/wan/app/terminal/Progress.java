@@ -3,30 +3,33 @@ package wan.app.terminal;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import wan.pass.Pass;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 
 /**
- * Shows how far a run is: one line that renews itself on a terminal, a line per pass in a pipe, nothing when quiet. The time left
- * is estimated from operations done, not from passes, since later frame blocks attend more keys; and not from the first pass, as
- * soon as there are others, since a device compiles in it.
+ * Shows how far a run is: one line that renews itself on a terminal, in a pipe a line per pass but at most one a second, nothing when
+ * quiet. The time left is estimated from operations, not from passes, since later frame blocks attend more keys; and from the
+ * {@linkplain Rate rate of late}, since Java and devices compile at first. It is not shown before there is something to tell it from.
  */
 public final class Progress {
     private static final long REDRAW_NANOS = 100_000_000;
+    private static final long LINE_NANOS = 1_000_000_000;
+
+    /** Until then Java compiles what runs, and an estimate would be many times too long. */
+    private static final long WARM_UP_NANOS = 3_000_000_000L;
 
     private final PrintStream err;
     private final Mode mode;
     private final RunCost cost;
     private final RunPlan plan;
+    private final LongSupplier clock;
     private double totalFlops;
-    private final long startNanos = System.nanoTime();
+    private final long startNanos;
     private double doneFlops;
-    /** When the first pass began, or once there are others ended, and what was done by then. */
-    private long warmNanos = startNanos;
-
-    private double warmFlops;
+    private Rate recent;
     private long drawnNanos;
     private int passNumber;
     private @Nullable Pass pass;
@@ -43,6 +46,19 @@ public final class Progress {
     }
 
     public Progress(PrintStream err, Mode mode, RunCost cost, RunPlan plan) {
+        this(err, mode, cost, plan, System::nanoTime);
+    }
+
+    /**
+     * With a clock of its own.
+     *
+     * @param clock nanoseconds
+     */
+    Progress(PrintStream err, Mode mode, RunCost cost, RunPlan plan, LongSupplier clock) {
+        this.clock = clock;
+        this.startNanos = clock.getAsLong();
+        this.recent = new Rate(startNanos, 0);
+        this.drawnNanos = startNanos;
         this.err = err;
         this.mode = mode;
         this.cost = cost;
@@ -60,8 +76,7 @@ public final class Progress {
 
     public void passStarted(Pass next) {
         if (passNumber < 2) { // opening and checking a device takes time, too
-            warmNanos = System.nanoTime();
-            warmFlops = doneFlops;
+            recent = new Rate(clock.getAsLong(), doneFlops);
         }
         pass = next;
         passNumber++;
@@ -73,7 +88,8 @@ public final class Progress {
             return;
         }
         doneFlops += cost.layerFlops(current);
-        long now = System.nanoTime();
+        long now = clock.getAsLong();
+        recent.add(now, doneFlops);
         boolean passDone = layer + 1 == current.numLayers();
         if (mode == Mode.TERMINAL && (passDone || now - drawnNanos > REDRAW_NANOS)) {
             drawnNanos = now;
@@ -81,17 +97,20 @@ public final class Progress {
             err.print("\u001b[?7l\r\u001b[K" + line(current, layer) + "\u001b[?7h");
             err.flush();
             dirty = true;
-        } else if (mode == Mode.LINES && passDone) {
+        } else if (mode == Mode.LINES
+                && passDone
+                && (now - drawnNanos >= LINE_NANOS
+                        || passNumber == plan.passes().size())) {
+            drawnNanos = now;
             err.println(line(current, layer));
         }
     }
 
     private String line(Pass current, int layer) {
-        double perSecond = flopsPerSecond();
-        double left = perSecond == 0 ? 0 : (totalFlops - doneFlops) / perSecond;
+        boolean warm = clock.getAsLong() - startNanos >= WARM_UP_NANOS && recent.perSecond() > 0;
         return String.format(
                 Locale.ROOT,
-                "%d/%d  %s  frames %d-%d  layer %d/%d  %s  %s left",
+                "%d/%d  %s  frames %d-%d  layer %d/%d  %s%s",
                 passNumber,
                 plan.passes().size(),
                 current.id(),
@@ -99,8 +118,8 @@ public final class Progress {
                 current.firstFrame() + current.frames() - 1,
                 layer + 1,
                 current.numLayers(),
-                rate(),
-                clock(left));
+                rate(recent.perSecond()),
+                warm ? "  " + clock((totalFlops - doneFlops) / recent.perSecond()) + " left" : "");
     }
 
     /** Clears the terminal's line. */
@@ -113,17 +132,15 @@ public final class Progress {
     }
 
     public double seconds() {
-        return (System.nanoTime() - startNanos) / 1e9;
+        return (clock.getAsLong() - startNanos) / 1e9;
     }
 
-    private double flopsPerSecond() {
-        double since = doneFlops - warmFlops;
-        return since > 0 ? since / ((System.nanoTime() - warmNanos) / 1e9) : doneFlops / seconds();
+    /** Operations per second of the whole run: 12.3 GFLOP/s. */
+    public String averageRate() {
+        return rate(doneFlops / seconds());
     }
 
-    /** Operations per second so far: 12.3 GFLOP/s. */
-    public String rate() {
-        double perSecond = flopsPerSecond();
+    private static String rate(double perSecond) {
         return perSecond < 1e12
                 ? String.format(Locale.ROOT, "%.1f GFLOP/s", perSecond / 1e9)
                 : String.format(Locale.ROOT, "%.2f TFLOP/s", perSecond / 1e12);

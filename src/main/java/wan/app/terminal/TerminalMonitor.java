@@ -134,7 +134,7 @@ public final class TerminalMonitor implements RunMonitor {
                     passes,
                     passes == 1 ? "" : "es",
                     progress.seconds(),
-                    progress.rate());
+                    progress.averageRate());
         }
     }
 
