@@ -323,6 +323,97 @@ class ReportBrowserTest {
         assertThat(id("failure").isDisplayed()).isFalse();
     }
 
+    @Test
+    void k_upToFourRuns_areComparedAndComeBack() throws Exception {
+        Path four = dir.resolve("four.html");
+        List<RunResult> runs = new ArrayList<>();
+        try {
+            for (int i = 0; i < 5; i++) {
+                runs.add(RunResult.open(
+                        ResultFiles.made(dir.resolve("run" + i + ".safetensors"), 3, 4, 4, 2, 7 + i, "seed")));
+            }
+            Files.writeString(
+                    four,
+                    Report.write(runs, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"),
+                    StandardCharsets.UTF_8);
+        } finally {
+            runs.forEach(RunResult::close);
+        }
+        browser.get(four.toUri().toString());
+        until("the report is drawn", () -> !ready().isEmpty());
+        for (int i = 1; i <= 3; i++) {
+            id(i == 1 ? "other" : "other" + i)
+                    .findElement(By.xpath("option[.='run" + i + "']"))
+                    .click();
+        }
+        assertThat(browser.findElements(By.id("other4"))).isEmpty();
+        List<String> titles = List.of(
+                "run0", "run1", "run2", "run3", "difference to run1", "difference to run2", "difference to run3");
+        assertThat(browser.findElements(By.cssSelector("#maps b")))
+                .extracting(WebElement::getText)
+                .isEqualTo(titles);
+        assertThat(browser.findElements(By.cssSelector("#overview b")))
+                .extracting(WebElement::getText)
+                .isEqualTo(titles);
+
+        String address = browser.getCurrentUrl();
+        assertThat(address).contains("others=1.2.3");
+        browser.get("about:blank");
+        browser.get(address);
+        until("the report is drawn again", () -> !ready().isEmpty());
+        assertThat(browser.findElements(By.cssSelector("#maps figure"))).hasSize(7);
+        id("other2").findElement(By.xpath("option[.='nothing']")).click();
+        assertThat(browser.getCurrentUrl()).contains("others=1.3");
+        browser.get(page.toUri().toString());
+        until("the first report is back", () -> !ready().isEmpty());
+    }
+
+    @Test
+    void l_filter_keepsTheHeadsThatAreMeant_andSaysWhatItDoesNotKnow() throws Exception {
+        WebElement filter = id("filter");
+        filter.sendKeys("layer:1-2 !L2H3");
+        until("7 heads are left", () -> id("filter-note").getText().equals("7 of 12 heads"));
+        assertThat(browser.findElements(By.cssSelector("#heads tbody tr"))).hasSize(7);
+        assertThat(browser.findElements(By.cssSelector("#overview-grid [data-left-out]")))
+                .hasSize(5);
+        id("gallery").findElement(By.xpath("option[.='all heads']")).click();
+        assertThat(browser.findElements(By.cssSelector("#gallery-grid button"))).hasSize(7);
+        assertThat(browser.getCurrentUrl()).contains("filter=layer").contains("gallery=2");
+
+        filter.clear();
+        filter.sendKeys("entropy>0");
+        until("a measure is understood", () -> id("filter-note").getText().endsWith("of 12 heads"));
+        filter.clear();
+        filter.sendKeys("nonsense");
+        until("it says so", () -> id("filter-note").getText().startsWith("no role or measure \"nonsense\""));
+        assertThat(filter.getDomAttribute("aria-invalid")).isEqualTo("true");
+        assertThat(browser.findElements(By.cssSelector("#heads tbody tr"))).hasSize(12);
+        filter.clear();
+        filter.sendKeys(" ");
+        until("all are back", () -> id("filter-note").getText().isEmpty());
+
+        browser.findElement(By.cssSelector("#gallery-grid button[data-head='2:3']"))
+                .click();
+        assertThat(id("head-title").getText()).startsWith("Layer 2, head 3");
+        id("gallery")
+                .findElement(By.xpath("option[.='the heads of this layer']"))
+                .click();
+        assertThat(browser.findElements(By.cssSelector("#gallery-grid button"))).hasSize(4);
+        assertThat(browser.findElements(By.cssSelector("#gallery-grid button[aria-current='true']")))
+                .hasSize(1);
+    }
+
+    @Test
+    void m_scale_changesColoursAndTheBarSaysHow() {
+        String before = String.valueOf(id("maps").getDomProperty("innerHTML"));
+        id("scale").findElement(By.xpath("option[.='98 % of the values']")).click();
+        String after = String.valueOf(id("maps").getDomProperty("innerHTML"));
+        assertThat(after).isNotEqualTo(before).contains("≥ ");
+        id("scale").findElement(By.xpath("option[.='automatic']")).click();
+        assertThat(String.valueOf(id("maps").getDomProperty("innerHTML")).replaceAll("masked\\d+", ""))
+                .isEqualTo(before.replaceAll("masked\\d+", ""));
+    }
+
     /** What is drawn on the frame, without the address that the picture has in this page alone. */
     private static String filmFrame() {
         return String.valueOf(id("film-frame").getDomProperty("innerHTML")).replaceAll("blob:[^\"]*", "");
@@ -391,10 +482,11 @@ class ReportBrowserTest {
             String pointMap = filmFrame();
 
             id("show")
-                    .findElement(By.xpath("option[starts-with(., 'where a token')]"))
+                    .findElement(By.xpath("option[starts-with(., 'where a word')]"))
                     .click();
-            id("word").sendKeys(Keys.ARROW_RIGHT);
-            until("the token is 1", () -> id("word-name").getText().equals("1"));
+            browser.findElement(By.xpath("//div[@id='words']/button[.='token 1']"))
+                    .click();
+            assertThat(id("film-note").getText()).contains("\"token 1\" of the prompt");
             String wordMap = filmFrame();
             assertThat(wordMap).isNotEqualTo(pointMap).contains("<path");
 

@@ -16,10 +16,11 @@ import wan.op.Quantity;
 
 /**
  * The video of a run as the report embeds it: a JPEG of each latent frame, what the captured regions of queries attend, and where the
- * frames look for the first tokens of the prompt.
+ * frames look for the words of the prompt.
  *
  * <p>A map is bytes, 255 for its largest weight. Layers and heads are one axis, as in {@link RunBlob}; where maps of
- * tokens would take too much room, they are means over the heads of a layer, then over squares of tokens.
+ * words would take too much room, they are means over the heads of a layer, then over squares of tokens, and of a long prompt the
+ * first words only. Where the file does not say what its tokens are, each is a word of its own.
  */
 final class Film {
     /** Of all pictures, in bytes before base64. */
@@ -28,7 +29,11 @@ final class Film {
     private static final long MOST_MAPS = 3_000_000;
     private static final int MOST_WIDTH = 320;
     private static final int LEAST_WIDTH = 48;
-    private static final int MOST_TOKENS = 32;
+    private static final int LEAST_WORDS = 16;
+    private static final int MOST_WORDS = 96;
+
+    /** Squares of tokens that words are still worth having for. */
+    private static final int COARSEST = 4;
 
     private final RunResult result;
     private final RunInfo info;
@@ -44,7 +49,7 @@ final class Film {
         film.addPictures(out, frames);
         out.putArray("grid").add(film.info.tokenRows()).add(film.info.tokenCols());
         film.addPoints(out.putArray("points"));
-        film.addTokens(out);
+        film.addWords(out);
         return out;
     }
 
@@ -122,8 +127,8 @@ final class Film {
         return maps;
     }
 
-    /** Where each frame looks for a token: [head or layer, token, frame, row, column]. */
-    private void addTokens(ObjectNode out) {
+    /** Where each frame looks for a word: [head or layer, word, frame, row, column]. */
+    private void addWords(ObjectNode out) {
         List<CapturedPass> passes = new ArrayList<>();
         for (CapturedPass pass : result.crossPasses(Quantity.QUERY_MASS)) {
             if (passes.stream().noneMatch(other -> other.firstFrame() == pass.firstFrame())) {
@@ -134,42 +139,36 @@ final class Film {
             return;
         }
         int heads = info.heads().size();
+        int layers = info.layers().size();
         int frames = passes.stream().mapToInt(CapturedPass::frames).sum();
-        int tokens = 0;
-        int groups = info.layers().size() * heads;
+        int texts = queryMass(passes.getFirst(), info.layers().getFirst()).length
+                / (heads * passes.getFirst().frames() * info.frameSeqLen());
+        List<PromptWord> words = PromptWord.of(info.promptTokens(), texts);
+        long room = MOST_MAPS / ((long) layers * frames * cells(COARSEST));
+        words = words.subList(0, (int) Math.min(words.size(), Math.clamp(room, LEAST_WORDS, MOST_WORDS)));
+        long each = (long) words.size() * frames;
+        boolean byHead = each * layers * heads * cells(2) <= MOST_MAPS;
+        int groups = byHead ? layers * heads : layers;
         int pool = 1;
-        float[][] maps = new float[0][];
-        boolean byHead = true;
+        while (each * groups * cells(pool) > MOST_MAPS && cells(pool) > 1) {
+            pool++;
+        }
+        float[][] maps = new float[groups * words.size()][frames * cells(pool)];
         int at = 0;
         for (CapturedPass pass : passes) {
-            for (int l = 0; l < info.layers().size(); l++) {
-                float[] values = result.captured(
-                        AttentionKind.CROSS,
-                        Quantity.QUERY_MASS,
-                        pass,
-                        info.layers().get(l));
-                int queries = pass.frames() * info.frameSeqLen();
-                int texts = values.length / (heads * queries);
-                if (maps.length == 0) {
-                    tokens = Math.min(MOST_TOKENS, texts);
-                    long each = (long) tokens * frames;
-                    byHead = each * groups * cells(2) <= MOST_MAPS;
-                    groups = byHead ? groups : info.layers().size();
-                    while (each * groups * cells(pool) > MOST_MAPS && cells(pool) > 1) {
-                        pool++;
-                    }
-                    maps = new float[groups * tokens][frames * cells(pool)];
-                }
-                for (int i = 0; i < heads * queries * Math.min(tokens, texts); i++) {
-                    int token = i % Math.min(tokens, texts);
-                    int query = i / Math.min(tokens, texts) % queries;
-                    int head = i / Math.min(tokens, texts) / queries;
+            int queries = pass.frames() * info.frameSeqLen();
+            for (int l = 0; l < layers; l++) {
+                float[] values = queryMass(pass, info.layers().get(l));
+                for (int head = 0; head < heads; head++) {
                     int group = byHead ? l * heads + head : l;
-                    int place = query % info.frameSeqLen();
-                    int row = place / info.tokenCols() / pool;
-                    int cell = row * pooled(info.tokenCols(), pool) + place % info.tokenCols() / pool;
-                    maps[group * tokens + token][(at + query / info.frameSeqLen()) * cells(pool) + cell] +=
-                            values[(head * queries + query) * texts + token];
+                    for (int query = 0; query < queries; query++) {
+                        int cell = (at + query / info.frameSeqLen()) * cells(pool)
+                                + cell(query % info.frameSeqLen(), pool);
+                        for (int w = 0; w < words.size(); w++) {
+                            maps[group * words.size() + w][cell] +=
+                                    words.get(w).sum(values, (head * queries + query) * texts);
+                        }
+                    }
                 }
             }
             at += pass.frames();
@@ -178,15 +177,28 @@ final class Film {
         for (int i = 0; i < maps.length; i++) {
             steps(maps[i], bytes, i * frames * cells(pool));
         }
-        ObjectNode words = out.putObject("words");
-        ArrayNode of = words.putArray("keys");
+        ObjectNode entry = out.putObject("words");
+        ArrayNode of = entry.putArray("keys");
         for (CapturedPass pass : passes) {
             for (int i = 0; i < pass.frames(); i++) {
                 of.add(pass.firstFrame() + i);
             }
         }
-        words.put("tokens", tokens).put("byHead", byHead).put("maps", base64(bytes));
-        words.put("rows", pooled(info.tokenRows(), pool)).put("columns", pooled(info.tokenCols(), pool));
+        ArrayNode names = entry.putArray("names");
+        words.forEach(word -> names.add(word.text()));
+        entry.put("byHead", byHead).put("maps", base64(bytes));
+        entry.put("rows", pooled(info.tokenRows(), pool)).put("columns", pooled(info.tokenCols(), pool));
+    }
+
+    /** [head, query, token] */
+    private float[] queryMass(CapturedPass pass, int layer) {
+        return result.captured(AttentionKind.CROSS, Quantity.QUERY_MASS, pass, layer);
+    }
+
+    /** The cell of a pooled grid that a frame's token lies in. */
+    private int cell(int token, int pool) {
+        int row = token / info.tokenCols() / pool;
+        return row * pooled(info.tokenCols(), pool) + token % info.tokenCols() / pool;
     }
 
     private int cells(int pool) {

@@ -48,7 +48,7 @@ record RunBlob(ObjectNode description, byte[] bytes) {
 
     /** Metadata that the reader of a report has no use for: long lists that the figures show. */
     private static final List<String> LEFT_OUT =
-            List.of("passes", "query_frames", "key_frames", "last_block_query_frames");
+            List.of("passes", "query_frames", "key_frames", "last_block_query_frames", "prompt_tokens");
 
     /**
      * What the parts of a run may take, in bytes before base64. Of what is longer, token maps and frame values are averaged over squares

@@ -3,9 +3,10 @@
   const $ = id => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
   const data = JSON.parse($("data").textContent);
-  const state = { run: 0, other: -1, layer: 0, head: 0, slot: 0, block: 0, key: 0, quantity: 0, measure: 0, rule: -1,
-    film: 0, show: 0, point: 0, word: 0,
-    sort: "", down: true, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
+  const MOST_RUNS = 4; // that are shown at once
+  const state = { run: 0, others: [], layer: 0, head: 0, slot: 0, block: 0, key: 0, quantity: 0, measure: 0, rule: -1,
+    scale: 0, gallery: 1, alone: 0, film: 0, show: 0, point: 0, word: 0,
+    filter: "", sort: "", down: true, theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" };
 
   // ---- data
 
@@ -141,6 +142,7 @@
   const label = (layer, head) => `L${layer + 1}H${head + 1}`;
   const quantityTitle = quantity => quantity === "frame_mass" ? "frame mass" : "frame logit";
   const say = text => { $("live").textContent = text; };
+  const fileName = (...parts) => parts.join("-").toLowerCase().replace(/[^\p{L}\p{N}.]+/gu, "-").replace(/^-+|-+$/g, "");
   const csvCell = value => {
     const text = typeof value === "number" && Number.isNaN(value) ? "" : String(value);
     return /^[\w .:+-]*$/.test(text) ? text : `"${text.replaceAll("\"", "\"\"")}"`;
@@ -158,12 +160,60 @@
     dark: { paper: "#14181d", ink: "#e6eaee", muted: "#a3b0bd", rule: "#66727f", grid: "#2c3540", hatch: "#6b7988", mark: "#f6ad55" },
   };
 
-  function colour(value, limit, signed) {
-    const at = (Math.max(signed ? -1 : 0, Math.min(1, value / limit)) + 1) / 2 * 10;
-    const below = Math.min(9, Math.floor(at)), share = at - below;
-    const c = ANCHORS[below].map((a, i) => Math.round(a + share * (ANCHORS[below + 1][i] - a)));
-    return `rgb(${c[0]},${c[1]},${c[2]})`;
+  const SCALES = ["automatic", "all values", "98 % of the values", "logarithmic"];
+  const LOG_RANGE = 1e-4; // below this share of the largest value a logarithmic scale ends
+
+  /**
+   * What colours stand for: two-sided around 0 for signed values, else from the least to the largest. Automatic: signed values all, others
+   * without their largest 2 %, so that a few large ones do not leave all others pale.
+   */
+  function scaleOf(signed, ...lists) {
+    const values = [];
+    for (const list of lists) for (const value of list) if (Number.isFinite(value)) values.push(value);
+    const kind = state.scale;
+    const part = share => {
+      const step = Math.ceil(values.length / 200000); // enough to tell, and quick
+      const sorted = Float64Array.from({ length: Math.ceil(values.length / step) }, (_, i) => signed ? Math.abs(values[i * step]) : values[i * step]).sort();
+      return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+    };
+    if (signed) {
+      const limit = (kind === 2 ? part(0.98) : limitOf(values)) || 1;
+      return { low: -limit, high: limit, signed, at: v => (v / limit + 1) / 2, clipped: kind === 2 };
+    }
+    let low = Math.min(Infinity, ...minMax(values)), high = kind === 0 || kind === 2 ? part(0.98) : Math.max(0, ...minMax(values));
+    if (!(low < high)) [low, high] = [Math.min(0, Number.isFinite(low) ? low : 0), Math.max(high, 0) || 1];
+    if (kind === 3 && high > 0) {
+      const least = Math.log10(Math.max(low, high * LOG_RANGE)), most = Math.log10(high);
+      return { low: 10 ** least, high, signed, log: true, clipped: low < 10 ** least,
+        at: v => 0.5 + 0.5 * (most > least ? (Math.log10(Math.max(v, 10 ** least)) - least) / (most - least) : 1) };
+    }
+    return { low, high, signed, at: v => 0.5 + 0.5 * (v - low) / (high - low), clipped: kind === 0 || kind === 2 };
   }
+
+  function minMax(values) {
+    let low = Infinity, high = -Infinity;
+    for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
+    return values.length ? [low, high] : [];
+  }
+
+  /** Values of a matrix that say something: the weight of a query that has one key is 1 whatever the head does. */
+  function telling(matrix, frames, signed) {
+    if (signed) return matrix;
+    const out = [];
+    for (let q = 0; q < frames; q++) {
+      const row = matrix.slice(q * frames, (q + 1) * frames).filter(v => !Number.isNaN(v));
+      if (row.length > 1) out.push(...row);
+    }
+    return out.length ? out : matrix;
+  }
+
+  function rgb(value, scale) {
+    const at = Math.max(0, Math.min(1, scale.at(value))) * 10;
+    const below = Math.min(9, Math.floor(at)), share = at - below;
+    return ANCHORS[below].map((a, i) => Math.round(a + share * (ANCHORS[below + 1][i] - a)));
+  }
+
+  const colour = (value, scale) => `rgb(${rgb(value, scale).join(",")})`;
 
   const limitOf = (...lists) => {
     let limit = 0;
@@ -218,24 +268,24 @@
     return ticks.map(t => [t, String(Number(t.toPrecision(6))).replace("-", "−")]);
   }
 
-  function colourBar(c, x, y, height, limit, signed, title) {
-    const steps = 60;
+  function colourBar(c, x, y, height, scale, title) {
+    const steps = 60, { low, high, signed } = scale;
+    const of = share => scale.log ? low * (high / low) ** share : low + (high - low) * share;
     for (let i = 0; i < steps; i++) {
-      const value = signed ? limit * (2 * (i + 0.5) / steps - 1) : limit * (i + 0.5) / steps;
       element(c.svg, "rect", { x, y: y + height * (1 - (i + 1) / steps), width: 10, height: height / steps + 0.4,
-        fill: colour(value, limit, signed) });
+        fill: colour(of((i + 0.5) / steps), scale) });
     }
     element(c.svg, "rect", { x, y, width: 10, height, fill: "none", stroke: c.theme.rule, "stroke-width": 0.6 });
-    for (const value of signed ? [-limit, 0, limit] : [0, limit / 2, limit]) {
-      const at = y + height * (1 - (signed ? (value / limit + 1) / 2 : value / limit));
-      text(c, x + 14, at + 4, value === 0 ? "0" : number(value).replace("-", "−"), "start", { "font-size": 10 });
+    for (const share of [0, 0.5, 1]) {
+      const value = of(share), beyond = scale.clipped && (share === 1 ? "≥ " : share === 0 && (signed || scale.log) ? "≤ " : "");
+      text(c, x + 14, y + height * (1 - share) + 4, (beyond || "") + (value === 0 ? "0" : number(value).replace("-", "−")), "start", { "font-size": 10 });
     }
-    const tx = x + 56, ty = y + height / 2;
+    const tx = x + 60, ty = y + height / 2;
     text(c, tx, ty, title, "middle", { "font-size": 10, fill: c.theme.muted, transform: `rotate(-90 ${tx} ${ty})` });
   }
 
   /** Cells of a matrix, first row at the bottom unless it is an image; NaN is hatched. Returns where a point lies. */
-  function cells(c, x, y, width, height, rows, columns, value, limit, signed, image) {
+  function cells(c, x, y, width, height, rows, columns, value, scale, image) {
     element(c.svg, "rect", { x, y, width, height, fill: c.hatch });
     const group = element(c.svg, "g", { "shape-rendering": "crispEdges" });
     const w = width / columns, h = height / rows, paths = new Map(); // one path for each colour: a page of a long run stays quick
@@ -244,7 +294,7 @@
       for (let k = 0; k < columns; k++) {
         const v = value(r, k);
         if (!Number.isNaN(v)) {
-          const fill = Number.isFinite(v) ? colour(v, limit, signed) : NOT_FINITE, wide = +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2);
+          const fill = Number.isFinite(v) ? colour(v, scale) : NOT_FINITE, wide = +(w + (k < columns - 1 ? 0.3 : 0)).toFixed(2);
           if (!paths.has(fill)) paths.set(fill, []);
           paths.get(fill).push(`M${+(x + k * w).toFixed(2)} ${+top.toFixed(2)}h${wide}v${+h.toFixed(2)}h-${wide}z`);
         }
@@ -267,10 +317,10 @@
     text(c, x + width / 2, y + height + 29, "key frame", "middle", { fill: c.theme.muted });
   }
 
-  function heatMap(theme, run, matrix, limit, signed, title, bar) {
+  function heatMap(theme, run, matrix, scale, title, bar) {
     const side = 270, left = 44, top = 8;
-    const c = canvas(left + side + 66, top + side + 36, title, theme);
-    const grid = cells(c, left, top, side, side, run.frames, run.frames, (q, k) => matrix[q * run.frames + k], limit, signed);
+    const c = canvas(left + side + 72, top + side + 36, title, theme);
+    const grid = cells(c, left, top, side, side, run.frames, run.frames, (q, k) => matrix[q * run.frames + k], scale);
     axes(c, left, top, side, side, run.allFrames);
     for (const tick of frameTicks(run.allFrames, side)) {
       text(c, left - 5, top + side - (tick + 0.5) * side / run.allFrames + 4, tick, "end", { "font-size": 10 });
@@ -280,7 +330,7 @@
       const at = top + side - block.first * side / run.allFrames;
       element(c.svg, "path", { d: `M${left - 3} ${at}h3`, stroke: theme.rule });
     }
-    colourBar(c, left + side + 8, top, Math.min(side, 180), limit, signed, bar);
+    colourBar(c, left + side + 8, top, Math.min(side, 180), scale, bar);
     return { svg: c.svg, grid };
   }
 
@@ -338,11 +388,11 @@
   }
 
   /** Layers by heads, first layer at the bottom; roles where a rule is chosen. */
-  function overview(theme, run, values, limit, signed, title, roles) {
+  function overview(theme, run, values, scale, title, roles, kept) {
     const layers = run.layers.length, heads = run.heads.length, left = 44, top = 8, width = 288;
     const height = Math.max(90, Math.min(430, layers * Math.min(22, Math.max(11, width / heads))));
-    const c = canvas(left + width + 66, top + height + 36, title, theme);
-    const grid = cells(c, left, top, width, height, layers, heads, (l, h) => values[l * heads + h], limit, signed);
+    const c = canvas(left + width + 72, top + height + 36, title, theme);
+    const grid = cells(c, left, top, width, height, layers, heads, (l, h) => values[l * heads + h], scale);
     for (const tick of frameTicks(heads, width)) {
       text(c, left + (tick + 0.5) * width / heads, top + height + 14, run.heads[tick], "middle", { "font-size": 10 });
     }
@@ -367,10 +417,14 @@
       });
     }
     const barHeight = Math.max(40, Math.min(180, height - (roles ? 60 : 0)));
-    colourBar(c, left + width + 8, top, barHeight, limit, signed, title);
+    colourBar(c, left + width + 8, top, barHeight, scale, title);
+    for (let i = 0; kept && i < layers * heads; i++) {
+      if (!kept[i]) element(c.svg, "rect", { ...grid.cell(Math.floor(i / heads), i % heads), fill: theme.paper, "fill-opacity": 0.85, "data-left-out": "" });
+    }
     const l = run.layers.indexOf(state.layer), h = run.heads.indexOf(state.head);
     if (l >= 0 && h >= 0) {
-      element(c.svg, "rect", { ...grid.cell(l, h), fill: "none", stroke: theme.mark, "stroke-width": 2.5, "data-chosen": "" });
+      element(c.svg, "rect", { ...grid.cell(l, h), fill: "none", stroke: "#ffffff", "stroke-width": 5 }); // seen on any colour
+      element(c.svg, "rect", { ...grid.cell(l, h), fill: "none", stroke: "#000000", "stroke-width": 2, "data-chosen": "" });
     }
     return { svg: c.svg, grid };
   }
@@ -478,7 +532,7 @@
 
   let runs = [];
   const run = () => runs[state.run];
-  const other = () => runs[state.other];
+  const others = () => state.others.map(i => runs[i]);
   const quantity = () => run().quantities[state.quantity];
   const clampTo = (value, count) => Math.max(0, Math.min(count - 1, value));
   const slotOf = its => Math.max(0, its.slots.indexOf(run().slots[state.slot]));
@@ -502,8 +556,11 @@
     if (!its.layers.includes(state.layer)) state.layer = its.layers[0];
     if (!its.heads.includes(state.head)) state.head = its.heads[0];
     options($("run"), runs.map((r, i) => [i, r.name]), state.run);
-    options($("other"), [[-1, "nothing"], ...runs.map((r, i) => [i, r.name]).filter(([i]) => i !== state.run)], state.other);
-    $("other-label").hidden = runs.length < 2;
+    controlOthers();
+    options($("scale"), SCALES.map((name, i) => [i, name]), state.scale);
+    options($("gallery"), GALLERIES.map((name, i) => [i, name]), state.gallery);
+    $("alone").checked = Boolean(state.alone);
+    if ($("filter").value !== state.filter) $("filter").value = state.filter;
     options($("quantity"), its.quantities.map((q, i) => [i, quantityTitle(q)]), state.quantity);
     options($("measure"), data.measures.map((m, i) => [i, m.title]).filter(([i]) => its.has.includes(i)), state.measure);
     options($("rule"), [[-1, "none"], ...data.rules.map((r, i) => [i, r.id]).filter(([i]) => its.hasRules.includes(i))], state.rule);
@@ -522,6 +579,26 @@
     range("head", its.heads.length, its.heads.indexOf(state.head), String(state.head));
   }
 
+  /** One list of runs to compare with, and another one beside it once something is chosen. */
+  function controlOthers() {
+    const most = Math.min(MOST_RUNS, runs.length) - 1, shown = Math.min(most, state.others.length + 1);
+    $("others").hidden = runs.length < 2;
+    $("others").replaceChildren(...Array.from({ length: Math.max(0, shown) }, (_, place) => {
+      const label = document.createElement("label"), select = document.createElement("select");
+      select.id = place ? "other" + (place + 1) : "other";
+      const free = i => i !== state.run && (!state.others.includes(i) || state.others[place] === i);
+      options(select, [[-1, "nothing"], ...runs.map((r, i) => [i, r.name]).filter(([i]) => free(i))], state.others[place] ?? -1);
+      select.addEventListener("change", () => {
+        const chosen = Number(select.value);
+        state.others = state.others.toSpliced(place, 1, ...chosen < 0 ? [] : [chosen]);
+        draw();
+        $(select.id)?.focus();
+      });
+      label.append(place ? "and " : "Compare with ", select);
+      return label;
+    }));
+  }
+
   function choose(layer, head) {
     state.layer = layer;
     state.head = head;
@@ -531,15 +608,17 @@
     say(`Layer ${layer}, head ${head}, ${label(layer, head)}: ${data.measures[state.measure].title} ${number(value)}`);
   }
 
+  const differenceTitle = (names, i) => names.length > 1 ? `difference to ${names[i]}` : "difference";
+
   function drawOverview() {
     const measure = data.measures[state.measure], its = run();
     $("measure-help").textContent = `${measure.definition} = ${measure.formula}`;
     const of = r => r.measure(state.measure, slotOf(r), blockOf(r));
-    const values = of(its), looks = [[its, values, its.name]];
-    if (other()) looks.push([other(), of(other()), other().name]);
-    const limit = limitOf(...looks.map(look => look[1]));
-    const add = (r, list, name, most, signed, roles) => figure($("overview"), name, `overview-${measure.id}-${name}`,
-      theme => overview(theme, r, list, most, signed, measure.title, roles),
+    const looks = [its, ...others()].map(r => [r, of(r), r.name]);
+    const scale = scaleOf(measure.signed, ...looks.map(look => look[1]));
+    const kept = filtered();
+    const add = (r, list, name, its, roles, kept) => figure($("overview"), name, fileName("overview", measure.id, name),
+      theme => overview(theme, r, list, its, measure.title, roles, kept),
       (l, h) => `layer ${r.layers[l]}, head ${r.heads[h]} (${label(r.layers[l], r.heads[h])})\n${measure.title} `
         + number(list[l * r.heads.length + h]) + (roles ? `\n${roles[l * r.heads.length + h]}` : ""),
       () => [["layer", "head", "label", measure.id], ...Array.from(list, (v, i) => {
@@ -548,20 +627,19 @@
       })],
       (l, h) => choose(r.layers[l], r.heads[h]));
     $("overview").replaceChildren();
-    $("split").classList.toggle("wide", Boolean(other()));
+    $("split").classList.toggle("wide", looks.length > 1);
     let first = null;
     for (const [r, list, name] of looks) {
       const roles = state.rule >= 0 && r.hasRules.includes(state.rule) ? r.roles(state.rule, slotOf(r), blockOf(r)) : null;
-      const svg = add(r, list, name, limit, measure.signed, roles);
+      const svg = add(r, list, name, scale, roles, r === its ? kept : null);
       first ??= svg;
     }
-    if (other()) {
-      const difference = Float32Array.from(values, (v, i) => {
-        const at = other().position(its.layers[Math.floor(i / its.heads.length)], its.heads[i % its.heads.length]);
-        return at < 0 ? NaN : v - looks[1][1][at];
-      });
-      add(its, difference, "difference", limitOf(difference), true, null);
-    }
+    const differences = looks.slice(1).map(([r, list]) => Float32Array.from(looks[0][1], (v, i) => {
+      const at = r.position(its.layers[Math.floor(i / its.heads.length)], its.heads[i % its.heads.length]);
+      return at < 0 ? NaN : v - list[at];
+    }));
+    const both = scaleOf(true, ...differences);
+    differences.forEach((list, i) => add(its, list, differenceTitle(looks.slice(1).map(look => look[2]), i), both, null, kept));
     first.id = "overview-grid";
     first.addEventListener("keydown", event => {
       const l = its.layers.indexOf(state.layer), h = its.heads.indexOf(state.head);
@@ -576,48 +654,49 @@
 
   function drawHead() {
     const its = run(), { layer, head, slot, block } = state, what = quantity(), signed = what !== "frame_mass";
-    const name = label(layer, head), file = `${its.name}-layer${layer}-head${head}`;
+    const name = label(layer, head), file = fileName(its.name, `layer${layer}`, `head${head}`);
     $("head-title").textContent = `Layer ${layer}, head ${head} (${name})`;
     const at = its.position(layer, head);
     $("head-values").replaceChildren(...its.has.map(m => chip(data.measures[m].title, number(its.measure(m, slot, block)[at]))),
       ...its.hasRules.map(r => chip(data.rules[r].id, its.roles(r, slot, block)[at] || "–")));
 
-    const matrices = [[its, its.matrix(what, layer, head, slot), its.name]];
-    const both = other() && other().quantities.includes(what) && other().position(layer, head) >= 0
-      && other().framePool === its.framePool;
-    if (both) matrices.push([other(), other().matrix(what, layer, head, slotOf(other())), other().name]);
-    const limit = limitOf(...matrices.map(m => m[1]));
+    const comparable = others().filter(r => r.quantities.includes(what) && r.position(layer, head) >= 0 && r.framePool === its.framePool);
+    const matrices = [its, ...comparable].map(r => [r, r.matrix(what, layer, head, slotOf(r)), r.name]);
+    const both = comparable.length > 0;
+    const scale = scaleOf(signed, ...matrices.map(([r, matrix]) => telling(matrix, r.frames, signed)));
     $("maps").replaceChildren();
     const shortened = [];
     if (its.framePool > 1) shortened.push(`Frame values are means over ${its.framePool} x ${its.framePool} frames, to keep this file small.`);
     if (its.blocks.length < its.allBlocks) shortened.push(`Measures are there for ${its.blocks.length} of ${its.allBlocks} frame blocks.`);
     $("shortened").textContent = shortened.join(" ");
     $("shortened").hidden = !shortened.length;
-    const addMap = (r, matrix, title, most, sign, bar) => figure($("maps"), title, `${file}-${r.slots[slotOf(r)]}-${what}-${title}`,
-      theme => heatMap(theme, r, matrix, most, sign, `${name}: ${bar}, ${title}`, bar),
+    const addMap = (r, matrix, title, scale, bar) => figure($("maps"), title,
+      fileName(file, r.slots[slotOf(r)], what, ...both ? [title] : []),
+      theme => heatMap(theme, r, matrix, scale, `${name}: ${bar}, ${title}`, bar),
       (q, k) => `query ${r.frameName(q)}, key ${r.frameName(k)}\n` + (Number.isNaN(matrix[q * r.frames + k]) ? "masked" : `${bar} ${words(matrix[q * r.frames + k])}`),
       () => [["query_frame", "key_frame", bar], ...Array.from(matrix, (v, i) => [Math.floor(i / r.frames) * r.framePool, i % r.frames * r.framePool, v])
         .filter(row => !Number.isNaN(row[2]))],
       undefined,
       (q, k) => film && r === runs[0] && film.pictures[k * r.framePool] ? framePicture(k * r.framePool, keyMap(k * r.framePool)) : null);
-    for (const [r, matrix, title] of matrices) addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, limit, signed, quantityTitle(what));
-    if (both) {
-      const b = matrices[1][1], frames = other().frames;
-      const difference = Float32Array.from(matrices[0][1], (v, i) => {
-        const q = Math.floor(i / its.frames), k = i % its.frames;
-        return q < frames && k < frames ? v - b[q * frames + k] : NaN;
-      });
-      addMap(its, difference, "difference", limitOf(difference), true, "difference");
-    } else if (other()) {
-      notice($("maps"), `${other().name} has no ${quantityTitle(what)} of this head, or averages other numbers of frames.`);
+    for (const [r, matrix, title] of matrices) {
+      addMap(r, matrix, both ? title : `${quantityTitle(what)}, ${its.slots[slot]}`, scale, quantityTitle(what));
+    }
+    const differences = matrices.slice(1).map(([r, matrix]) => Float32Array.from(matrices[0][1], (v, i) => {
+      const q = Math.floor(i / its.frames), k = i % its.frames;
+      return q < r.frames && k < r.frames ? v - matrix[q * r.frames + k] : NaN;
+    }));
+    const apart = scaleOf(true, ...differences);
+    differences.forEach((list, i) => addMap(its, list, differenceTitle(comparable.map(r => r.name), i), apart, "difference"));
+    for (const r of others()) {
+      if (!comparable.includes(r)) notice($("maps"), `${r.name} has no ${quantityTitle(what)} of this head, or averages other numbers of frames.`);
     }
 
     $("rows").replaceChildren();
     const shown = its.blocks[block];
     const of = (r, s, b) => r.row(what, layer, head, s, b);
     const barSeries = [{ name: its.name, values: of(its, slot, block) }];
-    if (both) barSeries.push({ name: other().name, values: of(other(), slotOf(other()), blockOf(other())) });
-    const addRow = (title, series, asBars, suffix) => figure($("rows"), title, `${file}-${suffix}`,
+    for (const r of comparable) barSeries.push({ name: r.name, values: of(r, slotOf(r), blockOf(r)) });
+    const addRow = (title, series, asBars, suffix) => figure($("rows"), title, fileName(file, what, suffix),
       theme => diagram(theme, its.frames, its.allFrames, series, `${name}: ${title}`, quantityTitle(what), asBars),
       (r, k) => `key ${its.frameName(k)}\n` + series.map(s => `${s.name} ${Number.isNaN(s.values[k]) ? "masked" : words(s.values[k])}`).join("\n"),
       () => [["key_frame", ...series.map(s => s.name)], ...Array.from({ length: its.frames }, (_, k) => [k * its.framePool, ...series.map(s => s.values[k])])]);
@@ -642,15 +721,15 @@
     $("token-note").textContent = `Mean logit of the queries of ${pass.name} with every token of key frame ${pass.keys[state.key]}`
       + (its.pooled > 1 ? `; ${its.pooled} x ${its.pooled} tokens averaged to keep this file small` : "") + ".";
     const at = its.position(state.layer, state.head);
-    const low = token.limits[at * 2], high = token.limits[at * 2 + 1], limit = limitOf([low, high]);
+    const low = token.limits[at * 2], high = token.limits[at * 2 + 1], scale = { ...scaleOf(true, [low, high]), clipped: false };
     const value = (frame, r, k) => !Number.isFinite(low) ? low : low + (high - low) * token.values[((at * frames + frame) * rows + r) * cols + k] / 255;
     const title = `Tokens of frame ${pass.keys[state.key]}, ${pass.name}`, frame = state.key;
     $("tokens").replaceChildren();
-    figure($("tokens"), title, `${file}-tokens-frame${pass.keys[frame]}`, theme => {
+    figure($("tokens"), title, fileName(file, "tokens", `frame${pass.keys[frame]}`), theme => {
       const width = 300, height = Math.max(40, Math.min(300, width * rows / cols));
       const c = canvas(width + 80, height + 16, `${name}: ${title}`, theme);
-      const grid = cells(c, 8, 8, width, height, rows, cols, (r, k) => value(frame, r, k), limit, true, true);
-      colourBar(c, width + 16, 8, Math.min(180, height), limit, true, "key logit");
+      const grid = cells(c, 8, 8, width, height, rows, cols, (r, k) => value(frame, r, k), scale, true);
+      colourBar(c, width + 16, 8, Math.min(180, height), scale, "key logit");
       return { svg: c.svg, grid };
     }, (r, k) => `row ${r}, column ${k}\nkey logit ${words(value(frame, r, k))}`,
     () => [["key_frame", "row", "column", "key_logit"], ...pass.keys.flatMap((f, i) =>
@@ -671,9 +750,10 @@
     parent.append(p);
   }
 
-  function tableData() {
+  /** The rows and columns of the table of heads; on the page what the overview is coloured by comes first. */
+  function tableData(measures = run().has) {
     const its = run(), columns = [["layer", i => its.layers[Math.floor(i / its.heads.length)]], ["head", i => its.heads[i % its.heads.length]]];
-    for (const m of its.has) {
+    for (const m of measures) {
       const values = its.measure(m, state.slot, state.block);
       columns.push([data.measures[m].id, i => values[i], data.measures[m].title]);
     }
@@ -681,7 +761,8 @@
       const roles = its.roles(r, state.slot, state.block);
       columns.push([data.rules[r].id, i => roles[i]]);
     }
-    const order = Array.from({ length: its.layers.length * its.heads.length }, (_, i) => i);
+    const kept = filtered();
+    const order = Array.from({ length: its.layers.length * its.heads.length }, (_, i) => i).filter(i => !kept || kept[i]);
     const by = columns.find(column => column[0] === state.sort);
     if (by) {
       const missing = v => typeof v === "number" && Number.isNaN(v) ? 1 : 0;
@@ -694,7 +775,7 @@
   }
 
   function drawTable() {
-    const { columns, order, its } = tableData();
+    const { columns, order, its } = tableData([state.measure, ...run().has.filter(m => m !== state.measure)]);
     const head = document.createElement("thead"), row = document.createElement("tr"), body = document.createElement("tbody");
     const titles = [["", null, "label"], ...columns];
     for (const [id, , title] of titles) {
@@ -717,11 +798,11 @@
       const tr = document.createElement("tr"), layer = columns[0][1](i), h = columns[1][1](i);
       tr.setAttribute("aria-selected", layer === state.layer && h === state.head);
       tr.dataset.at = i;
-      for (const value of [label(layer, h), ...columns.map(column => column[1](i))]) {
+      [label(layer, h), ...columns.map(column => column[1](i))].forEach((value, place) => {
         const td = document.createElement("td");
-        td.textContent = typeof value !== "number" ? value || "–" : Number.isInteger(value) ? value : number(value);
+        td.textContent = typeof value !== "number" ? value || "–" : place < 3 ? value : number(value);
         tr.append(td);
-      }
+      });
       body.append(tr);
     }
     body.addEventListener("click", event => {
@@ -733,6 +814,109 @@
     });
     head.append(row);
     $("heads").replaceChildren(head, body);
+  }
+
+  // ---- which heads are looked at
+
+  const COMPARED = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b };
+  const idOf = words => words.toLowerCase().replace(/[ _-]+/g, "_");
+
+  /**
+   * Tells which heads a text names, all of its terms together: layer:10-20, head:3 (from 0), L4H3, L4, H3 (from 1), MEASURE>1.5,
+   * a role or a part of its name; "!" before a term turns it round. Throws words for the reader.
+   */
+  function filterTerms(text, its, slot, block) {
+    return text.trim().split(/\s+/).filter(Boolean).map(whole => {
+      const not = whole.startsWith("!"), term = not ? whole.slice(1) : whole;
+      const test = filterTerm(term, its, slot, block);
+      return not ? i => !test(i) : test;
+    });
+  }
+
+  function filterTerm(term, its, slot, block) {
+    const layer = i => its.layers[Math.floor(i / its.heads.length)], head = i => its.heads[i % its.heads.length];
+    let m = /^(layer|head):(\d+)(?:-(\d+))?$/i.exec(term);
+    if (m) {
+      const of = m[1].toLowerCase() === "layer" ? layer : head, from = Number(m[2]), to = Number(m[3] ?? m[2]);
+      return i => of(i) >= from && of(i) <= to;
+    }
+    m = /^(?:L(\d+))?(?:H(\d+))?$/i.exec(term);
+    if (m && term) return i => (!m[1] || layer(i) === m[1] - 1) && (!m[2] || head(i) === m[2] - 1);
+    m = /^([^<>=]+)(<=|>=|<|>)(.+)$/.exec(term);
+    if (m) {
+      const at = its.has.find(k => idOf(data.measures[k].id) === idOf(m[1]) || idOf(data.measures[k].title) === idOf(m[1]));
+      if (at === undefined) throw new Error(`no measure "${m[1]}"; there are ${its.has.map(k => data.measures[k].id).join(", ")}`);
+      const limit = Number(m[3]);
+      if (Number.isNaN(limit)) throw new Error(`"${m[3]}" is no number`);
+      const values = its.measure(at, slot, block);
+      return i => COMPARED[m[2]](values[i], limit);
+    }
+    const rules = its.hasRules.filter(r => data.rules[r].names.some(name => name.toLowerCase().includes(term.toLowerCase())));
+    if (!rules.length) throw new Error(`no role or measure "${term}"; say layer:3, L4H2, entropy>1.5 or a role`);
+    const roles = rules.map(r => its.roles(r, slot, block));
+    return i => roles.some(list => list[i].toLowerCase().includes(term.toLowerCase()));
+  }
+
+  /** For each head of the run whether it is looked at; null where all are. */
+  function filtered() {
+    const its = run(), count = its.layers.length * its.heads.length;
+    let kept = null, words = "";
+    try {
+      const terms = filterTerms(state.filter, its, state.slot, state.block);
+      if (terms.length) {
+        kept = Array.from({ length: count }, (_, i) => terms.every(term => term(i)));
+        words = `${kept.filter(Boolean).length} of ${count} heads`;
+      }
+    } catch (e) {
+      words = e.message;
+    }
+    $("filter").setAttribute("aria-invalid", Boolean(words) && !kept);
+    $("filter-note").textContent = words;
+    return kept;
+  }
+
+  // ---- many heads at once
+
+  const GALLERIES = ["nothing", "the heads of this layer", "all heads"];
+
+  /** Small matrices without axes, one for each head; press one to open it. */
+  function drawGallery() {
+    const its = run(), what = quantity(), signed = what !== "frame_mass", kept = filtered(), grid = $("gallery-grid");
+    const layers = state.gallery === 2 ? its.layers.toReversed() : state.gallery === 1 ? [state.layer] : [];
+    const heads = layers.flatMap(layer => its.heads.map(head => [layer, head])).filter(([layer, head]) => !kept || kept[its.position(layer, head)]);
+    const matrices = heads.map(([layer, head]) => its.matrix(what, layer, head, state.slot));
+    const used = matrices.map(matrix => telling(matrix, its.frames, signed));
+    const shared = scaleOf(signed, ...used);
+    grid.className = state.gallery === 2 && !kept ? "layers" : "";
+    grid.style.setProperty("--heads", its.heads.length);
+    $("gallery-note").textContent = !heads.length ? "" : `${quantityTitle(what)}, ${its.slots[state.slot]}; query frames up, key frames to the right`
+      + (state.alone ? "; each head from its least to its largest value." : `; colours from ${number(shared.low)} to ${number(shared.high)}.`);
+    grid.replaceChildren(...heads.map(([layer, head], i) => {
+      const button = document.createElement("button"), canvas = document.createElement("canvas"), name = label(layer, head);
+      button.type = "button";
+      button.dataset.head = `${layer}:${head}`;
+      button.setAttribute("aria-label", `Open layer ${layer}, head ${head}`);
+      button.setAttribute("aria-current", layer === state.layer && head === state.head);
+      button.addEventListener("click", () => {
+        choose(layer, head);
+        grid.querySelector(`[data-head="${layer}:${head}"]`)?.focus({ preventScroll: true });
+      });
+      paintMatrix(canvas, matrices[i], its.frames, state.alone ? scaleOf(signed, used[i]) : shared);
+      button.append(canvas, name);
+      return button;
+    }));
+  }
+
+  /** One pixel for each cell; what was not attended stays clear. */
+  function paintMatrix(canvas, matrix, frames, scale) {
+    canvas.width = canvas.height = frames;
+    const pixels = new ImageData(frames, frames);
+    matrix.forEach((value, i) => {
+      if (Number.isNaN(value)) return;
+      const at = ((frames - 1 - Math.floor(i / frames)) * frames + i % frames) * 4;
+      pixels.data.set(Number.isFinite(value) ? [...rgb(value, scale), 255] : [0, 160, 0, 255], at);
+    });
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
 
   // ---- the video of the first run, and attention on it
@@ -747,23 +931,32 @@
     if (film.words) film.words.maps = decoded(film.words.maps);
     $("film-area").hidden = false;
     $("film").max = film.pictures.length - 1;
-    $("word-label").hidden = true;
   }
 
-  /** Weights from -1 to 1 of a frame's tokens; null where there are none. */
-  function keyMap(frame) {
+  /** Weights from -1 to 1 of a frame's tokens, means over some heads; null where there are none. */
+  function keyMap(frame, heads = [runs[0].position(state.layer, state.head)]) {
     const its = runs[0], token = its.tokens.length ? its.token(state.slot, state.block) : null;
-    const at = its.position(state.layer, state.head);
-    if (!token || at < 0) return null;
+    if (!token || heads.some(at => at < 0) || !heads.length) return null;
     const keys = its.passes[token.pass].keys, k = keys.indexOf(frame), cells = its.tokenRows * its.tokenCols;
     if (k < 0) return null;
-    const all = token.values.subarray(at * keys.length * cells, (at + 1) * keys.length * cells);
-    let sum = 0, most = 1;
-    for (const value of all) sum += value;
-    const mean = sum / all.length;
-    for (const value of all) most = Math.max(most, Math.abs(value - mean));
-    return { rows: its.tokenRows, columns: its.tokenCols,
-      values: Array.from(all.subarray(k * cells, (k + 1) * cells), value => (value - mean) / most) };
+    const sums = new Float64Array(cells);
+    for (const at of heads) {
+      const all = token.values.subarray(at * keys.length * cells, (at + 1) * keys.length * cells);
+      let sum = 0, most = 1;
+      for (const value of all) sum += value;
+      const mean = sum / all.length;
+      for (const value of all) most = Math.max(most, Math.abs(value - mean));
+      for (let i = 0; i < cells; i++) sums[i] += (all[k * cells + i] - mean) / most / heads.length;
+    }
+    return { rows: its.tokenRows, columns: its.tokenCols, values: Array.from(sums) };
+  }
+
+  /** The role of the head that is shown, by the rule of the overview, and all heads that have it. */
+  function roleMates() {
+    const its = runs[0], at = its.position(state.layer, state.head);
+    if (at < 0 || !its.hasRules.includes(state.rule)) return { role: "", heads: [] };
+    const roles = its.roles(state.rule, slotOf(its), blockOf(its));
+    return { role: roles[at], heads: roles[at] ? [...roles.keys()].filter(i => roles[i] === roles[at]) : [] };
   }
 
   function byteMap(of, group, frame, rows, columns) {
@@ -777,12 +970,13 @@
   function mapOf(frame) {
     const its = runs[0], at = its.position(state.layer, state.head);
     if (state.show === 1) return keyMap(frame);
+    if (state.show === 4) return keyMap(frame, roleMates().heads);
     if (state.show === 2) {
       return byteMap(film.points[state.point], at, frame, film.grid[0], film.grid[1]);
     }
     if (state.show === 3) {
       const words = film.words, group = at < 0 ? -1 : words.byHead ? at : Math.floor(at / its.heads.length);
-      return byteMap(words, group < 0 ? -1 : group * words.tokens + state.word, frame, words.rows, words.columns);
+      return byteMap(words, group < 0 ? -1 : group * words.names.length + state.word, frame, words.rows, words.columns);
     }
     return null;
   }
@@ -812,28 +1006,34 @@
     const its = runs[0];
     state.film = clampTo(state.film, film.pictures.length);
     state.point = clampTo(state.point, film.points.length);
-    state.word = clampTo(state.word, film.words?.tokens ?? 1);
+    state.word = clampTo(state.word, film.words?.names.length ?? 1);
     const choices = [[0, "nothing"]];
     if (its.tokens.length) choices.push([1, "key logits of the head"]);
+    const mates = roleMates();
+    if (its.tokens.length && mates.role) choices.push([4, `key logits, mean of all ${mates.role} heads`]);
     if (film.points.length) choices.push([2, "what a point attends"]);
-    if (film.words) choices.push([3, "where a token is looked for"]);
+    if (film.words) choices.push([3, "where a word is looked for"]);
     if (!choices.some(([value]) => value === state.show)) state.show = 0;
     options($("show"), choices, state.show);
     $("film").value = state.film;
     $("film-name").textContent = state.film;
-    $("word-label").hidden = state.show !== 3;
-    if (film.words) {
-      $("word").max = film.words.tokens - 1;
-      $("word").value = state.word;
-      $("word-name").textContent = state.word;
-    }
+    $("words").hidden = state.show !== 3;
+    $("words").replaceChildren(...(state.show === 3 ? film.words.names : []).map((name, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.setAttribute("aria-pressed", i === state.word);
+      button.addEventListener("click", () => { state.word = i; draw(); $("words").children[i].focus({ preventScroll: true }); });
+      return button;
+    }));
     const point = film.points[state.point];
     const name = label(state.layer, state.head);
     $("film-note").textContent = [
       film.points.length ? "Frames with a white box: press it to see what it attends." : "Press a frame to see it larger.",
       `${name}: logits of key tokens, red above and blue below their mean.`,
       point ? `${name}: softmax weight that frame ${point.frame}, row ${point.row}, column ${point.column} gives, ${point.pass}.` : "",
-      `${film.words?.byHead ? name : `Layer ${state.layer}, mean of its heads`}: softmax weight on token ${state.word} of the prompt, as "wan-attn tokenize" counts them.`,
+      `${film.words?.byHead ? name : `Layer ${state.layer}, mean of its heads`}: softmax weight on "${film.words?.names[state.word]}" of the prompt.`,
+      `Mean of ${mates.heads.length} heads that ${data.rules[state.rule]?.id} calls ${mates.role}: logits of key tokens, red above and blue below their mean.`,
     ][state.show];
     const svg = framePicture(state.film, mapOf(state.film)), view = svg.viewBox.baseVal;
     svg.removeAttribute("aria-hidden");
@@ -877,7 +1077,7 @@
 
   function drawProvenance() {
     const table = document.createElement("table");
-    const looks = other() ? [run(), other()] : [run()];
+    const looks = [run(), ...others()];
     const keys = [...new Set(looks.flatMap(r => r.metadata.map(([key]) => key)))];
     for (const key of ["file", ...keys]) {
       const tr = document.createElement("tr"), th = document.createElement("th");
@@ -913,12 +1113,15 @@
 
   // ---- the view in the address, so that it can be sent
 
-  const NUMBERS = ["run", "other", "layer", "head", "slot", "block", "key", "quantity", "measure", "rule", "film", "show", "point", "word"];
+  const NUMBERS = ["run", "layer", "head", "slot", "block", "key", "quantity", "measure", "rule", "scale", "gallery", "alone",
+    "film", "show", "point", "word"];
   let written = "";
 
   function writeView() {
     const view = new URLSearchParams();
     for (const key of NUMBERS) view.set(key, state[key]);
+    if (state.others.length) view.set("others", state.others.join("."));
+    if (state.filter) view.set("filter", state.filter);
     if (state.sort) view.set("sort", (state.down ? "-" : "") + state.sort);
     written = "#" + view;
     if (location.hash !== written) {
@@ -934,7 +1137,11 @@
     const whole = key => /^-?\d{1,6}$/.test(view.get(key) ?? "") ? Number(view.get(key)) : state[key];
     for (const key of NUMBERS) state[key] = whole(key);
     if (!runs[state.run]) state.run = 0;
-    if (!runs[state.other] || state.other === state.run) state.other = -1;
+    state.others = [...new Set((view.get("others") ?? "").split(".").filter(Boolean).map(Number))]
+      .filter(i => runs[i] && i !== state.run).slice(0, MOST_RUNS - 1);
+    state.scale = clampTo(state.scale, SCALES.length);
+    state.gallery = clampTo(state.gallery, GALLERIES.length);
+    state.filter = (view.get("filter") ?? "").slice(0, 200);
     const its = run();
     if (!its.has.includes(state.measure)) state.measure = its.has[0] ?? 0;
     if (!its.hasRules.includes(state.rule)) state.rule = -1;
@@ -954,8 +1161,12 @@
     controls();
     drawOverview();
     drawHead();
+    drawGallery();
     drawFilm();
     drawTable();
+    $("shown").textContent = [[run(), ...others()].map(r => r.name).join(", "), `layer ${state.layer}, head ${state.head}`,
+      run().slots[state.slot], `frame block ${$("block-name").textContent}`, `heads coloured by ${data.measures[state.measure].title}`,
+      ...state.filter ? [`only ${state.filter}`] : []].join("; ");
     drawProvenance();
     writeView();
   }
@@ -968,12 +1179,14 @@
   function connect() {
     const select = (id, key) => $(id).addEventListener("change", () => {
       state[key] = Number($(id).value);
-      if (key === "run" && state.other === state.run) state.other = -1;
+      if (key === "run") state.others = state.others.filter(i => i !== state.run);
       draw();
     });
-    for (const id of ["run", "other", "quantity", "measure", "rule", "show"]) select(id, id);
+    for (const id of ["run", "quantity", "scale", "measure", "rule", "gallery", "show"]) select(id, id);
+    $("alone").addEventListener("change", () => { state.alone = Number($("alone").checked); draw(); });
+    $("filter").addEventListener("input", () => { state.filter = $("filter").value; soon(); });
     $("play").addEventListener("click", play);
-    for (const id of ["slot", "block", "key", "film", "word"]) $(id).addEventListener("input", () => { state[id] = Number($(id).value); soon(); });
+    for (const id of ["slot", "block", "key", "film"]) $(id).addEventListener("input", () => { state[id] = Number($(id).value); soon(); });
     $("layer").addEventListener("input", () => { state.layer = run().layers[Number($("layer").value)]; soon(); });
     $("head").addEventListener("input", () => { state.head = run().heads[Number($("head").value)]; soon(); });
     const theme = () => { state.theme = state.theme === "dark" ? "light" : "dark"; draw(); };
@@ -983,7 +1196,7 @@
       const { columns, order, its } = tableData();
       const rows = [["label", ...columns.map(column => column[0])],
         ...order.map(i => [label(columns[0][1](i), columns[1][1](i)), ...columns.map(column => column[1](i))])];
-      save(`${its.name}-heads.csv`, new Blob([rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
+      save(fileName(its.name, "heads") + ".csv", new Blob([rows.map(row => row.map(csvCell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
     });
     const step = (key, by, list) => { state[key] = list ? list[clampTo(list.indexOf(state[key]) + by, list.length)] : state[key] + by; soon(); };
     document.addEventListener("keydown", event => {
@@ -993,7 +1206,8 @@
         j: () => step("layer", -1, run().layers), k: () => step("layer", 1, run().layers),
         "[": () => step("slot", -1), "]": () => step("slot", 1), ",": () => step("block", -1), ".": () => step("block", 1),
         m: () => { state.measure = run().has[(run().has.indexOf(state.measure) + 1) % run().has.length]; soon(); },
-        c: () => { state.other = nextOther(); soon(); },
+        c: () => { state.others = nextOther(); soon(); },
+        "/": () => $("filter").focus(),
         p: play, t: theme, "?": () => $("help").showModal(),
       };
       if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
@@ -1002,9 +1216,11 @@
     document.addEventListener("scroll", () => { if ($("tip").dataset.by === "pointer") $("tip").hidden = true; }, { passive: true });
   }
 
+  /** No other run, then each of them alone, in turn. */
   function nextOther() {
     const all = [-1, ...runs.keys()].filter(i => i !== state.run);
-    return all[(all.indexOf(state.other) + 1) % all.length];
+    const next = all[(all.indexOf(state.others[0] ?? -1) + 1) % all.length];
+    return next < 0 ? [] : [next];
   }
 
   try {
