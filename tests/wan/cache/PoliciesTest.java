@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,7 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * What every policy keeps, and where, over 30 frame blocks of three frames, against lists that were made by hand.
  *
  * <p>A list has FRAME@POSITION for each key; f is the first frame of the block, mG the mean of frames G to G + 3, eS the moving average in
- * sink slot S, pG patches of frames G to G + 2, of which the last is compared with G + 3. The first lists are those of block 0, 1, ...; then the last ones repeat.
+ * sink slot S, pG patches of frames G to G + 2, of which the last is compared with G + 3, tG tokens chosen at frame G. The first lists are those of block 0, 1, ...; then the last ones repeat.
  */
 class PoliciesTest {
     private static final int BLOCKS = 30;
@@ -40,6 +41,22 @@ class PoliciesTest {
                 Arguments.of("dummy-forcing", "sink", List.of("", "0@0 1@1 2@2"), List.of("0@0")),
                 Arguments.of("dummy-forcing", "mid", List.of("", "0@0 1@1 2@2"), List.of("f-3@f-3 f-2@f-2 f-1@f-1")),
                 Arguments.of("dummy-forcing", "dummy", List.of("", "0@0 1@1 2@2"), List.of("f-1@f-1")),
+                // For LongLive a frame block later.
+                Arguments.of(
+                        "dummy-forcing-longlive",
+                        "sink",
+                        List.of("", "0@0 1@1 2@2", "0@0 3@3 4@4 5@5"),
+                        List.of("0@0")),
+                Arguments.of(
+                        "dummy-forcing-longlive",
+                        "mid",
+                        List.of("", "0@0 1@1 2@2", "0@0 3@3 4@4 5@5"),
+                        List.of("f-3@f-3 f-2@f-2 f-1@f-1")),
+                Arguments.of(
+                        "dummy-forcing-longlive",
+                        "dummy",
+                        List.of("", "0@0 1@1 2@2", "0@0 3@3 4@4 5@5"),
+                        List.of("f-1@f-1")),
                 Arguments.of("forcing-kv", "static", List.of(""), List.of("0@0 f-1@f-1")),
                 // Patches of three frames, chosen when the third block is done, stand between the sink and the last
                 // frame.
@@ -102,7 +119,10 @@ class PoliciesTest {
                                         + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
                                 "0@f-21 1@f-21 2@f-21 mf-17@f-16 mf-13@f-12 mf-9@f-8 mf-5@f-4"
                                         + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
-                // 10 first frames that end where the last 4 begin.
+                // The cache of 21 frames is cut down to 16 in block 7, has 19 after it, and is cut down again in block
+                // 9: the first 10 frames
+                // begin 16 frames before the cut, 2 pages of tokens stand at the last frame that they were chosen from,
+                // before the last frame.
                 Arguments.of(
                         "deep-forcing",
                         "full",
@@ -111,9 +131,17 @@ class PoliciesTest {
                                 "0@0 1@1 2@2",
                                 "0@0 1@1 2@2 3@3 4@4 5@5",
                                 "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8",
-                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 10@10 11@11"),
-                        List.of("0@f-14 1@f-13 2@f-12 3@f-11 4@f-10 5@f-9 6@f-8 7@f-7 8@f-6 9@f-5"
-                                + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 10@10 11@11",
+                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 10@10 11@11 12@12 13@13 14@14",
+                                "0@0 1@1 2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 10@10 11@11 12@12 13@13 14@14 15@15 16@16 17@17",
+                                "0@5 1@6 2@7 3@8 4@9 5@10 6@11 7@12 8@13 9@14 t21@19 t21@19 20@20",
+                                "0@5 1@6 2@7 3@8 4@9 5@10 6@11 7@12 8@13 9@14 t21@19 t21@19 20@20 21@21 22@22 23@23",
+                                "0@11 1@12 2@13 3@14 4@15 5@16 6@17 7@18 8@19 9@20 t27@25 t27@25 26@26"),
+                        List.of(
+                                "0@f-19 1@f-18 2@f-17 3@f-16 4@f-15 5@f-14 6@f-13 7@f-12 8@f-11 9@f-10"
+                                        + " tf-3@f-5 tf-3@f-5 f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-16 1@f-15 2@f-14 3@f-13 4@f-12 5@f-11 6@f-10 7@f-9 8@f-8 9@f-7"
+                                        + " tf@f-2 tf@f-2 f-1@f-1")),
                 // 9 slots: 3 of the sink, 3 before the block, the block.
                 Arguments.of(
                         "reward-forcing",
@@ -138,7 +166,7 @@ class PoliciesTest {
                     : Arrays.stream(pattern.split(" ", -1))
                             .map(token -> resolved(token, start))
                             .toList();
-            List<HeadPolicy.Key> keys = policy.keys(group, new HeadPolicy.History(Collections.nCopies(block, 3)));
+            List<HeadPolicy.Key> keys = policy.keys(group, new HeadPolicy.History(Collections.nCopies(block, 3), 3));
             assertThat(keys.stream().map(key -> text(key, start)).toList())
                     .as(name + " " + group + " block " + block)
                     .isEqualTo(expected);
@@ -162,7 +190,7 @@ class PoliciesTest {
     @Test
     void rewardForcing_averagesWhatHasLeft() {
         List<HeadPolicy.Key> keys =
-                Policies.REWARD_FORCING.keys("full", new HeadPolicy.History(Collections.nCopies(5, 3)));
+                Policies.REWARD_FORCING.keys("full", new HeadPolicy.History(Collections.nCopies(5, 3), 3));
         double[] shares = new double[15];
         collect(keys.get(1).content(), 1, shares);
         double[] expected = new double[15];
@@ -177,6 +205,34 @@ class PoliciesTest {
         }
     }
 
+    /** What Deep Forcing chooses from: at first all between, then what was chosen and all that came since. */
+    @Test
+    void deepForcing_choosesFromAllBetween() {
+        assertThat(candidates(7)).isEqualTo("10 11 12 13 14 15 16 17 18 19");
+        assertThat(candidates(9)).isEqualTo("t21.0 t21.1 20 21 22 23 24 25");
+        assertThat(candidates(11)).isEqualTo("t27.0 t27.1 26 27 28 29 30 31");
+        // Of single frames, the first block that does not fit is at 21 too; then every sixth cuts.
+        HeadPolicy.History single = new HeadPolicy.History(Collections.nCopies(21, 1), 1);
+        List<HeadPolicy.Key> keys = Policies.DEEP_FORCING.keys("full", single);
+        assertThat(keys.stream().map(key -> text(key, 21)).toList())
+                .endsWith("9@14", "t21@17", "t21@17", "18@18", "19@19", "20@20");
+        assertThat(keys.getFirst().distance()).isEqualTo(16);
+    }
+
+    private static String candidates(int block) {
+        return Policies.DEEP_FORCING.keys("full", new HeadPolicy.History(Collections.nCopies(block, 3), 3)).stream()
+                .map(HeadPolicy.Key::content)
+                .filter(HeadPolicy.Content.Top.class::isInstance)
+                .map(content -> ((HeadPolicy.Content.Top) content)
+                        .candidates().stream()
+                                .map(one -> one instanceof HeadPolicy.Content.Top top
+                                        ? "t" + top.chosenAt() + "." + top.page()
+                                        : "" + one.lastFrame())
+                                .collect(Collectors.joining(" ")))
+                .distinct()
+                .collect(Collectors.joining(" | "));
+    }
+
     private static void collect(HeadPolicy.Content content, double share, double[] shares) {
         switch (content) {
             case HeadPolicy.Content.Frame frame -> shares[frame.frame()] += share;
@@ -185,18 +241,20 @@ class PoliciesTest {
                     collect(blend.parts().get(i), share * blend.weights().get(i), shares);
                 }
             }
-            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
+            case HeadPolicy.Content.Patches _, HeadPolicy.Content.Top _ -> throw new AssertionError(content);
         }
     }
 
     private static String resolved(String token, int start) {
         String[] sides = token.split("@", -1);
-        String kind = sides[0].matches("[mep].*") ? sides[0].substring(0, 1) : "";
+        String kind = sides[0].matches("[mept].*") ? sides[0].substring(0, 1) : "";
         return kind + number(sides[0].substring(kind.length()), start) + "@" + number(sides[1], start);
     }
 
     private static int number(String text, int start) {
-        return text.startsWith("f") ? start + Integer.parseInt(text.substring(1)) : Integer.parseInt(text);
+        return text.equals("f")
+                ? start
+                : text.startsWith("f") ? start + Integer.parseInt(text.substring(1)) : Integer.parseInt(text);
     }
 
     private static String text(HeadPolicy.Key key, int start) {
@@ -208,6 +266,10 @@ class PoliciesTest {
                 assertThat(frames).hasSize(4);
                 assertThat(patches).isEqualTo(new HeadPolicy.Content.Patches(patches.frames(), 6, 1, "dynamic"));
                 yield "p" + frames.getFirst();
+            }
+            case HeadPolicy.Content.Top top -> {
+                assertThat(List.of(top.pages(), top.recent(), top.mostUses())).containsExactly(2, 4, 7);
+                yield "t" + top.chosenAt();
             }
         };
         return what + "@" + (start - key.distance());
@@ -234,7 +296,7 @@ class PoliciesTest {
         return switch (content) {
             case HeadPolicy.Content.Frame frame -> frame.frame();
             case HeadPolicy.Content.Blend blend -> innermost(blend.parts().getFirst());
-            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
+            case HeadPolicy.Content.Patches _, HeadPolicy.Content.Top _ -> throw new AssertionError(content);
         };
     }
 }

@@ -18,7 +18,6 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -62,6 +61,7 @@ public class HeadCachesTest {
                 "VECTOR | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
                 "SCALAR | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
                 "ONEDNN_F32 | dummy-forcing | mid=0:1,2:0-1;dummy=1:all,2:3",
+                "VECTOR | dummy-forcing-longlive | mid=0:1,2:0-1;dummy=1:all,2:3",
                 "VECTOR | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
                 "SCALAR | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
                 "ONEDNN_F32 | forcing-kv | dynamic=0:1,1:0-2,2:1-3",
@@ -81,7 +81,7 @@ public class HeadCachesTest {
             // The same masks as rules over a cache that keeps everything.
             List<Rule> rules = new ArrayList<>();
             for (Pass pass : rollout.plan.passes()) {
-                HeadPolicy.History history = new HeadPolicy.History(Collections.nCopies(pass.firstFrame() / 3, 3));
+                HeadPolicy.History history = new HeadPolicy.History(Collections.nCopies(pass.firstFrame() / 3, 3), 3);
                 for (int l = 0; l < 12; l++) {
                     int layer = l / 4;
                     int head = l % 4;
@@ -121,11 +121,17 @@ public class HeadCachesTest {
     }
 
     /** Dummy Forcing's own choice against weights in float64 of the queries that are drawn; what follows is a run with these groups given. */
-    @Test
-    void choice_isThatOfTheMethod_inFloat64() {
+    @ParameterizedTest
+    @CsvSource({"DUMMY_FORCING, 1, 1, 0 1 2", "DUMMY_FORCING_LONGLIVE, 2, 3, 0 3 4 5"})
+    void choice_isThatOfTheMethod_inFloat64(Policies policy, int block, int firstFrames, String before) {
         try (Rollout rollout = new Rollout(new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR)), 5)) {
-            PolicySchedule schedule = PolicySchedule.of(
-                    Policies.DUMMY_FORCING, rollout.plan.settings().blockSizes());
+            PolicySchedule schedule =
+                    PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
+            List<Integer> attended = new ArrayList<>(
+                    Arrays.stream(before.split(" ", -1)).map(Integer::valueOf).toList());
+            for (int i = 0; i < 3; i++) {
+                attended.add(3 * block + i);
+            }
             HeadCaches choosing = HeadCaches.choosing(schedule, 3, 4, 7);
             Map<String, float[]> recorded = new HashMap<>();
             List<HostTensor> flows = rollout.run(EditPlan.NONE, choosing, recorded);
@@ -137,28 +143,32 @@ public class HeadCachesTest {
             for (int i = 0; i < 12; i++) {
                 int layer = i / 4;
                 int head = i % 4;
-                int[] rows = new HeadChoice(3, 4, 7).rows(layer, 3 * s, s);
-                assertThat(rows).hasSize(s / 3);
+                int[] rows = new HeadChoice(3, 4, firstFrames, 7).rows(layer, 3 * s, s);
+                assertThat(rows).hasSize(firstFrames * s / 3);
                 assertThat(IntStream.of(rows).max().orElse(0)).isGreaterThanOrEqualTo(s);
                 for (int row : rows) {
-                    float[] raw = at(recorded, "block1.ctx.layer" + layer + ".Q_RAW");
-                    double[] q = Rotary.turn(rows(raw, row / s, head, s, d), rollout.grid, 3 + row / s)[row % s];
-                    double[] byFrame = new double[6];
-                    for (int frame = 0; frame < 6; frame++) {
-                        HeadPolicy.Content content = new HeadPolicy.Content.Frame(frame);
+                    float[] raw = at(recorded, "block" + block + ".ctx.layer" + layer + ".Q_RAW");
+                    double[] q =
+                            Rotary.turn(rows(raw, row / s, head, s, d), rollout.grid, 3 * block + row / s)[row % s];
+                    double[] bySlot = new double[attended.size()];
+                    for (int slot = 0; slot < attended.size(); slot++) {
+                        HeadPolicy.Content content = new HeadPolicy.Content.Frame(attended.get(slot));
                         double[][] keys = Rotary.turn(
-                                content(recorded, content, "K_RAW", layer, head, s, d), rollout.grid, frame);
+                                content(recorded, content, "K_RAW", layer, head, s, d),
+                                rollout.grid,
+                                attended.get(slot));
                         for (double[] key : keys) {
                             double logit = 0;
                             for (int c = 0; c < d; c++) {
                                 logit += q[c] * key[c];
                             }
-                            byFrame[frame] += Math.exp(logit / Math.sqrt(d));
+                            bySlot[slot] += Math.exp(logit / Math.sqrt(d));
                         }
                     }
-                    double all = Arrays.stream(byFrame).sum();
-                    first[i] += byFrame[0] / all / rows.length;
-                    between[i] += (byFrame[1] + byFrame[2]) / all / rows.length;
+                    double all = Arrays.stream(bySlot).sum();
+                    for (int slot = 0; slot < attended.size() - 3; slot++) {
+                        (slot < firstFrames ? first : between)[i] += bySlot[slot] / all / rows.length;
+                    }
                 }
             }
             double sinks = Arrays.stream(first).sum();
@@ -177,7 +187,7 @@ public class HeadCachesTest {
             assertThat(counts).containsEntry("dummy", 6).hasSizeGreaterThan(1);
 
             String text = Objects.requireNonNull(choosing.chosenGroups());
-            HeadGroups given = HeadGroups.parse(Policies.DUMMY_FORCING.groups(), text);
+            HeadGroups given = HeadGroups.parse(policy.groups(), text);
             List<HostTensor> same = rollout.run(EditPlan.NONE, new HeadCaches(schedule, given, 3, 4));
             for (int i = 0; i < flows.size(); i++) {
                 assertThat(flows.get(i).values())
@@ -200,7 +210,7 @@ public class HeadCachesTest {
         try (Rollout rollout = new Rollout(JvmOptions.Kind.VECTOR)) {
             PolicySchedule schedule =
                     PolicySchedule.of(policy, rollout.plan.settings().blockSizes());
-            HeadCaches caches = new HeadCaches(schedule, heads, 3, 4);
+            HeadCaches caches = new HeadCaches(schedule, heads, 3, 4).on(rollout.grid, rollout.d);
             Map<String, float[]> recorded = new HashMap<>();
             List<HostTensor> _ = rollout.run(EditPlan.NONE, caches, recorded);
             // What the memory check counts is what each head really held.
@@ -219,12 +229,16 @@ public class HeadCachesTest {
                         List<double[][]> keys = new ArrayList<>();
                         List<double[][]> values = new ArrayList<>();
                         List<HeadPolicy.Key> kept = policy.keys(
-                                caches.group(layer, head), new HeadPolicy.History(Collections.nCopies(block, 3)));
+                                caches.group(layer, head), new HeadPolicy.History(Collections.nCopies(block, 3), 3));
                         for (HeadPolicy.Key key : kept) {
-                            if (key.content() instanceof HeadPolicy.Content.Patches patches) {
+                            int[] tokens = switch (key.content()) {
+                                case HeadPolicy.Content.Patches patches -> rollout.tokens(recorded, caches, patches);
+                                case HeadPolicy.Content.Top top -> rollout.tokens(recorded, layer, top);
+                                default -> new int[0];
+                            };
+                            if (tokens.length > 0) {
                                 double[][] k = new double[s][];
                                 double[][] v = new double[s][];
-                                int[] tokens = rollout.tokens(recorded, caches, patches);
                                 for (int i = 0; i < s; i++) {
                                     HeadPolicy.Content.Frame frame = new HeadPolicy.Content.Frame(tokens[i] / s);
                                     k[i] = Rotary.turn(
@@ -265,13 +279,18 @@ public class HeadCachesTest {
     public static void compare(Ops other) {
         List<List<HostTensor>> flows = new ArrayList<>();
         for (Ops ops : List.of(new JvmOps(new JvmOptions(2, JvmOptions.Kind.VECTOR)), other)) {
-            try (Rollout rollout = new Rollout(ops, 5)) {
+            try (Rollout rollout = new Rollout(ops, 10)) {
                 List<Integer> sizes = rollout.plan.settings().blockSizes();
                 HeadGroups heads = HeadGroups.parse(Policies.FORCING_KV.groups(), "dynamic=0:1,1:0-2,2:1-3");
                 List<HostTensor> all = new ArrayList<>(rollout.run(
                         EditPlan.NONE, new HeadCaches(PolicySchedule.of(Policies.FORCING_KV, sizes), heads, 3, 4)));
                 all.addAll(rollout.run(
                         EditPlan.NONE, HeadCaches.choosing(PolicySchedule.of(Policies.DUMMY_FORCING, sizes), 3, 4, 7)));
+                HeadGroups single = HeadGroups.parse(Policies.DEEP_FORCING.groups(), null);
+                all.addAll(rollout.run(
+                        EditPlan.NONE,
+                        new HeadCaches(PolicySchedule.of(Policies.DEEP_FORCING, sizes), single, 3, 4)
+                                .on(rollout.grid, rollout.d)));
                 flows.add(all);
             }
         }
@@ -307,7 +326,7 @@ public class HeadCachesTest {
                         head,
                         s,
                         d);
-            case HeadPolicy.Content.Patches patches -> throw new AssertionError(patches);
+            case HeadPolicy.Content.Patches _, HeadPolicy.Content.Top _ -> throw new AssertionError(content);
             case HeadPolicy.Content.Blend blend -> {
                 double[][] sum = new double[s][d];
                 for (int part = 0; part < blend.parts().size(); part++) {
@@ -399,6 +418,10 @@ public class HeadCachesTest {
 
         /** By the first frame of the candidates. */
         private final Map<Integer, int[]> chosen = new HashMap<>();
+        /** By layer and frame: the tokens that queries have chosen there. */
+        private final Map<String, List<Integer>> best = new HashMap<>();
+        /** By layer and token: how often it was among them. */
+        private final Map<String, Integer> uses = new HashMap<>();
 
         Rollout(JvmOptions.Kind kernels) {
             this(new JvmOps(new JvmOptions(2, kernels)), BLOCKS);
@@ -411,7 +434,7 @@ public class HeadCachesTest {
             sizes = Goldens.modelConfig(golden.config().get("model_config"));
             RunSettings given = replay.settings();
             plan = RunPlan.of(
-                    new RunSettings(4, 12, 3 * BLOCKS, 0, 3, false, List.of(500f), 5, true, -1, 0, 0, given.method()),
+                    new RunSettings(4, 12, 3 * blocks, 0, 3, false, List.of(500f), 5, true, -1, 0, 0, given.method()),
                     3);
             grid = new Grid(1, 2, 6);
             s = grid.tokens();
@@ -432,7 +455,7 @@ public class HeadCachesTest {
                     case HeadPolicy.Content.Frame frame -> seen.set(frame.frame() * s, (frame.frame() + 1) * s);
                     case HeadPolicy.Content.Patches patches ->
                         IntStream.of(tokens(recorded, caches, patches)).forEach(seen::set);
-                    case HeadPolicy.Content.Blend blend -> throw new AssertionError(blend);
+                    case HeadPolicy.Content.Blend _, HeadPolicy.Content.Top _ -> throw new AssertionError(key);
                 }
             }
             return IntStream.range(0, history.firstFrame() * s)
@@ -446,6 +469,56 @@ public class HeadCachesTest {
         int[] tokens(Map<String, float[]> recorded, HeadCaches caches, HeadPolicy.Content.Patches patches) {
             int first = ((HeadPolicy.Content.Frame) patches.frames().getFirst()).frame();
             return chosen.computeIfAbsent(first, _ -> chosen(recorded, caches, first));
+        }
+
+        /** Tokens of the video on one page of those that queries have chosen in a layer, in float64. */
+        int[] tokens(Map<String, float[]> recorded, int layer, HeadPolicy.Content.Top top) {
+            List<Integer> all =
+                    best.computeIfAbsent(layer + " at " + top.chosenAt(), _ -> best(recorded, layer, top.chosenAt()));
+            return all.subList(top.page() * s, (top.page() + 1) * s).stream()
+                    .mapToInt(Integer::intValue)
+                    .toArray();
+        }
+
+        /**
+         * The tokens of two frames, of all heads together those with the highest product with the queries of the block's first pass and of the last
+         * frame before: at frame 21 of frames 10 to 19, then every six frames of those and of the last six but one.
+         */
+        private List<Integer> best(Map<String, float[]> recorded, int layer, int at) {
+            List<Integer> candidates = new ArrayList<>();
+            if (at > 21) {
+                candidates.addAll(Objects.requireNonNull(best.get(layer + " at " + (at - 6))));
+            }
+            IntStream.range((at == 21 ? 10 : at - 7) * s, (at - 1) * s).forEach(candidates::add);
+            double[] scores = new double[at * s];
+            for (int head = 0; head < 4; head++) {
+                double[] sum = new double[d];
+                for (int i = -1; i < 3; i++) {
+                    String pass = i < 0 ? "block" + (at / 3 - 1) + ".ctx" : "block" + at / 3 + ".step0";
+                    float[] raw = at(recorded, pass + ".layer" + layer + ".Q_RAW");
+                    for (double[] q : Rotary.turn(rows(raw, Math.floorMod(i, 3), head, s, d), grid, at + i)) {
+                        for (int c = 0; c < d; c++) {
+                            sum[c] += q[c];
+                        }
+                    }
+                }
+                for (int token : candidates) {
+                    HeadPolicy.Content.Frame frame = new HeadPolicy.Content.Frame(token / s);
+                    double[] key = Rotary.turn(content(recorded, frame, "K_RAW", layer, head, s, d), grid, token / s)[
+                            token % s];
+                    for (int c = 0; c < d; c++) {
+                        scores[token] += sum[c] * key[c];
+                    }
+                }
+            }
+            List<Integer> kept = candidates.stream()
+                    .filter(token -> uses.getOrDefault(layer + " " + token, 0) < 7)
+                    .sorted(Comparator.comparingDouble(token -> -scores[token]))
+                    .limit(2L * s)
+                    .sorted()
+                    .toList();
+            kept.forEach(token -> uses.merge(layer + " " + token, 1, Integer::sum));
+            return kept;
         }
 
         private int[] chosen(Map<String, float[]> recorded, HeadCaches caches, int first) {

@@ -98,7 +98,7 @@ class SpecJsonTest {
                         {"version":1,
                         "model":{"path":null,"checkpoint":null,"branch":"ema-or-generator","loras":[],"preset":null},
                         "prompt":{"texts":[],"negative":null,"embeddings":null,"tokenizer":null,"text_encoder":null,"keep":true,"later":[]},
-                        "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null,"picture":null},
+                        "video":{"latent_height":null,"latent_width":null,"num_frames":21,"initial_latent":null,"picture":null,"vae":null},
                         "noise":{"generator":"torch-cuda","seed":42,"dtype":"bf16","cuda_device":"132x2048","replay":null,"replay_run":""},
                         "sampler":{"steps":[1000.0,750.0,500.0,250.0],"shift":5.0,"warp":true,"context_noise":0.0,
                         "num_frame_per_block":3,"independent_first_frame":true,

@@ -244,7 +244,8 @@ public class ResumedRolloutTest {
 
     private static Map<String, Integer> restored(List<Pass> passes, int done) {
         TreeMap<String, Integer> layers = new TreeMap<>();
-        CacheRestore.of(passes, done).forEach(pass -> layers.put(pass.id().label(), pass.numLayers()));
+        CacheRestore.of(passes, done, _ -> false)
+                .forEach(pass -> layers.put(pass.id().label(), pass.numLayers()));
         return layers;
     }
 }

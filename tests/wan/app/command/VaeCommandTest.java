@@ -222,7 +222,7 @@ class VaeCommandTest {
     void extract_decodesWhileItRuns_whatDecodeMakesOfItsLatents() {
         Path video = folder.resolve("v.safetensors");
         Path clean = folder.resolve("clean.safetensors");
-        assertThat(extract("--video", video).err()).contains("--video FILE and --vae FILE together, got --video alone");
+        assertThat(extract("--video", video).err()).contains("--video: expected --vae FILE with it");
         CommandLineRun run = extract("--video", video, "--vae", vae, "--save-latents", clean);
         assertThat(run.exitCode()).as(run.err()).isZero();
         assertThat(run.out()).contains("Video in " + video);
@@ -231,6 +231,54 @@ class VaeCommandTest {
                         .exitCode())
                 .isZero();
         assertThat(read(video, "video")).hasSize(13 * 3 * 128 * 128).isEqualTo(read(later, "video"));
+    }
+
+    @Test
+    void extract_encodesKreasFirstPictureAnew_ifThereIsAVae() throws IOException {
+        Path kept = folder.resolve("kept.safetensors");
+        Path anew = folder.resolve("anew.safetensors");
+        Object[] krea = {
+            "extract",
+            "--preset",
+            "krea-realtime-14b",
+            "--latent-size",
+            "4x4",
+            "--num-frames",
+            "12",
+            "-q",
+            "--output",
+            folder.resolve("run.safetensors"),
+            "--force",
+            "--save-latents"
+        };
+        CommandLineRun without = CommandLineRun.of(with(krea, kept));
+        assertThat(without.exitCode()).as(without.err()).isZero();
+        CommandLineRun encoding = CommandLineRun.of(with(krea, anew, "--vae", vae));
+        assertThat(encoding.exitCode()).as(encoding.err()).isZero();
+        float[] a = read(kept, "output");
+        float[] b = read(anew, "output");
+        int block = a.length / 4;
+        assertThat(Arrays.copyOf(b, 2 * block)).isEqualTo(Arrays.copyOf(a, 2 * block));
+        assertThat(Arrays.copyOfRange(b, 2 * block, 3 * block))
+                .isNotEqualTo(Arrays.copyOfRange(a, 2 * block, 3 * block));
+        assertThat(CommandLineRun.of(with(krea, anew, "--vae", vae, "--dry-run"))
+                        .out())
+                .contains("first, encoded anew");
+        Object[] loud = Arrays.stream(krea).filter(word -> !word.equals("-q")).toArray();
+        CommandLineRun plan = CommandLineRun.of(with(loud, anew, "--dry-run"));
+        assertThat(plan.out()).doesNotContain("first, encoded anew");
+        assertThat(plan.err())
+                .contains("frame 0 stays the first of the recomputed keys")
+                .contains("--vae names one");
+        CommandLineRun plain = extract("--vae", vae, "--dry-run");
+        assertThat(plain.exitCode()).isEqualTo(2);
+        assertThat(plain.err()).contains("--vae: expected --video FILE");
+    }
+
+    private static Object[] with(Object[] some, Object... more) {
+        Object[] all = Arrays.copyOf(some, some.length + more.length);
+        System.arraycopy(more, 0, all, some.length, more.length);
+        return all;
     }
 
     @Test

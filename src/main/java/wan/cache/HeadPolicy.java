@@ -1,6 +1,8 @@
 package wan.cache;
 
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which keys each group of heads attends: pure integers, in frames. A pass's own frames are always attended; a policy says what else.
@@ -26,6 +28,11 @@ public interface HeadPolicy {
     /** The frame block in whose last pass, at t = 0, the method chooses the groups of heads by itself; -1 where they are given. */
     default int choosingBlock() {
         return -1;
+    }
+
+    /** Where the method chooses the groups: how many key slots count as the first frames, a third of whose tokens' number is drawn of the queries. */
+    default int choosingFrames() {
+        return 1;
     }
 
     /**
@@ -79,14 +86,65 @@ public interface HeadPolicy {
                 frames = List.copyOf(frames);
             }
         }
+
+        /**
+         * A page of the tokens that the queries of the frame block's first pass want most, rotated as they were, in the order of the candidates: those
+         * with the highest product of their key and the sum of the queries, over all heads, for each layer and sample. The queries are those of the
+         * last {@code recent} frames that have passed through the layer, the pass's own among them.
+         *
+         * <p>Equal if chosen in the same frame block, for the same place: what they are chosen from follows from that.
+         *
+         * @param chosenAt first frame of the frame block in which they are chosen
+         * @param page which of the pages that are chosen together
+         * @param pages how many these are
+         * @param recent frames of queries
+         * @param mostUses how often a token may be chosen, at most
+         * @param candidates what they are chosen from; a frame last
+         */
+        record Top(int chosenAt, int page, int pages, int recent, int mostUses, List<Content> candidates)
+                implements Content {
+            /** Copies the list. */
+            public Top {
+                candidates = List.copyOf(candidates);
+            }
+
+            // Candidates hold earlier pages of this kind twice: comparing them would double with every choice.
+            @Override
+            public boolean equals(@Nullable Object other) {
+                return other instanceof Top top && top.chosenAt == chosenAt && top.page == page;
+            }
+
+            @Override
+            public int hashCode() {
+                return Objects.hash(chosenAt, page);
+            }
+
+            @Override
+            public String toString() {
+                return "page " + page + " of the tokens chosen at frame " + chosenAt;
+            }
+        }
+
+        /** The last frame that it holds anything of, as its number. */
+        default int lastFrame() {
+            return switch (this) {
+                case Frame frame -> frame.frame();
+                case Blend blend ->
+                    blend.parts().stream().mapToInt(Content::lastFrame).max().orElse(0);
+                case Patches patches ->
+                    patches.frames().get(patches.frames().size() - 2).lastFrame();
+                case Top top -> top.candidates().getLast().lastFrame();
+            };
+        }
     }
 
     /**
      * The frame blocks before a pass's.
      *
      * @param blocks their sizes
+     * @param frames size of the pass's own
      */
-    record History(List<Integer> blocks) {
+    record History(List<Integer> blocks, int frames) {
         /** Copies the list. */
         public History {
             blocks = List.copyOf(blocks);

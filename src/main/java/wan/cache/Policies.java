@@ -42,25 +42,38 @@ public enum Policies implements HeadPolicy {
     /**
      * Dummy Forcing (csguoh/DummyForcing 28128ed, wan/modules/dummyforcing.py): from the second frame block's context pass on, sink heads keep frame
      * 0, mid heads the last 3 frames, dummy heads the last one; before, all heads keep frame 0 and the block before. Absolute positions.
-     * Which head is which it chooses in that context pass, unless groups are given. Left out: LongLive's choice, one block later.
+     * Which head is which it chooses in that context pass, unless groups are given.
      */
     DUMMY_FORCING(List.of("sink", "mid", "dummy")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
-            int first = history.firstFrame();
-            if (history.count() < 2) {
-                return absolute(0, first, first);
-            }
-            return switch (group) {
-                case "sink" -> absolute(0, 1, first);
-                case "mid" -> recent(3, first);
-                default -> recent(1, first);
-            };
+            return dummy(group, history, 2);
         }
 
         @Override
         public int choosingBlock() {
             return 1;
+        }
+    },
+
+    /**
+     * Dummy Forcing for LongLive (the same, configs/longlive_inference.yaml: ar_start 2): a frame block later. When it chooses, the first frames are
+     * as many key slots as the block has frames, frames 0, 3 and 4 for blocks of 3, and of the queries a third of the block is drawn.
+     */
+    DUMMY_FORCING_LONGLIVE(List.of("sink", "mid", "dummy")) {
+        @Override
+        public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
+            return dummy(group, history, 3);
+        }
+
+        @Override
+        public int choosingBlock() {
+            return 2;
+        }
+
+        @Override
+        public int choosingFrames() {
+            return 3;
         }
     },
 
@@ -134,14 +147,11 @@ public enum Policies implements HeadPolicy {
         }
     },
 
-    /**
-     * Deep Forcing (arXiv 2512.05081; its code was not found): the first 10 frames and the last 4, the first moved so that they end where the last
-     * begin. Left out: the top-C tokens between, which need the queries.
-     */
+    /** Deep Forcing, as {@link DeepForcing} has it. */
     DEEP_FORCING(List.of("full")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
-            return slots(10, 4, history.firstFrame());
+            return DeepForcing.keys(history);
         }
     },
 
@@ -217,6 +227,19 @@ public enum Policies implements HeadPolicy {
 
     static List<HeadPolicy.Key> recent(int count, int first) {
         return absolute(Math.max(0, first - count), first, first);
+    }
+
+    /** Dummy Forcing's keys, where groups differ from a frame block on; before, frame 0 and the last 3. */
+    private static List<HeadPolicy.Key> dummy(String group, HeadPolicy.History history, int groupedFrom) {
+        int first = history.firstFrame();
+        if (history.count() < groupedFrom) {
+            return union(absolute(0, 1, first), recent(3, first));
+        }
+        return switch (group) {
+            case "sink" -> absolute(0, 1, first);
+            case "mid" -> recent(3, first);
+            default -> recent(1, first);
+        };
     }
 
     private static List<HeadPolicy.Key> union(List<HeadPolicy.Key> a, List<HeadPolicy.Key> b) {

@@ -79,6 +79,19 @@ public final class PolicySchedule {
      */
     public record Assembling(int page, List<Integer> sources, int patches, int layer, String group) implements Making {}
 
+    /**
+     * Tokens of other pages, as {@link HeadPolicy.Content.Top} says.
+     *
+     * @param page where they go
+     * @param position time position of this page
+     * @param sources pages of the candidates
+     * @param positions time positions of these
+     * @param top what is chosen
+     */
+    public record Choosing(
+            int page, int position, List<Integer> sources, List<Integer> positions, HeadPolicy.Content.Top top)
+            implements Making {}
+
     private PolicySchedule(HeadPolicy policy, List<Block> blocks, int pages, boolean turns, int mostSlots) {
         this.policy = policy;
         this.blocks = blocks;
@@ -106,6 +119,21 @@ public final class PolicySchedule {
     public boolean choosesAt(int firstFrame) {
         int block = policy.choosingBlock();
         return block >= 0 && block < blocks.size() && blocks.get(block).firstFrame() == firstFrame;
+    }
+
+    /** How many frames of queries choose the tokens that are kept; 0 where none are chosen. */
+    public int recentQueries() {
+        return blocks.stream()
+                .flatMap(block -> block.made().stream())
+                .mapToInt(making ->
+                        making instanceof Choosing choosing ? choosing.top().recent() : 0)
+                .max()
+                .orElse(0);
+    }
+
+    /** How many key slots count as the first frames where groups are chosen. */
+    public int choosingFrames() {
+        return policy.choosingFrames();
     }
 
     /** The group that a head of a group is treated as in one layer. */
@@ -183,7 +211,7 @@ public final class PolicySchedule {
 
         PolicySchedule schedule() {
             for (int b = 0; b < sizes.size(); b++) {
-                HeadPolicy.History history = new HeadPolicy.History(sizes.subList(0, b));
+                HeadPolicy.History history = new HeadPolicy.History(sizes.subList(0, b), sizes.get(b));
                 Map<String, List<HeadPolicy.Key>> byGroup = new LinkedHashMap<>();
                 for (String group : policy.groups()) {
                     List<HeadPolicy.Key> mine = policy.keys(group, history);
@@ -205,7 +233,7 @@ public final class PolicySchedule {
                 for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
                     for (HeadPolicy.Key key : mine) {
                         turns |= key.content() instanceof HeadPolicy.Content.Blend
-                                || first - key.distance() != lastFrame(key.content());
+                                || first - key.distance() != key.content().lastFrame();
                     }
                 }
                 first += sizes.get(b);
@@ -229,6 +257,7 @@ public final class PolicySchedule {
                 case HeadPolicy.Content.Frame _ -> List.of();
                 case HeadPolicy.Content.Blend blend -> blend.parts();
                 case HeadPolicy.Content.Patches patches -> patches.frames();
+                case HeadPolicy.Content.Top top -> top.candidates();
             };
         }
 
@@ -273,7 +302,7 @@ public final class PolicySchedule {
             for (HeadPolicy.Key key : ordered) {
                 slots.add(new Slot(
                         page(key.content()),
-                        lastFrame(key.content()),
+                        key.content().lastFrame(),
                         first - key.distance(),
                         !parts(key.content()).isEmpty()));
             }
@@ -310,6 +339,15 @@ public final class PolicySchedule {
                 case HeadPolicy.Content.Blend blend -> made.add(new Blending(page, sources, blend.weights()));
                 case HeadPolicy.Content.Patches patches ->
                     made.add(new Assembling(page, sources, patches.patches(), patches.layer(), patches.group()));
+                case HeadPolicy.Content.Top top ->
+                    made.add(new Choosing(
+                            page,
+                            top.lastFrame(),
+                            sources,
+                            top.candidates().stream()
+                                    .map(HeadPolicy.Content::lastFrame)
+                                    .toList(),
+                            top));
             }
         }
 
@@ -327,16 +365,6 @@ public final class PolicySchedule {
             pageOf.put(content, page);
             highest = Math.max(highest, page + 1);
             return page;
-        }
-
-        private static int lastFrame(HeadPolicy.Content content) {
-            return switch (content) {
-                case HeadPolicy.Content.Frame frame -> frame.frame();
-                case HeadPolicy.Content.Blend blend ->
-                    blend.parts().stream().mapToInt(Scheduler::lastFrame).max().orElse(0);
-                case HeadPolicy.Content.Patches patches ->
-                    lastFrame(patches.frames().get(patches.frames().size() - 2));
-            };
         }
     }
 }

@@ -2,7 +2,6 @@ package wan.edit;
 
 import capture.Indices;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -133,7 +132,12 @@ public final class Edits implements AutoCloseable {
 
     /** The same for a pass that is all that runs again of its frame block, to fill the caches as they were. */
     public PassObserver observeAgain(Pass pass) {
-        return observer(pass, true, false);
+        return observer(pass, caches == null || caches.preparesAgain(pass), false);
+    }
+
+    /** Whether a cache policy is decided by a pass's queries. */
+    public boolean asks(Pass pass) {
+        return caches != null && caches.asks(pass);
     }
 
     private PassObserver observer(Pass pass, boolean beginsFrameBlock, boolean choosesHeads) {
@@ -234,8 +238,8 @@ public final class Edits implements AutoCloseable {
             for (Rule rule : mine) {
                 for (int head : rule.heads().in(layer, sizes.numHeads())) {
                     switch ((Effect.OnAttention) rule.effect()) {
-                        case Effect.Zero _ -> edit.scaleOutput(head, 0);
-                        case Effect.Scale scale -> edit.scaleOutput(head, scale.value());
+                        case Effect.Zero _ -> scaleOutput(edit, rule, layer, head, 0);
+                        case Effect.Scale scale -> scaleOutput(edit, rule, layer, head, scale.value());
                         case Effect.Temperature temperature -> edit.scaleLogits(head, 1 / temperature.value());
                         case Effect.Bias bias -> {
                             for (int group = 0; group < frames * (frameTokens / groupTokens); group++) {
@@ -264,35 +268,76 @@ public final class Edits implements AutoCloseable {
             return edit.build();
         }
 
+        private void scaleOutput(AttentionEdit.Builder edit, Rule rule, int layer, int head, float factor) {
+            if (!comesAfterChange(rule, layer, head)) {
+                edit.scaleOutput(head, factor);
+            }
+        }
+
+        /** Whether an earlier rule changes the output of the head where it is visited: what comes later has to wait until then. */
+        private boolean comesAfterChange(Rule rule, int layer, int head) {
+            Site output = site(rule, Site.Z);
+            return rules.subList(0, rules.lastIndexOf(rule)).stream()
+                    .anyMatch(earlier -> earlier.effect() instanceof Effect.OnSite effect
+                            && site(earlier, effect.site()) == output
+                            && earlier.heads().contains(layer, head));
+        }
+
         private boolean isIn(Indices frames, int slot) {
             int frame = pass.placement().keyFrames().get(slot);
             return frame >= 0 ? frames.contains(frame) : frames.equals(Indices.ALL);
         }
 
-        private List<Rule> at(int layer, Site site) {
-            List<Rule> mine = new ArrayList<>();
-            for (Rule rule : rules) {
-                if (rule.effect() instanceof Effect.OnSite effect
-                        && rule.heads().inLayer(layer)
-                        && site(rule, effect.site()) == site) {
-                    mine.add(rule);
-                }
-            }
-            return mine;
+        private boolean isAt(Rule rule, int layer, Site site) {
+            return rule.effect() instanceof Effect.OnSite effect
+                    && rule.heads().inLayer(layer)
+                    && site(rule, effect.site()) == site;
         }
 
         @Override
         public boolean changes(int layer, Site site) {
-            return looksToChoose(site) || !at(layer, site).isEmpty();
+            return looksToChoose(site) || rules.stream().anyMatch(rule -> isAt(rule, layer, site));
+        }
+
+        /** The factor of a rule for outputs that earlier rules have changed. */
+        private void scaleVisited(Rule rule, int layer, Site site, Tensor x, Ops ops) {
+            boolean outputs = site == (rule.attention() == AttentionKind.SELF ? Site.Z : Site.CROSS_Z);
+            boolean scales = rule.effect() instanceof Effect.Zero || rule.effect() instanceof Effect.Scale;
+            if (!outputs || !scales) {
+                return;
+            }
+            int[] heads = Arrays.stream(rule.heads().in(layer, sizes.numHeads()))
+                    .filter(head -> comesAfterChange(rule, layer, head))
+                    .toArray();
+            if (heads.length > 0) {
+                float factor = rule.effect() instanceof Effect.Scale scale ? scale.value() : 0;
+                mix(
+                        ops,
+                        x,
+                        sizes.numHeads(),
+                        heads,
+                        factor,
+                        new float[x.shape().dim(0) * heads.length * sizes.headDim()]);
+            }
         }
 
         private boolean looksToChoose(Site site) {
-            return choosesHeads && (site == Site.Q || site == Site.Z);
+            return (choosesHeads && (site == Site.Q || site == Site.Z)) || asks(site);
+        }
+
+        private boolean asks(Site site) {
+            return site == Site.Q && Edits.this.asks(pass);
         }
 
         @Override
         public void visit(int layer, Site site, Tensor x, Ops ops) {
-            for (Rule rule : at(layer, site)) {
+            for (Rule rule : rules) {
+                if (rule.effect() instanceof Effect.OnAttention && rule.heads().inLayer(layer)) {
+                    scaleVisited(rule, layer, site, x, ops);
+                }
+                if (!isAt(rule, layer, site)) {
+                    continue;
+                }
                 int[] heads = site.byHead() ? rule.heads().in(layer, sizes.numHeads()) : new int[] {0};
                 int numHeads = site.byHead() ? sizes.numHeads() : 1;
                 int headDim = x.shape().dim(1) / numHeads;
@@ -311,8 +356,14 @@ public final class Edits implements AutoCloseable {
                         mix(ops, x, numHeads, heads, 1, noise(noise, layer, site, rows, heads, headDim));
                 }
             }
-            if (looksToChoose(site) && caches != null && cache != null) {
+            if (caches == null || cache == null) {
+                return;
+            }
+            if (choosesHeads) {
                 caches.look(pass, layer, site, x, cache, ops);
+            }
+            if (asks(site)) {
+                caches.ask(pass, layer, x, beginsFrameBlock, cache, ops);
             }
         }
 

@@ -4,8 +4,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import wan.cache.CacheLayout;
@@ -14,11 +16,13 @@ import wan.cache.PolicySchedule;
 import wan.cache.PolicySchedule.Assembling;
 import wan.cache.PolicySchedule.Blending;
 import wan.cache.PolicySchedule.Block;
+import wan.cache.PolicySchedule.Choosing;
 import wan.cache.PolicySchedule.Making;
 import wan.cache.PolicySchedule.Slot;
 import wan.op.AttentionEdit;
 import wan.op.CachePart;
 import wan.op.Dyn;
+import wan.op.Grid;
 import wan.op.KvTensor;
 import wan.op.Ops;
 import wan.op.Scope;
@@ -40,6 +44,10 @@ public final class HeadCaches {
     private final int numHeads;
     /** The patches that the present frame block's pages are made of, once their layer has chosen them. */
     private int[] chosen = {};
+    /** Where pages are made of tokens that queries choose; null for other policies. */
+    private @Nullable TokenChoice tokens;
+    /** The passes whose queries such a choice is made by. */
+    private final Set<PassId> asked = new HashSet<>();
 
     /**
      * Carries a schedule out.
@@ -71,7 +79,20 @@ public final class HeadCaches {
      * @param seed of what the choice draws
      */
     public static HeadCaches choosing(PolicySchedule schedule, int numLayers, int numHeads, long seed) {
-        return new HeadCaches(schedule, new HeadChoice(numLayers, numHeads, seed), numHeads);
+        return new HeadCaches(schedule, new HeadChoice(numLayers, numHeads, schedule.choosingFrames(), seed), numHeads);
+    }
+
+    /**
+     * Says what a page is, which policies need that move single tokens.
+     *
+     * @param frame tokens of one frame
+     * @param headDim channels of a head
+     */
+    public HeadCaches on(Grid frame, int headDim) {
+        tokens = schedule.recentQueries() == 0
+                ? null
+                : new TokenChoice(new HostRotary(frame, headDim), numHeads, schedule.turns());
+        return this;
     }
 
     /** Whether a pass is the one in which the groups are chosen, for which it has to run all layers. */
@@ -103,6 +124,39 @@ public final class HeadCaches {
         if (choice != null) {
             choice.begin();
         }
+        if (tokens != null) {
+            tokens.begin();
+        }
+    }
+
+    /** Whether a pass's queries decide which tokens are kept. */
+    public boolean asks(Pass pass) {
+        return asked.contains(pass.id());
+    }
+
+    /** Whether a pass that runs again, to fill the caches, does what comes before its frame block. */
+    boolean preparesAgain(Pass pass) {
+        return choosings(block(pass)).isEmpty() || isFirst(pass);
+    }
+
+    /** Looks at the queries of a pass that is {@link #asks asked}; if it begins its frame block, the tokens are chosen now. */
+    void ask(Pass pass, int layer, Tensor q, boolean begins, KvTensor cache, Ops ops) {
+        if (tokens == null) {
+            throw new IllegalStateException("the sizes of a page were not said");
+        }
+        tokens.see(layer, ops.read(q), cache.batch(), schedule.recentQueries());
+        List<Choosing> choosings = choosings(block(pass));
+        if (begins && !choosings.isEmpty()) {
+            tokens.make(choosings, layer, cache, ops);
+            discard(block(pass), layer, cache, ops);
+        }
+    }
+
+    private static List<Choosing> choosings(Block block) {
+        return block.made().stream()
+                .filter(Choosing.class::isInstance)
+                .map(Choosing.class::cast)
+                .toList();
     }
 
     /** Looks at the pass in which groups are chosen. */
@@ -142,7 +196,23 @@ public final class HeadCaches {
                     List.of(),
                     0)));
         }
+        noteAsked(passes);
         return placed;
+    }
+
+    /** Of each choice of tokens the pass that begins the frame block, and those before it that make up the recent frames. */
+    private void noteAsked(List<Pass> passes) {
+        asked.clear();
+        for (int i = 0; i < passes.size(); i++) {
+            if (!isFirst(passes.get(i)) || choosings(block(passes.get(i))).isEmpty()) {
+                continue;
+            }
+            int frames = 0;
+            for (int p = i; p >= 0 && frames < schedule.recentQueries(); p--) {
+                asked.add(passes.get(p).id());
+                frames += passes.get(p).frames();
+            }
+        }
     }
 
     private Block block(Pass pass) {
@@ -260,8 +330,15 @@ public final class HeadCaches {
             switch (making) {
                 case Blending blend -> blend(blend, cache, ops);
                 case Assembling patches -> assemble(patches, layer, cache, ops);
+                case Choosing _ -> {} // when the queries are there
             }
         }
+        if (choosings(block).isEmpty()) {
+            discard(block, layer, cache, ops);
+        }
+    }
+
+    private void discard(Block block, int layer, KvTensor cache, Ops ops) {
         for (String group : block.freed().keySet()) {
             int[] pages = block.freed().get(group).stream()
                     .mapToInt(Integer::intValue)

@@ -23,9 +23,9 @@ import wan.op.WanException;
 import wan.pass.Pass;
 
 /**
- * Dummy Forcing's choice of heads in the run itself, as csguoh/DummyForcing's dummyforcing.py makes it: in one pass, a third as many queries as a
- * frame has tokens, drawn with repetition from the whole pass, tell how much weight each head gives to the first frame and to the frames
- * between it and the pass's own. Each is divided by its sum over all heads; the half of the heads whose larger share is least are dummies, the
+ * Dummy Forcing's choice of heads in the run itself, as csguoh/DummyForcing's dummyforcing.py makes it: in one pass, a third as many queries as the
+ * first frames have tokens, drawn with repetition from the whole pass, tell how much weight each head gives to the first frames and to the frames
+ * between them and the pass's own. Each is divided by its sum over all heads; the half of the heads whose larger share is least are dummies, the
  * others mid heads where the frames between have the larger share, else sink heads. The first sample decides for all.
  *
  * <p>The weights are those of an attention of these queries alone beside the pass's own, on the device. Which queries are drawn follows from a
@@ -36,6 +36,9 @@ final class HeadChoice {
 
     private final int numLayers;
     private final int numHeads;
+    /** How many key slots count as the first frames. */
+    private final int firstFrames;
+
     private final long seed;
     /** By layer: queries that were drawn, until their attention is. */
     private final Map<Integer, float[]> drawn = new LinkedHashMap<>();
@@ -47,9 +50,10 @@ final class HeadChoice {
     private int layersSeen;
     private @Nullable HeadGroups chosen;
 
-    HeadChoice(int numLayers, int numHeads, long seed) {
+    HeadChoice(int numLayers, int numHeads, int firstFrames, long seed) {
         this.numLayers = numLayers;
         this.numHeads = numHeads;
+        this.firstFrames = firstFrames;
         this.seed = seed;
         first = new double[numLayers * numHeads];
         between = new double[numLayers * numHeads];
@@ -127,7 +131,7 @@ final class HeadChoice {
     int[] rows(int layer, int queries, int frameTokens) {
         Random random = new Random(seed ^ ((long) layer << 32));
         return IntStream.generate(() -> random.nextInt(queries))
-                .limit(Math.max(1, frameTokens / 3))
+                .limit(Math.max(1, firstFrames * frameTokens / 3))
                 .toArray();
     }
 
@@ -192,12 +196,15 @@ final class HeadChoice {
         public void accept(Quantity quantity, Shape shape, float[] values) {
             int keys = shape.dim(3);
             for (int head = 0; head < numHeads; head++) {
-                double sum = 0;
-                for (int key = 1; key < keys - ownFrames; key++) {
-                    sum += values[head * keys + key];
+                double early = 0;
+                double late = 0;
+                for (int key = 0; key < keys - ownFrames; key++) {
+                    double weight = values[head * keys + key];
+                    early += key < firstFrames ? weight : 0;
+                    late += key < firstFrames ? 0 : weight;
                 }
-                first[layer * numHeads + head] = values[head * keys];
-                between[layer * numHeads + head] = sum;
+                first[layer * numHeads + head] = early;
+                between[layer * numHeads + head] = late;
             }
             layersSeen++;
         }

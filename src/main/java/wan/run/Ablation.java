@@ -36,6 +36,7 @@ import wan.pass.Pass;
 import wan.pass.PassRunner;
 import wan.sampling.RunPlan;
 import wan.sampling.Sampler;
+import wan.sampling.SamplerInputs;
 
 /**
  * Many edits of one run, each on its own, and what each does to the result.
@@ -101,8 +102,9 @@ public final class Ablation {
             return null;
         }
         try (NoiseSource noise = base.openNoise();
-                Edits edits = job.openEdits(variant.edits(), null)) {
-            boolean forks = Sampler.of(base.plan(), base.inputs(noise)).forks();
+                Edits edits = job.openEdits(variant.edits(), null);
+                SamplerInputs inputs = base.inputs(noise)) {
+            boolean forks = Sampler.of(base.plan(), inputs).forks();
             return forks ? Departure.of(job.plan(), edits) : null;
         }
     }
@@ -201,13 +203,14 @@ public final class Ablation {
         }
         monitor.started(base);
         try (Ops ops = monitor.instrument(Devices.open(base.spec().device(), base::rehearse));
-                NoiseSource noise = base.openNoise()) {
+                NoiseSource noise = base.openNoise();
+                SamplerInputs inputs = base.inputs(noise)) {
             List<WanModel> models = base.models(ops);
             List<Context> prompts = noise instanceof Replay replay ? replay.prompts() : base.prompts(monitor);
             Trunk trunk = new Trunk(base, this::points, monitor);
             MemorySink unedited = new MemorySink();
             HostTensor reference;
-            Sampler sampler = Sampler.of(base.plan(), base.inputs(noise));
+            Sampler sampler = Sampler.of(base.plan(), inputs);
             try (PassRunner runner = sampler.open(models, prompts)) {
                 try (Edits edits = base.openEdits()) {
                     reference = trunk.run(sampler, runner, edits, capture(base, unedited));
@@ -271,9 +274,10 @@ public final class Ablation {
         String failure = "";
         HostTensor latents = reference;
         try (Edits edits = job.openEdits();
-                NoiseSource noise = job.openNoise()) {
+                NoiseSource noise = job.openNoise();
+                SamplerInputs inputs = job.inputs(noise)) {
             Capture capture = capture(job, sink);
-            latents = course.run(Sampler.of(job.plan(), job.inputs(noise)), pass -> {
+            latents = course.run(Sampler.of(job.plan(), inputs), pass -> {
                 monitor.checkCancelled();
                 return Trunk.cancellable(
                         Edits.watched(edits.observe(pass), capture == null ? PassObserver.NONE : capture.observe(pass)),

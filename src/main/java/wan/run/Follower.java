@@ -96,6 +96,11 @@ final class Follower implements RunListener {
     }
 
     @Override
+    public boolean runsAgain(Pass pass) {
+        return edits.asks(pass);
+    }
+
+    @Override
     public void restoring(List<Pass> passes) {
         outputs.requireNoise(noise);
         monitor.restoring(passes.size());

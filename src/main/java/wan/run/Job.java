@@ -20,10 +20,12 @@ import wan.edit.Edits;
 import wan.edit.HeadCaches;
 import wan.file.PartialFolder;
 import wan.file.PartialTensors;
+import wan.jvm.JvmOptions;
 import wan.model.WanConfig;
 import wan.model.WanModel;
 import wan.noise.CountedNoise;
 import wan.noise.NoiseSource;
+import wan.op.Grid;
 import wan.op.HostTensor;
 import wan.op.NonFiniteException;
 import wan.op.Ops;
@@ -34,12 +36,14 @@ import wan.pass.Context;
 import wan.pass.Pass;
 import wan.pass.PassRunner;
 import wan.sampling.Checkpoint;
+import wan.sampling.FirstPicture;
 import wan.sampling.Method;
 import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
 import wan.sampling.Sampler;
 import wan.sampling.SamplerInputs;
+import wan.vae.VaeFiles;
 
 /** A run that has been checked and planned against its model, and not been started. */
 public final class Job {
@@ -73,8 +77,10 @@ public final class Job {
     }
 
     /** Plans a run; what is odd but no error goes to the monitor. */
-    static Job of(RunSpec spec, LoadedModel model, RunMonitor monitor) {
+    static Job of(RunSpec asked, LoadedModel model, RunMonitor monitor) {
         WanConfig config = model.config();
+        noticePreset(asked, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
+        RunSpec spec = withFirstPicture(asked, monitor);
         CapturePlan capture = new CapturePlan(
                 spec.capture().layers().in("capture.layers", config.numLayers()),
                 spec.capture().attention(),
@@ -107,7 +113,6 @@ public final class Job {
         }
         RunSettings settings = spec.settings(model.latentHeight(), model.latentWidth(), initialFrames);
         noticeOddities(settings, monitor);
-        noticePreset(spec, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
         int gridRows = settings.latentHeight() / 2;
         int gridColumns = settings.latentWidth() / 2;
         spec.capture().queries().forEach(box -> box.check(settings.totalFrames(), gridRows, gridColumns));
@@ -143,6 +148,23 @@ public final class Job {
         return job;
     }
 
+    /** Keys are recomputed with frame 0 where nothing is there to encode a picture in its place. */
+    private static RunSpec withFirstPicture(RunSpec spec, RunMonitor monitor) {
+        boolean encodes = spec.sampler().method() instanceof Method.RecomputedKeys keys && !keys.keepFirstFrame();
+        Path vae = spec.video().vae();
+        if (!encodes || spec.noise().replay() != null) {
+            return spec;
+        }
+        if (vae == null) {
+            monitor.notice(
+                    "frame 0 stays the first of the recomputed keys: no VAE is given that could encode the oldest"
+                            + " picture anew; video.vae names one");
+            return spec.encodingBy(null);
+        }
+        VaeFiles.open(vae).close();
+        return spec;
+    }
+
     /** The pass in which heads are sorted runs all layers where anything follows it. */
     private static RunPlan withWholeChoice(RunPlan plan, HeadCaches caches, int numLayers) {
         List<Pass> passes = new ArrayList<>(plan.passes());
@@ -165,18 +187,21 @@ public final class Job {
         Policies policy = Policies.of(cache.policy());
         PolicySchedule schedule = PolicySchedule.of(policy, settings.blockSizes());
         schedule.check(settings.frameSeqLen());
+        Grid frame = new Grid(1, settings.latentHeight() / 2, settings.latentWidth() / 2);
         if (cache.heads() == null && policy.choosingBlock() >= 0) {
             return HeadCaches.choosing(
-                    schedule,
-                    config.numLayers(),
-                    config.numHeads(),
-                    spec.noise().seed());
+                            schedule,
+                            config.numLayers(),
+                            config.numHeads(),
+                            spec.noise().seed())
+                    .on(frame, config.headDim());
         }
         return new HeadCaches(
-                schedule,
-                RoleGroups.parse(policy.groups(), cache.heads(), config.numLayers(), config.numHeads()),
-                config.numLayers(),
-                config.numHeads());
+                        schedule,
+                        RoleGroups.parse(policy.groups(), cache.heads(), config.numLayers(), config.numHeads()),
+                        config.numLayers(),
+                        config.numHeads())
+                .on(frame, config.headDim());
     }
 
     /** What each head keeps, or null where all keep the same. */
@@ -328,7 +353,8 @@ public final class Job {
                         settings.latentWidth(),
                         settings.numFrames(),
                         spec.video().initialLatent(),
-                        spec.video().picture()))
+                        spec.video().picture(),
+                        spec.video().vae()))
                 .withDevice(spec.device().onThreads(null))
                 .withOutput(new RunSpec.Output(null, null, false, output.toTheEnd(), null));
     }
@@ -388,7 +414,8 @@ public final class Job {
         List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
         try (NoiseSource noise = openNoise();
                 Edits edits = openEdits();
-                PassRunner runner = Sampler.of(plan, inputs(noise)).open(models(ops), prompts)) {
+                SamplerInputs given = inputs(noise);
+                PassRunner runner = Sampler.of(plan, given).open(models(ops), prompts)) {
             for (Pass pass : plan.passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());
@@ -421,12 +448,12 @@ public final class Job {
         try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
                 Edits edits = openEdits();
                 NoiseSource noise = openNoise();
+                SamplerInputs given = inputs(noise);
                 RunOutputs outputs = new RunOutputs(this, ops.backend(), leftovers, monitor)) {
             if (outputs.finished()) {
                 monitor.ended();
                 return outputs.publish(new Capture(capture, geometry, new MemorySink()), RunResult.COMPLETE);
             }
-            SamplerInputs given = inputs(noise);
             CountedNoise counted = new CountedNoise(given.noise());
             Follower follower = new Follower(this, edits, monitor, outputs, counted);
             boolean done = false;
@@ -550,7 +577,18 @@ public final class Job {
     SamplerInputs inputs(NoiseSource noise) {
         return noise instanceof Replay replay
                 ? replay.inputs()
-                : new SamplerInputs(noise, initialLatent, picture.channels(), null);
+                : new SamplerInputs(noise, initialLatent, picture.channels(), firstPicture());
+    }
+
+    private @Nullable FirstPicture firstPicture() {
+        Path vae = spec.video().vae();
+        if (vae == null || !(spec.sampler().method() instanceof Method.RecomputedKeys keys) || keys.keepFirstFrame()) {
+            return null;
+        }
+        JvmOptions defaults = JvmOptions.defaults();
+        Integer threads = spec.device().threads();
+        return new EncodedPicture(
+                vae, threads == null ? defaults : new JvmOptions(threads, defaults.kernels()), keys.contextFrames());
     }
 
     NoiseSource openNoise() {

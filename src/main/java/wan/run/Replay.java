@@ -130,7 +130,7 @@ public final class Replay implements NoiseSource {
                 this,
                 initialLatent(),
                 has("y") ? Picture.framesFirst(tensor("y")) : null,
-                block -> tensor("block" + block + ".reencoded"));
+                (block, _, _) -> tensor("block" + block + ".reencoded"));
     }
 
     /** The given latents, [B, F0, C, H, W]; null if there are none. */

@@ -26,13 +26,14 @@ public final class Run {
     public Run frames(int frames) {
         RunSpec.Video v = spec.video();
         return with(spec.withVideo(
-                new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent(), v.picture())));
+                new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent(), v.picture(), v.vae())));
     }
 
     /** Rows and columns of a latent frame, an eighth of the video's pixels each; both even. */
     public Run latentSize(int height, int width) {
         RunSpec.Video v = spec.video();
-        return with(spec.withVideo(new RunSpec.Video(height, width, v.numFrames(), v.initialLatent(), v.picture())));
+        return with(spec.withVideo(
+                new RunSpec.Video(height, width, v.numFrames(), v.initialLatent(), v.picture(), v.vae())));
     }
 
     /** The seed of all noise. */

@@ -141,13 +141,25 @@ public record RunSpec(
      * @param initialLatent a file with tensor {@code initial_latent} [B, F, C, H, W], frames that are given; null for none
      * @param picture a file with what the video is to be of, besides the prompt: tensors {@code y} [C, F, H, W], {@code clip_fea} [1,
      *     tokens, features] or {@code image_latent} [C, 1, H, W], as the model takes them; null for none
+     * @param vae a VAE's file or folder, by which a method encodes finished frames anew that needs that; null for none
      */
     public record Video(
             @Nullable Integer latentHeight,
             @Nullable Integer latentWidth,
             int numFrames,
             @Nullable Path initialLatent,
-            @Nullable Path picture) {
+            @Nullable Path picture,
+            @Nullable Path vae) {
+        /** Without a VAE. */
+        public Video(
+                @Nullable Integer latentHeight,
+                @Nullable Integer latentWidth,
+                int numFrames,
+                @Nullable Path initialLatent,
+                @Nullable Path picture) {
+            this(latentHeight, latentWidth, numFrames, initialLatent, picture, null);
+        }
+
         /** Without a picture. */
         public Video(
                 @Nullable Integer latentHeight,
@@ -471,9 +483,39 @@ public record RunSpec(
                         prompt.tokenizer(),
                         prompt.textEncoder(),
                         video.initialLatent(),
+                        video.picture(),
+                        video.vae(),
                         noise.replay())
                 .flatMap(Stream::ofNullable)
                 .toList();
+    }
+
+    /**
+     * The same with a VAE, by which a method that recomputes keys encodes the first of them anew.
+     *
+     * @param vae a file or folder; null for none, with which such a method keeps frame 0
+     */
+    public RunSpec encodingBy(@Nullable Path vae) {
+        RunSpec same = withVideo(new Video(
+                video.latentHeight(),
+                video.latentWidth(),
+                video.numFrames(),
+                video.initialLatent(),
+                video.picture(),
+                vae));
+        if (!(sampler.method() instanceof Method.RecomputedKeys m)) {
+            return same;
+        }
+        Method method = new Method.RecomputedKeys(
+                m.contextFrames(), vae == null, m.promptChangeBlock(), m.interpolationSteps());
+        return same.withSampler(new Sampler(
+                sampler.steps(),
+                sampler.shift(),
+                sampler.warp(),
+                sampler.contextNoise(),
+                sampler.numFramePerBlock(),
+                sampler.independentFirstFrame(),
+                method));
     }
 
     /**

@@ -110,6 +110,7 @@ public final class SpecJson {
         video.put("num_frames", spec.video().numFrames());
         put(video, "initial_latent", spec.video().initialLatent());
         put(video, "picture", spec.video().picture());
+        put(video, "vae", spec.video().vae());
 
         ObjectNode noise = root.putObject("noise");
         noise.put("generator", name(GENERATORS, spec.noise().generator()));
@@ -227,7 +228,8 @@ public final class SpecJson {
                 video.integerOrNull("latent_width", v.latentWidth()),
                 video.integer("num_frames", v.numFrames()),
                 video.pathOrNull("initial_latent", v.initialLatent()),
-                video.pathOrNull("picture", v.picture())));
+                video.pathOrNull("picture", v.picture()),
+                video.pathOrNull("vae", v.vae())));
         video.done();
 
         RunSpec.Noise n = spec.noise();

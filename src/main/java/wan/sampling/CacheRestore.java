@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import wan.op.HostTensor;
 import wan.pass.Pass;
@@ -30,7 +31,7 @@ final class CacheRestore {
      * @param input the latents of such a pass
      */
     static void run(RunPlan plan, int done, PassRunner runner, RunListener listener, Function<Pass, HostTensor> input) {
-        List<Pass> again = of(plan.passes(), done);
+        List<Pass> again = of(plan.passes(), done, listener::runsAgain);
         listener.restoring(again);
         for (Pass pass : again) {
             HostTensor _ = runner.run(pass, input.apply(pass), listener.restoreStarted(pass));
@@ -47,14 +48,15 @@ final class CacheRestore {
      *
      * @param passes of the whole plan
      * @param done how many of them have been run
+     * @param others whose input is no finished frames, but that decide what pages are made of
      * @return empty where nothing that is still to come attends what was written before
      * @throws IllegalArgumentException if a page is needed whose writer's input is no finished frames
      */
-    static List<Pass> of(List<Pass> passes, int done) {
+    static List<Pass> of(List<Pass> passes, int done, Predicate<Pass> others) {
         if (passes.stream().anyMatch(pass -> pass.placement().blends())) {
             // What pages were made of is no longer there: they are made again, one after the other.
             return passes.subList(0, done).stream()
-                    .filter(CacheRestore::readsFinishedFrames)
+                    .filter(pass -> readsFinishedFrames(pass) || others.test(pass))
                     .map(pass -> pass.onlyLayers(pass.numLayers()))
                     .toList();
         }

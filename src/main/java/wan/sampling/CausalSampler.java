@@ -91,7 +91,7 @@ public final class CausalSampler implements Sampler {
         int done = 0;
         if (from != null) {
             done = from.passes();
-            restore(runner, from, output, listener);
+            restore(runner, from, start, output, listener);
         }
         @Nullable HostTensor renoised = null;
         if (fork != null) {
@@ -108,7 +108,7 @@ public final class CausalSampler implements Sampler {
             } else if (renoised != null) {
                 latents = renoised;
             } else {
-                latents = start.frames(pass.firstFrame() - settings.numInitialFrames(), pass.frames());
+                latents = firstInput(pass, start);
             }
             HostTensor flow = runner.run(pass, latents, listener.passStarted(pass));
             HostTensor x0 = flow == null ? null : scheduler.toX0(flow, latents, pass.timestep());
@@ -175,7 +175,8 @@ public final class CausalSampler implements Sampler {
     }
 
     /** Takes the frames that were finished, draws the noise that was drawn, and fills the caches as they were. */
-    private void restore(PassRunner runner, Checkpoint from, HostTensor output, RunListener listener) {
+    private void restore(
+            PassRunner runner, Checkpoint from, HostTensor start, HostTensor output, RunListener listener) {
         draw(from.passes(), output);
         for (int i = 0; i < from.passes(); i++) {
             Pass pass = plan.passes().get(i);
@@ -184,7 +185,22 @@ public final class CausalSampler implements Sampler {
                 output.setFrames(pass.firstFrame(), from.tensor(kept(pass), shape));
             }
         }
-        CacheRestore.run(plan, from.passes(), runner, listener, pass -> finished(pass, output));
+        CacheRestore.run(
+                plan,
+                from.passes(),
+                runner,
+                listener,
+                pass -> pass.id().kind() == PassId.Kind.DENOISE ? firstInput(pass, start) : finished(pass, output));
+    }
+
+    /** The noise that a frame block begins with. */
+    private HostTensor firstInput(Pass pass, HostTensor start) {
+        if (pass.id().step() > 0) {
+            throw new WanException(
+                    pass.id() + " cannot run again, since its input is gone, and the cache policy is decided"
+                            + " by it; expected frame blocks of more than one frame; begin anew");
+        }
+        return start.frames(pass.firstFrame() - plan.settings().numInitialFrames(), pass.frames());
     }
 
     private void draw(int done, HostTensor output) {
@@ -213,7 +229,9 @@ public final class CausalSampler implements Sampler {
                     throw new WanException(pass.id()
                             + ": expected a picture in the place of frame 0, got none; keep the" + " first frame");
                 }
-                latents.setFrames(i, inputs.reencoded().apply(pass.id().frameBlock()));
+                int frameBlock = pass.id().frameBlock();
+                int firstFrame = frameBlock * plan.settings().numFramePerBlock();
+                latents.setFrames(i, inputs.reencoded().before(frameBlock, firstFrame, output));
             } else {
                 latents.setFrames(i, output.frames(frames.get(i), 1));
             }

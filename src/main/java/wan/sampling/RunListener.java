@@ -41,6 +41,11 @@ public interface RunListener {
      */
     default void resumable(int passes, String name, HostTensor kept) {}
 
+    /** Whether a pass has to run again, when a run goes on, though its input is no finished frames: what pages are made of depends on it. */
+    default boolean runsAgain(Pass pass) {
+        return false;
+    }
+
     /** Called when a run goes on: the noise is where it was, and these passes will bring the caches back. */
     default void restoring(List<Pass> passes) {}
 

@@ -36,6 +36,9 @@ import wan.op.TensorView;
 public record BenchCase(String op, String shape, double flops, double bytes, Supplier<Prepared> prepare) {
     private static final float EPS = 1e-6f;
 
+    /** Attention in which every second head keeps little. */
+    public static final String HALF_THE_HEADS = "attention+half-sink1-recent1";
+
     /** Sizes of a model. */
     record Sizes(int frameSeqLen, int dim, int ffnDim, int numHeads) {}
 
@@ -139,7 +142,7 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
         String shape = frames * s + " x " + keyFrames * s + " or " + kept * s;
         double flops = 4.0 * frames * s * mean * s * dim;
         double bytes = 4.0 * dim * s * (2.0 * frames + 2.0 * mean);
-        return new BenchCase("attention+half-sink1-recent1", shape, flops, bytes, () -> {
+        return new BenchCase(HALF_THE_HEADS, shape, flops, bytes, () -> {
             KvTensor cache = filledCache(ops, keyFrames, s, heads, dim / heads);
             int[] hidden = IntStream.range(1, keyFrames - frames - 1).toArray();
             int[] some = IntStream.range(0, heads).filter(head -> head % 2 == 1).toArray();

@@ -127,6 +127,7 @@ public final class BenchCommand implements Callable<Integer> {
                 out.flush();
             }
             List<BenchRow> rows = new ArrayList<>();
+            @Nullable BenchRow full = null; // attention of the same sizes, over all keys
             for (BenchCase measured : chosen) {
                 try (BenchCase.Prepared body = measured.prepare().get()) {
                     BenchRow.warm(body, seconds);
@@ -134,6 +135,12 @@ public final class BenchCommand implements Callable<Integer> {
                     rows.add(row);
                     if (!json) {
                         print(row, out);
+                    }
+                    if (measured.op().equals("attention")) {
+                        full = row;
+                    } else if (!json && full != null && measured.op().equals(BenchCase.HALF_THE_HEADS)) {
+                        out.println(row.savedBeside(full));
+                        out.flush();
                     }
                 }
             }

@@ -39,6 +39,7 @@ import wan.run.RunSpec;
 import wan.run.SpecFile;
 import wan.run.SpecJson;
 import wan.run.Wan;
+import wan.sampling.Method;
 
 /** {@code wan-attn extract}: runs the model and captures attention on the way. */
 @Command(
@@ -134,7 +135,11 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private @Nullable Path video;
 
     @Reads
-    @Option(names = "--vae", paramLabel = "FILE", description = "The VAE of Wan2.1 for --video: Wan2.1_VAE.pth, ...")
+    @Option(
+            names = "--vae",
+            paramLabel = "FILE",
+            description =
+                    "The VAE of Wan2.1 for --video: Wan2.1_VAE.pth, ... Krea's method also encodes its first picture by it.")
     private @Nullable Path vae;
 
     @Reads
@@ -280,9 +285,8 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     /** What the options ask for, over a specification if there is one. */
     private RunSpec specOfOptions() {
-        if ((video == null) != (vae == null)) {
-            throw new UsageException("expected --video FILE and --vae FILE together, got "
-                    + (video == null ? "--vae" : "--video") + " alone");
+        if (video != null && vae == null) {
+            throw new UsageException("--video: expected --vae FILE with it, which decodes it, got none");
         }
         RunSpec base = specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile);
         if (replayRun != null && replayFile == null) {
@@ -308,8 +312,14 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
         base = modelOptions.configured(samplerOptions.preset(base));
         RunSpec.Captures captures = captureOptions.over(base.capture());
         RunSpec.Device device = deviceOptions.over(base.device());
-        return DefaultPrompt.over(samplerOptions
-                        .over(runOptions.over(promptInput.over(base)))
+        RunSpec sampled = samplerOptions.over(runOptions.over(promptInput.over(base)));
+        boolean encodes = sampled.sampler().method() instanceof Method.RecomputedKeys && replayFile == null;
+        if (video == null && vae != null && !encodes) {
+            throw new UsageException(
+                    "--vae: expected --video FILE, which is decoded by it, or a method that encodes by it,"
+                            + " as --preset krea-realtime-14b has, got neither");
+        }
+        return DefaultPrompt.over((encodes && vae != null ? sampled.encodingBy(vae) : sampled)
                         .withModel(modelOptions.over(base.model())))
                 .withNoise(noiseOptions.over(base.noise()))
                 .withCapture(captures)

@@ -69,7 +69,8 @@ public final class OptionNames {
             Map.entry("output.passes", "--save-passes"),
             Map.entry("output.complete", "--complete"),
             Map.entry("output.video", "--video"),
-            Map.entry("output.vae", "--vae"));
+            Map.entry("output.vae", "--vae"),
+            Map.entry("video.vae", "--vae"));
 
     /** Not inside a path or a longer name. */
     private static final Pattern FIELD = Pattern.compile("(?<![\\w./\\\\-])[a-z]+\\.[a-z_]+(?![\\w/\\\\])");

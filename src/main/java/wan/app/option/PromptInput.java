@@ -47,6 +47,7 @@ public final class PromptInput {
                         video.latentWidth(),
                         video.numFrames(),
                         initialLatent != null ? initialLatent : video.initialLatent(),
-                        picture != null ? picture : video.picture()));
+                        picture != null ? picture : video.picture(),
+                        video.vae()));
     }
 }

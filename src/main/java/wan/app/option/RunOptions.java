@@ -115,7 +115,8 @@ public final class RunOptions {
                         size[1] == 0 ? video.latentWidth() : Integer.valueOf(size[1]),
                         or(numFrames, video.numFrames()),
                         video.initialLatent(),
-                        video.picture()))
+                        video.picture(),
+                        video.vae()))
                 .withSampler(new RunSpec.Sampler(
                         or(steps, sampler.steps()),
                         or(shift, sampler.shift()),

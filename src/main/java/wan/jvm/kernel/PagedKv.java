@@ -131,6 +131,17 @@ public class PagedKv implements KvTensor {
         return keys[slot(sample, page) * numHeads + head] != null;
     }
 
+    /** What the keys and values take that are held. */
+    public final long heldBytes() {
+        long floats = 0;
+        for (int at = 0; at < keys.length; at++) {
+            float[] mine = keys[at];
+            float[] values = this.values[at];
+            floats += (mine == null ? 0 : mine.length) + (values == null ? 0 : values.length);
+        }
+        return Float.BYTES * floats;
+    }
+
     /** Gives the memory of one head of a page back; it can be written again. */
     public void discard(int sample, int page, int head) {
         int at = slot(sample, page) * numHeads + head;
