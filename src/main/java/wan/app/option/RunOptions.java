@@ -82,7 +82,7 @@ public final class RunOptions {
             paramLabel = "NAME",
             description =
                     "Which frames' keys each head keeps, in place of a window: full, self-forcing-window, streaming-llm,"
-                            + " dummy-forcing, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
+                            + " dummy-forcing, dummy-forcing-longlive, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
     private @Nullable String policy;
 
     @Option(
