@@ -137,7 +137,7 @@
 
   const number = value => !Number.isFinite(value) ? "–"
     : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1)
-      : Math.abs(value) >= 0.01 || value === 0 ? value.toFixed(3) : value.toExponential(1);
+      : Math.abs(value) >= 0.0005 || value === 0 ? value.toFixed(3) : value.toExponential(1);
   const words = value => Number.isFinite(value) ? number(value) : "not finite";
   const label = (layer, head) => `L${layer + 1}H${head + 1}`;
   const quantityTitle = quantity => quantity === "frame_mass" ? "frame mass" : "frame logit";
@@ -860,17 +860,19 @@
   /** For each head of the run whether it is looked at; null where all are. */
   function filtered() {
     const its = run(), count = its.layers.length * its.heads.length;
-    let kept = null, words = "";
+    let kept = null, words = "", wrong = false;
     try {
       const terms = filterTerms(state.filter, its, state.slot, state.block);
       if (terms.length) {
         kept = Array.from({ length: count }, (_, i) => terms.every(term => term(i)));
         words = `${kept.filter(Boolean).length} of ${count} heads`;
+        if (kept.every(Boolean)) kept = null;
       }
     } catch (e) {
       words = e.message;
+      wrong = true;
     }
-    $("filter").setAttribute("aria-invalid", Boolean(words) && !kept);
+    $("filter").setAttribute("aria-invalid", wrong);
     $("filter-note").textContent = words;
     return kept;
   }
@@ -887,7 +889,7 @@
     const matrices = heads.map(([layer, head]) => its.matrix(what, layer, head, state.slot));
     const used = matrices.map(matrix => telling(matrix, its.frames, signed));
     const shared = scaleOf(signed, ...used);
-    grid.className = state.gallery === 2 && !kept ? "layers" : "";
+    grid.className = state.gallery === 2 && !kept ? "scroll layers" : "scroll";
     grid.style.setProperty("--heads", its.heads.length);
     $("gallery-note").textContent = !heads.length ? "" : `${quantityTitle(what)}, ${its.slots[state.slot]}; query frames up, key frames to the right`
       + (state.alone ? "; each head from its least to its largest value." : `; colours from ${number(shared.low)} to ${number(shared.high)}.`);
@@ -902,7 +904,9 @@
         grid.querySelector(`[data-head="${layer}:${head}"]`)?.focus({ preventScroll: true });
       });
       paintMatrix(canvas, matrices[i], its.frames, state.alone ? scaleOf(signed, used[i]) : shared);
-      button.append(canvas, name);
+      const caption = document.createElement("span");
+      caption.textContent = button.title = name;
+      button.append(canvas, caption);
       return button;
     }));
   }
