@@ -1,25 +1,20 @@
 package capture.figures;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import capture.analysis.MeasureOptions;
 import capture.analysis.ResultFiles;
 import capture.analysis.RoleOptions;
 import capture.analysis.RunResult;
 import java.awt.image.BufferedImage;
-import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -34,10 +29,9 @@ import org.openqa.selenium.Dimension;
 import org.openqa.selenium.Keys;
 import org.openqa.selenium.WebElement;
 import org.openqa.selenium.chrome.ChromeDriver;
-import org.openqa.selenium.chrome.ChromeDriverService;
-import org.openqa.selenium.chrome.ChromeOptions;
 import org.openqa.selenium.interactions.Actions;
 import org.openqa.selenium.logging.LogType;
+import wan.app.Browser;
 import wan.app.CommandLineRun;
 
 /** Clicks through the report in Debian's chromium, without a window; skipped where that or its driver is missing. */
@@ -53,18 +47,6 @@ class ReportBrowserTest {
 
     @BeforeAll
     static void openReport() throws Exception {
-        Optional<Path> driver = onPath("chromedriver");
-        Optional<Path> chromium = onPath("chromium");
-        String missing = "the report was not tried in a browser: expected chromium and chromedriver on the PATH"
-                + " (Debian: apt-get install chromium chromium-driver)";
-        boolean there = driver.isPresent() && chromium.isPresent();
-        if (!there) {
-            System.err.println("NOTICE: " + missing);
-        }
-        assertThat(there || System.getenv("WAN_ATTN_REQUIRE_BROWSER") == null)
-                .as(missing)
-                .isTrue();
-        assumeTrue(there, missing);
         page = dir.resolve("report.html");
         try (RunResult one = RunResult.open(ResultFiles.made(dir.resolve("one.safetensors"), 3, 4, 4, 2, 5, EVIL));
                 RunResult two =
@@ -74,29 +56,7 @@ class ReportBrowserTest {
                     Report.write(List.of(one, two), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"),
                     StandardCharsets.UTF_8);
         }
-        ChromeOptions options = new ChromeOptions();
-        options.setBinary(chromium.get().toFile());
-        options.addArguments(
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--window-size=1300,1000");
-        options.setExperimentalOption(
-                "prefs",
-                Map.of("download.default_directory", dir.resolve("downloads").toString()));
-        options.setCapability("goog:loggingPrefs", Map.of(LogType.BROWSER, "ALL"));
-        browser = new ChromeDriver(
-                new ChromeDriverService.Builder()
-                        .usingDriverExecutable(driver.get().toFile())
-                        .build(),
-                options);
-        browser.manage().timeouts().scriptTimeout(Duration.ofSeconds(30));
+        browser = Browser.open(dir.resolve("downloads"));
         browser.get(page.toUri().toString());
         until("the report is drawn", () -> !ready().isEmpty());
     }
@@ -106,13 +66,6 @@ class ReportBrowserTest {
         if (browser != null) {
             browser.quit();
         }
-    }
-
-    private static Optional<Path> onPath(String name) {
-        return Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1))
-                .map(folder -> Path.of(folder, name))
-                .filter(Files::isExecutable)
-                .findFirst();
     }
 
     private static String ready() {
