@@ -10,6 +10,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tornado.TornadoDevices.Settings;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import wan.op.DeviceException;
@@ -67,6 +68,20 @@ class DeviceFaultTest {
                     .hasMessageContaining("to have run each time, got another count: the device or its driver failed");
         }
         assertThat(passes.get()).isLessThan(trait.startsWith("skips") ? 2 : 10);
+    }
+
+    /** When the device is filled: a launch that touches arrays, or the transfer of one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"skips-1", "skips-2", "loses-2", "loses-3"})
+    void arrayThatDoesNotArrive_isSeenBeforeAnythingRuns(String trait) {
+        System.setProperty(EmulatedCuda.PROPERTY, trait);
+        AtomicInteger passes = new AtomicInteger();
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
+            assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-d2", ops, passes::incrementAndGet))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("there as it was sent, got other values: the device or its driver failed");
+        }
+        assertThat(passes).hasValue(0);
     }
 
     @Test

@@ -130,6 +130,31 @@ class FakeDriverTest {
                 .isNotEqualTo(0L);
     }
 
+    /** Kernels for tensor cores, whose instructions the driver has too. */
+    @Test
+    void tensorCores_stayInTheirBuffers() throws IOException, InterruptedException {
+        for (String op : List.of("linear", "attention")) {
+            Ended ended = wanAttn(
+                    Map.of(),
+                    "selftest",
+                    "--device",
+                    "tornado",
+                    "--libraries",
+                    "off",
+                    "--kernels",
+                    "tensor",
+                    "--dtype",
+                    "bf16",
+                    "--kv-cache-dtype",
+                    "f16",
+                    "--op",
+                    op);
+            assertThat(ended.printed()).containsPattern("(\\d+) of \\1 passed");
+            assertThat(ended.status()).isZero();
+            assertThat(ended.counts()).containsEntry("faults", 0L);
+        }
+    }
+
     @Test
     void launchThatFailsAlone_endsTheRun() throws IOException, InterruptedException {
         Ended ended = selfTest("FAKE_CUDA_SKIP", "5");

@@ -12,6 +12,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -157,7 +158,69 @@ class TornadoLibrariesTest extends RolloutGoldenTest {
                                 + " ones; device.weights bf16 has the range of f32");
     }
 
-    /** Masses are our kernel's, and the result nevertheless the library's. */
+    /** Masses are the library's too: an attention over values that say which group a key is in. */
+    @Test
+    void masses_areTheLibrarys_andSumToOne() {
+        try (TornadoOps ops = TornadoDevices.open("tornado", stored(DType.F32, DType.F16))) {
+            List<Float> masses = new ArrayList<>();
+            try (Scope _ = ops.scope()) {
+                Random random = new Random(3);
+                Tensor q = ops.scratch(Shape.of(4, 16));
+                ops.write(q, random(random, 64));
+                Tensor k = ops.scratch(Shape.of(24, 16));
+                ops.write(k, random(random, 24 * 16));
+                KvTensor cache = ops.kvCache(1, 12, 2, 2, 8); // more groups than channels: two calls
+                Dyn pages = new Dyn("pages", 12);
+                pages.set(IntStream.range(0, 12).toArray());
+                ops.append(cache, k, k, pages);
+                Traffic before = ops.counters().traffic();
+                AttentionTap tap = new AttentionTap() {
+                    @Override
+                    public Set<Quantity> wanted() {
+                        return Set.of(Quantity.QUERY_MASS);
+                    }
+
+                    @Override
+                    public int[] heads() {
+                        return new int[] {0, 1};
+                    }
+
+                    @Override
+                    public void accept(Quantity quantity, Shape shape, float[] values) {
+                        assertThat(shape).isEqualTo(Shape.of(1, 2, 4, 12));
+                        for (float value : values) {
+                            masses.add(value);
+                        }
+                    }
+
+                    @Override
+                    public void acceptTokens(
+                            Quantity quantity, int batch, int head, int first, int queries, int keys, float[] tile) {
+                        throw new AssertionError(quantity);
+                    }
+                };
+                Tensor _ = ops.attention(q, cache, pages, 4, 2, tap);
+                assertThat(ops.counters().traffic().since(before).libraryCalls())
+                        .isEqualTo(3);
+            }
+            for (int row = 0; row < 8; row++) {
+                double sum = masses.subList(12 * row, 12 * row + 12).stream()
+                        .mapToDouble(Float::doubleValue)
+                        .sum();
+                assertThat(sum).isCloseTo(1, within(12 * 0x1p-12));
+            }
+        }
+    }
+
+    private static float[] random(Random random, int count) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    /** Whatever is captured, the result is the library's, to the bit. */
     @ParameterizedTest
     @EnumSource
     void capture_changesNoBit_whereAttentionIsTheLibrarys(Quantity quantity) {

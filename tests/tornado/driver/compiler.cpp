@@ -26,6 +26,25 @@ EXPORT int nvrtcCreateProgram(Program** program, const char* source, const char*
 }
 EXPORT int nvrtcDestroyProgram(Program** program) { delete *program; *program = nullptr; return 0; }
 
+// Calls of kernel.h in the place of the instructions of tensor cores.
+static std::string withoutAssembly(std::string source) {
+    auto replace = [&](const char* pattern, const char* with) {
+        source = std::regex_replace(source, std::regex(pattern), with);
+    };
+    const char* result = R"((?:[^:;]|;")*: "=[rf]"\((\w+)\[0\]\)[^:]*)";
+    replace(R"(unsigned __smem;)", "const char* __smem;");
+    replace(R"(asm volatile\("\{ \.reg[^:]*: "=r"\(__smem\) : "l"\((.*)\)\);)", "__smem = $1;");
+    std::string load = std::string(R"(asm volatile\("ldmatrix\.sync\.aligned\.m8n8\.)");
+    std::string end = std::string(result) + R"(: "r"\(__smem\)\);)";
+    replace((load + R"(x4\.shared\.b16)" + end).c_str(), "fake_load(4, false, $1, __smem);");
+    replace((load + R"(x2\.trans\.shared\.b16)" + end).c_str(), "fake_load(2, true, $1, __smem);");
+    std::string factors = R"(: "r"\((\w+)\[0\]\)(?:, "r"\(\w+\[[123]\]\)){3}, "r"\((\w+)\[0\]\), "r"\(\w+\[1\]\), "f"\((\w+)\[0\]\)[^;]*;)";
+    std::string multiply = R"(asm volatile\("mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.)";
+    replace((multiply + "bf16" + result + factors).c_str(), "fake_multiply(true, $1, $2, $3, $4);");
+    replace((multiply + "f16" + result + factors).c_str(), "fake_multiply(false, $1, $2, $3, $4);");
+    return source;
+}
+
 EXPORT int nvrtcCompileProgram(Program* program, int, const char* const*) {
     const char* folder = getenv("FAKE_CUDA_FOLDER");
     std::smatch name;
@@ -38,8 +57,9 @@ EXPORT int nvrtcCompileProgram(Program* program, int, const char* const*) {
     if (!access(program->path.c_str(), R_OK)) {
         return 0;
     }
-    bool barriers = program->source.find("__syncthreads") != std::string::npos;
-    std::ofstream(base + ".cpp") << "#include \"kernel.h\"\n" << program->source << "\nstatic void entry(void** parameters) { fake_call(&"
+    bool barriers = program->source.find("__syncthreads") != std::string::npos
+        || program->source.find("mma.sync") != std::string::npos;
+    std::ofstream(base + ".cpp") << "#include \"kernel.h\"\n" << withoutAssembly(program->source) << "\nstatic void entry(void** parameters) { fake_call(&"
         << name.str(1) << ", parameters); }\nextern \"C\" { FakeKernel fake_kernel = {entry, " << barriers << "}; }\n";
     std::string quoted = std::string("'") + folder + "'";
     std::string command = "c++ -std=c++17 -O1 -w -fpermissive -fno-strict-aliasing -shared -fPIC -I" + quoted + " -o '" + program->path

@@ -53,7 +53,7 @@ class DamagedStateTest {
                         EnumSet.of(Quantity.FRAME_LOGITS),
                         Set.of(),
                         false))
-                .withDevice(new RunSpec.Device("jvm", DType.F32, DType.F32, "auto", 0, 1))
+                .withDevice(new RunSpec.Device("jvm", DType.F32, DType.F32, "auto", "auto", 0, 1))
                 .withOutput(new RunSpec.Output(result, null, false, true, null));
     }
 

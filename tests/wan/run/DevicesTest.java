@@ -49,7 +49,8 @@ class DevicesTest {
     private static final DeviceSettings BOTH_NAMED = stored(DType.F16, "cublas,cudnn", 0);
 
     private static DeviceSettings stored(DType cache, String libraries, long memoryBytes) {
-        return new DeviceSettings("tornado", new Storage(DType.F32, cache), libraries, memoryBytes, 2, "");
+        return new DeviceSettings(
+                "tornado", new Storage(DType.F32, cache), libraries, memoryBytes, 2, DeviceSettings.AUTO);
     }
 
     private static Ops open(String device) {

@@ -76,7 +76,7 @@ class ResumedRunTest {
                         Set.of(),
                         false,
                         List.of(QueryRegion.parse("2,0,0"), QueryRegion.parse("4,0,0"))))
-                .withDevice(new RunSpec.Device("jvm", DType.F32, DType.F32, "auto", 0, 1))
+                .withDevice(new RunSpec.Device("jvm", DType.F32, DType.F32, "auto", "auto", 0, 1))
                 .withOutput(new RunSpec.Output(result, null, false, true, null));
     }
 

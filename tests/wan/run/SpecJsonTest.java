@@ -59,7 +59,7 @@ class SpecJsonTest {
             new EditPlan(List.of(
                     new Rule(Heads.parse("", "3:5,7:0-3"), new Effect.Temperature(0.7f)),
                     new Rule(Heads.parse("", "1"), new Effect.Noise(Site.RESID, 0.5f, 3)))),
-            new RunSpec.Device("tornado:0:1", DType.BF16, DType.F16, "cublas,cudnn", 12L << 30, 3),
+            new RunSpec.Device("tornado:0:1", DType.BF16, DType.F16, "cublas,cudnn", "shared", 12L << 30, 3),
             new RunSpec.Output(
                     Path.of("r.safetensors"),
                     Path.of("l.safetensors"),
@@ -107,7 +107,7 @@ class SpecJsonTest {
                         "cache":{"local_attn_size":null,"sink_size":null,"policy":null,"heads":null},
                         "capture":{"layers":[0],"heads":"all","attention":["self"],"passes":"first","quantities":["frame-logits"],
                         "sites":[],"keep_non_finite":false,"queries":[]},"edits":[],
-                        "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","memory_bytes":0,"threads":null},
+                        "device":{"name":"jvm","weights":"f32","cache":"f32","libraries":"auto","kernels":"auto","memory_bytes":0,"threads":null},
                         "output":{"result":null,"latents":null,"passes":false,"complete":false,"video":null,"vae":null}}
                         """.replaceAll("\\s+", ""));
     }

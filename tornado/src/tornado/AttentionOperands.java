@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import wan.op.AttentionEdit;
 
@@ -11,7 +12,9 @@ import wan.op.AttentionEdit;
  * @param scale where 1 / sqrt(headDim) stands among the parameters
  * @param edit what is changed
  * @param changes the edit's numbers among the activations; the queries where there is none
+ * @param rounding what {@link HalfKernels#half} needs for queries, on tensor cores; else nothing
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record AttentionOperands(
         DeviceTarget target,
         DeviceTensor q,
@@ -20,7 +23,8 @@ record AttentionOperands(
         int queries,
         int scale,
         AttentionEdit edit,
-        DeviceTensor changes) {
+        DeviceTensor changes,
+        int[] rounding) {
     /** Stands for minus infinity, of which kernels cannot take a difference. */
     private static final float BLOCKED = -1e30f;
 
@@ -55,8 +59,8 @@ record AttentionOperands(
     }
 
     /** The attention alone. */
-    Call call(DeviceTensor out) {
-        return call(out, 0, 1, 0);
+    void record(DeviceTensor out, Recorder recorder, ScratchStack scratch) {
+        record(out, 0, 1, 0, recorder, scratch);
     }
 
     /**
@@ -64,41 +68,57 @@ record AttentionOperands(
      *
      * @param masses [B, N, Lq, K]
      */
-    Call call(DeviceTensor out, DeviceTensor masses, int keyGroupTokens) {
-        return call(out, masses.offset(), keyGroupTokens, masses.shape().dim(3));
+    void record(DeviceTensor out, DeviceTensor masses, int keyGroupTokens, Recorder recorder, ScratchStack scratch) {
+        record(out, masses.offset(), keyGroupTokens, masses.shape().dim(3), recorder, scratch);
     }
 
-    private Call call(DeviceTensor out, int masses, int keyGroupTokens, int keyGroups) {
-        boolean vector = target.kernels() == DeviceTarget.Kernels.VECTOR;
-        List<Call.Table> tables = new ArrayList<>(List.of(new Call.Table(8, pages.numbers())));
+    private void record(
+            DeviceTensor out, int masses, int keyGroupTokens, int keyGroups, Recorder recorder, ScratchStack scratch) {
+        int[] slot = {
+            queries,
+            kv.batch(),
+            kv.numHeads(),
+            kv.headDim(),
+            q.offset(),
+            out.offset(),
+            kv.pageTokens(),
+            pages.numbers().length,
+            0,
+            pages.first(),
+            pages.perSample(),
+            scale,
+            masses,
+            keyGroupTokens,
+            keyGroups,
+            0
+        };
+        if (rounding.length == 0) {
+            boolean vector = target.kernels() == DeviceTarget.Kernels.VECTOR;
+            Kernel kernel = vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED;
+            int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
+            int items = vector ? 1 : AttentionKernels.SHARED_ITEMS;
+            recorder.add(call(kernel, slot, pages.numbers(), groups(tileRows), items));
+        } else {
+            int groups = groups(TensorAttentionKernels.ROWS);
+            scratch.lend((long) groups * TensorAttentionKernels.SCRATCH, room -> {
+                int count = pages.numbers().length;
+                int[] table = Arrays.copyOf(pages.numbers(), count + 4);
+                table[count] = room;
+                System.arraycopy(rounding, 0, table, count + 1, rounding.length);
+                recorder.add(call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS));
+            });
+        }
+    }
+
+    private int groups(int tileRows) {
+        return kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows);
+    }
+
+    private Call call(Kernel kernel, int[] slot, int[] pageTable, int groups, int items) {
+        List<Call.Table> tables = new ArrayList<>(List.of(new Call.Table(8, pageTable)));
         if (!edit.isNone()) {
             tables.add(new Call.Table(15, editTable()));
         }
-        int tileRows = vector ? AttentionKernels.ROWS : AttentionKernels.SHARED_ROWS;
-        return new Call(
-                vector ? Kernel.ATTENTION_VECTOR : Kernel.ATTENTION_SHARED,
-                pages.keys(),
-                pages.values(),
-                new int[] {
-                    queries,
-                    kv.batch(),
-                    kv.numHeads(),
-                    kv.headDim(),
-                    q.offset(),
-                    out.offset(),
-                    kv.pageTokens(),
-                    pages.numbers().length,
-                    0,
-                    pages.first(),
-                    pages.perSample(),
-                    scale,
-                    masses,
-                    keyGroupTokens,
-                    keyGroups,
-                    0
-                },
-                List.copyOf(tables),
-                kv.batch() * kv.numHeads() * Math.ceilDiv(queries, tileRows),
-                vector ? 1 : AttentionKernels.SHARED_ITEMS);
+        return new Call(kernel, pages.keys(), pages.values(), slot, List.copyOf(tables), groups, items);
     }
 }

@@ -63,7 +63,7 @@ record Call(
         return switch (kernel) {
             case STAGE_ROWS, STAGE_WEIGHTS, STAGE_HALF_ROWS, STAGE_HALF_WEIGHTS, GEMM, FINISH_ROWS, FINISH_HALF_ROWS ->
                 new LibraryCall.Gemm(arguments[1], arguments[2]);
-            case STAGE_QUERIES, STAGE_KEYS, STAGE_VALUES, SDPA, FINISH_ATTENTION ->
+            case STAGE_QUERIES, STAGE_KEYS, STAGE_VALUES, STAGE_GROUPS, SDPA, FINISH_ATTENTION, FINISH_MASSES ->
                 new LibraryCall.Sdpa(
                         arguments[1], arguments[2], arguments[3], arguments[6], arguments[7], arguments[14]);
             default -> null;

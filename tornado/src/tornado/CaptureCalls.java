@@ -39,6 +39,7 @@ final class CaptureCalls {
             Recorder recorder,
             DeviceTarget target,
             AttentionOperands attention,
+            Pages pages,
             int queryGroupTokens,
             int keyGroupTokens,
             AttentionTap tap) {
@@ -48,7 +49,7 @@ final class CaptureCalls {
         this.attention = attention;
         this.q = attention.q();
         this.kv = attention.kv();
-        this.pages = attention.pages();
+        this.pages = pages;
         this.queries = attention.queries();
         this.queryGroupTokens = queryGroupTokens;
         this.keyGroupTokens = keyGroupTokens;
@@ -64,7 +65,7 @@ final class CaptureCalls {
         }
     }
 
-    /** Whether the attention has to keep masses: {@link #attention}. */
+    /** Whether the attention has to keep masses: {@link #masses}. */
     boolean wantsMass() {
         return heads.length > 0 && tap.wanted().stream().anyMatch(Quantity::inAttention);
     }
@@ -228,12 +229,22 @@ final class CaptureCalls {
         deliver(Quantity.KEY_LOGITS, y);
     }
 
+    /** Records an attention that leaves the masses of all heads. */
+    interface Masses {
+        /**
+         * Records it.
+         *
+         * @param masses where they go, [B, N, Lq, K]
+         */
+        void record(DeviceTensor masses);
+    }
+
     /** The attention with the masses of all heads, and the captured ones of them: [B, N, f, K]. */
-    void attention(DeviceTensor out) {
+    void masses(Masses attention) {
         try (Scope _ = ops.scope()) {
             int allHeads = kv.numHeads();
             DeviceTensor perQuery = take(kv.batch(), allHeads, queries, keyGroups());
-            recorder.add(attention.call(out, perQuery, keyGroupTokens));
+            attention.record(perQuery);
             if (tap.wanted().contains(Quantity.QUERY_MASS)) {
                 fetchCaptured(perQuery, Quantity.QUERY_MASS, queries);
             }

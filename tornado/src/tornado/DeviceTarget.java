@@ -20,12 +20,14 @@ final class DeviceTarget {
     /** The longest array: indices are ints, and a header and the counters of launches take some. */
     static final int MAX_ELEMENTS = Integer.MAX_VALUE - 4096;
 
-    /** Two matmuls and two attentions, for processors and for graphics processors. */
+    /** Matmuls and attentions, for processors and for graphics processors. */
     enum Kernels {
         /** Register tiles of vectors, one item each. */
         VECTOR,
         /** Work groups with local memory. */
-        SHARED
+        SHARED,
+        /** The same, on tensor cores where weights are bfloat16 and where keys and values are float16: NVIDIA's, by the CUDA backend. */
+        TENSOR
     }
 
     /** Which TornadoVM the launcher has found. */
@@ -117,9 +119,24 @@ final class DeviceTarget {
         return libraries.contains(Library.CUDNN);
     }
 
+    /** Whether linear layers of many rows run on tensor cores, by our own kernels. */
+    boolean tensorLinears() {
+        return kernels == Kernels.TENSOR && storage.weights() == DType.BF16 && !cublas();
+    }
+
+    /** Whether attention does. */
+    boolean tensorAttention() {
+        return kernels == Kernels.TENSOR && storage.cache() == DType.F16 && !cudnn();
+    }
+
+    /** Whether kernels round to float16 by the device's own conversion, which not every device has. */
+    boolean convertsHalf() {
+        return kernels == Kernels.TENSOR && storage.cache() == DType.F16;
+    }
+
     /** Items of a group that shares a row. */
     int rowItems() {
-        return kernels == Kernels.SHARED ? 128 : 1;
+        return kernels == Kernels.VECTOR ? 1 : 128;
     }
 
     /** Elements of the largest array. */
@@ -168,6 +185,11 @@ final class DeviceTarget {
     /** A kernel did not run, or not with its own numbers. */
     DeviceException skipped(String task, String layer) {
         return failed(layer, "expected kernel " + task + " to have run each time, got another count");
+    }
+
+    /** An array did not arrive when the device was filled. */
+    DeviceException lost(int array, int arrays) {
+        return failed("", "expected array " + array + " of " + arrays + " there as it was sent, got other values");
     }
 
     private DeviceException failed(String layer, String what) {

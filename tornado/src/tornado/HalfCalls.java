@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import wan.backend.Storage;
 import wan.op.DType;
@@ -50,11 +51,16 @@ final class HalfCalls {
         return wide;
     }
 
+    /** These pages as they are stored. */
+    Pages stored(DeviceCache kv, int[] numbers) {
+        return new Pages(kv.pool().keys(), kv.pool().values(), kv.first(), kv.pages(), numbers);
+    }
+
     /** These pages where kernels can read them: in the pool, or widened. */
     Pages readable(DeviceCache kv, int[] numbers) {
         PagePool pool = kv.pool();
         if (pool.isWide()) {
-            return new Pages(pool.keys(), pool.values(), kv.first(), kv.pages(), numbers);
+            return stored(kv, numbers);
         }
         int[] inPool = kv.inPool(numbers);
         transfer(Kernel.WIDEN_PAGES, pool.keys(), inPool);
@@ -64,10 +70,7 @@ final class HalfCalls {
 
     /** Where new pages have to be written, before {@link #written}. */
     Pages writable(DeviceCache kv, int[] numbers) {
-        PagePool pool = kv.pool();
-        return pool.isWide()
-                ? new Pages(pool.keys(), pool.values(), kv.first(), kv.pages(), numbers)
-                : side(kv, numbers.length);
+        return kv.pool().isWide() ? stored(kv, numbers) : side(kv, numbers.length);
     }
 
     /**
@@ -99,6 +102,15 @@ final class HalfCalls {
      */
     int[] roundingQueries(String where) {
         return rounding(new Rounding("queries" + where, storage.cache(), CACHE_HINT));
+    }
+
+    /**
+     * What {@link HalfKernels#half} needs to round what keys, values and queries are.
+     *
+     * @param what it is, for a message
+     */
+    int[] narrowingCache(String what) {
+        return Arrays.copyOfRange(rounding(new Rounding(what, storage.cache(), CACHE_HINT)), 3, 6);
     }
 
     private int[] rounding(Rounding rounding) {

@@ -1,6 +1,8 @@
 package tornado;
 
 import uk.ac.manchester.tornado.api.KernelContext;
+import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.HalfFloat;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
@@ -134,6 +136,22 @@ final class HalfKernels {
             }
         }
         return sign + pattern;
+    }
+
+    /**
+     * The pattern nearest to a value in float16, by the device's own conversion: for kernels of devices that have it. What is not finite
+     * then is reported as by {@link #pattern}.
+     *
+     * <p>From {@code at}: the limit of a value among the parameters, where the number goes, the number.
+     */
+    static int half(IntArray step, int at, FloatArray act, FloatArray params, float value) {
+        int pattern = 0x7c00;
+        if (TornadoMath.abs(value) < params.get(step.get(at))) {
+            pattern = new HalfFloat(value).getHalfFloatValue() & 0xffff;
+        } else if (act.get(step.get(at + 1)) == 0f) {
+            act.set(step.get(at + 1), step.get(at + 2));
+        }
+        return pattern;
     }
 
     /** Where element {@code i} of the listed pages lies. One division: they cost more than all the rest here. */

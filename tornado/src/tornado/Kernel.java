@@ -13,17 +13,19 @@ import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /** Every kernel there is, and how it becomes a task of a graph. */
 enum Kernel {
-    TOUCH((g, id, c, s, slot, a) -> g.task(id, Kernel::touch, c, s, a.act(), a.params())),
-    TOUCH_VECTORS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchVectors, c, s, a.first())),
-    TOUCH_FOUR((g, id, c, s, slot, a) ->
-            g.task(id, Kernel::touchFour, c, s, a.vectors(0), a.vectors(1), a.vectors(2), a.vectors(3))),
-    TOUCH_SHORTS((g, id, c, s, slot, a) -> g.task(id, Kernel::touchShorts, c, s, a.shorts())),
+    TOUCH((g, id, c, s, slot, a) -> g.task(id, TouchKernels::touch, c, s, slot, a.act(), a.floats())),
+    TOUCH_VECTORS((g, id, c, s, slot, a) -> g.task(id, TouchKernels::touchVectors, c, s, slot, a.act(), a.first())),
+    TOUCH_FOUR((g, id, c, s, slot, a) -> g.task(
+            id, TouchKernels::touchFour, c, s, slot, a.act(), a.vectors(0), a.vectors(1), a.vectors(2), a.vectors(3))),
+    TOUCH_SHORTS((g, id, c, s, slot, a) -> g.task(id, TouchKernels::touchShorts, c, s, slot, a.act(), a.shorts())),
     UPLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::upload, c, s, slot, a.act(), a.input())),
     DOWNLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::download, c, s, slot, a.act(), a.output())),
     LINEAR_VECTOR((g, id, c, s, slot, a) ->
             g.task(id, LinearKernels::linearVector, c, s, slot, a.act(), a.params(), a.first())),
     LINEAR_SHARED((g, id, c, s, slot, a) ->
             g.task(id, LinearKernels::linearShared, c, s, slot, a.act(), a.params(), a.first())),
+    LINEAR_TENSOR((g, id, c, s, slot, a) ->
+            g.task(id, TensorLinearKernels::linearTensor, c, s, slot, a.act(), a.params(), a.shorts())),
     WIDEN_WEIGHTS((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::widenWeights, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     WIDEN_PAGES((g, id, c, s, slot, a) ->
@@ -115,6 +117,17 @@ enum Kernel {
             a.act(),
             a.params(),
             a.sdpa().o())),
+    STAGE_GROUPS((g, id, c, s, slot, a) ->
+            g.task(id, SdpaKernels::stageGroups, c, s, slot, a.act(), a.sdpa().v())),
+    FINISH_MASSES((g, id, c, s, slot, a) -> g.task(
+            id,
+            SdpaKernels::finishMasses,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.sdpa().o())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
@@ -129,12 +142,26 @@ enum Kernel {
     UNPATCHIFY((g, id, c, s, slot, a) -> g.task(id, ElementKernels::unpatchify, c, s, slot, a.act())),
     APPEND_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::appendKeys, c, s, slot, a.act(), a.first())),
     APPEND_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::appendValues, c, s, slot, a.act(), a.first())),
+    APPEND_HALF_KEYS((g, id, c, s, slot, a) ->
+            g.task(id, CacheKernels::appendHalfKeys, c, s, slot, a.act(), a.params(), a.shorts())),
+    APPEND_HALF_VALUES((g, id, c, s, slot, a) ->
+            g.task(id, CacheKernels::appendHalfValues, c, s, slot, a.act(), a.params(), a.shorts())),
     READ_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readKeys, c, s, slot, a.act(), a.first())),
     READ_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readValues, c, s, slot, a.act(), a.first())),
     ATTENTION_VECTOR((g, id, c, s, slot, a) ->
             g.task(id, AttentionKernels::attentionVector, c, s, slot, a.act(), a.params(), a.first(), a.second())),
     ATTENTION_SHARED((g, id, c, s, slot, a) ->
             g.task(id, AttentionKernels::attentionShared, c, s, slot, a.act(), a.params(), a.first(), a.second())),
+    ATTENTION_TENSOR((g, id, c, s, slot, a) -> g.task(
+            id,
+            TensorAttentionKernels::attentionTensor,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.shorts(),
+            a.secondShorts())),
     MEAN_QUERIES((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanQueries, c, s, slot, a.act())),
     MEAN_KEYS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanKeys, c, s, slot, a.act(), a.first())),
     PRODUCTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::products, c, s, slot, a.act(), a.params())),
@@ -158,6 +185,11 @@ enum Kernel {
             return (SdpaOperands) Objects.requireNonNull(library);
         }
 
+        /** The first store, of floats that nothing reads in vectors. */
+        FloatArray floats() {
+            return (FloatArray) stores.get(0);
+        }
+
         VectorFloat16 vectors(int i) {
             return (VectorFloat16) stores.get(i);
         }
@@ -169,6 +201,10 @@ enum Kernel {
         /** The first store, of 16-bit elements. */
         ShortArray shorts() {
             return (ShortArray) stores.get(0);
+        }
+
+        ShortArray secondShorts() {
+            return (ShortArray) stores.get(1);
         }
 
         VectorFloat16 second() {
@@ -202,42 +238,5 @@ enum Kernel {
     /** As task names show it. */
     String taskName() {
         return name().toLowerCase(Locale.ROOT);
-    }
-
-    /** Reads and writes one element of each array: TornadoVM drops the transfer of what a graph's first task only writes. */
-    static void touch(KernelContext context, IntArray step, FloatArray act, FloatArray params) {
-        if (context.globalIdx < 1) {
-            act.set(0, act.get(0) + params.get(0) * step.get(0));
-        }
-    }
-
-    /** As {@link #touch}. */
-    static void touchVectors(KernelContext context, IntArray step, VectorFloat16 vectors) {
-        if (context.globalIdx < 1) {
-            vectors.getArray().set(0, vectors.getArray().get(0) + step.get(0));
-        }
-    }
-
-    /** As {@link #touch}. TornadoVM never ends compiling a task that is given one array twice. */
-    static void touchFour(
-            KernelContext context,
-            IntArray step,
-            VectorFloat16 first,
-            VectorFloat16 second,
-            VectorFloat16 third,
-            VectorFloat16 fourth) {
-        if (context.globalIdx < 1) {
-            first.getArray().set(0, first.getArray().get(0) + step.get(0));
-            second.getArray().set(0, second.getArray().get(0) + step.get(0));
-            third.getArray().set(0, third.getArray().get(0) + step.get(0));
-            fourth.getArray().set(0, fourth.getArray().get(0) + step.get(0));
-        }
-    }
-
-    /** As {@link #touch}. */
-    static void touchShorts(KernelContext context, IntArray step, ShortArray shorts) {
-        if (context.globalIdx < 1) {
-            shorts.set(0, (short) (shorts.get(0) + step.get(0)));
-        }
     }
 }

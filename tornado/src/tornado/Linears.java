@@ -8,7 +8,35 @@ final class Linears {
     /** Rows of one per frame, as the time embedding has, are not worth the copies around a library's call. */
     private static final int LIBRARY_ROWS = 4;
 
+    /** Below, most of a tile of tensor cores is empty. */
+    private static final int TENSOR_ROWS = 16;
+
     private Linears() {}
+
+    /** Whether a linear layer runs on tensor cores, by our own kernel. */
+    static boolean byTensorCores(DeviceTarget target, int rows) {
+        return target.tensorLinears() && rows >= TENSOR_ROWS;
+    }
+
+    private static int tensorTiles(int rows, int out) {
+        return Math.ceilDiv(rows, TensorLinearKernels.ROWS) * Math.ceilDiv(out, TensorLinearKernels.COLUMNS);
+    }
+
+    /** Floats of activations that {@link #tensor} needs for its sums. */
+    static long tensorSums(int rows, int out) {
+        return (long) tensorTiles(rows, out) * TensorLinearKernels.SUMS;
+    }
+
+    /**
+     * One linear layer on tensor cores.
+     *
+     * @param weights packed weights, in bfloat16
+     * @param slot as {@link TensorLinearKernels} has it
+     */
+    static Call tensor(Store weights, int... slot) {
+        int tiles = tensorTiles(slot[0], slot[2]);
+        return new Call(Kernel.LINEAR_TENSOR, weights, null, slot, List.of(), tiles, TensorLinearKernels.ITEMS);
+    }
 
     /** Whether a linear layer is a library's: where the device has one and the matmul is large enough. */
     static boolean byLibrary(DeviceTarget target, int rows, DeviceLinear linear) {

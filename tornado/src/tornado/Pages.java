@@ -1,7 +1,7 @@
 package tornado;
 
 /**
- * Pages of keys and values in float32, as kernels read them.
+ * Pages of keys and values as kernels read them: in float32, or as they are stored.
  *
  * @param keys pages of keys, in the layout of {@link CacheKernels}
  * @param values pages of values

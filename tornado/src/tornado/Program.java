@@ -3,6 +3,7 @@ package tornado;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -24,8 +25,11 @@ import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 import wan.backend.MemoryPlan;
 import wan.op.DType;
+import wan.op.DeviceException;
 import wan.op.WanException;
 
 /**
@@ -131,15 +135,6 @@ final class Program implements AutoCloseable {
             }
         }
         launches = new Launches(slots.size());
-        act = new FloatArray(sizes.act() + launches.tasks());
-        act.init(0);
-        if (kept != null) {
-            act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
-        }
-        params = new FloatArray(parameters.length);
-        MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
-        input = new FloatArray(sizes.input() + 1); // and the number of the execution
-        output = new FloatArray(Math.max(1, sizes.output()) + launches.tasks());
         operands = new LibraryArrays(sizes.libraryRows(), factors);
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
@@ -147,6 +142,16 @@ final class Program implements AutoCloseable {
                 addStore(call.second());
             }
         }
+        int samples = 1 + operands.all().size() + stores.size(); // of what is shared, but for the activations
+        act = new FloatArray(sizes.act() + launches.tasks() + samples);
+        act.init(0);
+        if (kept != null) {
+            act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
+        }
+        params = new FloatArray(parameters.length);
+        MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
+        input = new FloatArray(sizes.input() + 1); // and the number of the execution
+        output = new FloatArray(Math.max(samples, sizes.output()) + 1 + launches.tasks());
         step = new IntArray(tables() + TABLE_INTS);
         List<ImmutableTaskGraph> recorded = new ArrayList<>();
         recorded.add(initGraph());
@@ -159,7 +164,17 @@ final class Program implements AutoCloseable {
         TornadoExecutionPlan _ = plan.withDevice(target.device());
         TornadoExecutionPlan _ = plan.withGridScheduler(scheduler);
         counters.recorded(graphs.size(), System.nanoTime() - start);
+        prepareTouching();
+        int check = tables() + 2 * samples;
+        step.set(check, samples);
+        step.set(check + 1, sizes.act() + launches.tasks());
         execute(INIT);
+        try {
+            checkArrived();
+        } catch (DeviceException e) {
+            close();
+            throw e;
+        }
     }
 
     /** Where tables begin: behind the slots. */
@@ -189,48 +204,91 @@ final class Program implements AutoCloseable {
         return all.toArray();
     }
 
+    /** Touches all arrays; each leaves one value among the activations, at which {@link #checkArrived} looks. */
     private TaskGraph touching(TaskGraph graph) {
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
-        touch(graph, "touch", act, params);
-        int i = 0;
-        for (Object operand : operands.all()) {
-            String id = "touch_operand" + i++;
-            if (operand instanceof FloatArray floats) {
-                touch(graph, id, floats, params);
-            } else {
-                Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(operand), null);
-                Kernel.TOUCH_SHORTS.addTo(graph, task(graph, id, 1), context, step, 0, bound);
+        List<Object> arrays = sampled();
+        for (int from = 0; from < arrays.size(); ) {
+            int next = from + 1;
+            while (next < arrays.size() && next < from + 4 && arrays.get(next) instanceof VectorFloat16) {
+                next++;
             }
-        }
-        List<Object> vectors = new ArrayList<>();
-        for (Store store : stores) {
-            if (store.dtype() == DType.F32) {
-                vectors.add(store.array());
-            } else {
-                Kernel.TOUCH_SHORTS.addTo(
-                        graph, task(graph, "touch" + i++, 1), context, step, 0, arrays(store, null, null));
-            }
-        }
-        int from = 0;
-        while (from < vectors.size()) {
-            boolean four = vectors.size() - from >= 4;
-            List<Object> some = vectors.subList(from, from + (four ? 4 : 1));
-            Kernel touch = four ? Kernel.TOUCH_FOUR : Kernel.TOUCH_VECTORS;
+            Kernel kernel = switch (arrays.get(from)) {
+                case FloatArray _ -> Kernel.TOUCH;
+                case ShortArray _ -> Kernel.TOUCH_SHORTS;
+                default -> next == from + 4 ? Kernel.TOUCH_FOUR : Kernel.TOUCH_VECTORS;
+            };
+            List<Object> some = arrays.subList(from, from + (kernel == Kernel.TOUCH_FOUR ? 4 : 1));
             Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, some, null);
-            touch.addTo(graph, task(graph, "touch" + i++, 1), context, step, 0, bound);
+            kernel.addTo(graph, task(graph, "touch" + from, 1), context, step, tables() + 2 * from, bound);
             from += some.size();
         }
         return graph;
     }
 
-    private void touch(TaskGraph graph, String id, FloatArray array, FloatArray other) {
-        Kernel.Arrays bound = new Kernel.Arrays(array, other, input, output, List.of(), null);
-        Kernel.TOUCH.addTo(graph, task(graph, id, 1), context, step, 0, bound);
+    /** All shared arrays but the activations. */
+    private List<Object> sampled() {
+        Object[] all = shared();
+        return Arrays.asList(all).subList(1, all.length);
+    }
+
+    /** Says where each touch looks and where it leaves what it has seen. */
+    private void prepareTouching() {
+        step.set(0, 0);
+        List<Object> arrays = sampled();
+        for (int i = 0; i < arrays.size(); i++) {
+            step.set(tables() + 2 * i, sampleOf(arrays.get(i)));
+            step.set(tables() + 2 * i + 1, sizes.act() + launches.tasks() + i);
+        }
+    }
+
+    /** Where an array has a value that a device's memory does not have by chance. */
+    private static int sampleOf(Object array) {
+        int length = Math.min(4096, length(array));
+        for (int i = 0; i < length; i++) {
+            if (valueOf(array, i) != 0) {
+                return i;
+            }
+        }
+        return 0;
+    }
+
+    private static int length(Object array) {
+        return switch (array) {
+            case FloatArray floats -> floats.getSize();
+            case ShortArray shorts -> shorts.getSize();
+            default -> ((VectorFloat16) array).getArray().getSize();
+        };
+    }
+
+    /** As a touch leaves it. */
+    private static float valueOf(Object array, int index) {
+        return switch (array) {
+            case FloatArray floats -> floats.get(index);
+            case ShortArray shorts -> shorts.get(index);
+            default -> ((VectorFloat16) array).getArray().get(index);
+        };
+    }
+
+    /** Sees that every array has arrived on the device: TornadoVM's native code only prints what fails. */
+    private void checkArrived() {
+        List<Object> arrays = sampled();
+        for (int i = 0; i < arrays.size(); i++) {
+            if (output.get(i) != valueOf(arrays.get(i), sampleOf(arrays.get(i)))) {
+                throw target.lost(i + 1, arrays.size());
+            }
+        }
     }
 
     private ImmutableTaskGraph initGraph() {
         TaskGraph graph = new TaskGraph("init").transferToDevice(DataTransferMode.FIRST_EXECUTION, shared());
-        return touching(graph).persistOnDevice(shared()).snapshot();
+        touching(graph);
+        Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(), null);
+        int samples = sampled().size();
+        Kernel.DOWNLOAD.addTo(graph, task(graph, "samples", samples), context, step, tables() + 2 * samples, bound);
+        return graph.persistOnDevice(shared())
+                .transferToHost(DataTransferMode.EVERY_EXECUTION, output)
+                .snapshot();
     }
 
     private ImmutableTaskGraph pullGraph() {
@@ -429,7 +487,7 @@ final class Program implements AutoCloseable {
 
     /** Fetches what kernels have written, for the program that follows. Returns the activations. */
     MemorySegment pull() {
-        step.set(0, 0);
+        prepareTouching();
         execute(PULL);
         return act.getSegment().asSlice(0, 4L * sizes.act());
     }

@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -79,6 +80,18 @@ final class ScratchStack {
         top = (int) next;
         peak = Math.max(peak, top);
         return new DeviceTensor(shape, innermost, false, offset);
+    }
+
+    /**
+     * Lends room for one call: what comes after may use it again.
+     *
+     * @param use takes where it begins, and records the call
+     */
+    void lend(long floats, IntConsumer use) {
+        int before = top;
+        DeviceTensor room = take(Shape.of(floats));
+        use.accept(room.offset());
+        top = before;
     }
 
     /** Where the next tensor begins, in floats. */

@@ -14,6 +14,12 @@ final class SdpaKernels {
     /** The argument for the rows that are recorded, which a call does not know. */
     static final int RECORDED_ROWS = 12;
 
+    /** Where {@link #stageGroups} and {@link #finishMasses}, which need no queries and no pages, have theirs. */
+    static final int GROUP_TOKENS = 4;
+
+    static final int FIRST_GROUP = 9;
+    static final int GROUPS = 11;
+
     private SdpaKernels() {}
 
     /** Queries [batch, queries, heads, headDim] to [batch, heads, recorded rows, headDim]. */
@@ -64,6 +70,38 @@ final class SdpaKernels {
         if (i < rows * step.get(slot + 2) * step.get(slot + 3)) {
             int pattern = o.get(inHeads(step, slot, i)) & 0xffff;
             act.set(step.get(slot + 5) + i, params.get(step.get(step.get(slot + 13)) + pattern));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /** Values [batch, heads, keys, headDim] that are 1 where channel c is the group of the key, counted from the first, and 0 elsewhere. */
+    static void stageGroups(KernelContext context, IntArray step, int slot, FloatArray act, ShortArray v) {
+        int i = context.globalIdx;
+        int headDim = step.get(slot + 3);
+        int keys = step.get(slot + 7) * step.get(slot + 6);
+        if (i < step.get(slot + 1) * step.get(slot + 2) * keys * headDim) {
+            int group = i / headDim % keys / step.get(slot + GROUP_TOKENS) - step.get(slot + FIRST_GROUP);
+            int one = 0;
+            if (group == i % headDim) {
+                one = 0x3c00; // 1 as float16
+            }
+            v.set(i, (short) one);
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /** Masses out of [batch, heads, recorded rows, headDim] to [batch, heads, queries, groups], as many as there are columns. */
+    static void finishMasses(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray o) {
+        int i = context.globalIdx;
+        int queries = step.get(slot);
+        int headDim = step.get(slot + 3);
+        int group = i % headDim + step.get(slot + FIRST_GROUP);
+        if (i < step.get(slot + 1) * step.get(slot + 2) * queries * headDim && group < step.get(slot + GROUPS)) {
+            int row = i / headDim;
+            int pattern = o.get((row / queries * step.get(slot + 12) + row % queries) * headDim + i % headDim) & 0xffff;
+            int to = step.get(slot + 5) + row * step.get(slot + GROUPS) + group;
+            act.set(to, params.get(step.get(step.get(slot + 13)) + pattern));
         }
         Launches.count(context, step, slot, act);
     }

@@ -1,6 +1,7 @@
 package tornado;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
@@ -160,9 +161,11 @@ public final class TornadoDevices {
         String[] numbers = all.get(index).option().split(":", -1);
         TornadoBackend backend = TornadoRuntimeProvider.getTornadoRuntime().getBackend(Integer.parseInt(numbers[1]));
         TornadoDevice device = backend.getDevice(Integer.parseInt(numbers[2]));
-        DeviceTarget.Kernels kernels = settings.kernels().isEmpty()
-                ? DeviceTarget.suiting(device)
-                : DeviceTarget.Kernels.valueOf(settings.kernels().toUpperCase(Locale.ROOT));
+        DeviceTarget.Kernels kernels =
+                settings.kernels().isEmpty() ? DeviceTarget.suiting(device) : kernels(settings.kernels());
+        if (kernels == DeviceTarget.Kernels.TENSOR) {
+            requireTensorCores(backend, settings.storage());
+        }
         Set<Library> libraries = libraries(backend);
         libraries.retainAll(settings.libraries());
         if (settings.storage().cache() != DType.F16) {
@@ -176,6 +179,27 @@ public final class TornadoDevices {
                 settings.storage(),
                 libraries,
                 settings.memoryBytes());
+    }
+
+    private static DeviceTarget.Kernels kernels(String named) {
+        return Arrays.stream(DeviceTarget.Kernels.values())
+                .filter(kind -> kind.name().equalsIgnoreCase(named))
+                .findFirst()
+                .orElseThrow(() -> new UsageException(
+                        "device.kernels: expected auto, vector, shared or tensor with device.name tornado, got "
+                                + named));
+    }
+
+    private static void requireTensorCores(TornadoBackend backend, Storage storage) {
+        if (backend.getBackendType() != TornadoVMBackendType.CUDA) {
+            throw new UsageException("device.kernels tensor: expected a device of TornadoVM's CUDA backend, got one of "
+                    + backend.getBackendType().name().toLowerCase(Locale.ROOT));
+        }
+        if (storage.weights() != DType.BF16 && storage.cache() != DType.F16) {
+            throw new UsageException("device.kernels tensor: expected device.weights bf16 or device.cache f16, got "
+                    + storage.weights().option() + " and " + storage.cache().option()
+                    + "; tensor cores multiply 16 bits");
+        }
     }
 
     /** They take TornadoVM's CUDA buffers only, and are modules that only SDKs with that backend have. */

@@ -1,5 +1,6 @@
 package tornado;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -17,6 +18,7 @@ import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.OpChecks;
 import wan.op.Ops;
+import wan.op.Quantity;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.Tensor;
@@ -34,6 +36,8 @@ import wan.op.WanException;
  */
 public final class TornadoOps implements Ops {
     private static final System.Logger LOG = System.getLogger("wan.tornado");
+
+    private static final int[] NOTHING = {};
 
     private final DeviceTarget target;
     private final boolean rehearsal;
@@ -86,16 +90,16 @@ public final class TornadoOps implements Ops {
         return target.libraries();
     }
 
-    /** What the factors of a linear layer's products are rounded to: a library takes the inputs as it takes the weights. */
+    /** What the factors of a linear layer's products are rounded to: tensor cores and libraries take the inputs as they take the weights. */
     @Override
     public DType productType() {
-        return target.cublas() ? target.storage().weights() : DType.F32;
+        return target.cublas() || target.tensorLinears() ? target.storage().weights() : DType.F32;
     }
 
-    /** What the queries and the result of an attention are rounded to: as the keys are, where it is a library's. */
+    /** What the queries and the result of an attention are rounded to: as the keys are, where it is a library's or runs on tensor cores. */
     @Override
     public DType attentionType() {
-        return target.cudnn() ? target.storage().cache() : DType.F32;
+        return target.cudnn() || target.tensorAttention() ? target.storage().cache() : DType.F32;
     }
 
     /** What is needed by all that has been rehearsed, or for what has been run. */
@@ -224,7 +228,8 @@ public final class TornadoOps implements Ops {
         if (rows > 0) {
             boolean wide = target.storage().weights() == DType.F32;
             boolean library = Linears.byLibrary(target, rows, w);
-            Store weights = wide || library ? w.shard() : halves.widen(w);
+            boolean tensor = Linears.byTensorCores(target, rows);
+            Store weights = wide || library || tensor ? w.shard() : halves.widen(w);
             int[] slot = {
                 rows,
                 w.inFeatures(),
@@ -240,9 +245,15 @@ public final class TornadoOps implements Ops {
                 gate,
                 gateStride,
                 rowsPerEntry,
+                0,
                 0
             };
-            if (!library) {
+            if (tensor) {
+                scratch.lend(Linears.tensorSums(rows, w.outFeatures()), sums -> {
+                    slot[15] = sums;
+                    recorder.add(Linears.tensor(weights, slot));
+                });
+            } else if (!library) {
                 recorder.add(Linears.call(target, weights, slot));
             } else {
                 recorder.addTogether(Linears.library(weights, wide ? new int[0] : halves.roundingInputs(w), slot));
@@ -385,7 +396,7 @@ public final class TornadoOps implements Ops {
 
     @Override
     public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
-        if (target.kernels() == DeviceTarget.Kernels.SHARED && headDim > AttentionKernels.SHARED_HEAD_DIM) {
+        if (target.kernels() != DeviceTarget.Kernels.VECTOR && headDim > AttentionKernels.SHARED_HEAD_DIM) {
             throw WanException.mismatch(
                     "attention", "heads of at most " + AttentionKernels.SHARED_HEAD_DIM + " channels", headDim, "");
         }
@@ -417,15 +428,30 @@ public final class TornadoOps implements Ops {
         begin(op);
         if (entries > 0) {
             PagePool.Geometry page = kv.pool().geometry();
-            Pages to = halves.writable(
-                    kv,
-                    Arrays.stream(numbers)
-                            .map(number -> number < 0 ? CacheKernels.LEFT_OUT : number)
-                            .toArray());
-            recorder.add(cacheCall(Kernel.APPEND_KEYS, to.keys(), entries * page.keyElements(), keys.offset(), kv, to));
+            boolean half = target.convertsHalf();
+            int[] places = Arrays.stream(numbers)
+                    .map(number -> number < 0 ? CacheKernels.LEFT_OUT : number)
+                    .toArray();
+            Pages to = half ? halves.stored(kv, places) : halves.writable(kv, places);
             recorder.add(cacheCall(
-                    Kernel.APPEND_VALUES, to.values(), entries * page.valueElements(), values.offset(), kv, to));
-            halves.written(kv, numbers, lastLinear);
+                    half ? Kernel.APPEND_HALF_KEYS : Kernel.APPEND_KEYS,
+                    to.keys(),
+                    entries * page.keyElements(),
+                    keys.offset(),
+                    kv,
+                    to,
+                    half ? halves.narrowingCache("keys" + lastLinear) : NOTHING));
+            recorder.add(cacheCall(
+                    half ? Kernel.APPEND_HALF_VALUES : Kernel.APPEND_VALUES,
+                    to.values(),
+                    entries * page.valueElements(),
+                    values.offset(),
+                    kv,
+                    to,
+                    half ? halves.narrowingCache("values" + lastLinear) : NOTHING));
+            if (!half) {
+                halves.written(kv, numbers, lastLinear);
+            }
         }
         recorder.cut();
     }
@@ -451,22 +477,21 @@ public final class TornadoOps implements Ops {
         return out;
     }
 
-    private Call cacheCall(Kernel kernel, Store store, int items, int at, DeviceCache kv, Pages pages) {
-        return recorder.elements(
-                kernel,
-                store,
-                null,
-                items,
-                List.of(new Call.Table(4, pages.numbers())),
-                at,
-                kv.batch(),
-                pages.numbers().length,
-                0,
-                pages.first(),
-                pages.perSample(),
-                kv.pageTokens(),
-                kv.numHeads(),
-                kv.headDim());
+    private Call cacheCall(Kernel kernel, Store store, int items, int at, DeviceCache kv, Pages pages, int... more) {
+        int[] arguments = {
+            at,
+            kv.batch(),
+            pages.numbers().length,
+            0,
+            pages.first(),
+            pages.perSample(),
+            kv.pageTokens(),
+            kv.numHeads(),
+            kv.headDim()
+        };
+        int[] all = Arrays.copyOf(arguments, arguments.length + more.length);
+        System.arraycopy(more, 0, all, arguments.length, more.length);
+        return recorder.elements(kernel, store, null, items, List.of(new Call.Table(4, pages.numbers())), all);
     }
 
     /**
@@ -528,30 +553,51 @@ public final class TornadoOps implements Ops {
         begin(op);
         boolean library = edit.isNone() && SdpaCalls.byLibrary(target, kv, queries); // a library's cannot be changed
         if (library && tap.wanted().isEmpty()) {
-            recorder.cut();
             sdpa(from, out, kv, queries, attended);
             return out;
         }
-        Pages readable = halves.readable(kv, attended);
+        boolean tensor = !library && target.tensorAttention();
+        Pages stored = halves.stored(kv, attended);
+        boolean masses = tap.wanted().stream().anyMatch(Quantity::inAttention);
+        boolean ownKernel =
+                library && masses && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
+        boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
+        Pages readable = onlyMasses && (tensor || (library && !ownKernel)) ? stored : halves.readable(kv, attended);
         recorder.cut();
         int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
         DeviceTensor changes = edit.isNone() ? from : upload(AttentionOperands.numbers(edit, kv.numHeads()));
-        AttentionOperands call = new AttentionOperands(target, from, kv, readable, queries, scale, edit, changes);
+        AttentionOperands call = new AttentionOperands(
+                target,
+                from,
+                kv,
+                tensor ? stored : readable,
+                queries,
+                scale,
+                edit,
+                changes,
+                tensor ? halves.narrowingCache("queries" + lastLinear) : NOTHING);
         if (tap.wanted().isEmpty()) {
-            recorder.add(call.call(out));
+            call.record(out, recorder, scratch);
             return out;
         }
-        CaptureCalls captures = new CaptureCalls(this, recorder, target, call, queryGroupTokens, keyGroupTokens, tap);
+        CaptureCalls captures =
+                new CaptureCalls(this, recorder, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
         captures.record();
-        if (captures.wantsMass()) {
-            captures.attention(out);
-        } else if (!library) {
-            recorder.add(call.call(out));
-        }
-        if (library) {
-            // After the kernel that keeps masses, whose output it replaces: a capture changes nothing of what follows.
-            recorder.cut();
-            sdpa(from, out, kv, queries, attended);
+        if (!captures.wantsMass()) {
+            if (library) {
+                sdpa(from, out, kv, queries, attended);
+            } else {
+                call.record(out, recorder, scratch);
+            }
+        } else if (library && !ownKernel) {
+            captures.masses(to ->
+                    recorder.addTogether(libraryWithMasses(from, out, to, kv, queries, attended, keyGroupTokens)));
+        } else {
+            captures.masses(to -> call.record(out, to, keyGroupTokens, recorder, scratch));
+            if (library) {
+                // Replaces the output of the kernel that keeps masses: a capture changes nothing of what follows.
+                sdpa(from, out, kv, queries, attended);
+            }
         }
         return out;
     }
@@ -644,8 +690,23 @@ public final class TornadoOps implements Ops {
 
     /** In a graph of its own: it is compiled for every number of pages. */
     private void sdpa(DeviceTensor q, DeviceTensor out, DeviceCache kv, int queries, int[] pages) {
+        recorder.cut();
         recorder.addTogether(SdpaCalls.library(q, out, kv, queries, pages, halves.roundingQueries(lastLinear)));
         recorder.cut();
+    }
+
+    private List<Call> libraryWithMasses(
+            DeviceTensor q,
+            DeviceTensor out,
+            DeviceTensor masses,
+            DeviceCache kv,
+            int queries,
+            int[] pages,
+            int keyGroupTokens) {
+        int[] rounding = halves.roundingQueries(lastLinear);
+        List<Call> calls = new ArrayList<>(SdpaCalls.library(q, out, kv, queries, pages, rounding));
+        calls.addAll(SdpaCalls.masses(q, masses, kv, queries, pages, keyGroupTokens, rounding));
+        return calls;
     }
 
     @Override

@@ -177,7 +177,10 @@ public final class TornadoProvider implements BackendProvider {
 
     private static TornadoDevices.Settings settings(DeviceSettings settings) {
         return new TornadoDevices.Settings(
-                settings.kernels(), settings.storage(), libraries(settings), settings.memoryBytes());
+                settings.kernels().equals(DeviceSettings.AUTO) ? "" : settings.kernels(),
+                settings.storage(),
+                libraries(settings),
+                settings.memoryBytes());
     }
 
     private static Set<Library> libraries(DeviceSettings settings) {

@@ -55,7 +55,8 @@ public record Traffic(long executions, long launches, long libraryCalls, long se
                     case STAGE_ROWS, STAGE_WEIGHTS, FINISH_ROWS -> 4 + 4;
                     case STAGE_HALF_ROWS, STAGE_QUERIES -> 4 + 2;
                     case STAGE_HALF_WEIGHTS, STAGE_KEYS, STAGE_VALUES -> 2 + 2;
-                    case FINISH_HALF_ROWS, FINISH_ATTENTION -> 2 + 4;
+                    case FINISH_HALF_ROWS, FINISH_ATTENTION, FINISH_MASSES -> 2 + 4;
+                    case STAGE_GROUPS -> 2;
                     case WIDEN_WEIGHTS, WIDEN_PAGES -> 2 + 4;
                     case NARROW_PAGES -> 4 + 2;
                     default -> 0;

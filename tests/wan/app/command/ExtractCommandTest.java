@@ -334,6 +334,8 @@ class ExtractCommandTest {
                 "--device cuda | 2 | --device: expected jvm, onednn, onednn:bf16, onednn:f32, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
                 "--device tornado --libraries maybe | 2 | --libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got 'maybe'",
                 "--device tornado --libraries cudnn | 2 | --libraries cudnn: expected --kv-cache-dtype f16, got f32",
+                "--device tornado --kernels wmma | 2 | --kernels: expected auto, vector, shared or tensor with --device tornado, got wmma",
+                "--kernels shared | 2 | --kernels: expected auto, vector or scalar, got shared",
                 "--libraries cublas | 2 | --libraries: expected auto or off with --device jvm, got cublas",
                 "--layer 6 | 2 | --layer: expected indices from 0 to 5, got 6 (they count from 0)",
                 "--layer x | 2 | --layer: expected layers such as 3, 0-5,9 or all, got \"x\"",

@@ -8,11 +8,11 @@ package wan.backend;
  * @param libraries {@link #AUTO}, {@link #NO_LIBRARIES}, or names with commas between them
  * @param memoryBytes what may be used of the device's memory; 0 for all
  * @param threads that compute on the processor
- * @param kernels which of a backend's own, or empty for those that suit
+ * @param kernels which of a backend's own, or {@link #AUTO} for those that suit
  */
 public record DeviceSettings(
         String name, Storage storage, String libraries, long memoryBytes, int threads, String kernels) {
-    /** Those libraries that compute rightly and are faster here. */
+    /** What suits: those libraries that compute rightly and are faster here, and the kernels for the kind of device. */
     public static final String AUTO = "auto";
 
     /** The backend's own kernels only. */
@@ -21,7 +21,7 @@ public record DeviceSettings(
     /** A device with everything that it has, on all threads. */
     public static DeviceSettings of(String name) {
         return new DeviceSettings(
-                name, Storage.F32, AUTO, 0, Runtime.getRuntime().availableProcessors(), "");
+                name, Storage.F32, AUTO, 0, Runtime.getRuntime().availableProcessors(), AUTO);
     }
 
     /** Whether libraries were named: then one that is missing or wrong is an error. */

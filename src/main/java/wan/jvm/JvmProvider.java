@@ -1,7 +1,6 @@
 package wan.jvm;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
@@ -58,9 +57,8 @@ public final class JvmProvider implements BackendProvider {
 
     private static JvmOptions.Kind kind(String kernels) {
         List<JvmOptions.Kind> own = List.of(JvmOptions.Kind.AUTO, JvmOptions.Kind.VECTOR, JvmOptions.Kind.SCALAR);
-        String wanted = kernels.isEmpty() ? JvmOptions.Kind.AUTO.option() : kernels.toLowerCase(Locale.ROOT);
         return own.stream()
-                .filter(kind -> kind.option().equals(wanted))
+                .filter(kind -> kind.option().equals(kernels))
                 .findFirst()
                 .orElseThrow(
                         () -> new UsageException("device.kernels: expected auto, vector or scalar, got " + kernels));

@@ -45,7 +45,7 @@ public final class Devices {
      * @throws WanException if the device is not there or computes wrongly
      */
     static Ops open(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        return open(settings(device, ""), SelfTestCheck.ofTheModel(), rehearsal);
+        return open(settings(device), SelfTestCheck.ofTheModel(), rehearsal);
     }
 
     static Ops open(DeviceSettings settings, DeviceCheck check, @Nullable Consumer<Ops> rehearsal) {
@@ -101,11 +101,9 @@ public final class Devices {
 
     /**
      * Opens a device as it is, right or wrong, with all libraries that may be used.
-     *
-     * @param kernels which of the backend's own, or empty for those that suit
      */
-    public static Ops openUnchecked(RunSpec.Device device, String kernels) {
-        DeviceSettings settings = settings(device, kernels);
+    public static Ops openUnchecked(RunSpec.Device device) {
+        DeviceSettings settings = settings(device);
         if (settings.name().equals(AUTO)) {
             settings = settings.withName(preferred().getFirst());
         }
@@ -119,19 +117,19 @@ public final class Devices {
      * @return null where the run computes in the Java heap
      */
     static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings settings = settings(device, "");
+        DeviceSettings settings = settings(device);
         DeviceSettings named =
                 settings.name().equals(AUTO) ? settings.withName(preferred().getFirst()) : settings;
         return provider(named.name()).memoryPlan(named, rehearsal);
     }
 
-    private static DeviceSettings settings(RunSpec.Device device, String kernels) {
+    private static DeviceSettings settings(RunSpec.Device device) {
         return new DeviceSettings(
                 device.name(),
                 new Storage(device.weights(), device.cache()),
                 device.libraries(),
                 device.memoryBytes(),
                 device.computingThreads(),
-                kernels);
+                device.kernels());
     }
 }

@@ -10,6 +10,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import wan.backend.DeviceSettings;
 import wan.edit.EditPlan;
 import wan.noise.CudaGeometry;
 import wan.noise.Rng;
@@ -354,6 +355,7 @@ public record RunSpec(
      * @param weights how a device stores weights
      * @param cache how it stores keys and values
      * @param libraries {@code auto}, {@code off}, or the names of those that a device is to use
+     * @param kernels which of a backend's own: {@code auto} for those that suit, {@code vector}, {@code shared}, ...
      * @param memoryBytes what may be used of its memory; 0 for all
      * @param threads that compute on the processor; null for all cores
      */
@@ -362,10 +364,12 @@ public record RunSpec(
             DType weights,
             DType cache,
             String libraries,
+            String kernels,
             long memoryBytes,
             @Nullable Integer threads) {
         /** The Vector API on all cores. */
-        public static final Device JVM = new Device(Devices.JVM, DType.F32, DType.F32, "auto", 0, null);
+        public static final Device JVM =
+                new Device(Devices.JVM, DType.F32, DType.F32, DeviceSettings.AUTO, DeviceSettings.AUTO, 0, null);
 
         /** Refuses a number of threads that nothing can run on. */
         public Device {
@@ -384,12 +388,17 @@ public record RunSpec(
 
         /** The same on so many threads; null for all cores. */
         public Device onThreads(@Nullable Integer count) {
-            return new Device(name, weights, cache, libraries, memoryBytes, count);
+            return new Device(name, weights, cache, libraries, kernels, memoryBytes, count);
+        }
+
+        /** Other kernels, everything else as it is. */
+        public Device with(String others) {
+            return new Device(name, weights, cache, libraries, others, memoryBytes, threads);
         }
 
         /** Another device, everything else as it is. */
         public Device named(String other) {
-            return new Device(other, weights, cache, libraries, memoryBytes, threads);
+            return new Device(other, weights, cache, libraries, kernels, memoryBytes, threads);
         }
     }
 

@@ -156,6 +156,7 @@ public final class SpecJson {
         device.put("weights", name(STORED, d.weights()));
         device.put("cache", name(STORED, d.cache()));
         device.put("libraries", d.libraries());
+        device.put("kernels", d.kernels());
         device.put("memory_bytes", d.memoryBytes());
         device.put("threads", d.threads());
 
@@ -295,6 +296,7 @@ public final class SpecJson {
                 device.word("weights", d.weights(), STORED),
                 device.word("cache", d.cache(), STORED),
                 device.text("libraries", d.libraries()),
+                device.text("kernels", d.kernels()),
                 device.longInteger("memory_bytes", d.memoryBytes()),
                 device.integerOrNull("threads", d.threads())));
         device.done();

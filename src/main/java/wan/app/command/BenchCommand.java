@@ -158,7 +158,8 @@ public final class BenchCommand implements Callable<Integer> {
             throw new UsageException("--seconds: expected more than 0, got " + seconds);
         }
         sizes.check();
-        Ops ops = Devices.openUnchecked(RunSpec.Device.JVM.named(device).onThreads(threads), kernels);
+        Ops ops = Devices.openUnchecked(
+                RunSpec.Device.JVM.named(device).onThreads(threads).with(kernels));
         if (ops instanceof JvmOps own) {
             return own;
         }

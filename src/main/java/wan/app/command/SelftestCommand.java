@@ -28,12 +28,6 @@ public final class SelftestCommand implements Callable<Integer> {
     @Option(names = "--perf", description = "Measure GFLOP/s or GB/s at the model's sizes instead.")
     private boolean perf;
 
-    @Option(
-            names = "--kernels",
-            paramLabel = "KIND",
-            description = "vector (processors) or shared (graphics processors): use these on a TornadoVM device.")
-    private String kernels = "";
-
     @Override
     public Integer call() {
         if (perf) {
@@ -58,6 +52,6 @@ public final class SelftestCommand implements Callable<Integer> {
     }
 
     private Ops open() {
-        return Devices.openUnchecked(deviceOptions.over(RunSpec.Device.JVM), kernels);
+        return Devices.openUnchecked(deviceOptions.over(RunSpec.Device.JVM));
     }
 }

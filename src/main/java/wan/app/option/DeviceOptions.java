@@ -51,6 +51,15 @@ public final class DeviceOptions {
     private @Nullable String libraries;
 
     @Option(
+            names = "--kernels",
+            paramLabel = "KIND",
+            description =
+                    "Which of our own kernels: vector (processors), shared (graphics processors) or tensor (tensor"
+                            + " cores, where weights are bf16 and keys and values f16) on a TornadoVM device, vector or scalar with"
+                            + " jvm, or auto, those that suit (default: auto).")
+    private @Nullable String kernels;
+
+    @Option(
             names = {"--gpu-id", "--gpu_id"},
             paramLabel = "N",
             description =
@@ -69,6 +78,7 @@ public final class DeviceOptions {
                 dtype == null ? base.weights() : dtype("--dtype", dtype),
                 cacheDtype == null ? base.cache() : dtype("--kv-cache-dtype", cacheDtype),
                 libraries == null ? base.libraries() : libraries,
+                kernels == null ? base.kernels() : kernels.toLowerCase(Locale.ROOT),
                 memory == null ? base.memoryBytes() : bytes(memory),
                 base.threads());
     }

@@ -1,11 +1,13 @@
 package uk.ac.manchester.tornado.api;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.Phaser;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
 
 /**
@@ -33,13 +35,21 @@ final class Emulator {
     static final class Group {
         private final int size;
         private final boolean threaded;
-        private final Phaser phaser;
-        private final List<float[]> shared = new ArrayList<>();
+        private int parties;
+        private int waiting;
+        private CountDownLatch barrier = new CountDownLatch(1);
+        private final List<Object> shared = new ArrayList<>();
+        private final Map<Object, Object> results = new ConcurrentHashMap<>();
 
         Group(int size, boolean threaded) {
             this.size = size;
             this.threaded = threaded;
-            this.phaser = new Phaser(size);
+            this.parties = size;
+        }
+
+        /** What is the same for all items that ask before the next barrier: made once. */
+        Object once(Object key, Supplier<Object> make) {
+            return results.computeIfAbsent(key, missing -> make.get());
         }
 
         void await() {
@@ -49,18 +59,41 @@ final class Emulator {
             if (!threaded) {
                 throw new IllegalStateException("a kernel must allocate its local memory before its first barrier");
             }
-            phaser.arriveAndAwaitAdvance();
+            CountDownLatch mine;
+            synchronized (this) {
+                mine = barrier;
+                waiting++;
+                openWhenAllAreThere();
+            }
+            try {
+                mine.await(); // parks at once, where a Phaser's items spin
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
         }
 
-        float[] local(int index, int length) {
+        /** An item is done, and no barrier waits for it any more. */
+        synchronized void leave() {
+            parties--;
+            openWhenAllAreThere();
+        }
+
+        private void openWhenAllAreThere() {
+            if (waiting >= parties) {
+                waiting = 0;
+                results.clear();
+                barrier.countDown();
+                barrier = new CountDownLatch(1);
+            }
+        }
+
+        Object local(int index, Supplier<Object> fresh) {
             if (size > 1 && !threaded) {
                 throw new NeedsGroup();
             }
             synchronized (shared) {
                 if (index == shared.size()) {
-                    float[] fresh = new float[length];
-                    Arrays.fill(fresh, Float.NaN); // a device does not clear it either
-                    shared.add(fresh);
+                    shared.add(fresh.get());
                 }
                 return shared.get(index);
             }
@@ -152,7 +185,7 @@ final class Emulator {
                         failures.add(e);
                     }
                 } finally {
-                    shared.phaser.arriveAndDeregister();
+                    shared.leave();
                 }
             }));
         }

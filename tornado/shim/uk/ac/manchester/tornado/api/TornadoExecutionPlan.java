@@ -33,6 +33,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
 
     private long launches;
     private long transfers;
+    private long fills;
 
     /** A plan of these graphs. */
     public TornadoExecutionPlan(ImmutableTaskGraph... immutableTaskGraphs) {
@@ -92,6 +93,9 @@ public class TornadoExecutionPlan implements AutoCloseable {
                 if (again && Emulator.passesFor("drops-" + ++transfers)) {
                     copy(sent.getOrDefault(array, there), there);
                 } else if (first || again) {
+                    if (!again && Emulator.passesFor("loses-" + ++fills)) {
+                        continue;
+                    }
                     copy(array, there);
                     sent.put(array, there);
                 }

@@ -7,6 +7,11 @@ public class TornadoMath {
         return Math.max(a, b);
     }
 
+    /** The size. */
+    public static float abs(float value) {
+        return Math.abs(value);
+    }
+
     /** The smaller. */
     public static float min(float a, float b) {
         return Math.min(a, b);
