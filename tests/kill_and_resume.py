@@ -27,12 +27,12 @@ import time
 
 COMMON = ["--pass", "all", "--complete"]
 RUNS = [
-    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,frame-mass,key-logits", "--layer", "0,3"],
-    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,token-logits", "--layer", "3", "--head", "0",
+    [*COMMON, "--what", "frame-logits,frame-mass,key-logits", "--layer", "0,3"],
+    [*COMMON, "--what", "frame-logits,token-logits", "--layer", "3", "--head", "0",
      "--local-attn-size", "6", "--sink-size", "2"],
-    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits,key-logits", "--layer", "1", "--sampler", "unipc",
+    [*COMMON, "--what", "frame-logits,key-logits", "--layer", "1", "--sampler", "unipc",
      "--sample-steps", "20", "--guide-scale", "5"],
-    [*COMMON, "--latent-size", "4x4", "--what", "frame-logits", "--layer", "0,3", "--cache-policy", "reward-forcing", "--ablate", "3:0"],
+    [*COMMON, "--what", "frame-logits", "--layer", "0,3", "--cache-policy", "reward-forcing", "--ablate", "3:0"],
 ]
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 WHOM = ["launcher", "child", "both"]
@@ -110,17 +110,19 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--latent-size", default="4x4", help="the larger, the longer the runs (default: %(default)s)")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     # A shell starts what runs in the background with SIGINT ignored, and a JVM that inherits that ignores it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(given.seed)
+    runs = [[*options, "--latent-size", given.latent_size] for options in RUNS]
     wrong = 0
-    gone_on = [collections.Counter() for _ in RUNS]
+    gone_on = [collections.Counter() for _ in runs]
     with tempfile.TemporaryDirectory(prefix="kills") as folder:
         work = os.path.join(folder, "work")
         whole, timing = [], []
-        for number, options in enumerate(RUNS):
+        for number, options in enumerate(runs):
             # Where the killed runs will write: a result may say where it was made.
             os.mkdir(work)
             target = os.path.join(work, f"run{number}.safetensors")
@@ -135,12 +137,12 @@ def main():
             raise SystemExit(done.stderr)
         older_bytes, whole_bytes = open(older, "rb").read(), [open(each, "rb").read() for each in whole]
         for kill in range(given.count):
-            which = kill % len(RUNS)
+            which = kill % len(runs)
             number, whom = SIGNALS[kill % 3], WHOM[kill // 3 % 3]
             os.mkdir(work)
             target = os.path.join(work, f"run{which}.safetensors")
             shutil.copyfile(older, target)
-            command = given.command + ["extract", *RUNS[which], "-o", target, "-q"]
+            command = given.command + ["extract", *runs[which], "-o", target, "-q"]
             instants, end = timing[which]
             instant = rng.uniform(0, end)
             before = max(place for place, at in enumerate(instants) if at <= instant)

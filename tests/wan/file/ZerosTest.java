@@ -17,6 +17,8 @@ import wan.op.Shape;
 
 class ZerosTest {
     private static final int LARGE = 1536;
+    /** Floats in 20 KiB. */
+    private static final int PIECE = 5 * 1024;
 
     @TempDir
     Path dir;
@@ -57,10 +59,10 @@ class ZerosTest {
     }
 
     @ParameterizedTest
-    @ValueSource(ints = {0, 100_000, 1_000_000, 1_700_000})
+    @ValueSource(ints = {0, 1, 1023, 100_000, 1_000_001, 1_700_000, LARGE * LARGE - PIECE - 64})
     void in_findsAMissingPiece(int from) {
         float[] values = matrix.clone();
-        Arrays.fill(values, from, from + (2 << 20) / Float.BYTES, 0);
+        Arrays.fill(values, from, from + PIECE, 0);
         assertThat(found(DType.F32, Shape.of(LARGE, LARGE), values, false)).isTrue();
     }
 
@@ -79,6 +81,11 @@ class ZerosTest {
         }
         assertThat(found(DType.F32, Shape.of(LARGE, LARGE), sparse, false))
                 .as("sparse")
+                .isFalse();
+        float[] pruned = matrix.clone();
+        Arrays.fill(pruned, 700 * LARGE, 701 * LARGE, 0);
+        assertThat(found(DType.F32, Shape.of(LARGE, LARGE), pruned, false))
+                .as("a row of zeros")
                 .isFalse();
         float[] table = matrix.clone();
         Arrays.fill(table, 0, 20 * LARGE, 0);

@@ -143,7 +143,7 @@ class JvmOpsTest {
 
     @Test
     void scope_givesItsArraysToTheNext_whenClosed() {
-        ScratchPool pool = new ScratchPool();
+        ScratchPool pool = new ScratchPool(float[]::new);
         Scope outer = pool.scope();
         float[] first;
         try (Scope _ = pool.scope()) {

@@ -2,6 +2,7 @@ package capture;
 
 import java.util.BitSet;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -66,11 +67,27 @@ public final class Capture {
         this.sink = sink;
         this.keepNonFinite = keepNonFinite;
         this.seenKeys = seenKeys;
-        for (Quantity quantity : ASSEMBLED) {
-            if (plan.kinds().contains(AttentionKind.SELF) && plan.quantities().contains(quantity)) {
-                matrices.put(quantity, new TreeMap<>());
-            }
+        for (Quantity quantity : assembled(plan)) {
+            matrices.put(quantity, new TreeMap<>());
         }
+    }
+
+    private static Set<Quantity> assembled(CapturePlan plan) {
+        Set<Quantity> assembled = EnumSet.noneOf(Quantity.class);
+        if (plan.kinds().contains(AttentionKind.SELF)) {
+            assembled.addAll(ASSEMBLED);
+            assembled.retainAll(plan.quantities());
+        }
+        return assembled;
+    }
+
+    /** Bytes of all matrices of a capture. */
+    public static long matrixBytes(CapturePlan plan, RunGeometry run) {
+        long cells = (long) run.totalFrames() * run.totalFrames();
+        return assembled(plan).size()
+                * plan.layers().size()
+                * cells
+                * (1 + (long) Float.BYTES * plan.heads().size());
     }
 
     /** The observer of one pass. Its taps throw {@link NonFiniteException}s, which name layer, head and quantity. */

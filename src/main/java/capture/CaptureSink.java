@@ -4,6 +4,17 @@ import wan.op.Shape;
 
 /** Where captured tensors go. */
 public interface CaptureSink {
+    /** Keeps nothing. */
+    CaptureSink NONE = new CaptureSink() {
+        @Override
+        public void write(String name, Shape shape, float[] values) {}
+
+        @Override
+        public Pieces open(String name, Shape shape) {
+            return (_, _, _) -> {};
+        }
+    };
+
     /**
      * Takes a whole tensor.
      *

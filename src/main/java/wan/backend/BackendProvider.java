@@ -62,9 +62,18 @@ public interface BackendProvider {
      * What a run would need of a device, found by going through it without allocating or running anything.
      *
      * @param rehearsal does with a backend what the run will do
-     * @return null for a backend that computes in the Java heap
+     * @return null for a backend that has a {@link #hostMemory} instead
      */
     default @Nullable MemoryPlan memoryPlan(DeviceSettings settings, Consumer<Ops> rehearsal) {
+        return null;
+    }
+
+    /**
+     * As {@link #memoryPlan}, for a backend whose device is this machine.
+     *
+     * @return null for one with a memory of its own
+     */
+    default @Nullable HostMemory hostMemory(DeviceSettings settings, Consumer<Ops> rehearsal) {
         return null;
     }
 }

@@ -232,26 +232,6 @@ public final class HeadCaches {
         return schedule.mostPages(group(layer, head));
     }
 
-    /**
-     * Pages of one head and layer that are never held though the cache has them, over all heads and layers. Where pages are made of others, one
-     * layer at a time holds more for a moment: the layer that spares most is not counted then.
-     */
-    public long sparedPages(int numLayers) {
-        long spared = 0;
-        long most = 0;
-        for (int layer = 0; layer < numLayers; layer++) {
-            long mine = 0;
-            for (int head = 0; head < numHeads; head++) {
-                mine += schedule.pages() - mostPages(layer, head);
-            }
-            spared += mine;
-            most = Math.max(most, mine);
-        }
-        boolean makes =
-                schedule.blocks().stream().anyMatch(block -> !block.made().isEmpty());
-        return makes ? spared - most : spared;
-    }
-
     /** The group that a head is treated as. */
     public String group(int layer, int head) {
         return schedule.groupIn(

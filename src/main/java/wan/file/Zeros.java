@@ -11,12 +11,12 @@ import wan.op.TensorView;
 /**
  * Zeros where weights should be: what a download leaves whose place was reserved and whose data never came.
  *
- * <p>Only samples are read. The end of every tensor is one, so a file of which the end is missing cannot pass; between them lies a MiB, so
- * neither can a missing piece of that size.
+ * <p>Of every page of a file a word is read, and more only where that is zero: a missing piece of 20 KiB cannot pass, nor can a missing end.
+ * Shorter zeros in the middle are not looked for, since single rows may be zero: what a neuron that was pruned leaves.
  */
 public final class Zeros {
-    private static final long STRIDE_BYTES = 1 << 20;
-    private static final long SAMPLE_BYTES = 1024;
+    private static final long STRIDE_BYTES = 4096;
+    private static final long SAMPLE_BYTES = 16 * 1024;
     private static final long END_BYTES = 256;
     /** Rows of tokens that no text has may be zero. */
     private static final long TABLE_BYTES = 1 << 20;
@@ -27,7 +27,7 @@ public final class Zeros {
     private Zeros() {}
 
     /**
-     * The tensors that hold zeros where a trained one has none: matrices of which a sample is nothing but zeros, others that end in zeros.
+     * The tensors that hold zeros where a trained one has none: matrices of which a piece is nothing but zeros, others that end in zeros.
      * A bias of zeros is none of them.
      *
      * @param tables of which single rows may be zero

@@ -5,7 +5,7 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.WanException;
 
-/** A tensor of this backend: exactly {@code shape.size()} floats on the heap, until its scope is closed. */
+/** A tensor of this backend: exactly {@code shape.size()} floats on the heap, until its scope is closed; none where memory is only counted. */
 final class HeapTensor implements Tensor {
     private final Shape shape;
     private float @Nullable [] values;

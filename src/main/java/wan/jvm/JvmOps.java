@@ -3,8 +3,12 @@ package wan.jvm;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import wan.backend.HostMemory;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.Epilogue;
@@ -45,10 +49,13 @@ import wan.op.WanException;
  */
 public final class JvmOps implements Ops {
     private static final System.Logger LOG = System.getLogger(JvmOps.class.getName());
+    private static final float[] NOTHING = {};
 
     private final Workers workers;
     private final Kernels kernels;
-    private final ScratchPool pool = new ScratchPool();
+    private final ScratchPool pool;
+    /** Where memory is only counted: nothing is allocated or computed. */
+    private final @Nullable MemoryCount count;
 
     /**
      * A backend with threads and packed parameters of its own; close it.
@@ -56,6 +63,10 @@ public final class JvmOps implements Ops {
      * @throws UsageException if kernels are asked for by name and this Java has no Vector API, or oneDNN is not there
      */
     public JvmOps(JvmOptions options) {
+        this(options, false);
+    }
+
+    private JvmOps(JvmOptions options, boolean counting) {
         workers = new Workers(options.threads());
         try {
             kernels = kernels(options.kernels(), workers);
@@ -63,6 +74,28 @@ public final class JvmOps implements Ops {
             workers.close();
             throw e;
         }
+        count = counting ? new MemoryCount(kernels) : null;
+        pool = new ScratchPool(this::array);
+    }
+
+    /**
+     * What a run would allocate.
+     *
+     * @param rehearsal goes through the run with a backend that only counts; what it reads are zeros
+     */
+    static HostMemory memory(JvmOptions options, Consumer<Ops> rehearsal) {
+        try (JvmOps ops = new JvmOps(options, true)) {
+            rehearsal.accept(ops);
+            return Objects.requireNonNull(ops.count).memory();
+        }
+    }
+
+    private float[] array(int floats) {
+        if (count == null) {
+            return new float[floats];
+        }
+        count.activation(floats);
+        return NOTHING;
     }
 
     static Kernels kernels(JvmOptions.Kind kind, Workers workers) {
@@ -119,24 +152,35 @@ public final class JvmOps implements Ops {
     @Override
     public void write(Tensor target, float[] values) {
         float[] to = values("write", target);
-        if (values.length != to.length) {
-            throw WanException.mismatch("write", to.length + " values for " + target.shape(), values.length, "");
+        int size = target.shape().intSize();
+        if (values.length != size) {
+            throw WanException.mismatch("write", size + " values for " + target.shape(), values.length, "");
         }
-        System.arraycopy(values, 0, to, 0, to.length);
+        if (count == null) {
+            System.arraycopy(values, 0, to, 0, size);
+        }
     }
 
     @Override
     public float[] read(Tensor source) {
-        return values("read", source).clone();
+        float[] values = values("read", source);
+        return count == null ? values.clone() : new float[source.shape().intSize()];
     }
 
     @Override
     public Tensor parameter(TensorView view) {
+        if (count != null) {
+            count.parameter(view.shape().size());
+            return new HeapTensor(view.shape(), NOTHING);
+        }
         return new HeapTensor(view.shape(), view.toFloats());
     }
 
     @Override
     public Linear linearWeights(TensorView weight, TensorView bias) {
+        if (count != null) {
+            count.parameter(bias.shape().size());
+        }
         return new JvmLinear(weight, bias);
     }
 
@@ -196,16 +240,17 @@ public final class JvmOps implements Ops {
         if (x.equals(y)) {
             throw new WanException(op + " " + weights.name() + ": x and the residual are the same tensor");
         }
-        begin(op);
-        kernels.linear(from, rows, weights, epilogue, to);
+        if (count != null) {
+            count.linear(rows, weights);
+        }
+        compute(op, () -> kernels.linear(from, rows, weights, epilogue, to));
     }
 
     @Override
     public Tensor silu(Tensor x) {
         float[] from = values("silu", x);
         HeapTensor y = pool.take(x.shape(), "silu");
-        begin("silu");
-        kernels.silu(from, y.values("silu"));
+        compute("silu", () -> kernels.silu(from, y.values("silu")));
         return y;
     }
 
@@ -216,8 +261,7 @@ public final class JvmOps implements Ops {
         float[] from = values("rmsNorm", x);
         float[] w = values("rmsNorm", weight);
         HeapTensor y = pool.take(x.shape(), "rmsNorm");
-        begin("rmsNorm");
-        kernels.rmsNorm(from, w, eps, y.values("rmsNorm"));
+        compute("rmsNorm", () -> kernels.rmsNorm(from, w, eps, y.values("rmsNorm")));
         return y;
     }
 
@@ -246,8 +290,7 @@ public final class JvmOps implements Ops {
     private Tensor layerNorm(String op, Tensor x, RowAffine affine, float eps) {
         float[] from = values(op, x);
         HeapTensor y = pool.take(x.shape(), op);
-        begin(op);
-        kernels.layerNorm(from, x.shape().dim(1), affine, eps, y.values(op));
+        compute(op, () -> kernels.layerNorm(from, x.shape().dim(1), affine, eps, y.values(op)));
         return y;
     }
 
@@ -269,12 +312,13 @@ public final class JvmOps implements Ops {
         float[] added = values(op, embedding);
         HeapTensor out = pool.take(Shape.of(entries, rows, dim), op);
         float[] to = out.values(op);
-        begin(op);
-        for (int entry = 0; entry < entries; entry++) {
-            for (int i = 0; i < rows * dim; i++) {
-                to[entry * rows * dim + i] = base[i] + added[entry * width + i % width];
+        compute(op, () -> {
+            for (int entry = 0; entry < entries; entry++) {
+                for (int i = 0; i < rows * dim; i++) {
+                    to[entry * rows * dim + i] = base[i] + added[entry * width + i % width];
+                }
             }
-        }
+        });
         return out;
     }
 
@@ -292,9 +336,10 @@ public final class JvmOps implements Ops {
             throw WanException.mismatch("rope", "a position for each frame of " + grid, positions, "");
         }
         float[] values = values("rope", x);
-        begin("rope");
-        Rope rope = new Rope(grid, dim / numHeads, positions.values());
-        workers.ranges(rows, 32, (from, to) -> rope.apply(values, numHeads, from, to));
+        compute("rope", () -> {
+            Rope rope = new Rope(grid, dim / numHeads, positions.values());
+            workers.ranges(rows, 32, (from, to) -> rope.apply(values, numHeads, from, to));
+        });
     }
 
     @Override
@@ -304,7 +349,11 @@ public final class JvmOps implements Ops {
 
     @Override
     public void release(KvTensor cache) {
-        own("release", cache).release();
+        PagedKv kv = own("release", cache);
+        kv.release();
+        if (count != null) {
+            count.release(kv);
+        }
     }
 
     @Override
@@ -315,20 +364,26 @@ public final class JvmOps implements Ops {
         OpChecks.expect("append v", v, rows, (long) kv.numHeads() * kv.headDim());
         float[] keys = values("append", k);
         float[] values = values("append", v);
-        begin("append");
         int slots = kv.batch() * pages.count();
-        for (int slot = 0; slot < slots; slot++) {
-            if (pages.get(slot % pages.count()) >= 0) {
-                kv.allocate(slot / pages.count(), pages.get(slot % pages.count()));
+        for (int i = 0; count != null && i < pages.count(); i++) {
+            if (pages.get(i) >= 0) {
+                count.append(kv, pages.get(i));
             }
         }
-        workers.run(slots * kv.numHeads(), (task, _) -> {
-            int slot = task / kv.numHeads();
-            int sample = slot / pages.count();
-            int page = pages.get(slot % pages.count());
-            if (page >= 0) {
-                kv.append(sample, page, task % kv.numHeads(), keys, values, slot * kv.pageTokens());
+        compute("append", () -> {
+            for (int slot = 0; slot < slots; slot++) {
+                if (pages.get(slot % pages.count()) >= 0) {
+                    kv.allocate(slot / pages.count(), pages.get(slot % pages.count()));
+                }
             }
+            workers.run(slots * kv.numHeads(), (task, _) -> {
+                int slot = task / kv.numHeads();
+                int sample = slot / pages.count();
+                int page = pages.get(slot % pages.count());
+                if (page >= 0) {
+                    kv.append(sample, page, task % kv.numHeads(), keys, values, slot * kv.pageTokens());
+                }
+            });
         });
     }
 
@@ -338,12 +393,17 @@ public final class JvmOps implements Ops {
         HeapTensor rows = pool.take(
                 Shape.of((long) kv.batch() * pages.count() * kv.pageTokens(), (long) kv.numHeads() * kv.headDim()),
                 "loadPages");
-        begin("loadPages");
         float[] out = rows.values("loadPages");
-        workers.run(
-                kv.batch() * pages.count(),
-                (slot, _) -> kv.read(
-                        part, slot / pages.count(), pages.get(slot % pages.count()), out, slot * kv.pageTokens()));
+        compute(
+                "loadPages",
+                () -> workers.run(
+                        kv.batch() * pages.count(),
+                        (slot, _) -> kv.read(
+                                part,
+                                slot / pages.count(),
+                                pages.get(slot % pages.count()),
+                                out,
+                                slot * kv.pageTokens())));
         return rows;
     }
 
@@ -354,6 +414,9 @@ public final class JvmOps implements Ops {
             for (int page : pages) {
                 for (int head : heads) {
                     kv.discard(sample, page, head);
+                    if (count != null) {
+                        count.discard(kv, sample, page, head);
+                    }
                 }
             }
         }
@@ -364,7 +427,7 @@ public final class JvmOps implements Ops {
         PagedKv kv = own("readPages", cache);
         Shape shape = Shape.of(kv.batch(), (long) pages.length * kv.pageTokens(), kv.numHeads(), kv.headDim());
         float[] out = new float[shape.intSize()];
-        for (int sample = 0; sample < kv.batch(); sample++) {
+        for (int sample = 0; count == null && sample < kv.batch(); sample++) {
             for (int i = 0; i < pages.length; i++) {
                 kv.read(part, sample, pages[i], out, (sample * pages.length + i) * kv.pageTokens());
             }
@@ -384,18 +447,24 @@ public final class JvmOps implements Ops {
         String op = "attention";
         PagedKv kv = own(op, cache);
         int queries = AttentionShapes.queries(q.shape(), kv, queryGroupTokens, keyGroupTokens);
-        int[] attended = attended(kv, pages);
-        edit.check(kv, attended.length);
         float[] from = values(op, q);
         HeapTensor out = pool.take(q.shape(), op);
-        begin(op);
-        AttentionCall call = new AttentionCall(from, queries, kv, attended, edit);
         Set<Quantity> wanted = tap.wanted();
-        if (wanted.isEmpty()) {
-            kernels.attention(call, out.values(op), null);
-        } else {
-            watched(call, out.values(op), queryGroupTokens, keyGroupTokens, wanted, tap);
+        if (count != null) {
+            boolean masses = wanted.stream().anyMatch(Quantity::inAttention);
+            count.attention(kv, queries, masses ? pages.count() * kv.pageTokens() / keyGroupTokens : 0);
+            return out;
         }
+        int[] attended = attended(kv, pages);
+        edit.check(kv, attended.length);
+        compute(op, () -> {
+            AttentionCall call = new AttentionCall(from, queries, kv, attended, edit);
+            if (wanted.isEmpty()) {
+                kernels.attention(call, out.values(op), null);
+            } else {
+                watched(call, out.values(op), queryGroupTokens, keyGroupTokens, wanted, tap);
+            }
+        });
         return out;
     }
 
@@ -462,21 +531,22 @@ public final class JvmOps implements Ops {
             throw WanException.mismatch(op, "rows in groups of " + groupTokens, x.shape(), "");
         }
         float[] values = values(op, x);
-        begin(op);
         int headDim = dim / numHeads;
-        workers.run(rows / groupTokens * heads.length, (task, _) -> {
-            int first = task / heads.length * groupTokens;
-            int column = heads[task % heads.length] * headDim;
-            for (int channel = column; channel < column + headDim; channel++) {
-                double sum = 0;
-                for (int row = first; row < first + groupTokens; row++) {
-                    sum += values[row * dim + channel];
-                }
-                for (int row = first; row < first + groupTokens; row++) {
-                    values[row * dim + channel] = (float) (sum / groupTokens);
-                }
-            }
-        });
+        compute(
+                op,
+                () -> workers.run(rows / groupTokens * heads.length, (task, _) -> {
+                    int first = task / heads.length * groupTokens;
+                    int column = heads[task % heads.length] * headDim;
+                    for (int channel = column; channel < column + headDim; channel++) {
+                        double sum = 0;
+                        for (int row = first; row < first + groupTokens; row++) {
+                            sum += values[row * dim + channel];
+                        }
+                        for (int row = first; row < first + groupTokens; row++) {
+                            values[row * dim + channel] = (float) (sum / groupTokens);
+                        }
+                    }
+                }));
     }
 
     @Override
@@ -489,17 +559,18 @@ public final class JvmOps implements Ops {
         OpChecks.expect(op + " values", values, rows, (long) heads.length * headDim);
         float[] to = values(op, x);
         float[] from = values(op, values);
-        begin(op);
-        for (int row = 0; row < rows; row++) {
-            for (int i = 0; i < heads.length; i++) {
-                int at = row * dim + heads[i] * headDim;
-                int source = (row * heads.length + i) * headDim;
-                for (int channel = 0; channel < headDim; channel++) {
-                    float kept = keep == 0 ? 0 : keep * to[at + channel];
-                    to[at + channel] = kept + from[source + channel];
+        compute(op, () -> {
+            for (int row = 0; row < rows; row++) {
+                for (int i = 0; i < heads.length; i++) {
+                    int at = row * dim + heads[i] * headDim;
+                    int source = (row * heads.length + i) * headDim;
+                    for (int channel = 0; channel < headDim; channel++) {
+                        float kept = keep == 0 ? 0 : keep * to[at + channel];
+                        to[at + channel] = kept + from[source + channel];
+                    }
                 }
             }
-        }
+        });
     }
 
     @Override
@@ -513,10 +584,11 @@ public final class JvmOps implements Ops {
         float[] to = values(op, residual);
         float[] from = values(op, y);
         float[] m = values(op, modulation);
-        begin(op);
-        for (int i = 0; i < rows * dim; i++) {
-            to[i] += from[i] * m[i / dim / rowsPerEntry * stride + gateRow * dim + i % dim];
-        }
+        compute(op, () -> {
+            for (int i = 0; i < rows * dim; i++) {
+                to[i] += from[i] * m[i / dim / rowsPerEntry * stride + gateRow * dim + i % dim];
+            }
+        });
     }
 
     @Override
@@ -528,8 +600,7 @@ public final class JvmOps implements Ops {
         Patches patches = new Patches(shape.dim(0), shape.dim(1), shape.dim(2), shape.dim(3) / 2, shape.dim(4) / 2);
         float[] from = values("patchify", latents);
         HeapTensor out = pool.take(patches.patchShape(), "patchify");
-        begin("patchify");
-        patches.cut(from, out.values("patchify"));
+        compute("patchify", () -> patches.cut(from, out.values("patchify")));
         return out;
     }
 
@@ -544,8 +615,7 @@ public final class JvmOps implements Ops {
         Patches layout = new Patches(rows / grid.tokens(), grid.frames(), width / 4, grid.rows(), grid.columns());
         float[] from = values("unpatchify", patches);
         HeapTensor out = pool.take(layout.latentShape(), "unpatchify");
-        begin("unpatchify");
-        layout.join(from, out.values("unpatchify"));
+        compute("unpatchify", () -> layout.join(from, out.values("unpatchify")));
         return out;
     }
 
@@ -554,10 +624,13 @@ public final class JvmOps implements Ops {
         Closing.all(List.of(workers::close, kernels::close));
     }
 
-    /** The one place where a pass can be stopped. */
-    private static void begin(String op) {
+    /** The one place where a pass can be stopped, and where memory is only counted computes nothing. */
+    private void compute(String op, Runnable arithmetic) {
         if (Thread.interrupted()) {
             throw new CancellationException(op + ": stopped by an interrupt");
+        }
+        if (count == null) {
+            arithmetic.run();
         }
     }
 

@@ -6,6 +6,7 @@ import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
 import wan.backend.Bytes;
 import wan.backend.DeviceSettings;
+import wan.backend.HostMemory;
 import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.Ops;
@@ -52,7 +53,16 @@ public final class JvmProvider implements BackendProvider {
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
         requireOwnTypes(settings, "it keeps a checkpoint's bf16 as it is, and the command convert makes one");
-        return new JvmOps(new JvmOptions(settings.threads(), kind(settings.kernels())));
+        return new JvmOps(options(settings));
+    }
+
+    @Override
+    public HostMemory hostMemory(DeviceSettings settings, Consumer<Ops> rehearsal) {
+        return JvmOps.memory(options(settings), rehearsal);
+    }
+
+    private static JvmOptions options(DeviceSettings settings) {
+        return new JvmOptions(settings.threads(), kind(settings.kernels()));
     }
 
     private static JvmOptions.Kind kind(String kernels) {

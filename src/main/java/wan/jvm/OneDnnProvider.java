@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
 import wan.backend.DeviceSettings;
+import wan.backend.HostMemory;
 import wan.jvm.onednn.OneDnnStatus;
 import wan.op.Ops;
 import wan.op.UsageException;
@@ -62,7 +63,16 @@ public final class OneDnnProvider implements BackendProvider {
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
         JvmProvider.requireOwnTypes(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
-        return new JvmOps(new JvmOptions(settings.threads(), kind(settings.name())));
+        return new JvmOps(options(settings));
+    }
+
+    @Override
+    public HostMemory hostMemory(DeviceSettings settings, Consumer<Ops> rehearsal) {
+        return JvmOps.memory(options(settings), rehearsal);
+    }
+
+    private static JvmOptions options(DeviceSettings settings) {
+        return new JvmOptions(settings.threads(), kind(settings.name()));
     }
 
     /** Plain {@code onednn} is bfloat16 where the processor multiplies that, and float32 elsewhere. */

@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
@@ -15,8 +16,14 @@ import wan.op.WanException;
  * one before it allocates none. For one thread.
  */
 final class ScratchPool {
+    private final IntFunction<float[]> allocate;
     private final Map<Integer, Deque<float[]>> free = new HashMap<>();
     private final Deque<Level> open = new ArrayDeque<>();
+
+    /** @param allocate gives an array of a length */
+    ScratchPool(IntFunction<float[]> allocate) {
+        this.allocate = allocate;
+    }
 
     /** One open scope and what it owns. */
     private final class Level implements Scope {
@@ -31,8 +38,8 @@ final class ScratchPool {
             do { // inner scopes that an exception left open go with the outer one
                 last = open.pop();
                 for (HeapTensor tensor : last.tensors) {
-                    float[] values = tensor.surrender();
-                    free.computeIfAbsent(values.length, _ -> new ArrayDeque<>()).push(values);
+                    free.computeIfAbsent(tensor.shape().intSize(), _ -> new ArrayDeque<>())
+                            .push(tensor.surrender());
                 }
             } while (!last.equals(this));
         }
@@ -55,7 +62,7 @@ final class ScratchPool {
             throw new WanException(op + ": a result " + shape + " has more elements than a Java array holds");
         }
         Deque<float[]> sameLength = free.get((int) size);
-        float[] values = sameLength == null || sameLength.isEmpty() ? new float[(int) size] : sameLength.pop();
+        float[] values = sameLength == null || sameLength.isEmpty() ? allocate.apply((int) size) : sameLength.pop();
         HeapTensor tensor = new HeapTensor(shape, values);
         owner.tensors.add(tensor);
         return tensor;

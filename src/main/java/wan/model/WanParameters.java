@@ -4,10 +4,13 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import wan.op.Shape;
 
 /** The names and shapes of a checkpoint: what {@link WanModel} asks its weight source for ({@code wan/modules/causal_model.py}). */
 public final class WanParameters {
+    private static final Pattern LAYER = Pattern.compile("blocks\\.(\\d{1,9})\\.");
     private static final Set<String> CONTEXT =
             Set.of("cross_attn.k.weight", "cross_attn.v.weight", "cross_attn.k_img.weight", "cross_attn.v_img.weight");
 
@@ -60,6 +63,12 @@ public final class WanParameters {
         linear(shapes, "ffn.0", dim, config.ffnDim());
         linear(shapes, "ffn.2", config.ffnDim(), dim);
         return Collections.unmodifiableSequencedMap(shapes);
+    }
+
+    /** The layer that a parameter is of, counted from 0; -1 for one of no layer. */
+    public static int layerOf(String name) {
+        Matcher layer = LAYER.matcher(name);
+        return layer.lookingAt() ? Integer.parseInt(layer.group(1)) : -1;
     }
 
     /** Whether a layer's parameter is the matrix of a product that is computed once a run, of the text or a picture. */

@@ -20,7 +20,6 @@ import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import wan.backend.MemoryPlan;
 import wan.edit.Edits;
 import wan.model.WanModel;
 import wan.noise.NoiseSource;
@@ -186,12 +185,8 @@ public final class Ablation {
      * @throws java.util.concurrent.CancellationException if the monitor ended it
      */
     public void execute(Set<String> done, RunMonitor monitor, BiConsumer<Outcome, HostTensor> each) {
-        MemoryPlan device = base.deviceMemory();
-        if (device == null) {
-            MemoryCheck.require(base.cacheBytes(), base.cost().activationBytes(base.plan()), copiedBytes());
-        } else {
-            MemoryCheck.require(device);
-        }
+        MemoryCheck.require(base, copiedBytes());
+        WeightDiagnosis.warnOfZeros(base);
         List<Edited> order = edited.stream()
                 .filter(e -> !done.contains(e.variant().name()))
                 .sorted(Comparator.comparingInt(Ablation::pass)

@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
 import wan.backend.DeviceCheck;
 import wan.backend.DeviceSettings;
+import wan.backend.HostMemory;
 import wan.backend.MemoryPlan;
 import wan.backend.Storage;
 import wan.op.Ops;
@@ -114,13 +115,22 @@ public final class Devices {
      * What a run would need of a device, found by going through it without allocating or running anything.
      *
      * @param rehearsal does with a backend what the run will do
-     * @return null where the run computes in the Java heap
+     * @return null where the run computes on this machine
      */
     static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings settings = settings(device);
-        DeviceSettings named =
-                settings.name().equals(AUTO) ? settings.withName(preferred().getFirst()) : settings;
+        DeviceSettings named = preferred(device);
         return provider(named.name()).memoryPlan(named, rehearsal);
+    }
+
+    /** The same of this machine; null where the run computes on a device. */
+    static @Nullable HostMemory hostMemory(RunSpec.Device device, Consumer<Ops> rehearsal) {
+        DeviceSettings named = preferred(device);
+        return provider(named.name()).hostMemory(named, rehearsal);
+    }
+
+    private static DeviceSettings preferred(RunSpec.Device device) {
+        DeviceSettings settings = settings(device);
+        return settings.name().equals(AUTO) ? settings.withName(preferred().getFirst()) : settings;
     }
 
     private static DeviceSettings settings(RunSpec.Device device) {

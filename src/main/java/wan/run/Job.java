@@ -12,6 +12,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
+import wan.backend.HostMemory;
 import wan.backend.MemoryPlan;
 import wan.cache.Policies;
 import wan.cache.PolicySchedule;
@@ -118,6 +119,11 @@ public final class Job {
         spec.capture().queries().forEach(box -> box.check(settings.totalFrames(), gridRows, gridColumns));
         capture = capture.with(new CapturePlan.Regions(spec.capture().queries(), gridRows, gridColumns));
         RunPlan plan = RunPlan.of(settings, config.numLayers());
+        if (model.highNoise() == null && plan.passes().stream().anyMatch(pass -> pass.expert() > 0)) {
+            throw new UsageException(
+                    "sampler.method.boundary: expected a folder with low_noise_model and high_noise_model,"
+                            + " since such a sampler runs both, got " + model.name());
+        }
         HeadCaches caches = headCaches(spec, settings, config);
         if (caches != null) {
             plan = new RunPlan(
@@ -321,20 +327,6 @@ public final class Job {
         return new RunCost(model.config(), geometry.batch(), geometry.frameSeqLen());
     }
 
-    /** Float32 keys and values that the JVM holds at most: under a cache policy, of each head the pages that it keeps. */
-    public long cacheBytes() {
-        RunCost cost = cost();
-        long spared = caches == null
-                ? 0
-                : caches.sparedPages(plan.numLayers())
-                        * cost.frameSeqLen()
-                        * cost.config().headDim()
-                        * 2
-                        * Float.BYTES
-                        * cost.batch();
-        return cost.cacheBytes(plan) - spared;
-    }
-
     /** First frame of the last frame block. */
     public int lastFrameBlockStart() {
         RunSettings settings = plan.settings();
@@ -403,12 +395,31 @@ public final class Job {
         return Devices.memoryPlan(spec.device(), this::rehearse);
     }
 
+    /** What the run needs of this machine, found in the same way; null where a device is used. */
+    public @Nullable HostMemory hostMemory() {
+        return Devices.hostMemory(spec.device(), this::rehearse);
+    }
+
+    /** Bytes of captures in the heap: the assembled matrices, and all tensors, or the largest where they go to a file as they come. */
+    public long capturedBytes() {
+        long all = 0;
+        long largest = 0;
+        for (Pass pass : capture.captured(plan.passes(), geometry.numSteps())) {
+            for (CapturePlan.Item item : capture.items(pass, geometry)) {
+                long bytes = Float.BYTES * item.shape().size();
+                all += bytes;
+                largest = Math.max(largest, bytes);
+            }
+        }
+        return (spec.output().result() == null ? all : largest) + Capture.matrixBytes(capture, geometry);
+    }
+
     /** Goes through all passes with their captures, for a backend that only notes what they need. */
     void rehearse(Ops ops) {
         WanConfig config = model.config();
         RunSettings settings = plan.settings();
         long batch = geometry.batch();
-        Capture taps = new Capture(capture, geometry, new MemorySink());
+        Capture taps = new Capture(capture, geometry, CaptureSink.NONE);
         Context nothing =
                 new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())), picture.features());
         List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
@@ -438,12 +449,8 @@ public final class Job {
      * @return also of a run that the monitor ended; see {@link RunResult#complete}
      */
     public RunResult execute(RunMonitor monitor, Leftovers leftovers) {
-        MemoryPlan device = deviceMemory();
-        if (device == null) {
-            MemoryCheck.require(cacheBytes(), cost().activationBytes(plan), 0);
-        } else {
-            MemoryCheck.require(device);
-        }
+        MemoryCheck.require(this, 0);
+        WeightDiagnosis.warnOfZeros(this);
         monitor.started(this);
         try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
                 Edits edits = openEdits();

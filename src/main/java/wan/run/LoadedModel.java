@@ -1,6 +1,5 @@
 package wan.run;
 
-import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,7 +33,6 @@ record LoadedModel(
         @Nullable LoadedModel highNoise,
         AutoCloseable source)
         implements AutoCloseable {
-    private static final System.Logger LOG = System.getLogger(LoadedModel.class.getName());
     private static final int LATENT_HEIGHT = 60;
     private static final int LATENT_WIDTH = 104;
     private static final String LOW_NOISE = "low_noise_model";
@@ -98,12 +96,6 @@ record LoadedModel(
         }
         ModelFolder folder = ModelFolder.open(model.path(), model.checkpoint(), model.branch(), model.loras());
         folder.notices().forEach(notice);
-        if (!model.allowZeroWeights()) {
-            // Not only to the monitor, which may be told to say little: such a result is worth nothing.
-            folder.zeros()
-                    .ifPresent(zeros ->
-                            LOG.log(Level.WARNING, zeros + "; model.allow_zero_weights says that the zeros are meant"));
-        }
         return new LoadedModel(
                 model.path() + (model.checkpoint() == null ? "" : " with " + model.checkpoint()),
                 model.path(),

@@ -1,8 +1,10 @@
 package wan.run;
 
 import com.sun.management.HotSpotDiagnosticMXBean;
+import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
 import wan.backend.Bytes;
+import wan.backend.HostMemory;
 import wan.backend.MemoryPlan;
 import wan.op.WanException;
 
@@ -11,22 +13,30 @@ public final class MemoryCheck {
     private MemoryCheck() {}
 
     /**
-     * Compares what the run keeps in the heap with what the heap may grow to.
+     * Compares what a run needs, of this machine or of its device, with what there is.
      *
-     * @param cached bytes of keys and values
-     * @param activations bytes of them
-     * @param copies bytes of copies of pages and activations
+     * @param copies bytes of copies of pages and activations, in the heap
      * @throws WanException with the numbers, if it does not fit
      */
-    static void require(long cached, long activations, long copies) {
-        long cache = cached + copies;
-        long heap = Runtime.getRuntime().maxMemory();
-        if (cache + activations > heap) {
-            throw new WanException("memory: expected " + Bytes.text(cache) + " for the KV cache"
-                    + (copies > 0 ? " and copies of it" : "") + " and " + Bytes.text(activations)
-                    + " for activations, got a heap of at most " + Bytes.text(heap)
-                    + "; use fewer frames, a smaller frame, cache.local_attn_size, or a larger Java heap");
+    static void require(Job job, long copies) {
+        HostMemory host = job.hostMemory();
+        if (host != null) {
+            long kept = job.capturedBytes() + copies;
+            long heap = Runtime.getRuntime().maxMemory();
+            // Asking for the machine's memory takes as long as a small run, and what fits the heap's limit fits the
+            // machine.
+            boolean small = host.heap() + kept + host.outside() <= heap;
+            host.check(kept, heap, small ? heap : machine());
         }
+        MemoryPlan device = job.deviceMemory();
+        if (device != null) {
+            require(device);
+        }
+    }
+
+    /** Memory of this machine, or of the container. */
+    private static long machine() {
+        return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
     }
 
     /**

@@ -67,26 +67,32 @@ final class RunState implements AutoCloseable {
             Leftovers leftovers,
             RunMonitor monitor) {
         PartialFolder folder = PartialFolder.open(PartialFolder.of(target));
+        RunState state = null;
         boolean opened = false;
         try {
             ObjectNode header = PartialRun.header((ObjectNode) tree(fields), (ObjectNode) tree(room));
             PartialRun found = usable(folder, header, leftovers, monitor);
-            RunState state = new RunState(
+            RunState begun = new RunState(
                     folder, found, header.path("fields").path("passes").size());
             if (found == null) {
+                state = begun;
                 folder.keepOnly(0);
-                room.forEach((name, bytes) -> state.files.put(name, PartialTensors.create(folder.file(name), bytes)));
+                room.forEach((name, bytes) -> begun.files.put(name, PartialTensors.create(folder.file(name), bytes)));
                 folder.append(header);
             } else if (!found.finished()) {
                 folder.keepOnly(found.records());
                 room.forEach((name, bytes) ->
-                        state.files.put(name, PartialTensors.reopen(folder.file(name), bytes, found.stages(name))));
+                        begun.files.put(name, PartialTensors.reopen(folder.file(name), bytes, found.stages(name))));
             }
             opened = true;
-            return state;
+            return begun;
         } finally {
             if (!opened) {
-                folder.close();
+                if (state != null) {
+                    state.close(); // which removes what is not worth keeping
+                } else {
+                    folder.close();
+                }
             }
         }
     }

@@ -1,15 +1,35 @@
 package wan.run;
 
+import java.lang.System.Logger.Level;
 import java.util.Map;
 import wan.model.WanConfig;
 import wan.model.WanParameters;
 import wan.op.NonFiniteException;
 import wan.op.Shape;
 import wan.op.WeightSource;
+import wan.weights.ModelFolder;
 
-/** Why a run came to numbers that are not finite: whether the model's parameters are. */
+/** What a run makes of parameters that are none: zeros where a download never came, and numbers that are not finite. */
 public final class WeightDiagnosis {
+    private static final System.Logger LOG = System.getLogger(WeightDiagnosis.class.getName());
+
     private WeightDiagnosis() {}
+
+    /**
+     * Warns before a run of parameters that hold zeros where trained ones have none, in the layers that it runs. Not to its monitor, which
+     * may be told to say little: such a result is worth nothing.
+     */
+    static void warnOfZeros(Job job) {
+        for (LoadedModel model = job.model();
+                model != null && !job.spec().model().allowZeroWeights();
+                model = model.highNoise()) {
+            if (model.weights() instanceof ModelFolder folder) {
+                folder.zeros(job.plan().numLayers())
+                        .ifPresent(zeros -> LOG.log(
+                                Level.WARNING, zeros + "; model.allow_zero_weights says that the zeros are meant"));
+            }
+        }
+    }
 
     /** The failure, with the first parameter that is not finite, or that all are. Reads parameters up to that one. */
     public static NonFiniteException explain(NonFiniteException failure, WanConfig config, WeightSource weights) {

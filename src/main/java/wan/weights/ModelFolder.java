@@ -261,17 +261,20 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     }
 
     /**
-     * The stored parameters that hold zeros where trained ones have none, as far as samples show.
+     * The stored parameters that hold zeros where trained ones have none. Reads all of them.
      *
+     * @param layers how many, from the first one on
      * @return for people, empty if there are none
      */
-    public Optional<String> zeros() {
+    public Optional<String> zeros(int layers) {
         TensorStore stored = stored();
-        List<String> zeros = Zeros.in(stored, stored.names(), Set.of());
+        List<String> names = stored.names().stream()
+                .filter(name -> WanParameters.layerOf(name) < layers)
+                .toList();
+        List<String> zeros = Zeros.in(stored, names, Set.of());
         return zeros.isEmpty()
                 ? Optional.empty()
-                : Optional.of(stored.path() + ": "
-                        + Zeros.describe(zeros, stored.names().size()));
+                : Optional.of(stored.path() + ": " + Zeros.describe(zeros, names.size()));
     }
 
     private static TensorStore unmerged(TensorStore store) {

@@ -2,6 +2,7 @@ package wan.app.command;
 
 import capture.analysis.HeadExports;
 import capture.analysis.HeadId;
+import capture.figures.Figure;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,15 +21,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
-import wan.app.guard.Reads;
 import wan.app.guard.Writes;
-import wan.app.option.DefaultPrompt;
-import wan.app.option.DeviceOptions;
-import wan.app.option.ModelOptions;
-import wan.app.option.NoiseOptions;
-import wan.app.option.PromptInput;
-import wan.app.option.RunOptions;
-import wan.app.option.SamplerOptions;
+import wan.app.option.SpecOptions;
 import wan.app.option.VariantOptions;
 import wan.app.terminal.Cancellation;
 import wan.app.terminal.Terminal;
@@ -42,7 +36,6 @@ import wan.run.Ablation;
 import wan.run.AblationFile;
 import wan.run.Outcome;
 import wan.run.RunSpec;
-import wan.run.SpecFile;
 import wan.run.SpecJson;
 import wan.run.Variant;
 import wan.run.Wan;
@@ -73,39 +66,16 @@ public final class AblateCommand implements Callable<Integer> {
     private static final int INTERRUPTED = 130;
 
     @Mixin
-    private ModelOptions modelOptions = new ModelOptions();
-
-    @Mixin
-    private PromptInput promptInput = new PromptInput();
-
-    @Mixin
-    private RunOptions runOptions = new RunOptions();
-
-    @Mixin
-    private SamplerOptions samplerOptions = new SamplerOptions();
-
-    @Mixin
-    private NoiseOptions noiseOptions = new NoiseOptions();
+    private SpecOptions specOptions = new SpecOptions();
 
     @Mixin
     private VariantOptions variantOptions = new VariantOptions();
-
-    @Mixin
-    private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Option(
             names = "--watch",
             paramLabel = "HEADS",
             description = "Also compare the frame logits of these heads, over all passes: LAYER:HEADS.")
     private @Nullable String watch;
-
-    @Reads
-    @Option(
-            names = "--spec",
-            paramLabel = "FILE",
-            description = "The unedited run: a .json as extract --print-spec prints it, or a result of extract. Options"
-                    + " given beside it override it.")
-    private @Nullable Path specFile;
 
     @Writes(OutputKind.ABLATION)
     @Option(
@@ -152,9 +122,6 @@ public final class AblateCommand implements Callable<Integer> {
     @Option(names = "--restart", description = "Remove what an earlier run has left in OUTPUT.partial, and begin anew.")
     private boolean restart;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
-    private @Nullable Integer threads;
-
     @Option(names = "--dry-run", description = "Print the edits and what each shares with the unedited run, and stop.")
     private boolean dryRun;
 
@@ -165,16 +132,12 @@ public final class AblateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        for (Path picture : new Path[] {figure, drift}) {
-            if (picture != null && !picture.toString().matches("(?i).*\\.(svg|png)")) {
-                throw new UsageException(
-                        "--figure, --drift: expected a name that ends in .svg or .png, got " + picture);
-            }
-        }
+        FigureFile.check("--figure", figure);
+        FigureFile.check("--drift", drift);
         if (resume && restart) {
             throw new UsageException("--resume, --restart: expected at most one of them");
         }
-        RunSpec spec = spec();
+        RunSpec spec = specOptions.over(specOptions.base());
         TerminalMonitor monitor = new TerminalMonitor(System.err, quiet, false);
         try (Wan wan = Wan.open(spec.model(), monitor)) {
             Ablation ablation = new Ablation(
@@ -190,17 +153,6 @@ public final class AblateCommand implements Callable<Integer> {
             }
             return run(ablation, monitor);
         }
-    }
-
-    private RunSpec spec() {
-        RunSpec base =
-                samplerOptions.preset(specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile));
-        RunSpec.Device device = deviceOptions.over(base.device());
-        return DefaultPrompt.over(samplerOptions
-                        .over(runOptions.over(promptInput.over(modelOptions.configured(base))))
-                        .withModel(modelOptions.over(base.model())))
-                .withNoise(noiseOptions.over(base.noise()))
-                .withDevice(threads == null ? device : device.onThreads(threads));
     }
 
     private List<HeadId> watched(WanConfig config) {
@@ -307,10 +259,10 @@ public final class AblateCommand implements Callable<Integer> {
             HeadExports.text(csv, result.csv());
         }
         if (figure != null) {
-            AblationReport.write(figure, "--figure", result.effects());
+            FigureFile.write(figure, drawn("--figure", result.effects()), FigureFile.DPI);
         }
         if (drift != null) {
-            AblationReport.write(drift, "--drift", result.drift());
+            FigureFile.write(drift, drawn("--drift", result.drift()), FigureFile.DPI);
         }
         if (report != null) {
             HeadExports.text(
@@ -320,6 +272,13 @@ public final class AblateCommand implements Callable<Integer> {
                             SpecJson.write(ablation.base().spec())));
             System.out.println("Report in " + report);
         }
+    }
+
+    private static Figure drawn(String option, @Nullable Figure figure) {
+        if (figure == null) {
+            throw new UsageException(option + ": expected edits of single heads, or --order, which have such a figure");
+        }
+        return figure;
     }
 
     private String note(Ablation ablation) {

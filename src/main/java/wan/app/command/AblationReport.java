@@ -5,13 +5,11 @@ import capture.analysis.HeadId;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
-import capture.figures.PngFigure;
 import capture.figures.RowFigures;
 import capture.figures.Style;
 import capture.figures.SvgFigure;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -23,8 +21,6 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
-import wan.file.OutputFile;
-import wan.op.UsageException;
 import wan.run.Outcome;
 import wan.run.Program;
 
@@ -32,7 +28,6 @@ import wan.run.Program;
 final class AblationReport {
     private static final int SHOWN = 24;
     private static final int CURVES = 8;
-    private static final int DPI = 200;
     private static final double WIDTH = 178 / 25.4 * 72;
 
     private final List<Outcome> outcomes;
@@ -246,17 +241,6 @@ final class AblationReport {
                 series.firstEntry().getValue().length,
                 false,
                 series);
-    }
-
-    /** Writes a figure as its name says. */
-    static void write(Path target, String option, @Nullable Figure figure) {
-        if (figure == null) {
-            throw new UsageException(option + ": expected edits of single heads, or --order, which have such a figure");
-        }
-        byte[] bytes = target.toString().toLowerCase(Locale.ROOT).endsWith(".png")
-                ? PngFigure.write(figure, DPI)
-                : SvgFigure.write(figure).getBytes(StandardCharsets.UTF_8);
-        OutputFile.write(target, out -> out.write(bytes));
     }
 
     /** A page with the figures and all numbers, which needs nothing else. */

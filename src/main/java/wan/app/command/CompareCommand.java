@@ -88,9 +88,7 @@ public final class CompareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (figure != null && !figure.toString().matches("(?i).*\\.(svg|png)")) {
-            throw new UsageException("--figure: expected a name that ends in .svg or .png, got " + figure);
-        }
+        FigureFile.check("--figure", figure);
         Comparison comparison;
         try (TensorStore a = TensorStore.open(first);
                 TensorStore b = TensorStore.open(second)) {
@@ -101,7 +99,7 @@ public final class CompareCommand implements Callable<Integer> {
             HeadExports.text(output, json(comparison).toPrettyString() + "\n");
         }
         if (figure != null) {
-            AblationReport.write(figure, "--figure", figure(comparison));
+            FigureFile.write(figure, figure(comparison), FigureFile.DPI);
         }
         return 0;
     }

@@ -6,6 +6,7 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
 import wan.backend.Bytes;
+import wan.backend.HostMemory;
 import wan.backend.MemoryPlan;
 import wan.edit.HeadCaches;
 import wan.model.WanConfig;
@@ -114,14 +115,11 @@ record DryRun(PrintStream out, Job job, Path target) {
                             * plan.numLayers())),
                     100 * caches.attendedShare(plan.passes()));
         }
-        if (device == null) {
-            out.printf(
-                    Locale.ROOT,
-                    "memory        %s KV cache, %s activations, %s bf16 weights that run%n",
-                    Bytes.text(job.cacheBytes()),
-                    Bytes.text(cost.activationBytes(plan)),
-                    Bytes.text(2 * cost.parameters(plan)));
-        } else {
+        HostMemory host = job.hostMemory();
+        if (host != null) {
+            out.printf(Locale.ROOT, "memory        %s%n", host.parts(job.capturedBytes()));
+        }
+        if (device != null) {
             out.printf(
                     Locale.ROOT,
                     "memory        %s of %s on device %s, and as much on the host: %s%n",

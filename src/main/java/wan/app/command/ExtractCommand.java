@@ -4,7 +4,6 @@ import capture.FrameMatrix;
 import capture.ResultOutput;
 import java.io.PrintStream;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,14 +19,8 @@ import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
 import wan.app.option.CaptureOptions;
-import wan.app.option.DefaultPrompt;
-import wan.app.option.DeviceOptions;
 import wan.app.option.EditOptions;
-import wan.app.option.ModelOptions;
-import wan.app.option.NoiseOptions;
-import wan.app.option.PromptInput;
-import wan.app.option.RunOptions;
-import wan.app.option.SamplerOptions;
+import wan.app.option.SpecOptions;
 import wan.app.terminal.Cancellation;
 import wan.app.terminal.TerminalMonitor;
 import wan.op.Quantity;
@@ -36,7 +29,6 @@ import wan.run.Job;
 import wan.run.Leftovers;
 import wan.run.RunResult;
 import wan.run.RunSpec;
-import wan.run.SpecFile;
 import wan.run.SpecJson;
 import wan.run.Wan;
 import wan.sampling.Method;
@@ -76,28 +68,13 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private static final int DETAILED_LAYERS = 4;
 
     @Mixin
-    private ModelOptions modelOptions = new ModelOptions();
-
-    @Mixin
-    private PromptInput promptInput = new PromptInput();
-
-    @Mixin
-    private RunOptions runOptions = new RunOptions();
-
-    @Mixin
-    private SamplerOptions samplerOptions = new SamplerOptions();
-
-    @Mixin
-    private NoiseOptions noiseOptions = new NoiseOptions();
+    private SpecOptions specOptions = new SpecOptions();
 
     @Mixin
     private CaptureOptions captureOptions = new CaptureOptions();
 
     @Mixin
     private EditOptions editOptions = new EditOptions();
-
-    @Mixin
-    private DeviceOptions deviceOptions = new DeviceOptions();
 
     @Writes(OutputKind.RESULT)
     @Option(
@@ -156,15 +133,6 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             description = "Which run of the --replay file, where it holds several; with what that run changes.")
     private @Nullable String replayRun;
 
-    @Reads
-    @Option(
-            names = "--spec",
-            paramLabel = "FILE",
-            description =
-                    "Run what this file says: a .json as --print-spec prints it, or a result (.safetensors, .npz),"
-                            + " which carries the run that made it. Options given beside it override it.")
-    private @Nullable Path specFile;
-
     @Option(names = "--print-spec", description = "Print the run as JSON, for --spec, and stop.")
     private boolean printSpec;
 
@@ -191,9 +159,6 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             paramLabel = "FILE",
             description = "Run nothing: make a result, which says that it is partial, of what an earlier run has left.")
     private @Nullable Path salvage;
-
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
-    private @Nullable Integer threads;
 
     @Option(names = "--profile", description = "Print where the time went, per operation and layer, on stderr.")
     private boolean profile;
@@ -246,17 +211,17 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     @Override
     public Map<Path, OutputKind> outputs() {
-        return specFile == null || output != null ? outputs(target(null, captureOptions.layers())) : Map.of();
+        return specOptions.file() == null || output != null ? outputs(target(null, captureOptions.layers())) : Map.of();
     }
 
     @Override
     public List<Path> furtherInputs() {
-        return specFile == null ? List.of() : spec().inputs();
+        return specOptions.file() == null ? List.of() : spec().inputs();
     }
 
     @Override
     public Map<Path, OutputKind> furtherOutputs() {
-        if (specFile == null) {
+        if (specOptions.file() == null) {
             return Map.of();
         }
         RunSpec.Output written = spec().output();
@@ -271,7 +236,8 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private Map<Path, OutputKind> outputs(Path target) {
         Map<Path, OutputKind> outputs = new LinkedHashMap<>(Map.of(target, OutputKind.RESULT));
         outputs.putIfAbsent(
-                ResultOutput.place(target, specFile == null && captureOptions.isOneLayer()), OutputKind.RESULT_FOLDER);
+                ResultOutput.place(target, specOptions.file() == null && captureOptions.isOneLayer()),
+                OutputKind.RESULT_FOLDER);
         return outputs;
     }
 
@@ -288,43 +254,34 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
         if (video != null && vae == null) {
             throw new UsageException("--video: expected --vae FILE with it, which decodes it, got none");
         }
-        RunSpec base = specFile == null ? RunSpec.of(RunSpec.Model.DEMO) : SpecFile.read(specFile);
+        RunSpec base = specOptions.base();
         if (replayRun != null && replayFile == null) {
             throw new UsageException("--replay-run: expected --replay with it, whose run it names");
         }
         if (replayFile != null) {
-            List<String> given = new ArrayList<>(runOptions.given());
-            given.addAll(samplerOptions.given());
-            if (modelOptions.configPath() != null) {
-                given.add("--config-path");
-            }
+            List<String> given = specOptions.given();
             if (!given.isEmpty()) {
                 throw new UsageException(String.join(", ", given)
                         + ": expected no option that changes what is drawn beside --replay, which holds the noise");
             }
-            if (promptInput.given() || noiseOptions.given()) {
+            if (specOptions.saysWhatIsRecorded()) {
                 throw new UsageException(
                         "--replay: expected no prompt, initial latent, seed or generator beside it, since the"
                                 + " recording has its own");
             }
             base = base.replaying(replayFile, replayRun == null ? "" : replayRun);
         }
-        base = modelOptions.configured(samplerOptions.preset(base));
         RunSpec.Captures captures = captureOptions.over(base.capture());
-        RunSpec.Device device = deviceOptions.over(base.device());
-        RunSpec sampled = samplerOptions.over(runOptions.over(promptInput.over(base)));
-        boolean encodes = sampled.sampler().method() instanceof Method.RecomputedKeys && replayFile == null;
+        RunSpec run = specOptions.over(base);
+        boolean encodes = run.sampler().method() instanceof Method.RecomputedKeys && replayFile == null;
         if (video == null && vae != null && !encodes) {
             throw new UsageException(
                     "--vae: expected --video FILE, which is decoded by it, or a method that encodes by it,"
                             + " as --preset krea-realtime-14b has, got neither");
         }
-        return DefaultPrompt.over((encodes && vae != null ? sampled.encodingBy(vae) : sampled)
-                        .withModel(modelOptions.over(base.model())))
-                .withNoise(noiseOptions.over(base.noise()))
+        return (encodes && vae != null ? run.encodingBy(vae) : run)
                 .withCapture(captures)
                 .withEdits(editOptions.plan(base.edits()))
-                .withDevice(threads == null ? device : device.onThreads(threads))
                 .withOutput(output(base.output(), captures));
     }
 

@@ -13,11 +13,8 @@ import capture.analysis.RunResult;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
-import capture.figures.PngFigure;
 import capture.figures.RowFigures;
 import capture.figures.Style;
-import capture.figures.SvgFigure;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,7 +34,6 @@ import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
 import wan.app.option.AnalysisOptions;
-import wan.file.OutputFile;
 import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.op.WanException;
@@ -142,7 +138,7 @@ public final class PlotCommand implements Callable<Integer> {
     private int columns;
 
     @Option(names = "--dpi", paramLabel = "N", description = "Pixels per inch of a .png (default: ${DEFAULT-VALUE}).")
-    private int dpi = 200;
+    private int dpi = FigureFile.DPI;
 
     @Reads
     @Option(
@@ -160,26 +156,19 @@ public final class PlotCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        String name = out.toString().toLowerCase(Locale.ROOT);
-        if (kind() == Kind.OVERLAY && name.endsWith(".mp4")) {
+        if (kind() == Kind.OVERLAY && out.toString().toLowerCase(Locale.ROOT).endsWith(".mp4")) {
             try (RunResult result = analysisOptions.open(file)) {
                 overlay(result).write(out);
             }
             System.out.println("Saved to " + out);
             return 0;
         }
-        if (!name.endsWith(".svg") && !name.endsWith(".png")) {
-            throw new UsageException("--out: expected a name that ends in .svg or .png, got " + out);
-        }
+        FigureFile.check("--out", out);
         if (!(widthMm >= 50 && widthMm <= 1200) || columns < 0) {
             throw new UsageException("--width-mm: expected 50 to 1200, got " + widthMm);
         }
         try (RunResult result = analysisOptions.open(file)) {
-            Figure figure = figure(result);
-            byte[] bytes = name.endsWith(".svg")
-                    ? SvgFigure.write(figure).getBytes(StandardCharsets.UTF_8)
-                    : PngFigure.write(figure, dpi);
-            OutputFile.write(out, stream -> stream.write(bytes));
+            FigureFile.write(out, figure(result), dpi);
         }
         System.out.println("Saved to " + out);
         return 0;

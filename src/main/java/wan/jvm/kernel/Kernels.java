@@ -26,6 +26,19 @@ public interface Kernels extends AutoCloseable {
     /** The weights in the form that {@link #linear} reads; lives until these kernels are closed. */
     MemorySegment pack(JvmLinear weights);
 
+    /** Bytes of what {@link #pack(JvmLinear)} makes, outside of the heap. */
+    long packedBytes(JvmLinear weights);
+
+    /** What {@link #linear} computes in, with all threads, and keeps for the next call. */
+    HostBytes scratch(int rows, JvmLinear weights);
+
+    /**
+     * What {@link #attention} computes in, with all threads, and keeps for the next call.
+     *
+     * @param keyGroups of the masses, or 0 where none are wanted
+     */
+    HostBytes scratch(PagedKv cache, int queries, int keyGroups);
+
     /**
      * y = x W^T + b, then the epilogue.
      *

@@ -58,7 +58,13 @@ public class PagedKv implements KvTensor {
         written = new boolean[slots];
     }
 
-    private long pageKeyFloats() {
+    /** What {@link #allocate} takes for one head. */
+    public HostBytes headBytes() {
+        return new HostBytes(Float.BYTES * (pageKeyFloats() + pageValueFloats()), 0);
+    }
+
+    /** Floats of a head's keys of a page. */
+    protected final long pageKeyFloats() {
         return (long) tiles(pageTokens) * tile * headDim;
     }
 

@@ -12,6 +12,7 @@ import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.Workers;
 import wan.jvm.vector.RunningMasses;
 import wan.jvm.vector.VectorMath;
@@ -85,7 +86,7 @@ final class OneDnnAttention {
         int tile = OneDnnLinear.blockSize(call.queries(), TASK_QUERIES, MASS_QUERIES);
         int tiles = Math.ceilDiv(call.queries(), tile);
         int keys = cache.blockKeys();
-        int stride = Math.ceilDiv(keys, 16) * 16; // whole vectors of any width
+        int stride = stride(cache);
         OneDnnMatmul logits = oneDnn.matmul(tile, headDim, keys, headDim, stride, OneDnnMatmul.PostOp.STORE);
         OneDnnMatmul outputs = oneDnn.matmul(tile, keys, headDim, stride, headDim, OneDnnMatmul.PostOp.ADD);
         int samples = cache.batch();
@@ -99,6 +100,26 @@ final class OneDnnAttention {
             new Task(call, cache, sample, head, first, queries, tile, stride, scratch[worker])
                     .run(worker, logits, outputs, oneDnn.dtype(), out, wanted);
         });
+    }
+
+    /** What {@link #run} takes. */
+    HostBytes scratch(OneDnnKv cache, int queries, int keyGroups) {
+        if (queries == 0) {
+            return HostBytes.NONE;
+        }
+        DType dtype = oneDnn.dtype();
+        long tile = OneDnnLinear.blockSize(queries, TASK_QUERIES, MASS_QUERIES);
+        long logits = tile * stride(cache);
+        long outputs = tile * cache.headDim();
+        long heap = 2L * Float.BYTES * TASK_QUERIES * keyGroups;
+        long rounded = dtype == DType.F32 ? 0 : dtype.bytes(logits);
+        return new HostBytes(heap, dtype.bytes(outputs) + Float.BYTES * (logits + outputs) + rounded)
+                .times(workers.threads());
+    }
+
+    /** Floats from row to row of a block's logits: whole vectors of any width. */
+    private static int stride(OneDnnKv cache) {
+        return Math.ceilDiv(cache.blockKeys(), 16) * 16;
     }
 
     void close() {

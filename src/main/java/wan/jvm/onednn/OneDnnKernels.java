@@ -11,6 +11,7 @@ import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
@@ -79,6 +80,21 @@ public final class OneDnnKernels implements Kernels {
     }
 
     @Override
+    public long packedBytes(JvmLinear parameters) {
+        return linear.bytes(parameters);
+    }
+
+    @Override
+    public HostBytes scratch(int rows, JvmLinear parameters) {
+        return vector.scratch(0, parameters).plus(new HostBytes(0, linear.scratchBytes(rows, parameters)));
+    }
+
+    @Override
+    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
+        return attention.scratch(own(cache), queries, keyGroups);
+    }
+
+    @Override
     public void linear(float[] x, int rows, JvmLinear parameters, Epilogue epilogue, float[] y) {
         linear.run(x, rows, parameters, parameters.packed(this), epilogue, y);
     }
@@ -100,10 +116,14 @@ public final class OneDnnKernels implements Kernels {
 
     @Override
     public void attention(AttentionCall call, float[] out, @Nullable FrameMass mass) {
-        if (!(call.cache() instanceof OneDnnKv cache)) {
-            throw WanException.mismatch("attention", "a cache of these kernels", call.cache(), "");
+        attention.run(call, own(call.cache()), out, mass);
+    }
+
+    private static OneDnnKv own(PagedKv cache) {
+        if (cache instanceof OneDnnKv own) {
+            return own;
         }
-        attention.run(call, cache, out, mass);
+        throw WanException.mismatch("attention", "a cache of these kernels", cache, "");
     }
 
     @Override

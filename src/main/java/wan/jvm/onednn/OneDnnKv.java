@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
 import org.jspecify.annotations.Nullable;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.PagedKv;
 import wan.op.CachePart;
 import wan.op.DType;
@@ -79,14 +80,21 @@ final class OneDnnKv extends PagedKv {
     }
 
     @Override
+    public HostBytes headBytes() {
+        return new HostBytes(Float.BYTES * pageKeyFloats(), packedBytes());
+    }
+
+    private long packedBytes() {
+        return blocks * (aligned(keyLayout) + aligned(valueLayout));
+    }
+
+    @Override
     public void allocate(int sample, int page) {
         allocateKeys(sample, page);
         int first = slot(sample, page) * numHeads();
         for (int at = first; at < first + numHeads(); at++) {
             if (packed[at] == null) {
-                packed[at] = spare.isEmpty()
-                        ? arena.allocate(blocks * (aligned(keyLayout) + aligned(valueLayout)), 64)
-                        : spare.pop();
+                packed[at] = spare.isEmpty() ? arena.allocate(packedBytes(), 64) : spare.pop();
             }
         }
     }

@@ -60,6 +60,22 @@ final class OneDnnLinear {
         return Math.min(CHUNK, weights.outFeatures() - chunk * CHUNK);
     }
 
+    /** Of packed weights. */
+    long bytes(JvmLinear weights) {
+        long[] offsets = offsets(weights);
+        return offsets[offsets.length - 1];
+    }
+
+    /** What {@link #run} takes. */
+    long scratchBytes(int rows, JvmLinear weights) {
+        if (rows == 0) {
+            return 0;
+        }
+        int blockRows = blockSize(rows, BLOCK_ROWS, 16);
+        long inputs = (long) Math.ceilDiv(rows, blockRows) * blockRows * weights.inFeatures();
+        return oneDnn.dtype().bytes(inputs) + 4L * blockRows * CHUNK * workers.threads();
+    }
+
     MemorySegment pack(JvmLinear weights, Arena arena) {
         long[] offsets = offsets(weights);
         int chunks = offsets.length - 2;

@@ -9,6 +9,7 @@ import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
@@ -47,6 +48,21 @@ public final class ScalarKernels implements Kernels {
     @Override
     public MemorySegment pack(JvmLinear weights) {
         return arena.allocateFrom(ValueLayout.JAVA_FLOAT, weights.weight().toFloats());
+    }
+
+    @Override
+    public long packedBytes(JvmLinear weights) {
+        return (long) Float.BYTES * weights.inFeatures() * weights.outFeatures();
+    }
+
+    @Override
+    public HostBytes scratch(int rows, JvmLinear weights) {
+        return HostBytes.NONE;
+    }
+
+    @Override
+    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
+        return HostBytes.NONE;
     }
 
     @Override

@@ -35,6 +35,13 @@ final class PackedWeights {
         return PANEL * (bfloat16 ? 2 : 4);
     }
 
+    /** Of a whole matrix. */
+    static long bytes(JvmLinear weights) {
+        return (long) weights.inFeatures()
+                * Math.ceilDiv(weights.outFeatures(), PANEL)
+                * rowBytes(weights.isBfloat16());
+    }
+
     /** Byte offset of a panel within the super-block that starts at {@code firstInput}. */
     static long offset(JvmLinear weights, int firstInput, int panel) {
         int in = weights.inFeatures();
@@ -47,7 +54,7 @@ final class PackedWeights {
         boolean bfloat16 = weights.isBfloat16();
         int in = weights.inFeatures();
         int panels = Math.ceilDiv(weights.outFeatures(), PANEL);
-        MemorySegment packed = arena.allocate((long) in * panels * rowBytes(bfloat16), 64);
+        MemorySegment packed = arena.allocate(bytes(weights), 64);
         DType dtype = weights.weight().dtype();
         boolean direct = dtype == DType.BF16 || dtype == DType.F16 || dtype == DType.F32;
         MemorySegment source = direct

@@ -15,6 +15,7 @@ import jdk.incubator.vector.VectorOperators;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.PagedKv;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
@@ -47,19 +48,22 @@ final class VectorAttention {
     /** One worker's memory, sized for one head size. */
     private static final class Scratch {
         final int headDim;
-        final int panels = TASK_QUERIES / PANEL;
+        static final int PANELS = TASK_QUERIES / PANEL;
+        static final int LOGITS = (BLOCK_KEYS + 2 * TILE) * PANEL;
+        static final int WEIGHTS = (BLOCK_KEYS + TILE) * PANEL;
+
         /** [panel][channel][PANEL]: queries times scale times log2(e). */
         final MemorySegment queries;
         /** [key][PANEL]: the weights of one panel and block, not yet normalised. */
         final MemorySegment weights;
         /** [key][PANEL]: logits in base 2. */
-        final float[] logits = new float[(BLOCK_KEYS + 2 * TILE) * PANEL];
+        final float[] logits = new float[LOGITS];
         /** [panel][channel][PANEL]: the running sum of weighted values. */
         final float[] outputs;
         /** [panel][PANEL]. */
-        final float[] maxima = new float[panels * PANEL];
+        final float[] maxima = new float[PANELS * PANEL];
         /** [panel][PANEL]. */
-        final float[] sums = new float[panels * PANEL];
+        final float[] sums = new float[PANELS * PANEL];
         /** What the present block multiplies earlier sums with. */
         final float[] rescale = new float[PANEL];
 
@@ -69,17 +73,25 @@ final class VectorAttention {
 
         Scratch(int headDim, Arena arena) {
             this.headDim = headDim;
-            queries = arena.allocate(4L * panels * headDim * PANEL, 64);
-            weights = arena.allocate(4L * (BLOCK_KEYS + TILE) * PANEL, 64);
-            outputs = new float[panels * outputFloats(headDim)];
+            queries = arena.allocate(4L * PANELS * headDim * PANEL, 64);
+            weights = arena.allocate(4L * WEIGHTS, 64);
+            outputs = new float[PANELS * outputFloats(headDim)];
         }
+    }
+
+    /** All workers' memory. */
+    HostBytes scratch(int headDim, int keyGroups) {
+        long queries = (long) Scratch.PANELS * PANEL;
+        long heap = Scratch.LOGITS + Scratch.PANELS * (long) outputFloats(headDim) + 2 * queries * (1 + keyGroups);
+        long outside = queries * headDim + Scratch.WEIGHTS;
+        return new HostBytes(Float.BYTES * heap, Float.BYTES * outside).times(workers.threads());
     }
 
     private static int outputFloats(int headDim) {
         return Math.ceilDiv(headDim, TILE) * TILE * PANEL;
     }
 
-    private Scratch scratch(int worker, int headDim) {
+    private Scratch scratchOf(int worker, int headDim) {
         Scratch mine = scratch[worker];
         if (mine == null || mine.headDim != headDim) {
             mine = new Scratch(headDim, arena);
@@ -98,7 +110,7 @@ final class VectorAttention {
             int group = task % groups;
             int sample = task / groups % samples;
             int head = byWork[task / groups / samples];
-            new Task(call, sample, head, scratch(worker, call.cache().headDim()))
+            new Task(call, sample, head, scratchOf(worker, call.cache().headDim()))
                     .run(panels * group / groups, panels * (group + 1) / groups, out, mass);
         });
     }
@@ -328,7 +340,10 @@ final class VectorAttention {
             int firstQuery = panel * PANEL;
             int queries = Math.min(PANEL, call.queries() - firstQuery);
             Task rows = new Task(
-                    call, sample, heads[headIndex], scratch(worker, call.cache().headDim()));
+                    call,
+                    sample,
+                    heads[headIndex],
+                    scratchOf(worker, call.cache().headDim()));
             rows.packQueries(0, firstQuery, (float) call.scale());
             float[] tile = new float[queries * call.keys()];
             int pageTokens = call.cache().pageTokens();

@@ -13,6 +13,7 @@ import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.FrameMass;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
@@ -54,6 +55,21 @@ public final class VectorKernels implements Kernels {
     @Override
     public MemorySegment pack(JvmLinear weights) {
         return PackedWeights.pack(weights, arena, workers);
+    }
+
+    @Override
+    public long packedBytes(JvmLinear weights) {
+        return PackedWeights.bytes(weights);
+    }
+
+    @Override
+    public HostBytes scratch(int rows, JvmLinear weights) {
+        return linear.scratch(rows, weights);
+    }
+
+    @Override
+    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
+        return attention.scratch(cache.headDim(), keyGroups);
     }
 
     @Override

@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import wan.jvm.kernel.Epilogue;
+import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Workers;
 
@@ -37,6 +38,8 @@ final class VectorLinear {
 
     /** One worker's memory. */
     private static final class Scratch {
+        static final long PANEL_BYTES = 4L * GROUP * PackedWeights.SUPER * PANEL;
+
         /** A group's panels of bfloat16 weights, widened. */
         final MemorySegment panels;
 
@@ -50,7 +53,7 @@ final class VectorLinear {
         final float[] gate = new float[PANEL];
 
         Scratch(Arena arena) {
-            panels = arena.allocate(4L * GROUP * PackedWeights.SUPER * PANEL, 64);
+            panels = arena.allocate(PANEL_BYTES, 64);
         }
     }
 
@@ -62,23 +65,51 @@ final class VectorLinear {
         }
     }
 
-    void run(float[] x, int rows, JvmLinear weights, MemorySegment packed, Epilogue epilogue, float[] y) {
-        if (rows == 0) {
-            return;
+    /** How rows and panels are shared out: blocks of rows, each by so many tasks. */
+    private record Shares(int blockRows, int panelParts) {
+        int tasks(int rows) {
+            return Math.ceilDiv(rows, blockRows) * panelParts;
         }
+    }
+
+    private Shares shares(int rows, JvmLinear weights) {
         int threads = workers.threads();
-        int panels = Math.ceilDiv(weights.outFeatures(), PANEL);
         int blocks = Math.ceilDiv(rows, BLOCK_ROWS);
         int parts = 1;
         if (blocks >= threads) {
             blocks = Math.ceilDiv(blocks, threads) * threads; // equal shares for all
         } else {
-            parts = Math.clamp(Math.ceilDiv(3 * threads, blocks), 1, Math.ceilDiv(panels, FEWEST_PANELS));
+            parts = Math.clamp(Math.ceilDiv(3 * threads, blocks), 1, Math.ceilDiv(panels(weights), FEWEST_PANELS));
         }
-        int blockRows = Math.ceilDiv(Math.ceilDiv(rows, blocks), TILE) * TILE;
-        int rowBlocks = Math.ceilDiv(rows, blockRows);
-        int panelParts = parts;
-        workers.run(rowBlocks * panelParts, (task, worker) -> {
+        return new Shares(Math.ceilDiv(Math.ceilDiv(rows, blocks), TILE) * TILE, parts);
+    }
+
+    private static int panels(JvmLinear weights) {
+        return Math.ceilDiv(weights.outFeatures(), PANEL);
+    }
+
+    /** What {@link #run} takes of all workers' memory. */
+    HostBytes scratch(int rows, JvmLinear weights) {
+        HostBytes widened = new HostBytes(0, Scratch.PANEL_BYTES).times(workers.threads());
+        if (rows == 0) {
+            return widened;
+        }
+        Shares shares = shares(rows, weights);
+        long blockRows = Math.min(shares.blockRows, Math.ceilDiv(rows, TILE) * TILE);
+        long sums = (long) Math.min(GROUP, panels(weights)) * PANEL;
+        int busy = shares.tasks(rows) > 1 ? workers.threads() : 1;
+        return widened.plus(new HostBytes(Float.BYTES * blockRows * (weights.inFeatures() + sums), 0).times(busy));
+    }
+
+    void run(float[] x, int rows, JvmLinear weights, MemorySegment packed, Epilogue epilogue, float[] y) {
+        if (rows == 0) {
+            return;
+        }
+        Shares shares = shares(rows, weights);
+        int panels = panels(weights);
+        int blockRows = shares.blockRows;
+        int panelParts = shares.panelParts;
+        workers.run(shares.tasks(rows), (task, worker) -> {
             int firstRow = task / panelParts * blockRows;
             int part = task % panelParts;
             new Task(x, weights, packed, epilogue, y, scratch[worker], firstRow, Math.min(rows, firstRow + blockRows))
