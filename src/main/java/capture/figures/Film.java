@@ -145,7 +145,7 @@ final class Film {
                 / (heads * passes.getFirst().frames() * info.frameSeqLen());
         List<PromptWord> words = PromptWord.of(info.promptTokens(), texts);
         long room = MOST_MAPS / ((long) layers * frames * cells(COARSEST));
-        words = words.subList(0, (int) Math.min(words.size(), Math.clamp(room, LEAST_WORDS, MOST_WORDS)));
+        words = words.subList(0, Math.min(words.size(), Math.clamp(room, LEAST_WORDS, MOST_WORDS)));
         long each = (long) words.size() * frames;
         boolean byHead = each * layers * heads * cells(2) <= MOST_MAPS;
         int groups = byHead ? layers * heads : layers;

@@ -171,7 +171,7 @@ public final class TinyDecoder implements LatentDecoder {
 
         @Override
         public void push(Tensor x, Next next) {
-            int by = sampling == Sampling.DOUBLED ? 2 : 1;
+            long by = sampling == Sampling.DOUBLED ? 2 : 1;
             if (result == null) {
                 result = ops.allocate(Shape.of(
                         weights.outChannels(),
