@@ -152,10 +152,92 @@ class PoliciesTest {
                 Arguments.of("infinity-rope", "full", List.of("", "0@0 1@1 2@2"), List.of("0@f-3 f-2@f-2 f-1@f-1")));
     }
 
+    /** Of the second and third frame of a block, where they have keys of their own: by a phase and a position of their own. */
+    static Stream<Arguments> listsOfLaterFrames() {
+        return Stream.of(
+                Arguments.of(
+                        1,
+                        "-1",
+                        List.of(
+                                "",
+                                "0@0 1@1 2@2",
+                                "0@0 1@0 2@2 3@3 4@4 5@5",
+                                "0@0 4@0 5@5 6@6 7@7 8@8",
+                                "0@0 1@0 7@0 8@8 9@9 10@10 11@11",
+                                "0@0 4@0 10@0 11@11 12@12 13@13 14@14",
+                                "0@0 1@0 7@0 13@0 14@14 15@15 16@16 17@17",
+                                "0@1 4@1 10@1 16@1 17@17 18@18 19@19 20@20"),
+                        List.of("0@f-20 f-23@f-20 f-17@f-20 f-11@f-20 f-5@f-20 f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                Arguments.of(
+                        2,
+                        "-1",
+                        List.of(
+                                "",
+                                "0@0 1@1 2@2",
+                                "0@0 2@0 2@2 3@3 4@4 5@5",
+                                "0@0 5@0 5@5 6@6 7@7 8@8",
+                                "0@0 2@0 8@0 8@8 9@9 10@10 11@11",
+                                "0@0 5@0 11@0 11@11 12@12 13@13 14@14",
+                                "0@0 2@0 8@0 14@0 14@14 15@15 16@16 17@17",
+                                "0@2 5@2 11@2 17@2 17@17 18@18 19@19 20@20"),
+                        List.of("0@f-19 f-22@f-19 f-16@f-19 f-10@f-19 f-4@f-19 f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                Arguments.of(
+                        2,
+                        "1",
+                        List.of(
+                                "",
+                                "0@0 1@0 2@0",
+                                "0@0 1@0 2@0 3@3 4@4 5@5",
+                                "0@0 1@0 2@0 6@0 5@5 6@6 7@7 8@8",
+                                "0@0 1@0 2@0 6@0 8@8 9@9 10@10 11@11",
+                                "0@0 1@0 2@0 6@0 12@0 11@11 12@12 13@13 14@14",
+                                "0@0 1@0 2@0 6@0 12@0 14@14 15@15 16@16 17@17",
+                                "0@2 1@2 2@2 6@2 12@2 18@2 17@17 18@18 19@19 20@20",
+                                "0@5 1@5 2@5 6@5 12@5 18@5 20@20 21@21 22@22 23@23"),
+                        List.of(
+                                "0@f-19 1@f-19 2@f-19 f-21@f-19 f-15@f-19 f-9@f-19 f-3@f-19"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-19 1@f-19 2@f-19 f-24@f-19 f-18@f-19 f-12@f-19 f-6@f-19"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")),
+                Arguments.of(
+                        1,
+                        "2",
+                        List.of(
+                                "",
+                                "0@0 1@0 2@0",
+                                "0@0 1@0 2@0 3@3 4@4 5@5",
+                                "0@0 1@0 2@0 m4@5 5@5 6@6 7@7 8@8",
+                                "0@0 1@0 2@0 m4@5 m8@9 8@8 9@9 10@10 11@11",
+                                "0@0 1@0 2@0 m4@5 m8@9 11@11 12@12 13@13 14@14",
+                                "0@0 1@0 2@0 m4@5 m8@9 m12@13 14@14 15@15 16@16 17@17",
+                                "0@1 1@1 2@1 m4@5 m8@9 m12@13 m16@17 17@17 18@18 19@19 20@20"),
+                        List.of(
+                                "0@f-20 1@f-20 2@f-20 mf-16@f-15 mf-12@f-11 mf-8@f-7 mf-4@f-3"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-20 1@f-20 2@f-20 mf-19@f-18 mf-15@f-14 mf-11@f-10 mf-7@f-6"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-20 1@f-20 2@f-20 mf-18@f-17 mf-14@f-13 mf-10@f-9 mf-6@f-5"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1",
+                                "0@f-20 1@f-20 2@f-20 mf-17@f-16 mf-13@f-12 mf-9@f-8 mf-5@f-4"
+                                        + " f-4@f-4 f-3@f-3 f-2@f-2 f-1@f-1")));
+    }
+
+    @ParameterizedTest
+    @MethodSource("listsOfLaterFrames")
+    void keysOfLaterFrames_areTheirOwn(int frame, String group, List<String> first, List<String> repeated) {
+        assertThat(Arrays.stream(Policies.values()).filter(Policies::perFrame))
+                .containsExactly(Policies.PYRAMID_FORCING);
+        assertKeys("pyramid-forcing", group, frame, first, repeated);
+    }
+
     @ParameterizedTest
     @MethodSource("lists")
     void keys_areThoseOfTheMethod_overThirtyFrameBlocks(
             String name, String group, List<String> first, List<String> repeated) {
+        assertKeys(name, group, 0, first, repeated);
+    }
+
+    private static void assertKeys(String name, String group, int frame, List<String> first, List<String> repeated) {
         Policies policy = Policies.of(name);
         for (int block = 0; block < BLOCKS; block++) {
             int start = 3 * block;
@@ -166,9 +248,10 @@ class PoliciesTest {
                     : Arrays.stream(pattern.split(" ", -1))
                             .map(token -> resolved(token, start))
                             .toList();
-            List<HeadPolicy.Key> keys = policy.keys(group, new HeadPolicy.History(Collections.nCopies(block, 3), 3));
+            HeadPolicy.History history = new HeadPolicy.History(Collections.nCopies(block, 3), 3);
+            List<HeadPolicy.Key> keys = policy.keysOf(group, history, frame);
             assertThat(keys.stream().map(key -> text(key, start)).toList())
-                    .as(name + " " + group + " block " + block)
+                    .as(name + " " + group + " block " + block + " frame " + frame)
                     .isEqualTo(expected);
         }
     }

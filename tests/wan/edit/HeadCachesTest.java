@@ -228,38 +228,49 @@ public class HeadCachesTest {
                     for (int head = 0; head < 4; head++) {
                         List<double[][]> keys = new ArrayList<>();
                         List<double[][]> values = new ArrayList<>();
-                        List<HeadPolicy.Key> kept = policy.keys(
-                                caches.group(layer, head), new HeadPolicy.History(Collections.nCopies(block, 3), 3));
-                        for (HeadPolicy.Key key : kept) {
-                            int[] tokens = switch (key.content()) {
-                                case HeadPolicy.Content.Patches patches -> rollout.tokens(recorded, caches, patches);
-                                case HeadPolicy.Content.Top top -> rollout.tokens(recorded, layer, top);
-                                default -> new int[0];
-                            };
-                            if (tokens.length > 0) {
-                                double[][] k = new double[s][];
-                                double[][] v = new double[s][];
-                                for (int i = 0; i < s; i++) {
-                                    HeadPolicy.Content.Frame frame = new HeadPolicy.Content.Frame(tokens[i] / s);
-                                    k[i] = Rotary.turn(
-                                            content(recorded, frame, "K_RAW", layer, head, s, d), grid, tokens[i] / s)[
-                                            tokens[i] % s];
-                                    v[i] = content(recorded, frame, "V", layer, head, s, d)[tokens[i] % s];
+                        for (int i = 0; i < 3; i++) {
+                            int frame = i;
+                            if (i == 0 || policy.perFrame()) {
+                                keys.clear();
+                                values.clear();
+                                List<HeadPolicy.Key> kept = policy.keysOf(
+                                        caches.group(layer, head),
+                                        new HeadPolicy.History(Collections.nCopies(block, 3), 3),
+                                        frame);
+                                for (HeadPolicy.Key key : kept) {
+                                    int[] tokens = switch (key.content()) {
+                                        case HeadPolicy.Content.Patches patches ->
+                                            rollout.tokens(recorded, caches, patches);
+                                        case HeadPolicy.Content.Top top -> rollout.tokens(recorded, layer, top);
+                                        default -> new int[0];
+                                    };
+                                    if (tokens.length > 0) {
+                                        double[][] k = new double[s][];
+                                        double[][] v = new double[s][];
+                                        for (int j = 0; j < s; j++) {
+                                            HeadPolicy.Content.Frame from = new HeadPolicy.Content.Frame(tokens[j] / s);
+                                            k[j] = Rotary.turn(
+                                                    content(recorded, from, "K_RAW", layer, head, s, d),
+                                                    grid,
+                                                    tokens[j] / s)[tokens[j] % s];
+                                            v[j] = content(recorded, from, "V", layer, head, s, d)[tokens[j] % s];
+                                        }
+                                        keys.add(k);
+                                        values.add(v);
+                                    } else {
+                                        double[][] raw = content(recorded, key.content(), "K_RAW", layer, head, s, d);
+                                        keys.add(Rotary.turn(raw, grid, 3 * block - key.distance()));
+                                        values.add(content(recorded, key.content(), "V", layer, head, s, d));
+                                    }
                                 }
-                                keys.add(k);
-                                values.add(v);
-                            } else {
-                                double[][] raw = content(recorded, key.content(), "K_RAW", layer, head, s, d);
-                                keys.add(Rotary.turn(raw, grid, 3 * block - key.distance()));
-                                values.add(content(recorded, key.content(), "V", layer, head, s, d));
+                                for (int own = 0; own < 3; own++) {
+                                    keys.add(Rotary.turn(
+                                            rows(at(recorded, pass + "K_RAW"), own, head, s, d),
+                                            grid,
+                                            3 * block + own));
+                                    values.add(rows(at(recorded, pass + "V"), own, head, s, d));
+                                }
                             }
-                        }
-                        for (int i = 0; i < 3; i++) {
-                            keys.add(Rotary.turn(
-                                    rows(at(recorded, pass + "K_RAW"), i, head, s, d), grid, 3 * block + i));
-                            values.add(rows(at(recorded, pass + "V"), i, head, s, d));
-                        }
-                        for (int i = 0; i < 3; i++) {
                             double[][] q =
                                     Rotary.turn(rows(at(recorded, pass + "Q_RAW"), i, head, s, d), grid, 3 * block + i);
                             double[][] z = rows(at(recorded, pass + "Z"), i, head, s, d);
@@ -291,6 +302,10 @@ public class HeadCachesTest {
                         EditPlan.NONE,
                         new HeadCaches(PolicySchedule.of(Policies.DEEP_FORCING, sizes), single, 3, 4)
                                 .on(rollout.grid, rollout.d)));
+                HeadGroups labels = HeadGroups.parse(Policies.PYRAMID_FORCING.groups(), "1=0:1,2:all;2=1:0-2");
+                all.addAll(rollout.run(
+                        EditPlan.NONE,
+                        new HeadCaches(PolicySchedule.of(Policies.PYRAMID_FORCING, sizes), labels, 3, 4)));
                 flows.add(all);
             }
         }

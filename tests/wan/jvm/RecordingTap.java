@@ -62,7 +62,7 @@ public final class RecordingTap implements AttentionTap {
         tiles.add(new Tile(quantity, batch, headIndex, firstQuery, queries, keys, copy));
     }
 
-    Shape shape(Quantity quantity) {
+    public Shape shape(Quantity quantity) {
         return Objects.requireNonNull(shapes.get(quantity), "not delivered");
     }
 

@@ -259,8 +259,11 @@ class ResumedRunTest {
                     .collect(Collectors.joining(";"));
         }
         // Six tokens a frame where it is cut into six patches.
-        RunSpec.Video video =
-                policy == Policies.FORCING_KV ? new RunSpec.Video(4, 6, 15, null) : new RunSpec.Video(2, 2, 21, null);
+        RunSpec.Video video = switch (policy) {
+            case FORCING_KV -> new RunSpec.Video(4, 6, 15, null);
+            case DEEP_FORCING -> new RunSpec.Video(2, 4, 33, null); // tokens are chosen twice
+            default -> new RunSpec.Video(2, 2, 21, null);
+        };
         compare(ofThrees(video, new RunSpec.Cache(-1, 0, policy.option(), heads)), 2);
     }
 

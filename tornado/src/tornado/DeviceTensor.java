@@ -12,6 +12,12 @@ import wan.op.WanException;
  * @param offset in floats
  */
 record DeviceTensor(Shape shape, ScratchStack.Level owner, boolean parameter, int offset) implements Tensor {
+    /** Some neighbouring rows of [R, features], where they are. */
+    DeviceTensor rows(int first, int count) {
+        int features = shape.dim(1);
+        return new DeviceTensor(Shape.of(count, features), owner, parameter, offset + first * features);
+    }
+
     /** Checks that it is still alive. */
     DeviceTensor alive(String op) {
         if (owner.closed()) {

@@ -19,10 +19,12 @@ import wan.op.Linear;
 import wan.op.OpChecks;
 import wan.op.Ops;
 import wan.op.Quantity;
+import wan.op.QueryGroupTap;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
+import wan.op.UsageException;
 import wan.op.WanException;
 
 /**
@@ -547,14 +549,50 @@ public final class TornadoOps implements Ops {
         for (int page : attended) {
             kv.require(op, page);
         }
-        edit.check(kv, attended.length);
+        edit.check(kv, attended.length, queries / queryGroupTokens);
         DeviceTensor from = activation(op, q);
         DeviceTensor out = scratch.take(q.shape());
         begin(op);
+        int groups = edit.byQueryGroup().size();
+        if (groups == 0) {
+            attend(from, out, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
+            return out;
+        }
+        if (kv.batch() > 1) {
+            throw new UsageException(
+                    "cache policy: expected one sample where the frames of a block see different keys on"
+                            + " this device, got " + kv.batch() + "; run them one by one, or on the JVM");
+        }
+        QueryGroupTap gathering = new QueryGroupTap(tap, groups, queryGroupTokens);
+        for (int group = 0; group < groups; group++) {
+            attend(
+                    from.rows(group * queryGroupTokens, queryGroupTokens),
+                    out.rows(group * queryGroupTokens, queryGroupTokens),
+                    kv,
+                    attended,
+                    queryGroupTokens,
+                    queryGroupTokens,
+                    keyGroupTokens,
+                    gathering.part(group),
+                    edit.byQueryGroup().get(group));
+        }
+        return out;
+    }
+
+    private void attend(
+            DeviceTensor from,
+            DeviceTensor out,
+            DeviceCache kv,
+            int[] attended,
+            int queries,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit) {
         boolean library = edit.isNone() && SdpaCalls.byLibrary(target, kv, queries); // a library's cannot be changed
         if (library && tap.wanted().isEmpty()) {
             sdpa(from, out, kv, queries, attended);
-            return out;
+            return;
         }
         boolean tensor = !library && target.tensorAttention();
         Pages stored = halves.stored(kv, attended);
@@ -578,7 +616,7 @@ public final class TornadoOps implements Ops {
                 tensor ? halves.narrowingCache("queries" + lastLinear) : NOTHING);
         if (tap.wanted().isEmpty()) {
             call.record(out, recorder, scratch);
-            return out;
+            return;
         }
         CaptureCalls captures =
                 new CaptureCalls(this, recorder, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
@@ -599,7 +637,6 @@ public final class TornadoOps implements Ops {
                 sdpa(from, out, kv, queries, attended);
             }
         }
-        return out;
     }
 
     private DeviceTensor upload(float[] values) {

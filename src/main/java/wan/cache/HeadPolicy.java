@@ -25,6 +25,20 @@ public interface HeadPolicy {
      */
     List<Key> keys(String group, History history);
 
+    /** Whether each frame of a block attends keys of its own, for which {@link #keysOf} is asked; {@link #keys} is not then. */
+    default boolean perFrame() {
+        return false;
+    }
+
+    /**
+     * As {@link #keys}, of one frame of the block.
+     *
+     * @param queryFrame counted from the block's first frame; distances count from there too
+     */
+    default List<Key> keysOf(String group, History history, int queryFrame) {
+        return keys(group, history);
+    }
+
     /** The frame block in whose last pass, at t = 0, the method chooses the groups of heads by itself; -1 where they are given. */
     default int choosingBlock() {
         return -1;

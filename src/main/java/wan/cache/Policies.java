@@ -108,21 +108,31 @@ public enum Policies implements HeadPolicy {
 
     /**
      * Pyramid Forcing (IF-LAB-PKU/Pyramid-Forcing 62e95d3, headkv/csrc/mega_plan.cc and anchor_store_update.cu, configs/pyramid-forcing.yaml,
-     * labels best_labels.csv): label -1 keeps frame 0, the last 4 frames of the present phase modulo 6, and 4 recent; label 1 the first 3, of
+     * labels best_labels.csv): label -1 keeps frame 0, the last 4 frames of the query frame's phase modulo 6, and 4 recent; label 1 the first 3, of
      * the last 4 frames that 6 divides those behind them, and 4 recent; label 2 the first 3, the means of the last 4 groups of 4 frames
-     * without the very first group, and 4 recent. Sink, phase and stride all stand at one position, 21 frames back (at 0 until there are so
-     * many), recent frames where they were, a mean at its second frame; a frame may be there twice, as recent and by its stride.
-     *
-     * <p>Other than there: each frame of a block has its own phase and position there; here the block's first frame's hold for all of it.
+     * without the very first group, and 4 recent. Sink, phase and stride all stand at one position, 21 frames before the query frame (at 0 until
+     * there are so many), recent frames where they were, a mean at its second frame; a frame may be there twice, as recent and by its stride.
      */
     PYRAMID_FORCING(List.of("-1", "1", "2")) {
         @Override
+        public boolean perFrame() {
+            return true;
+        }
+
+        @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {
+            return keysOf(group, history, 0);
+        }
+
+        @Override
+        public List<HeadPolicy.Key> keysOf(String group, HeadPolicy.History history, int queryFrame) {
             int first = history.firstFrame();
+            int query = first + queryFrame;
+            int far = first - Math.max(0, query - 21);
             int sink = group.equals("-1") ? 1 : 3;
             List<HeadPolicy.Key> keys = new ArrayList<>();
             for (int frame = 0; frame < Math.min(sink, first); frame++) {
-                keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), Math.min(first, 21)));
+                keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), far));
             }
             if (group.equals("2")) {
                 for (int from = Math.max(4, (first / 4 - 4) * 4); from + 4 <= first; from += 4) {
@@ -134,10 +144,10 @@ public enum Policies implements HeadPolicy {
                             new HeadPolicy.Content.Blend(frames, List.of(0.25, 0.25, 0.25, 0.25)), first - (from + 1)));
                 }
             } else {
-                int phase = group.equals("-1") ? first % 6 : 0;
+                int phase = group.equals("-1") ? query % 6 : 0;
                 for (int frame : lastOf(everySixth(phase, first), 4)) {
                     if (frame >= sink) {
-                        keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), Math.min(first, 21)));
+                        keys.add(new HeadPolicy.Key(new HeadPolicy.Content.Frame(frame), far));
                     }
                 }
             }

@@ -33,7 +33,7 @@ public final class PolicySchedule {
      * @param frames of the block
      * @param written the page of each of its frames
      * @param slots what its passes attend, the block's own frames last
-     * @param seen by group: which slots, ascending
+     * @param seen by group, for each frame of the block: which slots, ascending
      * @param made pages that have to be made before the first pass, in this order
      * @param freed by group: pages that the group needs no longer when the first pass begins
      */
@@ -42,7 +42,7 @@ public final class PolicySchedule {
             int frames,
             List<Integer> written,
             List<Slot> slots,
-            Map<String, BitSet> seen,
+            Map<String, List<BitSet>> seen,
             List<Making> made,
             Map<String, List<Integer>> freed) {}
 
@@ -161,6 +161,11 @@ public final class PolicySchedule {
         }
     }
 
+    /** Whether the frames of a block may see different slots. */
+    public boolean perFrame() {
+        return policy.perFrame();
+    }
+
     /** The most slots that any pass attends. */
     public int mostSlots() {
         return mostSlots;
@@ -195,8 +200,8 @@ public final class PolicySchedule {
     private static final class Scheduler {
         private final HeadPolicy policy;
         private final List<Integer> sizes;
-        /** By block and group. */
-        private final List<Map<String, List<HeadPolicy.Key>>> keys = new ArrayList<>();
+        /** By block, group and frame of the block; one list where it is the same for all frames. */
+        private final List<Map<String, List<List<HeadPolicy.Key>>>> keys = new ArrayList<>();
         /** By group: the last block in which a content is needed, for itself or to make another. */
         private final Map<String, Map<HeadPolicy.Content, Integer>> lastUse = new HashMap<>();
 
@@ -212,13 +217,17 @@ public final class PolicySchedule {
         PolicySchedule schedule() {
             for (int b = 0; b < sizes.size(); b++) {
                 HeadPolicy.History history = new HeadPolicy.History(sizes.subList(0, b), sizes.get(b));
-                Map<String, List<HeadPolicy.Key>> byGroup = new LinkedHashMap<>();
+                Map<String, List<List<HeadPolicy.Key>>> byGroup = new LinkedHashMap<>();
                 for (String group : policy.groups()) {
-                    List<HeadPolicy.Key> mine = policy.keys(group, history);
-                    byGroup.put(group, mine);
-                    for (HeadPolicy.Key key : mine) {
-                        need(group, key.content(), b);
+                    List<List<HeadPolicy.Key>> mine = new ArrayList<>();
+                    for (int frame = 0; frame < (policy.perFrame() ? sizes.get(b) : 1); frame++) {
+                        mine.add(
+                                policy.perFrame() ? policy.keysOf(group, history, frame) : policy.keys(group, history));
+                        for (HeadPolicy.Key key : mine.getLast()) {
+                            need(group, key.content(), b);
+                        }
                     }
+                    byGroup.put(group, mine);
                 }
                 keys.add(byGroup);
             }
@@ -230,8 +239,9 @@ public final class PolicySchedule {
                 Block block = block(b, first);
                 blocks.add(block);
                 most = Math.max(most, block.slots().size());
-                for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
-                    for (HeadPolicy.Key key : mine) {
+                for (List<List<HeadPolicy.Key>> mine : keys.get(b).values()) {
+                    for (HeadPolicy.Key key :
+                            mine.stream().flatMap(List::stream).toList()) {
                         turns |= key.content() instanceof HeadPolicy.Content.Blend
                                 || first - key.distance() != key.content().lastFrame();
                     }
@@ -269,8 +279,8 @@ public final class PolicySchedule {
             int frames = sizes.get(b);
             // Pages are made while their parts are still there; then everything that nobody needs goes.
             List<Making> made = new ArrayList<>();
-            for (List<HeadPolicy.Key> mine : keys.get(b).values()) {
-                mine.forEach(key -> make(key.content(), made));
+            for (List<List<HeadPolicy.Key>> mine : keys.get(b).values()) {
+                mine.forEach(each -> each.forEach(key -> make(key.content(), made)));
             }
             Map<String, List<Integer>> freed = new LinkedHashMap<>();
             for (String group : policy.groups()) {
@@ -295,7 +305,7 @@ public final class PolicySchedule {
                 written.add(take(new HeadPolicy.Content.Frame(first + i)));
             }
             Set<HeadPolicy.Key> union = new LinkedHashSet<>();
-            keys.get(b).values().forEach(union::addAll);
+            keys.get(b).values().forEach(mine -> mine.forEach(union::addAll));
             List<HeadPolicy.Key> ordered = new ArrayList<>(union);
             Collections.sort(ordered, (x, y) -> Integer.compare(y.distance(), x.distance()));
             List<Slot> slots = new ArrayList<>();
@@ -306,14 +316,16 @@ public final class PolicySchedule {
                         first - key.distance(),
                         !parts(key.content()).isEmpty()));
             }
-            Map<String, BitSet> seen = new LinkedHashMap<>();
+            Map<String, List<BitSet>> seen = new LinkedHashMap<>();
             for (String group : policy.groups()) {
-                BitSet mine = new BitSet();
-                for (HeadPolicy.Key key : keys.get(b).getOrDefault(group, List.of())) {
-                    mine.set(ordered.indexOf(key));
+                List<BitSet> byFrame = new ArrayList<>();
+                for (List<HeadPolicy.Key> mine : keys.get(b).getOrDefault(group, List.of())) {
+                    BitSet bits = new BitSet();
+                    mine.forEach(key -> bits.set(ordered.indexOf(key)));
+                    bits.set(slots.size(), slots.size() + frames);
+                    byFrame.add(bits);
                 }
-                mine.set(slots.size(), slots.size() + frames);
-                seen.put(group, mine);
+                seen.put(group, byFrame.size() == frames ? byFrame : Collections.nCopies(frames, byFrame.getFirst()));
             }
             for (int i = 0; i < frames; i++) {
                 slots.add(new Slot(written.get(i), first + i, first + i, false));

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
 import wan.op.AttentionEdit;
@@ -210,7 +211,15 @@ public final class Edits implements AutoCloseable {
                             && rule.heads().inLayer(layer))
                     .toList();
             boolean hides = caches != null && kind == AttentionKind.SELF;
-            return mine.isEmpty() && !hides ? AttentionEdit.NONE : attentionEdit(layer, kind, mine);
+            if (mine.isEmpty() && !hides) {
+                return AttentionEdit.NONE;
+            }
+            if (!hides || !caches.perFrame()) {
+                return attentionEdit(layer, kind, mine, 0);
+            }
+            return AttentionEdit.ofQueryGroups(IntStream.range(0, pass.frames())
+                    .mapToObj(frame -> attentionEdit(layer, kind, mine, frame))
+                    .toList());
         }
 
         @Override
@@ -221,7 +230,7 @@ public final class Edits implements AutoCloseable {
             }
         }
 
-        private AttentionEdit attentionEdit(int layer, AttentionKind kind, List<Rule> mine) {
+        private AttentionEdit attentionEdit(int layer, AttentionKind kind, List<Rule> mine, int frame) {
             boolean self = kind == AttentionKind.SELF;
             int frames = self ? pass.placement().keys() : 1;
             int frameTokens = self ? sizes.frameSeqLen() : sizes.textLen();
@@ -233,7 +242,7 @@ public final class Edits implements AutoCloseable {
             AttentionEdit.Builder edit =
                     new AttentionEdit.Builder(sizes.numHeads(), frames * (frameTokens / groupTokens), groupTokens);
             if (caches != null && self) {
-                caches.hide(pass, layer, edit, frameTokens / groupTokens);
+                caches.hide(pass, frame, layer, edit, frameTokens / groupTokens);
             }
             for (Rule rule : mine) {
                 for (int head : rule.heads().in(layer, sizes.numHeads())) {
@@ -243,9 +252,9 @@ public final class Edits implements AutoCloseable {
                         case Effect.Temperature temperature -> edit.scaleLogits(head, 1 / temperature.value());
                         case Effect.Bias bias -> {
                             for (int group = 0; group < frames * (frameTokens / groupTokens); group++) {
-                                int frame = group * groupTokens / frameTokens;
+                                int slot = group * groupTokens / frameTokens;
                                 int token = group * groupTokens % frameTokens;
-                                if ((!self || isIn(bias.frames(), frame))
+                                if ((!self || isIn(bias.frames(), slot))
                                         && (!byToken || bias.tokens().contains(token))) {
                                     edit.addBias(head, group, bias.value());
                                 }
@@ -256,8 +265,8 @@ public final class Edits implements AutoCloseable {
                                 throw new UsageException("edit keep: expected self-attention, got cross-attention");
                             }
                             for (int group = 0; group < frames * (frameTokens / groupTokens); group++) {
-                                int frame = pass.placement().keyFrames().get(group * groupTokens / frameTokens);
-                                if (frame >= keep.sink() && frame < pass.firstFrame() - keep.window()) {
+                                int key = pass.placement().keyFrames().get(group * groupTokens / frameTokens);
+                                if (key >= keep.sink() && key < pass.firstFrame() - keep.window()) {
                                     edit.addBias(head, group, Float.NEGATIVE_INFINITY);
                                 }
                             }

@@ -259,7 +259,7 @@ public final class HeadCaches {
         for (Pass pass : passes) {
             for (int layer = 0; layer < pass.numLayers(); layer++) {
                 for (int head = 0; head < numHeads; head++) {
-                    seen += (double) pass.frames() * seen(pass, layer, head);
+                    seen += seen(pass, layer, head);
                     all += (double) pass.frames() * (pass.firstFrame() + pass.frames());
                 }
             }
@@ -267,29 +267,38 @@ public final class HeadCaches {
         return seen / all;
     }
 
-    /** Key slots that a head attends in a pass. */
+    /** Key slots that a head attends in a pass, summed over the pass's frames. */
     public int seen(Pass pass, int layer, int head) {
-        return seenBy(block(pass), layer, head).cardinality();
+        return seenBy(block(pass), layer, head).stream()
+                .mapToInt(BitSet::cardinality)
+                .sum();
     }
 
-    /** The key slots that a head attends in a pass. */
+    /** The key slots that a head attends in a pass, by any of its frames. */
     public BitSet seenKeys(Pass pass, int layer, int head) {
-        return seenBy(block(pass), layer, head);
+        BitSet all = new BitSet();
+        seenBy(block(pass), layer, head).forEach(all::or);
+        return all;
     }
 
-    private BitSet seenBy(Block block, int layer, int head) {
-        BitSet seen = block.seen().get(group(layer, head));
+    /** Whether the frames of a pass may see different slots. */
+    boolean perFrame() {
+        return schedule.perFrame();
+    }
+
+    private List<BitSet> seenBy(Block block, int layer, int head) {
+        List<BitSet> seen = block.seen().get(group(layer, head));
         if (seen == null) {
             throw new IllegalStateException("no slots of " + group(layer, head));
         }
         return seen;
     }
 
-    /** Hides what a head does not see. */
-    void hide(Pass pass, int layer, AttentionEdit.Builder edit, int groupsPerFrame) {
+    /** Hides what a head does not see in one frame of a pass, which counts from the first. */
+    void hide(Pass pass, int frame, int layer, AttentionEdit.Builder edit, int groupsPerFrame) {
         Block block = block(pass);
         for (int head = 0; head < numHeads; head++) {
-            BitSet seen = seenBy(block, layer, head);
+            BitSet seen = seenBy(block, layer, head).get(frame);
             for (int slot = seen.nextClearBit(0); slot < block.slots().size(); slot = seen.nextClearBit(slot + 1)) {
                 for (int group = slot * groupsPerFrame; group < (slot + 1) * groupsPerFrame; group++) {
                     edit.addBias(head, group, Float.NEGATIVE_INFINITY);

@@ -34,6 +34,7 @@ import wan.op.Linear;
 import wan.op.OpChecks;
 import wan.op.Ops;
 import wan.op.Quantity;
+import wan.op.QueryGroupTap;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.Tensor;
@@ -456,16 +457,49 @@ public final class JvmOps implements Ops {
             return out;
         }
         int[] attended = attended(kv, pages);
-        edit.check(kv, attended.length);
+        edit.check(kv, attended.length, queries / queryGroupTokens);
         compute(op, () -> {
             AttentionCall call = new AttentionCall(from, queries, kv, attended, edit);
-            if (wanted.isEmpty()) {
-                kernels.attention(call, out.values(op), null);
+            if (edit.byQueryGroup().isEmpty()) {
+                attend(call, out.values(op), queryGroupTokens, keyGroupTokens, tap);
             } else {
-                watched(call, out.values(op), queryGroupTokens, keyGroupTokens, wanted, tap);
+                attendByGroup(call, out.values(op), queryGroupTokens, keyGroupTokens, tap);
             }
         });
         return out;
+    }
+
+    /** A call for each group of queries, each with its own edit. */
+    private void attendByGroup(
+            AttentionCall all, float[] out, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        List<AttentionEdit> edits = all.edit().byQueryGroup();
+        QueryGroupTap gathering = new QueryGroupTap(tap, edits.size(), queryGroupTokens);
+        int batch = all.cache().batch();
+        int length = queryGroupTokens * all.cache().numHeads() * all.cache().headDim();
+        float[] some = new float[batch * length];
+        float[] result = new float[some.length];
+        for (int group = 0; group < edits.size(); group++) {
+            for (int sample = 0; sample < batch; sample++) {
+                System.arraycopy(
+                        all.q(), (sample * edits.size() + group) * length, some, sample * length, length);
+            }
+            AttentionCall call =
+                    new AttentionCall(some, queryGroupTokens, all.cache(), all.pages(), edits.get(group));
+            attend(call, result, queryGroupTokens, keyGroupTokens, gathering.part(group));
+            for (int sample = 0; sample < batch; sample++) {
+                System.arraycopy(
+                        result, sample * length, out, (sample * edits.size() + group) * length, length);
+            }
+        }
+    }
+
+    private void attend(AttentionCall call, float[] out, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
+        Set<Quantity> wanted = tap.wanted();
+        if (wanted.isEmpty()) {
+            kernels.attention(call, out, null);
+        } else {
+            watched(call, out, queryGroupTokens, keyGroupTokens, wanted, tap);
+        }
     }
 
     private void watched(

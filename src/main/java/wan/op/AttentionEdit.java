@@ -1,6 +1,7 @@
 package wan.op;
 
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * What is changed in one attention call: per head a factor of the logits, a bias for each group of keys and a factor of the output.
@@ -14,7 +15,8 @@ import java.util.Arrays;
  */
 public final class AttentionEdit {
     /** Changes nothing. */
-    public static final AttentionEdit NONE = new AttentionEdit(0, 0, 1, new float[0], new float[0], new float[0]);
+    public static final AttentionEdit NONE =
+            new AttentionEdit(0, 0, 1, new float[0], new float[0], new float[0], List.of());
 
     private final int heads;
     private final int groups;
@@ -23,15 +25,41 @@ public final class AttentionEdit {
     private final float[] outputScales;
     /** [heads, groups]. */
     private final float[] biases;
+    /** One for each group of queries; empty where it is the same for all. */
+    private final List<AttentionEdit> byQueryGroup;
 
     private AttentionEdit(
-            int heads, int groups, int groupTokens, float[] logitScales, float[] outputScales, float[] biases) {
+            int heads,
+            int groups,
+            int groupTokens,
+            float[] logitScales,
+            float[] outputScales,
+            float[] biases,
+            List<AttentionEdit> byQueryGroup) {
         this.heads = heads;
         this.groups = groups;
         this.groupTokens = groupTokens;
         this.logitScales = logitScales;
         this.outputScales = outputScales;
         this.biases = biases;
+        this.byQueryGroup = List.copyOf(byQueryGroup);
+    }
+
+    /**
+     * An edit for each group of queries. Backends carry it out as a call for each; only they ask it anything.
+     *
+     * @param edits of neighbouring groups, such as frames, in order
+     */
+    public static AttentionEdit ofQueryGroups(List<AttentionEdit> edits) {
+        if (edits.stream().allMatch(AttentionEdit::isNone)) {
+            return NONE;
+        }
+        return new AttentionEdit(-1, 0, 1, new float[0], new float[0], new float[0], edits);
+    }
+
+    /** The edits of the groups of queries; empty where one holds for all queries. */
+    public List<AttentionEdit> byQueryGroup() {
+        return byQueryGroup;
     }
 
     /** Whether nothing is changed. */
@@ -132,10 +160,19 @@ public final class AttentionEdit {
     /**
      * For backends: checks that the edit fits a call and leaves every head something to attend.
      *
+     * @param queryGroups groups of queries of the call
      * @throws WanException if it does not
      */
-    public void check(KvTensor cache, int pages) {
+    public void check(KvTensor cache, int pages, int queryGroups) {
         if (isNone()) {
+            return;
+        }
+        if (!byQueryGroup.isEmpty()) {
+            if (byQueryGroup.size() != queryGroups) {
+                throw WanException.mismatch(
+                        "attention edit", queryGroups + " groups of queries", byQueryGroup.size(), "");
+            }
+            byQueryGroup.forEach(edit -> edit.check(cache, pages, 1));
             return;
         }
         int keys = pages * cache.pageTokens();
@@ -224,7 +261,7 @@ public final class AttentionEdit {
         /** The edit; {@link #NONE} if nothing has been changed. */
         public AttentionEdit build() {
             AttentionEdit edit = new AttentionEdit(
-                    heads, groups, groupTokens, logitScales.clone(), outputScales.clone(), biases.clone());
+                    heads, groups, groupTokens, logitScales.clone(), outputScales.clone(), biases.clone(), List.of());
             for (int head = 0; head < heads; head++) {
                 if (!edit.keepsLogits(head) || edit.outputScale(head) != 1) {
                     return edit;
