@@ -480,15 +480,12 @@ public final class JvmOps implements Ops {
         float[] result = new float[some.length];
         for (int group = 0; group < edits.size(); group++) {
             for (int sample = 0; sample < batch; sample++) {
-                System.arraycopy(
-                        all.q(), (sample * edits.size() + group) * length, some, sample * length, length);
+                System.arraycopy(all.q(), (sample * edits.size() + group) * length, some, sample * length, length);
             }
-            AttentionCall call =
-                    new AttentionCall(some, queryGroupTokens, all.cache(), all.pages(), edits.get(group));
+            AttentionCall call = new AttentionCall(some, queryGroupTokens, all.cache(), all.pages(), edits.get(group));
             attend(call, result, queryGroupTokens, keyGroupTokens, gathering.part(group));
             for (int sample = 0; sample < batch; sample++) {
-                System.arraycopy(
-                        result, sample * length, out, (sample * edits.size() + group) * length, length);
+                System.arraycopy(result, sample * length, out, (sample * edits.size() + group) * length, length);
             }
         }
     }
