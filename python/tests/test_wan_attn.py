@@ -1,9 +1,13 @@
 """Runs the built-in demo model through the jar; WAN_ATTN_JAR names it."""
 
+import contextlib
+import io
 import json
 import os
+import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +66,14 @@ class WanAttnTest(unittest.TestCase):
         with self.assertRaisesRegex(wan_attn.WanAttnError, "layer") as raised:
             wan_attn.extract(layer=99, quiet=True)
         self.assertEqual(raised.exception.exit_code, 2)
+
+    def test_progress_in_a_notebook_is_one_line(self):
+        err = io.StringIO()
+        with unittest.mock.patch.dict(sys.modules, {"ipykernel": object()}), contextlib.redirect_stderr(err):
+            wan_attn.extract(layer=1, num_frames=4, latent_size="4x4")
+        lines = [line for line in err.getvalue().split("\n") if " left" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertTrue(lines[0].startswith("\r"))
 
     def test_load_refuses_what_is_no_result(self):
         other = Path(self.folder.name, "other.bin")

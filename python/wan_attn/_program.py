@@ -1,12 +1,16 @@
 """Starts the program."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from ._result import load
+
+# What the program prints for every pass: 3/20  block0.step2  frames 0-0  layer 6/6  12.3 GFLOP/s  00:04 left
+_PROGRESS = re.compile(r"\d+/\d+  .* left\s*$")
 
 
 class WanAttnError(RuntimeError):
@@ -65,10 +69,17 @@ def _run(jar, java, options):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace")
     last = ""
     try:
+        progress = False
         for line in process.stderr:
-            sys.stderr.write(line)
+            again = _notebook() and _PROGRESS.match(line) is not None
+            if progress and not again:
+                sys.stderr.write("\n")
+            sys.stderr.write("\r" + line.rstrip("\n") if again else line)  # one line that renews itself
             sys.stderr.flush()
+            progress = again
             last = line.strip() or last
+        if progress:
+            sys.stderr.write("\n")
         code = process.wait()
     except BaseException:
         process.terminate()  # it saves what it has and ends
@@ -78,6 +89,10 @@ def _run(jar, java, options):
         process.stderr.close()
     if code != 0:
         raise WanAttnError(last.removeprefix("wan-attn: "), code)
+
+
+def _notebook():
+    return "ipykernel" in sys.modules
 
 
 def _arguments(options):

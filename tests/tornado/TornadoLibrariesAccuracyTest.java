@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.EnumSet;
 import java.util.Locale;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,6 +18,7 @@ import wan.op.HalfFormat;
  * Whole rollouts of the float32 reference with linear layers and attention by libraries that multiply 16 bits, as the emulator has them:
  * how far frame matrices and latents are off.
  */
+@Tag("slow")
 @ExtendWith(EmulatedCuda.class)
 class TornadoLibrariesAccuracyTest {
     @ParameterizedTest

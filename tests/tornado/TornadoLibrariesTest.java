@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,6 +45,7 @@ import wan.selftest.SelfTest;
  * The reference's rollouts with linear layers that a library does: cuBLAS as the emulator has it, since the library itself needs the
  * CUDA backend.
  */
+@Tag("slow")
 @ExtendWith(EmulatedCuda.class)
 class TornadoLibrariesTest extends RolloutGoldenTest {
     @Override

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import java.util.Set;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -16,6 +17,7 @@ import wan.op.DType;
 import wan.selftest.SelfTest;
 
 /** Every operation at sizes that no tile divides, with the kernels of processors and those of graphics processors. */
+@Tag("slow")
 class TornadoOpsSelfTest {
     @ParameterizedTest
     @CsvSource({"VECTOR, F32, F32", "SHARED, F32, F32", "VECTOR, F16, BF16", "SHARED, BF16, F16"})

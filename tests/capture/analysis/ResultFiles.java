@@ -157,6 +157,37 @@ public final class ResultFiles {
                 .write(tokens);
     }
 
+    /**
+     * One pass of frames 1 to 3 with token logits, hidden for the first query's last key, and cross-attention over 5 tokens of text, 3 of
+     * which are the prompt's.
+     */
+    public static Path ofTokens(Path file) {
+        Map<String, String> metadata = metadata(4, 4, 6, List.of(0), 1, 2);
+        metadata.put("prompt_tokens", "[[[\"\u2581a\",\"\u2581cat\",\"</s>\"]]]");
+        metadata.put("passes", JsonMapper.shared().writeValueAsString(List.of(pass("block1.step0", 1, 3, 1000))));
+        float[] logits = new float[2 * 18 * 24];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = tokenLogit(Math.floorDiv(i, 18 * 24), Math.floorDiv(i, 24) % 18, i % 24);
+        }
+        float[] mass = new float[2 * 3 * 5];
+        for (int i = 0; i < mass.length; i++) {
+            mass[i] = i % 5 < 3 ? 0.1f * (i % 5 + 1) : 0.2f; // 0.1, 0.2, 0.3; the padding's 0.2 twice
+        }
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, 1 << 20)) {
+            writer.add("block1.step0.layer0.self_logits", DType.F32, Shape.of(1, 2, 18, 24))
+                    .write(logits);
+            writer.add("block1.step0.layer0.cross_frame_mass", DType.F32, Shape.of(1, 2, 3, 5))
+                    .write(mass);
+            writer.finish(metadata);
+        }
+        return file;
+    }
+
+    /** What {@link #ofTokens} has. */
+    public static float tokenLogit(int head, int query, int key) {
+        return query == 0 && key == 23 ? Float.NEGATIVE_INFINITY : head * 10 + query - 0.5f * key;
+    }
+
     private static Map<String, String> metadata(
             int frames, int height, int width, List<Integer> layers, int numLayers, int heads) {
         List<Integer> headList = new ArrayList<>();

@@ -21,6 +21,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,6 +36,7 @@ import wan.app.Browser;
 import wan.app.CommandLineRun;
 
 /** Clicks through the report in Debian's chromium, without a window; skipped where that or its driver is missing. */
+@Tag("slow")
 @TestMethodOrder(MethodOrderer.MethodName.class)
 class ReportBrowserTest {
     private static final String EVIL = "</script><img src=x onerror=\"document.title='taken'\">";

@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,6 +34,7 @@ import wan.app.guard.Writes;
  * Every command with every pair of its file options equal, one of which is written: what the command line can say is asked of picocli,
  * so that a new option is covered by itself.
  */
+@Tag("slow")
 class FileGuardTest {
     /** What the placeholders of values that name files are called. */
     private static final Set<String> FILES = Set.of("FILE", "DIR", "PATH", "RESULT", "IN", "OUT");

@@ -15,6 +15,7 @@ import java.util.SequencedMap;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,6 +28,7 @@ import wan.text.TokenizerGolden;
 import wan.text.Umt5Golden;
 
 /** The reference's tokens and embeddings through {@code tokenize} and {@code encode-prompt}: all of {@code golden2}'s. */
+@Tag("slow")
 class PromptGoldenTest {
     @TempDir
     private static Path folder;

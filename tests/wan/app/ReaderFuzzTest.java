@@ -6,6 +6,7 @@ import capture.analysis.ResultFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import wan.Fuzz;
@@ -19,6 +20,7 @@ import wan.text.TokenizerGolden;
 import wan.weights.ConfigJson;
 
 /** Every reader of files that nobody vouches for, with thousands of damaged ones. */
+@Tag("slow")
 class ReaderFuzzTest {
     private static final byte[] CONFIG =
             ("{\"_class_name\": \"WanModel\", \"dim\": 1536, \"eps\": 1e-06, \"ffn_dim\": 8960,"

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import wan.file.TensorStore;
@@ -28,6 +29,7 @@ import wan.weights.ModelFolder;
 import wan.weights.RandomModel;
 
 /** The command lines of the reference's extraction script, typed as they are in a folder laid out as its README says. */
+@Tag("slow")
 class ScriptCommandsTest {
     private static final WanConfig CONFIG = new WanConfig(48, 96, 32, 16, 16, 2, 5, 48, 512, 1e-6f);
 

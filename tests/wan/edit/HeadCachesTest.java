@@ -18,6 +18,7 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -49,6 +50,7 @@ import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
 
 /** Rollouts under a cache policy against attention over a cache of every frame, in which the same keys are blocked. */
+@Tag("slow")
 public class HeadCachesTest {
     private static final int BLOCKS = 30;
 

@@ -18,6 +18,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import wan.Fuzz;
@@ -29,6 +30,7 @@ import wan.pass.Pass;
 import wan.sampling.Method;
 
 /** What a run has left is damaged: it is read or refused, and a run that goes on with it gives the right bytes or none. */
+@Tag("slow")
 class DamagedStateTest {
     private static final int READ = 2000;
     private static final int RESUMED = 80;

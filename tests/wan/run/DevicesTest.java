@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,6 +27,7 @@ import wan.selftest.SelfTestCases;
 import wan.selftest.SelfTestCheck;
 
 /** Which backend an option gives, with the emulator in the place of devices of all kinds. */
+@Tag("slow")
 class DevicesTest {
     private static final String EMULATOR = "wan.emulator";
 

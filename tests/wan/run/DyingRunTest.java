@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -30,6 +31,7 @@ import wan.sampling.Method;
  * Runs whose whole process dies: killed, out of memory, on a disk that fills. What goes on with them gives the bytes of a run left alone. {@code
  * tests/kill_and_resume.py} does the same to the program, as often as one likes.
  */
+@Tag("slow")
 class DyingRunTest {
     private static final int KILLS = 4;
 

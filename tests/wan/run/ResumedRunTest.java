@@ -24,6 +24,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,6 +52,7 @@ import wan.op.WanException;
 import wan.sampling.Method;
 
 /** Runs that end before their time, however, leave what they finished; the run that goes on gives the bytes of one left alone. */
+@Tag("slow")
 class ResumedRunTest {
     @TempDir
     Path folder;

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,6 +21,7 @@ import tools.jackson.databind.json.JsonMapper;
 import wan.app.CommandLineRun;
 
 /** That it runs and says what it should; the figures are nobody's to test. */
+@Tag("slow")
 class BenchCommandTest {
     private static final Object[] TINY = {
         "bench",

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,6 +21,7 @@ import wan.op.DType;
 import wan.op.TensorView;
 
 /** What is not a finite number on the way in ends a run with words, or stays visible in the result; it is never a value. */
+@Tag("slow")
 class NotFiniteTest {
     private static final float NAN = Float.intBitsToFloat(0x7fffffff); // the payload that CUDA gives
 

@@ -180,7 +180,8 @@ class VaeCommandTest {
         double psnr = -10 * Math.log10(squares / count);
         assertThat(psnr).as("PSNR in dB").isGreaterThan(25);
 
-        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/ffprobe")));
+        Assumptions.assumeTrue(
+                Files.isExecutable(Path.of("/usr/bin/ffprobe")), "needs /usr/bin/ffprobe (Debian: ffmpeg)");
         Process probe = new ProcessBuilder(
                         "/usr/bin/ffprobe",
                         "-v",

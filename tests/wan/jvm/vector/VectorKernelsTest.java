@@ -11,6 +11,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -31,6 +32,7 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
 
+@Tag("slow")
 public class VectorKernelsTest {
     private static final KernelTwins TWINS = new KernelTwins(JvmOptions.Kind.VECTOR);
 

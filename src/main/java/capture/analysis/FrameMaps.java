@@ -2,6 +2,7 @@ package capture.analysis;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Frame-by-frame values of one layer and one slot: logits or mass, query frame by key frame, both absolute.
@@ -60,19 +61,53 @@ public record FrameMaps(List<Integer> heads, int frames, float[] values, boolean
         return Arrays.copyOfRange(values, headIndex * size, (headIndex + 1) * size);
     }
 
-    /** Largest magnitude of all finite values; 0 if there are none. */
-    public double limit() {
-        return limit(values);
+    /** The matrices of some of the heads. */
+    public FrameMaps of(List<Integer> wanted) {
+        int size = frames * frames;
+        float[] some = new float[wanted.size() * size];
+        for (int h = 0; h < wanted.size(); h++) {
+            System.arraycopy(values, heads.indexOf(wanted.get(h)) * size, some, h * size, size);
+        }
+        return new FrameMaps(wanted, frames, some, attended);
     }
 
-    /** Largest magnitude of the finite ones among some values; 0 if there are none. */
-    public static double limit(float... values) {
-        double limit = 0;
-        for (float value : values) {
-            if (Float.isFinite(value)) {
-                limit = Math.max(limit, Math.abs(value));
+    /**
+     * The values that a colour scale is made for.
+     *
+     * @param leastKeys rows of fewer attended keys are left out: the mass on a row's only key is 1, whatever the head does
+     */
+    public double[] telling(int leastKeys) {
+        boolean[] tells = new boolean[frames];
+        for (int q = 0; q < frames; q++) {
+            int keys = 0;
+            for (int k = 0; k < frames; k++) {
+                keys += attended(q, k) ? 1 : 0;
+            }
+            tells[q] = keys >= leastKeys;
+        }
+        return IntStream.range(0, values.length)
+                .filter(i -> tells[i / frames % frames] && Float.isFinite(values[i]))
+                .mapToDouble(i -> values[i])
+                .toArray();
+    }
+
+    /** The same matrices of several runs as one; attended is what all attended. */
+    static FrameMaps merged(List<FrameMaps> runs, Merge merge) {
+        FrameMaps first = runs.getFirst();
+        FrameMaps merged = empty(first.heads, first.frames);
+        double[] numbers = new double[runs.size()];
+        for (int i = 0; i < merged.attended.length; i++) {
+            int place = i;
+            merged.attended[i] = runs.stream().allMatch(run -> run.attended[place]);
+        }
+        for (int i = 0; i < merged.values.length; i++) {
+            if (merged.attended[i % merged.attended.length]) {
+                for (int run = 0; run < numbers.length; run++) {
+                    numbers[run] = runs.get(run).values[i];
+                }
+                merged.values[i] = (float) merge.of(numbers);
             }
         }
-        return limit;
+        return merged;
     }
 }

@@ -75,12 +75,34 @@ public record RunInfo(
 
     /** The tokens of the first prompt, {@code </s>} last, as cross-attention counts them; none where the prompt was no text. */
     public List<String> promptTokens() {
-        String text = metadata.get(PROMPT_TOKENS);
-        return text == null ? List.of() : words(StrictJson.tree(PROMPT_TOKENS, text.getBytes(StandardCharsets.UTF_8)));
+        return promptTokens(0, 0);
     }
 
-    private static List<String> words(JsonNode tokens) {
-        return tokens.path(0).path(0).valueStream().map(JsonNode::asString).toList();
+    /**
+     * The tokens that a pass's cross-attention attends, as {@link #promptTokens()}: of the prompt, a later one, or the negative one.
+     *
+     * @param sample of the batch
+     */
+    public List<String> promptTokens(CapturedPass pass, int sample) {
+        String text = metadata.get("passes");
+        if (text == null) {
+            return promptTokens(0, sample);
+        }
+        JsonNode passes = StrictJson.tree("passes", text.getBytes(StandardCharsets.UTF_8));
+        return passes.valueStream()
+                .filter(node -> node.path("name").asString("").equals(pass.id().label()))
+                .map(node -> promptTokens(node.path("context").asInt(0), sample))
+                .findFirst()
+                .orElseGet(() -> promptTokens(0, sample));
+    }
+
+    private List<String> promptTokens(int prompt, int sample) {
+        String text = metadata.get(PROMPT_TOKENS);
+        if (text == null) {
+            return List.of();
+        }
+        JsonNode tokens = StrictJson.tree(PROMPT_TOKENS, text.getBytes(StandardCharsets.UTF_8));
+        return tokens.path(prompt).path(sample).valueStream().map(JsonNode::asString).toList();
     }
 
     private record Reader(Object file, Map<String, String> metadata) {

@@ -115,6 +115,11 @@ public final class RunResult implements AutoCloseable {
         return String.valueOf(store.path().getFileName()).replaceFirst("\\.(safetensors|npz|pt)$", "");
     }
 
+    /** Which sample of the batch is read, 0-based. */
+    public int sample() {
+        return sample;
+    }
+
     /** The file. */
     public Path path() {
         return store.path();
@@ -138,7 +143,10 @@ public final class RunResult implements AutoCloseable {
 
     /** Slots of which a quantity is there, steps first; empty if there are none. */
     public List<PassSlot> slots(Quantity quantity) {
-        List<CapturedPass> passes = passes(quantity);
+        return slots(passes(quantity));
+    }
+
+    private static List<PassSlot> slots(List<CapturedPass> passes) {
         List<PassSlot> slots = passes.stream()
                 .filter(pass -> pass.id().kind() != PassId.Kind.INIT)
                 .map(pass -> PassSlot.of(pass.id()))
@@ -156,12 +164,23 @@ public final class RunResult implements AutoCloseable {
      */
     public PassSlot slot(String text) {
         Quantity quantity = has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
-        List<PassSlot> slots = slots(quantity);
-        if (slots.isEmpty()) {
+        List<CapturedPass> passes = passes(quantity);
+        if (passes.isEmpty()) {
             throw new WanException(
                     store.path() + ": expected frame-logits or frame-mass, got neither; extract with capture.quantities"
                             + " frame-logits,frame-mass");
         }
+        return slot(text, passes);
+    }
+
+    /**
+     * A slot by its name, of some of the passes.
+     *
+     * @param text as for {@link #slot(String)}
+     * @param passes at least one
+     */
+    public PassSlot slot(String text, List<CapturedPass> passes) {
+        List<PassSlot> slots = slots(passes);
         List<PassSlot> steps =
                 slots.stream().filter(slot -> !slot.equals(PassSlot.CONTEXT)).toList();
         PassSlot wanted = switch (text) {
@@ -249,11 +268,7 @@ public final class RunResult implements AutoCloseable {
 
     /** Passes of which a quantity of cross-attention is there, in order. */
     public List<CapturedPass> crossPasses(Quantity quantity) {
-        return info.passes().stream()
-                .filter(pass -> info.layers().stream()
-                        .anyMatch(layer -> store.names()
-                                .contains(CapturePlan.name(pass.id(), layer, AttentionKind.CROSS, quantity))))
-                .toList();
+        return passes(AttentionKind.CROSS, quantity);
     }
 
     /**
@@ -307,6 +322,43 @@ public final class RunResult implements AutoCloseable {
         float[] all = view.toFloats();
         int size = (int) (all.length / dims[0]);
         return Arrays.copyOfRange(all, sample * size, (sample + 1) * size);
+    }
+
+    /**
+     * One head's logits of single tokens.
+     *
+     * @param kind self- or cross-attention
+     * @param headIndex index into the captured heads
+     * @param most rows and columns that the matrix may have
+     * @throws WanException if they were not captured
+     */
+    public TokenMatrix tokenMatrix(AttentionKind kind, CapturedPass pass, int layer, int headIndex, int most) {
+        String name = CapturePlan.name(pass.id(), layer, kind, Quantity.TOKEN_LOGITS);
+        if (!store.names().contains(name)) {
+            throw new WanException(store.path() + ": expected " + name + ", got none; extract with capture.quantities "
+                    + Quantity.TOKEN_LOGITS.option());
+        }
+        TensorView view = store.tensor(name);
+        long[] dims = view.shape().dims();
+        if (dims.length != 4 || dims[1] != info.heads().size()) {
+            throw new FormatException(
+                    store.path(),
+                    name + ": expected [B, " + info.heads().size() + ", queries, keys], got " + view.shape());
+        }
+        if (sample >= dims[0]) {
+            throw new UsageException("analysis.sample: expected 0 to " + (dims[0] - 1) + ", got " + sample);
+        }
+        int keys = (int) dims[3];
+        long first = (sample * dims[1] + headIndex) * dims[2];
+        return TokenMatrix.of((int) dims[2], keys, most, query -> view.floats((first + query) * keys, keys));
+    }
+
+    /** Passes of which a quantity of an attention is there, in order. */
+    public List<CapturedPass> passes(AttentionKind kind, Quantity quantity) {
+        return info.passes().stream()
+                .filter(pass -> info.layers().stream()
+                        .anyMatch(layer -> store.names().contains(CapturePlan.name(pass.id(), layer, kind, quantity))))
+                .toList();
     }
 
     private static String tensorName(Quantity quantity, CapturedPass pass, int layer) {

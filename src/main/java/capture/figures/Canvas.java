@@ -40,14 +40,19 @@ final class Canvas {
         add(Mark.Line.of(x1, y1, x2, y2, stroke, width));
     }
 
-    /** The figure's title and a smaller line below it; returns the height they take. */
-    double title(double width, String title, String note) {
+    /** The figure's title and a smaller line below it, unless the frame has another one or none; returns the height they take. */
+    double title(FigureFrame frame, String own) {
+        String title = frame.title() == null ? own : frame.title();
+        String note = frame.title() == null ? frame.note() : "";
+        if (title.isEmpty()) {
+            return 4;
+        }
         double y = style.titleSize() + 3;
-        for (String line : wrapped(title, width - 8, style.titleSize())) {
+        for (String line : wrapped(title, frame.width() - 8, style.titleSize())) {
             add(new Mark.Text(4, y, line, style.titleSize(), Mark.Anchor.START, true, false, style.ink()));
             y += style.titleSize() * 1.25;
         }
-        for (String line : wrapped(note, width - 8, style.tickSize())) {
+        for (String line : wrapped(note, frame.width() - 8, style.tickSize())) {
             add(new Mark.Text(4, y, line, style.tickSize(), Mark.Anchor.START, false, false, style.muted()));
             y += style.tickSize() * 1.35;
         }
@@ -64,6 +69,11 @@ final class Canvas {
 
     void labelUpwards(double x, double y, String text) {
         add(new Mark.Text(x, y, text, style.textSize(), Mark.Anchor.MIDDLE, false, true, style.muted()));
+    }
+
+    /** A tick's label below an axis, read upwards; y is where it ends. */
+    void tickUpwards(double x, double y, String text) {
+        add(new Mark.Text(x, y, text, style.tickSize(), Mark.Anchor.END, false, true, style.ink()));
     }
 
     void tick(double x, double y, String text, Mark.Anchor anchor) {
@@ -93,31 +103,32 @@ final class Canvas {
         group("colour-bar", bar -> {
             double width = 8;
             double barHeight = masked == null ? height : height - 14;
-            bar.heatMap(
-                    x,
-                    y,
-                    width,
-                    barHeight,
-                    100,
-                    1,
-                    scale,
-                    (row, column) -> scale.low() + (scale.limit() - scale.low()) * (row + 0.5) / 100);
-            double[] ticks = scale.signed()
-                    ? new double[] {-scale.limit(), -scale.limit() / 2, 0, scale.limit() / 2, scale.limit()}
-                    : new double[] {0, scale.limit() / 2, scale.limit()};
-            for (double tick : ticks) {
-                double at = y + barHeight * (1 - (tick - scale.low()) / (scale.limit() - scale.low()));
+            bar.heatMap(x, y, width, barHeight, 100, 1, scale, (row, column) -> scale.at((row + 0.5) / 100));
+            double labels = 0;
+            for (double tick : scale.ticks((int) Math.clamp(Math.round(barHeight / 25), 2, 8))) {
+                labels = Math.max(labels, textWidth(RoundTicks.label(tick), style.tickSize()));
+                double at = y + barHeight * (1 - scale.position(tick));
                 bar.line(x + width, at, x + width + 2, at, style.rule(), 0.5);
-                bar.tick(x + width + 4, at + style.tickSize() * 0.35, number(tick), Mark.Anchor.START);
+                bar.tick(x + width + 4, at + style.tickSize() * 0.35, RoundTicks.label(tick), Mark.Anchor.START);
             }
-            double titleX = x + width + 8 + style.tickSize() * CHARACTER * 5 + style.textSize();
-            bar.labelUpwards(titleX, y + barHeight / 2, title);
+            String shown = fitting(title, height);
+            boolean isLong = textWidth(shown, style.textSize()) > barHeight;
+            if (isLong && masked != null) { // beside the word below the bar, too
+                labels = Math.max(labels, textWidth(masked, style.tickSize()));
+            }
+            double titleX = x + width + 8 + labels + style.textSize();
+            bar.labelUpwards(titleX, y + (isLong ? height : barHeight) / 2, shown);
             if (masked != null) {
                 bar.add(new Mark.Hatch(x, y + height - 8, width, 8));
                 bar.add(new Mark.Rect(x, y + height - 8, width, 8, null, style.rule(), 0.5));
                 bar.tick(x + width + 4, y + height - 1.5, masked, Mark.Anchor.START);
             }
         });
+    }
+
+    /** A label of an axis, without what stands in brackets if there is no room for that. */
+    String fitting(String label, double length) {
+        return textWidth(label, style.textSize()) <= length ? label : label.replaceAll(" \\([^)]*\\)", "");
     }
 
     /** Room that a colour bar takes. */
@@ -129,32 +140,30 @@ final class Canvas {
         return text.length() * size * CHARACTER;
     }
 
-    /** Indices to put ticks at so that their labels, placed by {@link #labelMiddle}, fit: the last one has one, none has if that is wider than the axis. */
+    /** Round indices, from 0 on, to put ticks at so that their labels, placed by {@link #labelMiddle}, keep clear of each other. */
     List<Integer> frameTicks(int count, double length) {
-        int last = count - 1;
         double cell = length / count;
-        double room = textWidth(String.valueOf(last), style.tickSize()) + style.tickSize() * 0.6;
+        double gap = style.tickSize() * 0.6;
+        int step = step((textWidth(String.valueOf(count - 1), style.tickSize()) + gap) / cell);
         List<Integer> ticks = new ArrayList<>();
-        if (textWidth(String.valueOf(last), style.tickSize()) > length) {
-            return ticks;
+        double end = -gap;
+        for (long i = 0; i < count; i += step) {
+            // At the ends labels move inwards, so that they may come closer than their cells.
+            double wide = textWidth(String.valueOf(i), style.tickSize());
+            double start = labelMiddle((int) i, cell, length) - wide / 2;
+            if (start >= end + gap && wide <= length) {
+                ticks.add((int) i);
+                end = start + wide;
+            }
         }
-        int step = step(room / cell);
-        for (long i = 0; i < last; i += step) {
-            ticks.add((int) i);
-        }
-        double end = labelMiddle(last, cell, length);
-        while (!ticks.isEmpty() && end - labelMiddle(ticks.getLast(), cell, length) < room) {
-            ticks.removeLast();
-        }
-        ticks.add(last);
         return ticks;
     }
 
-    /** The smallest of the steps 1, 2, 3, 5, 10, 20, 50, 100, ... that is wide enough. */
+    /** The smallest of the steps 1, 2, 5, 10, 20, 50, 100, ... that is wide enough. */
     private static int step(double least) {
         for (int decade = 1; decade < 1_000_000_000; decade *= 10) {
-            for (int digit : new int[] {1, 2, 3, 5}) {
-                if (digit * decade >= least && (digit != 3 || decade == 1)) {
+            for (int digit : new int[] {1, 2, 5}) {
+                if (digit * decade >= least) {
                     return digit * decade;
                 }
             }

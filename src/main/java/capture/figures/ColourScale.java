@@ -1,38 +1,29 @@
 package capture.figures;
 
-import java.util.Locale;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Values to colours: matplotlib's RdBu_r (ColorBrewer's RdBu, blue below, red above), with 0 in the middle whatever the data. What
- * is never negative takes the red half only.
+ * Values to colours. A diverging map has 0 in its middle whatever the limits; limits that are not symmetric show a part of it.
  *
- * @param limit value of the last colour; that of the first is -limit, or 0 if unsigned
- * @param signed whether values below 0 occur
+ * @param map its colours
+ * @param logarithmic whether equal ratios, rather than equal differences, are equal steps of colour
+ * @param low value at the lower end of the colour bar; what is below has its colour
+ * @param high value at the upper end; above low
  */
-public record ColourScale(double limit, boolean signed) {
-    /** Enough that no step is seen, few enough that cells of a colour share a path. */
-    static final int LEVELS = 201;
-
-    private static final int[] ANCHORS = {
-        0x053061, 0x2166ac, 0x4393c3, 0x92c5de, 0xd1e5f0, 0xf7f7f7, 0xfddbc7, 0xf4a582, 0xd6604d, 0xb2182b, 0x67001f
-    };
-
-    /** Of what should be a number and is none: no colour of the scale. */
+public record ColourScale(ColourMap map, boolean logarithmic, double low, double high) {
+    /** Of what should be a number and is none: no colour of the maps. */
     static final String NOT_FINITE = "#00a000";
 
-    /** A scale for some values; those that are not finite are left out. */
+    /** The usual scale for some values; those that are not finite are left out. */
     public static ColourScale of(boolean signed, double... values) {
-        double limit = 0;
-        for (double value : values) {
-            limit = Math.max(limit, Double.isFinite(value) ? Math.abs(value) : 0);
-        }
-        return new ColourScale(limit > 0 ? limit : 1, signed);
+        return ScaleChoice.USUAL.scale(signed, values);
     }
 
-    /** The lowest value of the scale. */
-    public double low() {
-        return signed ? -limit : 0;
+    /** The largest magnitude that has a colour of its own. */
+    public double limit() {
+        return Math.max(Math.abs(low), Math.abs(high));
     }
 
     /** The colour of a value; null for NaN, which stands for no value. */
@@ -43,16 +34,48 @@ public record ColourScale(double limit, boolean signed) {
         if (Double.isInfinite(value)) {
             return NOT_FINITE;
         }
-        double at = Math.clamp(value / limit, signed ? -1.0 : 0.0, 1.0) / 2 + 0.5;
-        double level = Math.rint(at * (LEVELS - 1)) / (LEVELS - 1) * (ANCHORS.length - 1);
-        int below = Math.min((int) level, ANCHORS.length - 2);
-        double share = level - below;
-        int colour = 0;
-        for (int shift = 16; shift >= 0; shift -= 8) {
-            int a = ANCHORS[below] >> shift & 0xff;
-            int b = ANCHORS[below + 1] >> shift & 0xff;
-            colour |= (int) Math.round(a + share * (b - a)) << shift;
+        double inside = Math.clamp(value, low, high);
+        return map.colour(map.diverging() ? 0.5 + inside / limit() / 2 : position(inside));
+    }
+
+    /** Where a value within the limits stands on the colour bar: 0 at its lower end, 1 at its upper end. */
+    double position(double value) {
+        return logarithmic
+                ? (Math.log(value) - Math.log(low)) / (Math.log(high) - Math.log(low))
+                : (value - low) / (high - low);
+    }
+
+    /** The value at a place of the colour bar, the inverse of {@link #position}. */
+    double at(double position) {
+        return logarithmic
+                ? Math.exp(Math.log(low) + position * (Math.log(high) - Math.log(low)))
+                : low + position * (high - low);
+    }
+
+    /**
+     * Round values for the ticks of a colour bar.
+     *
+     * @param most how many at most
+     */
+    List<Double> ticks(int most) {
+        return logarithmic ? decades(most) : RoundTicks.within(low, high, most);
+    }
+
+    /** Powers of ten; of a range under two decades 1, 2 and 5 times them. */
+    private List<Double> decades(int most) {
+        List<Double> ticks = new ArrayList<>();
+        int first = (int) Math.floor(Math.log10(low));
+        int last = (int) Math.floor(Math.log10(high));
+        int step = Math.ceilDiv(last - first, Math.max(1, most - 1));
+        boolean few = last - first < 2;
+        for (int exponent = first; exponent <= last; exponent += Math.max(1, step)) {
+            for (int digit : few ? new int[] {1, 2, 5} : new int[] {1}) {
+                double tick = digit * Math.pow(10, exponent);
+                if (tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)) {
+                    ticks.add(tick);
+                }
+            }
         }
-        return String.format(Locale.ROOT, "#%06x", colour);
+        return ticks;
     }
 }

@@ -1,11 +1,7 @@
 package capture.figures;
 
-import capture.analysis.Analysis;
 import capture.analysis.FrameMaps;
 import capture.analysis.HeadId;
-import capture.analysis.Measure;
-import java.awt.image.BufferedImage;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -15,9 +11,11 @@ import java.util.stream.DoubleStream;
 import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 
-/** Figures that consist of heat maps: RdBu_r with 0 in the middle, one colour bar, first frame at the lower left. */
+/** Figures that consist of heat maps: one colour bar, first frame and first layer at the lower left. */
 public final class HeatMapFigures {
     private static final String NOT_ATTENDED = "masked";
+    private static final String HEAD_AXIS = "head (from 0)";
+    private static final String LAYER_AXIS = "layer (from 0)";
 
     private HeatMapFigures() {}
 
@@ -36,26 +34,23 @@ public final class HeatMapFigures {
         return maps.attended(q, k) && !Float.isFinite(value) ? Double.POSITIVE_INFINITY : value;
     }
 
-    private static ColourScale scale(Quantity quantity, double limit) {
-        return ColourScale.of(quantity != Quantity.FRAME_MASS, limit);
-    }
-
     /**
-     * All heads of one layer, query frame by key frame.
+     * Heads of one layer, query frame by key frame.
      *
      * @param frame what figures have in common
      * @param layer 0-based
+     * @param maps of the heads that are shown
      */
-    public static Figure heads(FigureFrame frame, Quantity quantity, int layer, FrameMaps maps) {
+    public static Figure heads(FigureFrame frame, Shown shown, int layer, FrameMaps maps) {
         List<String> titles = maps.heads().stream()
-                .map(head -> "H" + head + " (" + new HeadId(layer, head).label() + ")")
+                .map(head -> new HeadId(layer, head).label())
                 .toList();
         return panels(
                 frame,
-                "Layer " + layer + " (L" + (layer + 1) + "): every head, query frame by key frame",
+                "Layer " + layer + " (L" + (layer + 1) + "): query frame by key frame",
                 titles,
-                scale(quantity, maps.limit()),
-                title(quantity),
+                frame.colours().scale(shown.signed(), maps.telling(shown.leastKeys())),
+                shown.title(),
                 maps.frames(),
                 (panel, q, k) -> cell(maps, panel, q, k));
     }
@@ -65,131 +60,25 @@ public final class HeatMapFigures {
      *
      * @param maps of the head's layer, by the pass's name
      */
-    public static Figure passes(
-            FigureFrame frame, Quantity quantity, HeadId head, SequencedMap<String, FrameMaps> maps) {
-        List<FrameMaps> values = List.copyOf(maps.values());
-        int index = values.getFirst().heads().indexOf(head.head());
-        double limit = 0;
-        for (FrameMaps map : values) {
-            limit = Math.max(limit, FrameMaps.limit(map.head(index)));
-        }
+    public static Figure passes(FigureFrame frame, Shown shown, HeadId head, SequencedMap<String, FrameMaps> maps) {
+        List<FrameMaps> values =
+                maps.values().stream().map(map -> map.of(List.of(head.head()))).toList();
+        double[] all = values.stream()
+                .flatMapToDouble(map -> DoubleStream.of(map.telling(shown.leastKeys())))
+                .toArray();
         return panels(
                 frame,
-                "Layer " + head.layer() + ", head " + head.head() + " (" + head.label() + "): every pass",
+                named(head) + ": every pass",
                 List.copyOf(maps.keySet()),
-                scale(quantity, limit),
-                title(quantity),
+                frame.colours().scale(shown.signed(), all),
+                shown.title(),
                 values.getFirst().frames(),
-                (panel, q, k) -> cell(values.get(panel), index, q, k));
+                (panel, q, k) -> cell(values.get(panel), 0, q, k));
     }
 
-    /**
-     * One head's key tokens: each attended frame as its grid of tokens, averaged over the query frames.
-     *
-     * @param keyFrames absolute numbers of the panels' frames
-     * @param values [K, rows, cols]
-     */
-    public static Figure tokens(
-            FigureFrame frame, HeadId head, List<Integer> keyFrames, int rows, int cols, double[] values) {
-        ColourScale scale = ColourScale.of(true, values);
-        Canvas canvas = new Canvas(frame.style());
-        double top = canvas.title(
-                frame.width(),
-                "Layer " + head.layer() + ", head " + head.head() + " (" + head.label() + "): logits of key tokens",
-                frame.note());
-        double barWidth = canvas.colourBarWidth();
-        int columns = frame.columns(keyFrames.size(), frame.width() > 300 ? 7 : 4);
-        double panelWidth = (frame.width() - 8 - barWidth - 6.0 * (columns - 1)) / columns;
-        double titleHeight = frame.style().tickSize() * 1.4;
-        PanelGrid grid = new PanelGrid(
-                4,
-                top + titleHeight,
-                columns,
-                keyFrames.size(),
-                panelWidth,
-                panelWidth * rows / cols,
-                6,
-                titleHeight + 4);
-        for (int p = 0; p < keyFrames.size(); p++) {
-            int panel = p;
-            canvas.group("frame-" + keyFrames.get(p), c -> {
-                c.panelTitle(
-                        grid.left(panel) + grid.width() / 2, grid.top(panel) - 2.5, "frame " + keyFrames.get(panel));
-                // Images have their first row at the top, unlike matrices.
-                c.heatMap(
-                        grid.left(panel),
-                        grid.top(panel),
-                        grid.width(),
-                        grid.height(),
-                        rows,
-                        cols,
-                        scale,
-                        (row, col) -> values[(panel * rows + rows - 1 - row) * cols + col]);
-            });
-        }
-        double barHeight = Math.clamp(grid.bottom() - grid.y(), 60, 160);
-        canvas.colourBar(grid.right() + 8, grid.y(), barHeight, scale, title(Quantity.KEY_LOGITS), null);
-        double height = Math.max(grid.bottom(), grid.y() + barHeight) + 6;
-        return frame.figure(height, "Key tokens of " + head.label(), canvas);
-    }
-
-    /**
-     * Maps of tokens over frames of the video, as a contact sheet.
-     *
-     * @param title what the maps are of
-     * @param what the values are, for the colour bar
-     * @param numbers latent frames, for the panels' titles
-     * @param pictures of each of them
-     * @param values [frames, rows, cols]
-     */
-    public static Figure overlays(
-            FigureFrame frame,
-            String title,
-            String what,
-            List<Integer> numbers,
-            List<BufferedImage> pictures,
-            int rows,
-            int cols,
-            double[] values) {
-        ColourScale scale = ColourScale.of(true, values);
-        Canvas canvas = new Canvas(frame.style());
-        double top = canvas.title(frame.width(), title, frame.note());
-        double barWidth = canvas.colourBarWidth();
-        int columns = frame.columns(numbers.size(), frame.width() > 300 ? 4 : 2);
-        double panelWidth = (frame.width() - 8 - barWidth - 6.0 * (columns - 1)) / columns;
-        double titleHeight = frame.style().tickSize() * 1.4;
-        BufferedImage first = pictures.getFirst();
-        PanelGrid grid = new PanelGrid(
-                4,
-                top + titleHeight,
-                columns,
-                numbers.size(),
-                panelWidth,
-                panelWidth * first.getHeight() / first.getWidth(),
-                6,
-                titleHeight + 4);
-        for (int p = 0; p < numbers.size(); p++) {
-            int panel = p;
-            BufferedImage picture = Pictures.overlay(pictures.get(p), rows, cols, values, panel * rows * cols, scale);
-            canvas.group("frame-" + numbers.get(p), c -> {
-                double x = grid.left(panel);
-                double y = grid.top(panel);
-                c.panelTitle(x + grid.width() / 2, y - 2.5, "frame " + numbers.get(panel));
-                c.add(new Mark.Picture(x, y, grid.width(), grid.height(), picture));
-                c.add(new Mark.Rect(
-                        x, y, grid.width(), grid.height(), null, c.style().rule(), 0.5));
-            });
-        }
-        double barHeight = Math.clamp(grid.bottom() - grid.y(), 60, 160);
-        canvas.colourBar(grid.right() + 8, grid.y(), barHeight, scale, what, null);
-        double height = Math.max(grid.bottom(), grid.y() + barHeight) + 6;
-        return frame.figure(height, title, canvas);
-    }
-
-    /** Without what stands in brackets, where there is no room. */
-    private static String shortened(Canvas canvas, String title, double room) {
-        boolean fits = canvas.textWidth(title, canvas.style().tickSize()) <= room + 4;
-        return fits ? title : title.replaceFirst("^.*\\((.*)\\)$", "$1");
+    /** A head as titles name it. */
+    public static String named(HeadId head) {
+        return "Layer " + head.layer() + ", head " + head.head() + " (" + head.label() + ")";
     }
 
     private interface PanelValues {
@@ -206,7 +95,7 @@ public final class HeatMapFigures {
             PanelValues values) {
         Style style = frame.style();
         Canvas canvas = new Canvas(style);
-        double top = canvas.title(frame.width(), title, frame.note());
+        double top = canvas.title(frame, title);
         double left = style.textSize() + 6 + canvas.textWidth(String.valueOf(frames - 1), style.tickSize()) + 4;
         int columns = frame.columns(titles.size(), frame.width() > 300 && titles.size() <= 6 ? titles.size() : 4);
         double titleHeight = style.tickSize() * 1.4;
@@ -218,7 +107,7 @@ public final class HeatMapFigures {
             canvas.group("panel-" + p, c -> {
                 double x = grid.left(panel);
                 double y = grid.top(panel);
-                c.panelTitle(x + side / 2, y - 2.5, shortened(c, titles.get(panel), side));
+                c.panelTitle(x + side / 2, y - 2.5, titles.get(panel));
                 c.heatMap(x, y, side, side, frames, frames, scale, (q, k) -> values.get(panel, q, k));
                 for (int tick : ticks) {
                     double at = (tick + 0.5) * side / frames;
@@ -243,37 +132,40 @@ public final class HeatMapFigures {
     }
 
     /**
-     * Every head of every layer as a thumbnail, a row per layer.
+     * Heads by layers as thumbnails, first layer at the bottom.
      *
-     * @param maps by layer
+     * @param maps by layer, ascending; the same heads of each
      */
-    public static Figure mosaic(FigureFrame frame, Quantity quantity, SequencedMap<Integer, FrameMaps> maps) {
+    public static Figure mosaic(FigureFrame frame, Shown shown, SequencedMap<Integer, FrameMaps> maps) {
         Style style = frame.style();
-        FrameMaps any = maps.firstEntry().getValue();
-        double limit =
-                maps.values().stream().mapToDouble(FrameMaps::limit).max().orElse(0);
-        ColourScale scale = scale(quantity, limit);
+        List<Integer> layers = List.copyOf(maps.keySet());
+        List<Integer> heads = maps.firstEntry().getValue().heads();
+        double[] all = maps.values().stream()
+                .flatMapToDouble(map -> DoubleStream.of(map.telling(shown.leastKeys())))
+                .toArray();
+        ColourScale scale = frame.colours().scale(shown.signed(), all);
         Canvas canvas = new Canvas(style);
-        String title = "All layers and heads, query frame by key frame";
-        double top = canvas.title(frame.width(), title, frame.note()) + style.tickSize() * 1.4;
-        int columns = any.heads().size();
-        double left = canvas.textWidth("L00", style.tickSize()) + 6;
-        double side = (frame.width() - left - canvas.colourBarWidth() - 4 - 2.0 * (columns - 1)) / columns;
-        PanelGrid grid = new PanelGrid(left, top, columns, columns * maps.size(), side, side, 2, 2);
-        for (int h = 0; h < columns; h++) {
-            canvas.panelTitle(
-                    grid.left(h) + side / 2,
-                    top - 3,
-                    (side > 20 ? "H" : "") + any.heads().get(h));
+        String title = "Layers and heads, query frame by key frame";
+        double top = canvas.title(frame, title) + 3;
+        double left = style.textSize() + 6 + canvas.textWidth("00", style.tickSize()) + 4;
+        double side = (frame.width() - left - canvas.colourBarWidth() - 4 - 2.0 * (heads.size() - 1)) / heads.size();
+        PanelGrid grid = new PanelGrid(left, top, heads.size(), heads.size() * layers.size(), side, side, 2, 2);
+        double width = grid.right() - left;
+        double height = grid.bottom() - top;
+        for (int tick : canvas.frameTicks(heads.size(), width)) {
+            double x = grid.left(tick) + side / 2;
+            canvas.tick(x, grid.bottom() + 3 + style.tickSize(), String.valueOf(heads.get(tick)), Mark.Anchor.MIDDLE);
         }
-        int row = 0;
-        for (Map.Entry<Integer, FrameMaps> entry : maps.entrySet()) {
-            int first = row * columns;
-            int layer = entry.getKey();
-            FrameMaps its = entry.getValue();
-            canvas.tick(left - 4, grid.top(first) + side / 2 + style.tickSize() * 0.35, "L" + layer, Mark.Anchor.END);
+        for (int tick : canvas.frameTicks(layers.size(), height)) {
+            double y = grid.top((layers.size() - 1 - tick) * heads.size()) + side / 2;
+            canvas.tick(left - 3.5, y + style.tickSize() * 0.35, String.valueOf(layers.get(tick)), Mark.Anchor.END);
+        }
+        for (int row = 0; row < layers.size(); row++) {
+            int layer = layers.get(layers.size() - 1 - row);
+            int first = row * heads.size();
+            FrameMaps its = maps.get(layer);
             canvas.group("layer-" + layer, c -> {
-                for (int h = 0; h < columns; h++) {
+                for (int h = 0; h < heads.size(); h++) {
                     int head = h;
                     c.heatMap(
                             grid.left(first + h),
@@ -286,31 +178,19 @@ public final class HeatMapFigures {
                             (q, k) -> cell(its, head, q, k));
                 }
             });
-            row++;
         }
-        double barHeight = Math.clamp(grid.bottom() - top, 70, 200);
-        canvas.colourBar(grid.right() + 8, top, barHeight, scale, title(quantity), NOT_ATTENDED);
-        double noteY = Math.max(grid.bottom(), top + barHeight) + style.tickSize() + 3;
-        canvas.tick(
-                left,
-                noteY,
-                "layers and heads from 0; each square is key frame (right) by query frame (up)",
-                Mark.Anchor.START);
+        double axisY = grid.bottom() + 3 + style.tickSize() + style.textSize() + 2;
+        canvas.label(left + width / 2, axisY, HEAD_AXIS, Mark.Anchor.MIDDLE);
+        canvas.labelUpwards(style.textSize() + 1, top + height / 2, LAYER_AXIS);
+        double barHeight = Math.clamp(height, 70, 200);
+        canvas.colourBar(grid.right() + 8, top, barHeight, scale, shown.title(), NOT_ATTENDED);
+        double noteY = Math.max(axisY, top + barHeight) + style.tickSize() + 3;
+        canvas.tick(left, noteY, "in each square: key frame to the right, query frame upwards", Mark.Anchor.START);
         return frame.figure(noteY + 5, title, canvas);
     }
 
-    /** One measure of every head, heads by layers, first layer at the bottom. */
-    public static Figure matrix(FigureFrame frame, Analysis analysis, Measure measure) {
-        double[] all = analysis.measure(measure);
-        Map<HeadId, Double> values = new LinkedHashMap<>();
-        for (int i = 0; i < all.length; i++) {
-            values.put(analysis.heads().get(i).head(), all[i]);
-        }
-        return matrix(frame, measure.title(), measure.title(), measure.signed(), values);
-    }
-
     /**
-     * A number for each of some heads, layer by head.
+     * A number for each of some heads, heads by layers, first layer at the bottom.
      *
      * @param title of the number
      * @param unit of the number, for the colour bar
@@ -329,10 +209,10 @@ public final class HeatMapFigures {
         });
         List<Integer> heads = List.copyOf(headSet);
         List<Integer> layers = List.copyOf(table.keySet());
-        ColourScale scale = ColourScale.of(signed, values);
+        ColourScale scale = frame.colours().scale(signed, values);
         Canvas canvas = new Canvas(style);
         String heading = "Heads and layers: " + title;
-        double top = canvas.title(frame.width(), heading, frame.note()) + 3;
+        double top = canvas.title(frame, heading) + 3;
         double left = style.textSize() + 6 + canvas.textWidth("00", style.tickSize()) + 4;
         double width = frame.width() - left - canvas.colourBarWidth() - 4;
         double cellHeight = Math.clamp(width / heads.size() * 0.6, 5, 14);
@@ -352,8 +232,8 @@ public final class HeatMapFigures {
             }
         });
         double axisY = top + height + 3 + style.tickSize() + style.textSize() + 2;
-        canvas.label(left + width / 2, axisY, "head (from 0)", Mark.Anchor.MIDDLE);
-        canvas.labelUpwards(style.textSize() + 1, top + height / 2, "layer (from 0)");
+        canvas.label(left + width / 2, axisY, HEAD_AXIS, Mark.Anchor.MIDDLE);
+        canvas.labelUpwards(style.textSize() + 1, top + height / 2, LAYER_AXIS);
         @Nullable String masked = DoubleStream.of(values).anyMatch(Double::isNaN) ? "no value" : null;
         canvas.colourBar(left + width + 8, top, Math.min(height, 200), scale, unit, masked);
         return frame.figure(axisY + 5, heading, canvas);

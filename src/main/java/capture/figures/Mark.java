@@ -56,8 +56,13 @@ public sealed interface Mark {
     record Cells(double x, double y, double cellWidth, double cellHeight, int columns, List<@Nullable String> colours)
             implements Mark {}
 
-    /** A picture, stretched to the rectangle. */
-    record Picture(double x, double y, double width, double height, BufferedImage image) implements Mark {}
+    /**
+     * A picture, stretched to the rectangle.
+     *
+     * @param exact whether every pixel is a value and keeps its colour and edges; otherwise a photograph
+     */
+    record Picture(double x, double y, double width, double height, BufferedImage image, boolean exact)
+            implements Mark {}
 
     /**
      * Straight lines from point to point.
@@ -74,6 +79,19 @@ public sealed interface Mark {
         /** A straight line. */
         static Line of(double x1, double y1, double x2, double y2, String stroke, double width) {
             return new Line(List.of(x1, y1, x2, y2), stroke, width, 0);
+        }
+    }
+
+    /**
+     * A filled area without outline.
+     *
+     * @param points x and y of its corners in turn
+     * @param opacity from 0 to 1
+     */
+    record Area(List<Double> points, String fill, double opacity) implements Mark {
+        /** Copies the list. */
+        public Area {
+            points = List.copyOf(points);
         }
     }
 

@@ -27,6 +27,14 @@ public final class Pictures {
         return "data:image/jpeg;base64," + Base64.getEncoder().encodeToString(jpeg(image));
     }
 
+    /** A PNG that a page can hold: every pixel as it is. */
+    static String exactDataUri(BufferedImage image) {
+        int width = image.getWidth();
+        int[] pixels = image.getRGB(0, 0, width, image.getHeight(), null, 0, width);
+        byte[] png = PngFile.of(pixels, width, image.getHeight(), FigureFile.DPI);
+        return "data:image/png;base64," + Base64.getEncoder().encodeToString(png);
+    }
+
     static byte[] jpeg(BufferedImage image) {
         ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();

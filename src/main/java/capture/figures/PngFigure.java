@@ -111,6 +111,14 @@ public final class PngFigure {
             case Mark.Cells cells -> draw(cells);
             case Mark.Picture picture -> draw(picture);
             case Mark.Line line -> draw(line);
+            case Mark.Area area -> {
+                Color solid = Color.decode(area.fill());
+                int alpha = (int) Math.round(area.opacity() * 255);
+                graphics.setColor(new Color(solid.getRed(), solid.getGreen(), solid.getBlue(), alpha));
+                Path2D outline = path(area.points());
+                outline.closePath();
+                graphics.fill(outline);
+            }
             case Mark.Dot dot -> {
                 graphics.setColor(Color.decode(dot.fill()));
                 graphics.fill(new Ellipse2D.Double(
@@ -153,7 +161,11 @@ public final class PngFigure {
         placed.scale(
                 picture.width() / picture.image().getWidth(),
                 picture.height() / picture.image().getHeight());
-        graphics.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+        graphics.setRenderingHint(
+                RenderingHints.KEY_INTERPOLATION,
+                picture.exact()
+                        ? RenderingHints.VALUE_INTERPOLATION_NEAREST_NEIGHBOR
+                        : RenderingHints.VALUE_INTERPOLATION_BICUBIC);
         graphics.drawImage(picture.image(), placed, null);
     }
 
@@ -162,15 +174,7 @@ public final class PngFigure {
     }
 
     private void draw(Mark.Line line) {
-        Path2D path = new Path2D.Double();
-        List<Double> points = line.points();
-        for (int i = 0; i < points.size(); i += 2) {
-            if (i == 0) {
-                path.moveTo(points.get(i), points.get(i + 1));
-            } else {
-                path.lineTo(points.get(i), points.get(i + 1));
-            }
-        }
+        Path2D path = path(line.points());
         graphics.setColor(Color.decode(line.stroke()));
         float width = (float) line.width();
         graphics.setStroke(
@@ -184,6 +188,18 @@ public final class PngFigure {
                                 0)
                         : new BasicStroke(width, BasicStroke.CAP_BUTT, BasicStroke.JOIN_ROUND));
         graphics.draw(path);
+    }
+
+    private static Path2D path(List<Double> points) {
+        Path2D path = new Path2D.Double();
+        for (int i = 0; i < points.size(); i += 2) {
+            if (i == 0) {
+                path.moveTo(points.get(i), points.get(i + 1));
+            } else {
+                path.lineTo(points.get(i), points.get(i + 1));
+            }
+        }
+        return path;
     }
 
     private void draw(Mark.Text text) {

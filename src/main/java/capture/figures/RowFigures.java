@@ -1,21 +1,36 @@
 package capture.figures;
 
-import capture.analysis.HeadId;
 import capture.analysis.HeadView;
-import capture.analysis.Measure;
-import capture.analysis.MeasureOptions;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedMap;
+import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 
 /** Figures of what one frame block attends: a value per key frame. */
 public final class RowFigures {
     private RowFigures() {}
 
-    /** By key frame: NaN for what was not attended, infinity for a number that should be there and is none. */
-    private static double[] row(Quantity quantity, HeadView view) {
+    /**
+     * Numbers in a row, by key frame or another place.
+     *
+     * @param name for legends and panels
+     * @param values NaN where there is none, infinity for a number that should be there and is none
+     * @param spread half of the band around each of them; null for none
+     */
+    @SuppressWarnings("ArrayRecordComponent") // a view, compared by nobody
+    public record Series(String name, double[] values, double @Nullable [] spread) {
+        /** A series without a band. */
+        public Series(String name, double[] values) {
+            this(name, values, null);
+        }
+
+        double spreadAt(int place) {
+            return spread != null && Double.isFinite(spread[place]) ? spread[place] : 0;
+        }
+    }
+
+    /** A head's numbers by key frame, of one frame block: NaN for what was not attended, infinity for a number that should be there and is none. */
+    public static double[] row(Quantity quantity, HeadView view) {
         double[] row = (quantity == Quantity.FRAME_MASS ? view.massRow() : view.logitRow()).clone();
         for (int k : view.keyFrames()) {
             row[k] = Double.isFinite(row[k]) ? row[k] : Double.POSITIVE_INFINITY;
@@ -23,13 +38,20 @@ public final class RowFigures {
         return row;
     }
 
-    private static Range range(List<double[]> rows) {
+    /** A number with as many digits as a reader wants. */
+    public static String number(double value) {
+        return Canvas.number(value);
+    }
+
+    private static Range range(List<Series> series) {
         double low = 0;
         double high = 0;
-        for (double[] row : rows) {
-            for (double value : row) {
-                low = Double.isFinite(value) ? Math.min(low, value) : low;
-                high = Double.isFinite(value) ? Math.max(high, value) : high;
+        for (Series each : series) {
+            for (int i = 0; i < each.values.length; i++) {
+                if (Double.isFinite(each.values[i])) {
+                    low = Math.min(low, each.values[i] - each.spreadAt(i));
+                    high = Math.max(high, each.values[i] + each.spreadAt(i));
+                }
             }
         }
         double margin = high > low ? (high - low) * 0.05 : 1;
@@ -41,66 +63,41 @@ public final class RowFigures {
         double position(double value, double top, double height) {
             return top + height * (1 - (value - low) / (high - low));
         }
-
-        /** Round numbers, a few of them. */
-        List<Double> ticks(int most) {
-            double raw = (high - low) / most;
-            double step = Math.pow(10, Math.floor(Math.log10(raw)));
-            for (double factor : new double[] {1, 2, 5, 10}) {
-                if (step * factor >= raw) {
-                    step *= factor;
-                    break;
-                }
-            }
-            List<Double> ticks = new ArrayList<>();
-            for (double tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step) {
-                ticks.add(Math.abs(tick) < step * 1e-9 ? 0 : tick);
-            }
-            return ticks;
-        }
     }
 
     /**
-     * Bars of every head of a layer, with its sink score.
+     * A bar chart for each of some heads.
      *
-     * @param heads of one layer
+     * @param valueTitle what the numbers are
+     * @param frames key frames
+     * @param heads their numbers by key frame
      */
-    public static Figure bars(FigureFrame frame, Quantity quantity, List<HeadView> heads) {
+    public static Figure bars(FigureFrame frame, String title, String valueTitle, int frames, List<Series> heads) {
         Style style = frame.style();
-        HeadView any = heads.getFirst();
-        int layer = any.head().layer();
-        int frames = any.frames();
         Canvas canvas = new Canvas(style);
-        String title = "Layer " + layer + " (L" + (layer + 1) + "): what frames "
-                + any.block().first() + " to " + (any.block().end() - 1) + " attend";
-        double top = canvas.title(frame.width(), title, frame.note());
-        List<double[]> rows = heads.stream().map(view -> row(quantity, view)).toList();
-        Range range = range(rows);
+        double top = canvas.title(frame, title);
+        Range range = range(heads);
         double left = style.textSize() + 6 + canvas.textWidth("\u22120.00", style.tickSize()) + 4;
         int columns = frame.columns(heads.size(), frame.width() > 300 ? 4 : 3);
-        double titleHeight = style.tickSize() * 1.4 * (columns > 3 && frame.width() < 300 ? 2 : 1);
+        double titleHeight = style.tickSize() * 1.4;
         double width = (frame.width() - left - 6 - 7.0 * (columns - 1)) / columns;
         PanelGrid grid =
                 new PanelGrid(left, top + titleHeight, columns, heads.size(), width, width * 0.62, 7, titleHeight + 6);
         for (int p = 0; p < heads.size(); p++) {
             int panel = p;
-            HeadView view = heads.get(p);
-            double score = Measure.SINK_SCORE.of(view, MeasureOptions.DEFAULT);
-            canvas.group("head-" + view.head().head(), c -> {
-                String sink = Double.isNaN(score) ? "" : ", sink " + Canvas.number(score);
+            Series head = heads.get(p);
+            canvas.group("panel-" + p, c -> {
+                // Where there is no room the name alone stays.
+                boolean fits = c.textWidth(head.name, style.tickSize()) <= width + 6;
                 c.panelTitle(
                         grid.left(panel) + width / 2,
                         grid.top(panel) - 2.5,
-                        (width > 90
-                                        ? "H" + view.head().head() + " ("
-                                                + view.head().label() + ")"
-                                        : view.head().label())
-                                + sink);
+                        fits ? head.name : head.name.replaceFirst(",.*", ""));
                 axes(c, grid, panel, range, frames);
                 double zero = range.position(0, grid.top(panel), grid.height());
                 double step = width / frames;
                 for (int k = 0; k < frames; k++) {
-                    double value = rows.get(panel)[k];
+                    double value = head.values[k];
                     double x = grid.left(panel) + (k + 0.1) * step;
                     if (Double.isNaN(value)) {
                         c.add(new Mark.Hatch(grid.left(panel) + k * step, grid.top(panel), step, grid.height()));
@@ -111,47 +108,17 @@ public final class RowFigures {
                         double y = range.position(value, grid.top(panel), grid.height());
                         c.add(new Mark.Rect(
                                 x, Math.min(y, zero), 0.8 * step, Math.abs(zero - y), style.series(0), null, 0));
+                        if (head.spread != null) {
+                            double low = range.position(value - head.spreadAt(k), grid.top(panel), grid.height());
+                            double high = range.position(value + head.spreadAt(k), grid.top(panel), grid.height());
+                            c.line(x + 0.4 * step, low, x + 0.4 * step, high, style.ink(), 0.6);
+                        }
                     }
                 }
                 c.line(grid.left(panel), zero, grid.left(panel) + width, zero, style.rule(), 0.5);
             });
         }
-        return finish(frame, canvas, grid, HeatMapFigures.title(quantity), "key frame", title);
-    }
-
-    /**
-     * All heads of a layer in one diagram.
-     *
-     * @param heads of one layer
-     */
-    public static Figure lines(FigureFrame frame, Quantity quantity, List<HeadView> heads) {
-        HeadView any = heads.getFirst();
-        int layer = any.head().layer();
-        SequencedMap<String, double[]> series = new LinkedHashMap<>();
-        heads.forEach(view -> series.put(view.head().label(), row(quantity, view)));
-        String title = "Layer " + layer + " (L" + (layer + 1) + "): every head, frames "
-                + any.block().first() + " to " + (any.block().end() - 1);
-        return diagram(frame, quantity, title, any.frames(), series);
-    }
-
-    /**
-     * One head in every pass, in one diagram.
-     *
-     * @param passes the head by the pass's name
-     */
-    public static Figure passes(
-            FigureFrame frame, Quantity quantity, HeadId head, SequencedMap<String, HeadView> passes) {
-        SequencedMap<String, double[]> series = new LinkedHashMap<>();
-        passes.forEach((pass, view) -> series.put(pass, row(quantity, view)));
-        HeadView any = passes.firstEntry().getValue();
-        String title = "Layer " + head.layer() + ", head " + head.head() + " (" + head.label() + "): frames "
-                + any.block().first() + " to " + (any.block().end() - 1) + " in every pass";
-        return diagram(frame, quantity, title, any.frames(), series);
-    }
-
-    private static Figure diagram(
-            FigureFrame frame, Quantity quantity, String title, int frames, SequencedMap<String, double[]> series) {
-        return curves(frame, title, HeatMapFigures.title(quantity), "key frame", frames, false, series);
+        return finish(frame, canvas, grid, valueTitle, "key frame", title);
     }
 
     /**
@@ -161,7 +128,7 @@ public final class RowFigures {
      * @param placeTitle what they are of, counted from 0
      * @param frames places
      * @param joined whether a line goes on where a number is missing
-     * @param series by name; NaN where there is none
+     * @param series drawn with their bands, if they have some
      */
     public static Figure curves(
             FigureFrame frame,
@@ -170,14 +137,14 @@ public final class RowFigures {
             String placeTitle,
             int frames,
             boolean joined,
-            SequencedMap<String, double[]> series) {
+            List<Series> series) {
         Style style = frame.style();
         Canvas canvas = new Canvas(style);
-        double top = canvas.title(frame.width(), title, frame.note()) + 2;
-        Range range = range(List.copyOf(series.values()));
+        double top = canvas.title(frame, title) + 2;
+        Range range = range(series);
         double left = style.textSize() + 6 + canvas.textWidth("\u22120.00", style.tickSize()) + 4;
-        double legend = series.keySet().stream()
-                        .mapToDouble(name -> canvas.textWidth(name, style.tickSize()))
+        double legend = series.stream()
+                        .mapToDouble(each -> canvas.textWidth(each.name, style.tickSize()))
                         .max()
                         .orElse(0)
                 + 24;
@@ -185,11 +152,14 @@ public final class RowFigures {
         double lineHeight = style.tickSize() * 1.45;
         PanelGrid grid = new PanelGrid(left, top, 1, 1, width, Math.max(width * 0.5, lineHeight * series.size()), 0, 0);
         canvas.group("axes", c -> axes(c, grid, 0, range, frames));
-        int index = 0;
-        for (var entry : series.entrySet()) {
-            int i = index++;
+        for (int index = 0; index < series.size(); index++) {
+            int i = index;
+            Series each = series.get(i);
             canvas.group("series-" + i, c -> {
-                double[] row = entry.getValue();
+                double[] row = each.values;
+                if (each.spread != null) {
+                    band(c, grid, range, each, style.series(i));
+                }
                 List<Double> points = new ArrayList<>();
                 for (int k = 0; k <= frames; k++) {
                     if (k < frames && Double.isInfinite(row[k])) {
@@ -216,21 +186,47 @@ public final class RowFigures {
                         style.series(i),
                         style.line(),
                         style.dash(i)));
-                c.tick(grid.right() + 21, y + style.tickSize() * 0.35, entry.getKey(), Mark.Anchor.START);
+                c.tick(grid.right() + 21, y + style.tickSize() * 0.35, each.name, Mark.Anchor.START);
             });
         }
         return finish(frame, canvas, grid, valueTitle, placeTitle, title);
+    }
+
+    /** What lies between value - spread and value + spread, run by run of neighbours. */
+    private static void band(Canvas c, PanelGrid grid, Range range, Series series, String colour) {
+        int places = series.values.length;
+        double step = grid.width() / places;
+        for (int from = 0; from < places; from++) {
+            if (!Double.isFinite(series.values[from])) {
+                continue;
+            }
+            int to = from;
+            while (to < places && Double.isFinite(series.values[to])) {
+                to++;
+            }
+            List<Double> outline = new ArrayList<>();
+            for (int k = from; k < to; k++) {
+                outline.add(grid.x() + (k + 0.5) * step);
+                outline.add(range.position(series.values[k] + series.spreadAt(k), grid.y(), grid.height()));
+            }
+            for (int k = to - 1; k >= from; k--) {
+                outline.add(grid.x() + (k + 0.5) * step);
+                outline.add(range.position(series.values[k] - series.spreadAt(k), grid.y(), grid.height()));
+            }
+            c.add(new Mark.Area(outline, colour, 0.2));
+            from = to;
+        }
     }
 
     private static void axes(Canvas c, PanelGrid grid, int panel, Range range, int frames) {
         Style style = c.style();
         double x = grid.left(panel);
         double y = grid.top(panel);
-        for (double tick : range.ticks(grid.height() > 100 ? 6 : 3)) {
+        for (double tick : RoundTicks.within(range.low(), range.high(), grid.height() > 100 ? 6 : 3)) {
             double at = range.position(tick, y, grid.height());
             c.line(x, at, x + grid.width(), at, style.grid(), 0.5);
             if (grid.isLeftmost(panel)) {
-                c.tick(x - 3.5, at + style.tickSize() * 0.35, tickLabel(tick), Mark.Anchor.END);
+                c.tick(x - 3.5, at + style.tickSize() * 0.35, RoundTicks.label(tick), Mark.Anchor.END);
             }
         }
         c.add(new Mark.Rect(x, y, grid.width(), grid.height(), null, style.rule(), 0.5));
@@ -244,17 +240,15 @@ public final class RowFigures {
         }
     }
 
-    /** As short as round numbers allow. */
-    private static String tickLabel(double tick) {
-        return SvgFigure.number(tick).replace("-", "\u2212");
-    }
-
     private static Figure finish(
             FigureFrame frame, Canvas canvas, PanelGrid grid, String valueTitle, String placeTitle, String title) {
         Style style = frame.style();
         double axisY = grid.bottom() + 3 + style.tickSize() + style.textSize() + 2;
         canvas.label((grid.x() + grid.right()) / 2, axisY, placeTitle, Mark.Anchor.MIDDLE);
-        canvas.labelUpwards(style.textSize() + 1, (grid.y() + grid.bottom()) / 2, valueTitle);
+        canvas.labelUpwards(
+                style.textSize() + 1,
+                (grid.y() + grid.bottom()) / 2,
+                canvas.fitting(valueTitle, grid.bottom() - grid.y() + 20));
         return frame.figure(axisY + 5, title, canvas);
     }
 }

@@ -81,14 +81,22 @@ public final class SvgFigure {
             case Mark.Picture picture ->
                 out.append(String.format(
                         Locale.ROOT,
-                        "<image x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" preserveAspectRatio=\"none\""
+                        "<image x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" preserveAspectRatio=\"none\"%s"
                                 + " href=\"%s\"/>%n",
                         number(picture.x()),
                         number(picture.y()),
                         number(picture.width()),
                         number(picture.height()),
-                        Pictures.dataUri(picture.image())));
+                        picture.exact() ? " style=\"image-rendering:pixelated\"" : "",
+                        picture.exact() ? Pictures.exactDataUri(picture.image()) : Pictures.dataUri(picture.image())));
             case Mark.Line line -> write(line);
+            case Mark.Area area ->
+                out.append(String.format(
+                        Locale.ROOT,
+                        "<polygon points=\"%s\" fill=\"%s\" fill-opacity=\"%s\"/>%n",
+                        area.points().stream().map(SvgFigure::number).collect(Collectors.joining(" ")),
+                        area.fill(),
+                        number(area.opacity())));
             case Mark.Dot dot ->
                 out.append(String.format(
                         Locale.ROOT,

@@ -158,6 +158,11 @@ public final class Main implements Callable<Integer> {
         }
     }
 
+    /** The whole command line, for documents about it. */
+    public static CommandLine commandLine() {
+        return commandLine(new Failures(System.err, false));
+    }
+
     /** The whole command line, as it is parsed, documented and completed. */
     static CommandLine commandLine(Failures failures) {
         CommandLine root = new CommandLine(new Main());

@@ -35,6 +35,7 @@ final class OptionGroups implements IHelpSectionRenderer {
         headings.put("EditOptions", "Interventions");
         headings.put("VariantOptions", "What is tried");
         headings.put("AnalysisOptions", "What is looked at");
+        headings.put("FigureOptions", "How the figure looks");
         headings.put("RoleConstants", "Constants of the rules for roles");
         headings.put("DeviceOptions", "Device");
         headings.put("", OWN);

@@ -46,13 +46,23 @@ public record TensorView(String name, DType dtype, Shape shape, MemorySegment da
      * @throws WanException for packed, complex and scale types, and over 2^31 elements
      */
     public float[] toFloats() {
-        float[] out = new float[intSize()];
+        return floats(0, intSize());
+    }
+
+    /**
+     * Some elements as float32, as {@link #toFloats} gives them.
+     *
+     * @param from index of the first one in C order
+     * @param count how many
+     */
+    public float[] floats(long from, int count) {
+        float[] out = new float[count];
         if (dtype == DType.F32) {
-            MemorySegment.copy(data, FLOAT, 0, out, 0, out.length);
+            MemorySegment.copy(data, FLOAT, from * Float.BYTES, out, 0, count);
             return out;
         }
-        for (int i = 0; i < out.length; i++) {
-            out[i] = dtype == DType.I64 ? (float) data.get(LONG, 8L * i) : (float) doubleAt(i);
+        for (int i = 0; i < count; i++) {
+            out[i] = dtype == DType.I64 ? (float) data.get(LONG, 8 * (from + i)) : (float) doubleAt(from + i);
         }
         return out;
     }

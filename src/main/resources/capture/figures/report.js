@@ -250,13 +250,9 @@
 
   function frameTicks(count, length) {
     const room = String(count - 1).length * 7 + 6;
-    const step = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000].find(s => length / count * s >= room) ?? 1000;
+    const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find(s => length / count * s >= room) ?? 1000;
     const ticks = [];
     for (let i = 0; i < count; i += step) ticks.push(i);
-    if (ticks.at(-1) !== count - 1) {
-      if (length / count * (count - 1 - ticks.at(-1)) < room && ticks.length > 1) ticks.pop();
-      ticks.push(count - 1);
-    }
     return ticks;
   }
 

@@ -3,6 +3,7 @@ package wan.app.command;
 import capture.analysis.HeadExports;
 import capture.analysis.HeadId;
 import capture.figures.Figure;
+import capture.figures.FigureFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -92,7 +93,8 @@ public final class AblateCommand implements Callable<Integer> {
     @Option(
             names = "--figure",
             paramLabel = "FILE",
-            description = "Also draw the effects, by layer and head, or by number of heads with --order; .svg or .png.")
+            description =
+                    "Also draw the effects, by layer and head, or by number of heads with --order; .svg, .pdf or .png.")
     private @Nullable Path figure;
 
     @Writes(OutputKind.FIGURE)
@@ -100,7 +102,7 @@ public final class AblateCommand implements Callable<Integer> {
             names = "--drift",
             paramLabel = "FILE",
             description =
-                    "Also draw how far each frame is from the unedited run's, for the strongest edits; .svg or .png.")
+                    "Also draw how far each frame is from the unedited run's, for the strongest edits; .svg, .pdf or .png.")
     private @Nullable Path drift;
 
     @Writes(OutputKind.PAGE)

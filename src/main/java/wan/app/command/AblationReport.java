@@ -18,7 +18,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.SequencedMap;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import wan.run.Outcome;
@@ -190,11 +189,14 @@ final class AblationReport {
                 all[heads(outcome)] = value(outcome, o -> o.latents().relativeL2());
                 last[heads(outcome)] = value(outcome, o -> o.frames().getLast().relativeL2());
             }
-            SequencedMap<String, double[]> series = new LinkedHashMap<>();
-            series.put("all frames", all);
-            series.put("last frame", last);
             return RowFigures.curves(
-                    frame(), "Change of the latents", "relative L2", "heads edited", most + 1, true, series);
+                    frame(),
+                    "Change of the latents",
+                    "relative L2",
+                    "heads edited",
+                    most + 1,
+                    true,
+                    List.of(new RowFigures.Series("all frames", all), new RowFigures.Series("last frame", last)));
         }
         Map<HeadId, Double> values = new LinkedHashMap<>();
         for (Outcome outcome : outcomes) {
@@ -220,14 +222,14 @@ final class AblationReport {
     /** The drift of frames under the strongest edits. */
     @Nullable
     Figure drift() {
-        SequencedMap<String, double[]> series = new LinkedHashMap<>();
+        List<RowFigures.Series> series = new ArrayList<>();
         for (Outcome outcome : strongest()) {
             if (outcome.failure().isEmpty() && series.size() < CURVES) {
-                series.put(
+                series.add(new RowFigures.Series(
                         outcome.variant().name(),
                         outcome.frames().stream()
                                 .mapToDouble(Difference::relativeL2)
-                                .toArray());
+                                .toArray()));
             }
         }
         if (series.isEmpty()) {
@@ -238,7 +240,7 @@ final class AblationReport {
                 "Drift of frames from the unedited run, the strongest edits",
                 "relative L2 of the frame",
                 "frame",
-                series.firstEntry().getValue().length,
+                series.getFirst().values().length,
                 false,
                 series);
     }

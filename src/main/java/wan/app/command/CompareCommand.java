@@ -5,12 +5,14 @@ import capture.analysis.Difference;
 import capture.analysis.HeadExports;
 import capture.analysis.HeadId;
 import capture.figures.Figure;
+import capture.figures.FigureFile;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
 import capture.figures.RowFigures;
 import capture.figures.Style;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -73,7 +75,7 @@ public final class CompareCommand implements Callable<Integer> {
             names = "--figure",
             paramLabel = "FILE",
             description =
-                    "Also draw each head's difference by layer and head, or each frame's of latents; .svg or .png.")
+                    "Also draw each head's difference by layer and head, or each frame's of latents; .svg, .pdf or .png.")
     private @Nullable Path figure;
 
     @Option(
@@ -168,8 +170,7 @@ public final class CompareCommand implements Callable<Integer> {
         FigureFrame frame =
                 new FigureFrame(Style.LIGHT, WIDTH, 0, second.getFileName() + " against " + first.getFileName());
         if (comparison.heads().isEmpty() && !comparison.frames().isEmpty() && quantity == null) {
-            Map<String, double[]> series = new LinkedHashMap<>();
-            series.put(
+            RowFigures.Series latents = new RowFigures.Series(
                     "latents",
                     comparison.frames().stream()
                             .mapToDouble(Difference::relativeL2)
@@ -181,7 +182,7 @@ public final class CompareCommand implements Callable<Integer> {
                     "frame",
                     comparison.frames().size(),
                     false,
-                    new LinkedHashMap<>(series));
+                    List.of(latents));
         }
         String wanted = quantity != null
                 ? quantity

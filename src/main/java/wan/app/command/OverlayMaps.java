@@ -3,8 +3,8 @@ package wan.app.command;
 import capture.figures.ColourScale;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
-import capture.figures.HeatMapFigures;
 import capture.figures.Pictures;
+import capture.figures.TokenFigures;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.List;
@@ -50,7 +50,7 @@ record OverlayMaps(String title, String what, List<Integer> numbers, int rows, i
     Figure figure(FigureFrame frame) {
         Map<Integer, BufferedImage> pictures = new TreeMap<>();
         read((number, picture) -> pictures.put(number, picture));
-        return HeatMapFigures.overlays(frame, title, what, numbers, List.copyOf(pictures.values()), rows, cols, values);
+        return TokenFigures.overlays(frame, title, what, numbers, List.copyOf(pictures.values()), rows, cols, values);
     }
 
     /** The video with the maps over it: the frames that the latent frames give, the others left out. */

@@ -48,7 +48,9 @@ public enum OutputKind {
     /** The interactive page. */
     PAGE(text -> text.contains("<meta name=\"generator\" content=\"wan-attn\">")),
     /** A picture. */
-    FIGURE(text -> text.contains("<!-- wan-attn -->") || text.contains("Software\0wan-attn")),
+    FIGURE(text -> text.contains("<!-- wan-attn -->")
+            || text.contains("Software\0wan-attn")
+            || (text.startsWith("%PDF") && text.contains("/Producer (wan-attn)"))),
     /** Measures as a table, CSV or JSON. */
     MEASURES(text -> text.startsWith("run,pass,frame_block,layer,head")
             || (text.startsWith("{") && text.contains("\"runs\"") && text.contains("\"agreement\""))
