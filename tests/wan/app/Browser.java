@@ -31,9 +31,6 @@ public final class Browser {
         String missing = "nothing was tried in a browser: expected chromium and chromedriver on the PATH"
                 + " (Debian: apt-get install chromium chromium-driver)";
         boolean there = driver.isPresent() && chromium.isPresent();
-        if (!there) {
-            System.err.println("NOTICE: " + missing);
-        }
         assertThat(there || System.getenv("WAN_ATTN_REQUIRE_BROWSER") == null)
                 .as(missing)
                 .isTrue();

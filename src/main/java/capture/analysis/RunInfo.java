@@ -102,7 +102,11 @@ public record RunInfo(
             return List.of();
         }
         JsonNode tokens = StrictJson.tree(PROMPT_TOKENS, text.getBytes(StandardCharsets.UTF_8));
-        return tokens.path(prompt).path(sample).valueStream().map(JsonNode::asString).toList();
+        return tokens.path(prompt)
+                .path(sample)
+                .valueStream()
+                .map(JsonNode::asString)
+                .toList();
     }
 
     private record Reader(Object file, Map<String, String> metadata) {

@@ -10,11 +10,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/** The commands of docs/guide/interventions.md run, and print what stands there. */
-class InterventionGuideTest {
+/** The commands of the tutorials run, and print what stands there. */
+class TutorialsTest {
     private static final Pattern BLOCK = Pattern.compile("```console\\n\\$ wan-attn (.*)\\n((?s:.*?))```");
 
     /** A processor with other vectors adds in another order; what is left of a number is how it is written. */
@@ -24,16 +25,19 @@ class InterventionGuideTest {
     @SuppressWarnings("NullAway.Init") // JUnit sets it
     Path folder;
 
-    @Test
-    void commands_printWhatTheGuideShows() throws IOException {
-        Matcher block = BLOCK.matcher(Files.readString(Path.of("docs/guide/interventions.md")));
+    @ParameterizedTest
+    @CsvSource({"docs/tutorial.md, 4, report.html", "docs/guide/interventions.md, 5, curve.svg"})
+    void commands_printWhatStandsThere(String tutorial, int count, String last) throws IOException {
+        Matcher block = BLOCK.matcher(Files.readString(Path.of(tutorial)));
         int commands = 0;
         while (block.find()) {
             List<Object> words = new ArrayList<>();
             for (String word : block.group(1).split(" ", -1)) {
-                words.add(word.matches("[a-z]+\\.(safetensors|json|svg)") ? folder.resolve(word) : word);
+                words.add(word.matches("[a-z]+\\.(safetensors|json|svg|html)") ? folder.resolve(word) : word);
             }
-            words.add(words.getFirst().equals("analyze") ? "--format=table" : "-q");
+            if (!words.getFirst().equals("plot") && !words.getFirst().equals("report")) {
+                words.add(words.getFirst().equals("analyze") ? "--format=table" : "-q");
+            }
             CommandLineRun run = CommandLineRun.of(words.toArray());
             assertThat(run.exitCode()).as(run.err()).isZero();
             List<String> printed = new ArrayList<>(lines(run.out().replace(folder + "/", "")));
@@ -45,8 +49,8 @@ class InterventionGuideTest {
             }
             commands++;
         }
-        assertThat(commands).isEqualTo(5);
-        assertThat(folder.resolve("curve.svg")).exists();
+        assertThat(commands).isEqualTo(count);
+        assertThat(folder.resolve(last)).exists();
     }
 
     private static List<String> lines(String text) {
