@@ -105,7 +105,7 @@ final class Canvas {
             double barHeight = masked == null ? height : height - 14;
             bar.heatMap(x, y, width, barHeight, 100, 1, scale, (row, column) -> scale.at((row + 0.5) / 100));
             double labels = 0;
-            for (double tick : scale.ticks((int) Math.clamp(Math.round(barHeight / 25), 2, 8))) {
+            for (double tick : scale.ticks(Math.clamp(Math.round(barHeight / 25), 2, 8))) {
                 labels = Math.max(labels, textWidth(RoundTicks.label(tick), style.tickSize()));
                 double at = y + barHeight * (1 - scale.position(tick));
                 bar.line(x + width, at, x + width + 2, at, style.rule(), 0.5);
