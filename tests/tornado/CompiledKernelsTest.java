@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import tornado.TornadoDevices.Settings;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import wan.backend.Storage;
+import wan.op.DType;
 import wan.selftest.SelfTest;
 
 /** What NVIDIA's compiler makes of the CUDA C that TornadoVM generates. Needs an SDK with the CUDA backend, and nvcc; no GPU. */
@@ -110,9 +111,12 @@ class CompiledKernelsTest {
                     + "; no generated kernel was compiled for a GPU");
         }
         assumeTrue(cuda && nvcc.isPresent(), "needs TORNADOVM_HOME with the CUDA backend, and nvcc");
-        Settings settings = new Settings("shared", Storage.F32, Set.of(), 0);
-        try (TornadoOps ops = TornadoDevices.open("tornado", settings)) {
-            assertThat(SelfTest.run(ops, settings.storage(), "")).allMatch(SelfTest.Result::passed);
+        for (Settings settings : List.of(
+                new Settings("shared", Storage.F32, Set.of(), 0),
+                new Settings("tensor", new Storage(DType.BF16, DType.F16), Set.of(), 0))) {
+            try (TornadoOps ops = TornadoDevices.open("tornado", settings)) {
+                assertThat(SelfTest.run(ops, settings.storage(), "")).allMatch(SelfTest.Result::passed);
+            }
         }
         Path source = folder.resolve("kernels.cu");
         Files.writeString(source, sources(Path.of(System.getProperty("tornado.print.kernel.dir"))));
@@ -137,6 +141,7 @@ class CompiledKernelsTest {
                     .as(architecture)
                     .hasSizeGreaterThan(20)
                     .anyMatch(kernel -> kernel.sharedBytes() > 30_000)
+                    .anyMatch(kernel -> kernel.kernel().equals("attentionTensor"))
                     .allMatch(kernel -> kernel.spilledBytes() == 0)
                     .allMatch(kernel -> kernel.sharedBytes() <= 48 << 10);
         }

@@ -43,7 +43,7 @@ class FakeDriverTest {
                     + "; nothing was run on the fake driver");
         }
         assumeTrue(sdk && compiler, "needs TORNADOVM_HOME with the CUDA backend, and c++");
-        for (String header : List.of("device.h", "kernel.h")) {
+        for (String header : List.of("device.h", "kernel.h", "cuda_fp16.h")) {
             Files.copy(SOURCES.resolve(header), folder.resolve(header));
         }
         compile("driver.cpp", "libcuda.so.1");

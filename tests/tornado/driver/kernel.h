@@ -22,6 +22,17 @@ using std::isinf;
 using std::isnan;
 using std::sqrt;
 
+static inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    __builtin_memcpy(&bits, &value, 4);
+    return bits;
+}
+static inline float __int_as_float(int bits) {
+    float value;
+    __builtin_memcpy(&value, &bits, 4);
+    return value;
+}
+
 template <class T>
 static T min(T a, T b) { return a < b ? a : b; }
 template <class T>

@@ -121,6 +121,19 @@ class DevicesTest {
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
+            value = {"slow-shared | tensor", "slow-tensor | shared", "wrong-tensor,slow-shared | shared"})
+    void tensorCores_areUsed_whereTheyComputeRightlyAndFaster(String traits, String kernels) {
+        System.setProperty(EMULATOR, "cuda,gpu," + traits);
+        DeviceSettings settings = new DeviceSettings(
+                "tornado", new Storage(DType.BF16, DType.F16), DeviceSettings.NO_LIBRARIES, 0, 2, DeviceSettings.AUTO);
+        try (Ops ops = open(settings, MEASURED)) {
+            assertThat(ops.backend()).contains(", cuda, " + kernels + " kernels)");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
             value = {
                 "slow-vector,no-cublas | CUDNN",
                 "slow-vector,wrong-cublas | CUDNN",

@@ -107,25 +107,8 @@ final class TensorAttentionKernels {
         }
         float max = LOWEST;
         float sum = 0f;
-        float[] out0 = context.mmaFragment(0f);
-        float[] out1 = context.mmaFragment(0f);
-        float[] out2 = context.mmaFragment(0f);
-        float[] out3 = context.mmaFragment(0f);
-        float[] out4 = context.mmaFragment(0f);
-        float[] out5 = context.mmaFragment(0f);
-        float[] out6 = context.mmaFragment(0f);
-        float[] out7 = context.mmaFragment(0f);
-        float[] out8 = context.mmaFragment(0f);
-        float[] out9 = context.mmaFragment(0f);
-        float[] out10 = context.mmaFragment(0f);
-        float[] out11 = context.mmaFragment(0f);
-        float[] out12 = context.mmaFragment(0f);
-        float[] out13 = context.mmaFragment(0f);
-        float[] out14 = context.mmaFragment(0f);
-        float[] out15 = context.mmaFragment(0f);
-        int walkTiles = pages * pageTiles;
-        for (int p = 0; p < 2 * walkTiles; p++) {
-            int attended = p % walkTiles / pageTiles;
+        for (int p = 0; p < pages * pageTiles; p++) {
+            int attended = p / pageTiles;
             if (edit > 0) {
                 attended = step.get(seen + 1 + attended);
             }
@@ -159,99 +142,145 @@ final class TensorAttentionKernels {
             context.mmaStore(logit3, act, warp, scratch + 24, 32);
             context.localBarrier();
             int key = attended * pageTokens + token;
-            if (p < walkTiles) {
-                for (int j = firstToken; j < TornadoMath.min(firstToken + 16, here); j++) {
-                    float logit = act.get(scratch + mine * 32 + j) * scale;
-                    if (edit > 0) {
-                        logit += act.get(bias + 2 + (key + j) / step.get(edit + 2));
-                    }
-                    max = TornadoMath.max(max, logit);
+            for (int j = firstToken; j < TornadoMath.min(firstToken + 16, here); j++) {
+                float logit = act.get(scratch + mine * 32 + j) * scale;
+                if (edit > 0) {
+                    logit += act.get(bias + 2 + (key + j) / step.get(edit + 2));
                 }
-                if (p == walkTiles - 1) {
-                    shared[item] = max;
-                    context.localBarrier();
-                    max = TornadoMath.max(shared[mine * 2], shared[mine * 2 + 1]);
-                    context.localBarrier();
-                }
-            } else {
-                int group = 0;
-                int next = here;
-                if (groups > 0) {
-                    group = (key + firstToken) / groupTokens;
-                    next = (group + 1) * groupTokens - key;
-                }
-                float mass = 0f;
-                for (int turn = 0; turn < 2; turn++) {
-                    // One after the other where masses are kept: both items of a query add to them.
-                    if (firstToken == turn * 16) {
-                        int low = 0;
-                        for (int j = firstToken; j < firstToken + 16; j++) {
-                            float weight = 0f;
-                            if (j < here) {
-                                float logit = act.get(scratch + mine * 32 + j) * scale;
-                                if (edit > 0) {
-                                    logit += act.get(bias + 2 + (key + j) / step.get(edit + 2));
-                                }
-                                weight = TornadoMath.exp(logit - max);
-                                if (groups > 0 && mine < rows) {
-                                    if (j == next) {
-                                        act.set(masses + group, act.get(masses + group) + mass);
-                                        mass = 0f;
-                                        group++;
-                                        next += groupTokens;
-                                    }
-                                    mass += weight;
-                                }
-                            }
-                            sum += weight;
-                            int at = turn * 528 + mine * 8 + j % 16 / 2;
-                            if (j % 2 == 0) {
-                                low = new HalfFloat(weight).getHalfFloatValue() & 0xffff;
-                            } else {
-                                weights[at] = low | (new HalfFloat(weight).getHalfFloatValue() & 0xffff) << 16;
-                            }
-                        }
-                        if (groups > 0 && mine < rows && firstToken < here) {
-                            act.set(masses + group, act.get(masses + group) + mass);
-                        }
-                    }
-                    if (groups > 0) {
-                        context.localBarrier();
-                    }
-                }
-                int channel = item % 64 * 2;
-                int v = (((page * heads + head) * channelTiles + channel / 32) * pageTokens + token) * 32
-                        + channel % 32;
-                for (int t = item / 64; t < 32; t += 2) {
-                    int both = 0;
-                    if (t < here && channel < headDim) {
-                        both = (values.get(v + t * 32) & 0xffff) | (values.get(v + t * 32 + 1) & 0xffff) << 16;
-                    }
-                    kv[(t / 16 * 16 + channel / 8) * 68 + t % 16 * 4 + item % 4] = both;
-                }
-                context.localBarrier();
-                for (int c = 0; c < 2; c++) {
-                    HalfFloat[] a = context.mmaLoadA(weights, 16, c * 2112 + warp * 32);
-                    int b = c * 4352;
-                    out0 = context.mma(a, context.mmaLoadB(kv, 16, b), out0, MMAShape.M16N8K16);
-                    out1 = context.mma(a, context.mmaLoadB(kv, 16, b + 272), out1, MMAShape.M16N8K16);
-                    out2 = context.mma(a, context.mmaLoadB(kv, 16, b + 544), out2, MMAShape.M16N8K16);
-                    out3 = context.mma(a, context.mmaLoadB(kv, 16, b + 816), out3, MMAShape.M16N8K16);
-                    out4 = context.mma(a, context.mmaLoadB(kv, 16, b + 1088), out4, MMAShape.M16N8K16);
-                    out5 = context.mma(a, context.mmaLoadB(kv, 16, b + 1360), out5, MMAShape.M16N8K16);
-                    out6 = context.mma(a, context.mmaLoadB(kv, 16, b + 1632), out6, MMAShape.M16N8K16);
-                    out7 = context.mma(a, context.mmaLoadB(kv, 16, b + 1904), out7, MMAShape.M16N8K16);
-                    out8 = context.mma(a, context.mmaLoadB(kv, 16, b + 2176), out8, MMAShape.M16N8K16);
-                    out9 = context.mma(a, context.mmaLoadB(kv, 16, b + 2448), out9, MMAShape.M16N8K16);
-                    out10 = context.mma(a, context.mmaLoadB(kv, 16, b + 2720), out10, MMAShape.M16N8K16);
-                    out11 = context.mma(a, context.mmaLoadB(kv, 16, b + 2992), out11, MMAShape.M16N8K16);
-                    out12 = context.mma(a, context.mmaLoadB(kv, 16, b + 3264), out12, MMAShape.M16N8K16);
-                    out13 = context.mma(a, context.mmaLoadB(kv, 16, b + 3536), out13, MMAShape.M16N8K16);
-                    out14 = context.mma(a, context.mmaLoadB(kv, 16, b + 3808), out14, MMAShape.M16N8K16);
-                    out15 = context.mma(a, context.mmaLoadB(kv, 16, b + 4080), out15, MMAShape.M16N8K16);
-                }
-                context.localBarrier();
+                max = TornadoMath.max(max, logit);
             }
+        }
+        shared[item] = max;
+        context.localBarrier();
+        max = TornadoMath.max(shared[mine * 2], shared[mine * 2 + 1]);
+        context.localBarrier();
+        float[] out0 = context.mmaFragment(0f);
+        float[] out1 = context.mmaFragment(0f);
+        float[] out2 = context.mmaFragment(0f);
+        float[] out3 = context.mmaFragment(0f);
+        float[] out4 = context.mmaFragment(0f);
+        float[] out5 = context.mmaFragment(0f);
+        float[] out6 = context.mmaFragment(0f);
+        float[] out7 = context.mmaFragment(0f);
+        float[] out8 = context.mmaFragment(0f);
+        float[] out9 = context.mmaFragment(0f);
+        float[] out10 = context.mmaFragment(0f);
+        float[] out11 = context.mmaFragment(0f);
+        float[] out12 = context.mmaFragment(0f);
+        float[] out13 = context.mmaFragment(0f);
+        float[] out14 = context.mmaFragment(0f);
+        float[] out15 = context.mmaFragment(0f);
+        for (int p = 0; p < pages * pageTiles; p++) {
+            int attended = p / pageTiles;
+            if (edit > 0) {
+                attended = step.get(seen + 1 + attended);
+            }
+            int page = step.get(slot + 9) + sample * step.get(slot + 10) + step.get(step.get(slot + 8) + attended);
+            int tile = p % pageTiles;
+            int token = tile * 32;
+            int here = TornadoMath.min(32, pageTokens - token);
+            int k = ((page * heads + head) * pageTiles + tile) * headDim * 32 + item % 16 * 2;
+            for (int c = item / 16; c < chunks * 16; c += 8) {
+                int both = 0;
+                if (c < headDim) {
+                    both = (keys.get(k + c * 32) & 0xffff) | (keys.get(k + c * 32 + 1) & 0xffff) << 16;
+                }
+                kv[(c / 16 * 4 + item % 16 / 4) * 68 + c % 16 * 4 + item % 4] = both;
+            }
+            context.localBarrier();
+            float[] logit0 = context.mmaFragment(0f);
+            float[] logit1 = context.mmaFragment(0f);
+            float[] logit2 = context.mmaFragment(0f);
+            float[] logit3 = context.mmaFragment(0f);
+            for (int c = 0; c < chunks; c++) {
+                HalfFloat[] a = context.mmaLoadA(qs, 16, c * 2048 + warp * 32);
+                logit0 = context.mma(a, context.mmaLoadB(kv, 16, c * 1088), logit0, MMAShape.M16N8K16);
+                logit1 = context.mma(a, context.mmaLoadB(kv, 16, c * 1088 + 272), logit1, MMAShape.M16N8K16);
+                logit2 = context.mma(a, context.mmaLoadB(kv, 16, c * 1088 + 544), logit2, MMAShape.M16N8K16);
+                logit3 = context.mma(a, context.mmaLoadB(kv, 16, c * 1088 + 816), logit3, MMAShape.M16N8K16);
+            }
+            context.mmaStore(logit0, act, warp, scratch, 32);
+            context.mmaStore(logit1, act, warp, scratch + 8, 32);
+            context.mmaStore(logit2, act, warp, scratch + 16, 32);
+            context.mmaStore(logit3, act, warp, scratch + 24, 32);
+            context.localBarrier();
+            int key = attended * pageTokens + token;
+            int group = 0;
+            int next = here;
+            if (groups > 0) {
+                group = (key + firstToken) / groupTokens;
+                next = (group + 1) * groupTokens - key;
+            }
+            float mass = 0f;
+            for (int turn = 0; turn < 2; turn++) {
+                // One after the other where masses are kept: both items of a query add to them.
+                if (firstToken == turn * 16) {
+                    int low = 0;
+                    for (int j = firstToken; j < firstToken + 16; j++) {
+                        float weight = 0f;
+                        if (j < here) {
+                            float logit = act.get(scratch + mine * 32 + j) * scale;
+                            if (edit > 0) {
+                                logit += act.get(bias + 2 + (key + j) / step.get(edit + 2));
+                            }
+                            weight = TornadoMath.exp(logit - max);
+                            if (groups > 0 && mine < rows) {
+                                if (j == next) {
+                                    act.set(masses + group, act.get(masses + group) + mass);
+                                    mass = 0f;
+                                    group++;
+                                    next += groupTokens;
+                                }
+                                mass += weight;
+                            }
+                        }
+                        sum += weight;
+                        int at = turn * 528 + mine * 8 + j % 16 / 2;
+                        if (j % 2 == 0) {
+                            low = new HalfFloat(weight).getHalfFloatValue() & 0xffff;
+                        } else {
+                            weights[at] = low | (new HalfFloat(weight).getHalfFloatValue() & 0xffff) << 16;
+                        }
+                    }
+                    if (groups > 0 && mine < rows && firstToken < here) {
+                        act.set(masses + group, act.get(masses + group) + mass);
+                    }
+                }
+                if (groups > 0) {
+                    context.localBarrier();
+                }
+            }
+            int channel = item % 64 * 2;
+            int v = (((page * heads + head) * channelTiles + channel / 32) * pageTokens + token) * 32 + channel % 32;
+            for (int t = item / 64; t < 32; t += 2) {
+                int both = 0;
+                if (t < here && channel < headDim) {
+                    both = (values.get(v + t * 32) & 0xffff) | (values.get(v + t * 32 + 1) & 0xffff) << 16;
+                }
+                kv[(t / 16 * 16 + channel / 8) * 68 + t % 16 * 4 + item % 4] = both;
+            }
+            context.localBarrier();
+            for (int c = 0; c < 2; c++) {
+                HalfFloat[] a = context.mmaLoadA(weights, 16, c * 2112 + warp * 32);
+                int b = c * 4352;
+                out0 = context.mma(a, context.mmaLoadB(kv, 16, b), out0, MMAShape.M16N8K16);
+                out1 = context.mma(a, context.mmaLoadB(kv, 16, b + 272), out1, MMAShape.M16N8K16);
+                out2 = context.mma(a, context.mmaLoadB(kv, 16, b + 544), out2, MMAShape.M16N8K16);
+                out3 = context.mma(a, context.mmaLoadB(kv, 16, b + 816), out3, MMAShape.M16N8K16);
+                out4 = context.mma(a, context.mmaLoadB(kv, 16, b + 1088), out4, MMAShape.M16N8K16);
+                out5 = context.mma(a, context.mmaLoadB(kv, 16, b + 1360), out5, MMAShape.M16N8K16);
+                out6 = context.mma(a, context.mmaLoadB(kv, 16, b + 1632), out6, MMAShape.M16N8K16);
+                out7 = context.mma(a, context.mmaLoadB(kv, 16, b + 1904), out7, MMAShape.M16N8K16);
+                out8 = context.mma(a, context.mmaLoadB(kv, 16, b + 2176), out8, MMAShape.M16N8K16);
+                out9 = context.mma(a, context.mmaLoadB(kv, 16, b + 2448), out9, MMAShape.M16N8K16);
+                out10 = context.mma(a, context.mmaLoadB(kv, 16, b + 2720), out10, MMAShape.M16N8K16);
+                out11 = context.mma(a, context.mmaLoadB(kv, 16, b + 2992), out11, MMAShape.M16N8K16);
+                out12 = context.mma(a, context.mmaLoadB(kv, 16, b + 3264), out12, MMAShape.M16N8K16);
+                out13 = context.mma(a, context.mmaLoadB(kv, 16, b + 3536), out13, MMAShape.M16N8K16);
+                out14 = context.mma(a, context.mmaLoadB(kv, 16, b + 3808), out14, MMAShape.M16N8K16);
+                out15 = context.mma(a, context.mmaLoadB(kv, 16, b + 4080), out15, MMAShape.M16N8K16);
+            }
+            context.localBarrier();
         }
         context.mmaStore(out0, act, warp, scratch, 128);
         context.mmaStore(out1, act, warp, scratch + 8, 128);

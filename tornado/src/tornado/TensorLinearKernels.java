@@ -78,18 +78,19 @@ final class TensorLinearKernels {
         float[] sum33 = context.mmaFragment(0f);
         for (int k0 = 0; k0 < in; k0 += 32) {
             for (int i = 0; i < 8; i++) {
-                float low = 0f;
-                float high = 0f;
+                // Integers by assignment only: TornadoVM 5.2.0 keeps a converted pattern in 16 bits, which << 16 leaves
+                // empty.
+                int low = 0;
+                int high = 0;
                 if (firstRow + i * 16 < rows) {
                     if (k0 + k < in) {
-                        low = act.get(x + i * 16 * xStride + k0);
+                        low = BFloat16.bf16FromFloat(act.get(x + i * 16 * xStride + k0));
                     }
                     if (k0 + k + 1 < in) {
-                        high = act.get(x + i * 16 * xStride + k0 + 1);
+                        high = BFloat16.bf16FromFloat(act.get(x + i * 16 * xStride + k0 + 1));
                     }
                 }
-                xs[toX + i * 128] =
-                        (BFloat16.bf16FromFloat(low) & 0xffff) | (BFloat16.bf16FromFloat(high) & 0xffff) << 16;
+                xs[toX + i * 128] = (low & 0xffff) | high << 16;
             }
             for (int i = 0; i < 8; i++) {
                 int pair = 0;
@@ -100,8 +101,8 @@ final class TensorLinearKernels {
                 ws[toW + i / 4 * 1088 + i % 4 * 16] = pair;
             }
             context.localBarrier();
-            int slices = TornadoMath.min(2, (in - k0 + 15) / 16);
-            for (int s = 0; s < slices; s++) {
+            // Unrolled, since TornadoVM 5.2.0 has no sums that two loops hand to each other.
+            for (int s = 0; s < 2; s++) {
                 int a = s * 4160 + warpRow * 32;
                 int b = s * 4352 + warpColumn * 34;
                 HalfFloat[] b0 = context.mmaLoadB(ws, 16, b);

@@ -140,8 +140,18 @@ public final class TornadoDevices {
         return new TornadoOps(target(option, settings), true);
     }
 
-    private static DeviceTarget target(String option, Settings settings) {
+    /** Whether kernels for tensor cores might run: on a graphics processor of the CUDA backend, with types that they multiply. */
+    static boolean mayHaveTensorCores(String option, Settings settings) {
         configure(settings.memoryBytes());
+        Info info = info(option);
+        return info.type().equals("gpu") && info.driver().equals("cuda") && tensorTypes(settings.storage());
+    }
+
+    private static boolean tensorTypes(Storage storage) {
+        return storage.weights() == DType.BF16 || storage.cache() == DType.F16;
+    }
+
+    private static Info info(String option) {
         List<Info> all = list();
         int index = 0;
         if (!option.equals("tornado")) {
@@ -158,7 +168,13 @@ public final class TornadoDevices {
                                             ", ", all.stream().map(Info::option).toList()))
                     + "; wan-attn devices lists them");
         }
-        String[] numbers = all.get(index).option().split(":", -1);
+        return all.get(index);
+    }
+
+    private static DeviceTarget target(String option, Settings settings) {
+        configure(settings.memoryBytes());
+        Info info = info(option);
+        String[] numbers = info.option().split(":", -1);
         TornadoBackend backend = TornadoRuntimeProvider.getTornadoRuntime().getBackend(Integer.parseInt(numbers[1]));
         TornadoDevice device = backend.getDevice(Integer.parseInt(numbers[2]));
         DeviceTarget.Kernels kernels =
@@ -172,13 +188,7 @@ public final class TornadoDevices {
             libraries.remove(Library.CUDNN); // it has no other type
         }
         return new DeviceTarget(
-                all.get(index).option(),
-                all.get(index).driver(),
-                device,
-                kernels,
-                settings.storage(),
-                libraries,
-                settings.memoryBytes());
+                info.option(), info.driver(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
     }
 
     private static DeviceTarget.Kernels kernels(String named) {
@@ -195,7 +205,7 @@ public final class TornadoDevices {
             throw new UsageException("device.kernels tensor: expected a device of TornadoVM's CUDA backend, got one of "
                     + backend.getBackendType().name().toLowerCase(Locale.ROOT));
         }
-        if (storage.weights() != DType.BF16 && storage.cache() != DType.F16) {
+        if (!tensorTypes(storage)) {
             throw new UsageException("device.kernels tensor: expected device.weights bf16 or device.cache f16, got "
                     + storage.weights().option() + " and " + storage.cache().option()
                     + "; tensor cores multiply 16 bits");

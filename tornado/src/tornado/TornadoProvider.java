@@ -117,14 +117,21 @@ public final class TornadoProvider implements BackendProvider {
 
     @Override
     public DeviceSettings tuned(DeviceSettings settings, DeviceCheck check) {
-        LibraryChoice choice = new LibraryChoice(settings.namesLibraries(), check);
-        Set<Library> chosen = choice.choose(
-                candidate -> tornado(settings, () -> TornadoDevices.open(settings.name(), candidate)),
-                settings(settings));
-        return settings.withLibraries(
-                chosen.isEmpty()
-                        ? DeviceSettings.NO_LIBRARIES
-                        : chosen.stream().map(Library::option).collect(Collectors.joining(",")));
+        Function<TornadoDevices.Settings, TornadoOps> open =
+                candidate -> tornado(settings, () -> TornadoDevices.open(settings.name(), candidate));
+        TornadoDevices.Settings own = settings(settings);
+        TornadoDevices.Settings given = own;
+        if (own.kernels().isEmpty()
+                && tornado(settings, () -> TornadoDevices.mayHaveTensorCores(settings.name(), given))) {
+            own = new KernelChoice(check).choose(open, own);
+        }
+        String kernels = own.kernels().isEmpty() ? DeviceSettings.AUTO : own.kernels();
+        Set<Library> chosen = new LibraryChoice(settings.namesLibraries(), check).choose(open, own);
+        return settings.withKernels(kernels)
+                .withLibraries(
+                        chosen.isEmpty()
+                                ? DeviceSettings.NO_LIBRARIES
+                                : chosen.stream().map(Library::option).collect(Collectors.joining(",")));
     }
 
     @Override

@@ -34,6 +34,11 @@ public record DeviceSettings(
         return new DeviceSettings(other, storage, libraries, memoryBytes, threads, kernels);
     }
 
+    /** Other kernels, everything else as it is. */
+    public DeviceSettings withKernels(String others) {
+        return new DeviceSettings(name, storage, libraries, memoryBytes, threads, others);
+    }
+
     /** Other libraries, everything else as it is. */
     public DeviceSettings withLibraries(String others) {
         return new DeviceSettings(name, storage, others, memoryBytes, threads, kernels);
