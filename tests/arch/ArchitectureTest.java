@@ -57,6 +57,7 @@ class ArchitectureTest {
             "wan.video",
             "wan.edit",
             "wan.run",
+            "wan.sweep",
             "capture");
 
     /** What each package may use of ours besides itself: packages, or single classes. */
@@ -87,6 +88,7 @@ class ArchitectureTest {
             Map.entry("capture.figures", Set.of("capture.analysis", "wan.op", "wan.pass", "wan.file")),
             Map.entry("wan.selftest", Set.of("wan.op", "wan.backend", "wan.jvm")),
             Map.entry("wan.run", LIBRARY),
+            Map.entry("wan.sweep", LIBRARY),
             Map.entry("wan.launch", Set.of()),
             Map.entry("wan.app.guard", Set.of("wan.op")),
             Map.entry("wan.app.option", with(LIBRARY, "wan.app.guard")),

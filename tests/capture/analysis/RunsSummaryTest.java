@@ -33,7 +33,7 @@ class RunsSummaryTest {
             List<Roles> roles = Arrays.stream(RoleRule.values())
                     .map(rule -> rule.of(analysis, RoleOptions.DEFAULT))
                     .toList();
-            return new RunsSummary.Run(
+            return RunsSummary.Run.of(
                     analysis, analysis.measures(), roles, result.info().text("prompt"));
         }
     }
@@ -50,10 +50,10 @@ class RunsSummaryTest {
             int[] counts = new int[2];
             double all = 0;
             for (int a = 0; a < runs.size(); a++) {
-                double[] x = runs.get(a).analysis().measure(each.measure());
+                double[] x = runs.get(a).values().get(each.measure());
                 all += Arrays.stream(x).average().orElseThrow() / runs.size();
                 for (int b = a + 1; b < runs.size(); b++) {
-                    double rho = Agreement.spearman(x, runs.get(b).analysis().measure(each.measure()));
+                    double rho = Agreement.spearman(x, runs.get(b).values().get(each.measure()));
                     int which = PROMPTS.get(a).equals(PROMPTS.get(b)) ? 0 : 1;
                     if (!Double.isNaN(rho)) {
                         sums[which] += rho;

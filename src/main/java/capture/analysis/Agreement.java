@@ -185,7 +185,7 @@ public final class Agreement {
     }
 
     /** Linear between the order statistics, as numpy's default. */
-    private static double quantile(double[] sorted, double at) {
+    static double quantile(double[] sorted, double at) {
         if (sorted.length == 0) {
             return Double.NaN;
         }

@@ -4,11 +4,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToDoubleBiFunction;
+import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 import wan.op.WanException;
 
@@ -37,8 +36,13 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
      *
      * @param within of runs with the same prompt; NaN if there are none
      * @param across of runs with different prompts; NaN if there are none
+     * @param withinInterval where the first would lie with other prompts, or other seeds if there is one prompt
+     * @param acrossInterval where the second would lie with other prompts
      */
-    public record Pairs(double within, double across) {}
+    public record Pairs(double within, double across, Interval withinInterval, Interval acrossInterval) {}
+
+    /** A 95 % percentile bootstrap interval, for which prompts are drawn with replacement; NaN where there are too few. */
+    public record Interval(double low, double high) {}
 
     /**
      * One measure.
@@ -47,8 +51,15 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
      * @param betweenHeads standard deviation of the heads' means
      * @param betweenRuns standard deviation of a head's values over the runs, mean over heads
      * @param spearman rank correlation of the heads of two runs
+     * @param means over the runs, of each head
      */
-    public record OfMeasure(Measure measure, double mean, double betweenHeads, double betweenRuns, Pairs spearman) {}
+    public record OfMeasure(
+            Measure measure, double mean, double betweenHeads, double betweenRuns, Pairs spearman, List<Double> means) {
+        /** Copies the list. */
+        public OfMeasure {
+            means = List.copyOf(means);
+        }
+    }
 
     /**
      * One rule for roles.
@@ -69,17 +80,38 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
         }
     }
 
-    /** One run: its heads, its roles, and its prompt. */
-    public record Run(Analysis analysis, List<Measure> measures, List<Roles> roles, String prompt) {}
+    /**
+     * One run.
+     *
+     * @param heads where each head stands in the values
+     * @param values of each measure, a number for each head
+     * @param roles by each rule
+     * @param prompt in words
+     */
+    public record Run(
+            Map<HeadId, Integer> heads, SequencedMap<Measure, double[]> values, List<Roles> roles, String prompt) {
+        /** What is kept of a run: so many runs fit into memory. */
+        public static Run of(Analysis analysis, List<Measure> measures, List<Roles> roles, String prompt) {
+            SequencedMap<Measure, double[]> values = new LinkedHashMap<>();
+            measures.forEach(measure -> values.put(measure, analysis.measure(measure)));
+            return new Run(analysis.positions(), values, List.copyOf(roles), prompt);
+        }
+    }
+
+    /** As {@link #of(List, int, long)}, with a thousand rounds. */
+    public static RunsSummary of(List<Run> runs) {
+        return of(runs, 1000, 0);
+    }
 
     /**
      * Summarizes runs of one model.
      *
+     * @param rounds how often prompts are drawn for the intervals
+     * @param seed the same seed gives the same intervals
      * @throws WanException if they have fewer than two heads in common
      */
-    public static RunsSummary of(List<Run> runs) {
-        List<Map<HeadId, Integer>> positions =
-                runs.stream().map(run -> run.analysis().positions()).toList();
+    public static RunsSummary of(List<Run> runs, int rounds, long seed) {
+        List<Map<HeadId, Integer>> positions = runs.stream().map(Run::heads).toList();
         List<HeadId> heads = positions.getFirst().keySet().stream()
                 .filter(head -> positions.stream().allMatch(each -> each.containsKey(head)))
                 .toList();
@@ -90,15 +122,16 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
         List<int[]> at = positions.stream()
                 .map(each -> heads.stream().mapToInt(each::get).toArray())
                 .toList();
-        List<String> prompts = runs.stream().map(Run::prompt).toList();
+        RunPairs pairs = new RunPairs(runs.stream().map(Run::prompt).toList(), rounds, seed);
         List<OfMeasure> measures = new ArrayList<>();
-        for (Measure measure : runs.getFirst().measures()) {
-            if (runs.stream().allMatch(run -> run.measures().contains(measure))) {
-                double[][] values = new double[runs.size()][];
-                for (int r = 0; r < values.length; r++) {
-                    values[r] = Agreement.pick(runs.get(r).analysis().measure(measure), at.get(r));
-                }
-                measures.add(ofMeasure(measure, values, prompts));
+        for (Measure measure : runs.getFirst().values().keySet()) {
+            double[][] values = new double[runs.size()][];
+            for (int r = 0; r < values.length; r++) {
+                double[] all = runs.get(r).values().get(measure);
+                values[r] = all == null ? new double[0] : Agreement.pick(all, at.get(r));
+            }
+            if (Arrays.stream(values).allMatch(run -> run.length == heads.size())) {
+                measures.add(ofMeasure(measure, values, pairs));
             }
         }
         List<OfRule> rules = new ArrayList<>();
@@ -112,13 +145,13 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
                         .ifPresent(each -> roles.add(Agreement.pick(each.roles(), mine)));
             }
             if (roles.size() == runs.size()) {
-                rules.add(ofRule(first.rule(), roles, prompts));
+                rules.add(ofRule(first.rule(), roles, pairs));
             }
         }
-        return new RunsSummary(runs.size(), new HashSet<>(prompts).size(), heads, measures, rules);
+        return new RunsSummary(runs.size(), pairs.prompts(), heads, measures, rules);
     }
 
-    private static OfMeasure ofMeasure(Measure measure, double[][] values, List<String> prompts) {
+    private static OfMeasure ofMeasure(Measure measure, double[][] values, RunPairs pairs) {
         int heads = values[0].length;
         double[] means = new double[heads];
         double[] deviations = new double[heads];
@@ -137,15 +170,18 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
         if (whole) {
             Arrays.setAll(ranks, r -> Agreement.ranks(values[r]));
         }
-        Pairs spearman = pairs(
-                prompts,
-                (a, b) -> whole
-                        ? Agreement.correlationOfRanks(ranks[a], ranks[b])
-                        : Agreement.spearman(values[a], values[b]));
-        return new OfMeasure(measure, mean(known(means)), deviation(known(means)), mean(known(deviations)), spearman);
+        Pairs spearman = pairs.mean((a, b) ->
+                whole ? Agreement.correlationOfRanks(ranks[a], ranks[b]) : Agreement.spearman(values[a], values[b]));
+        return new OfMeasure(
+                measure,
+                mean(known(means)),
+                deviation(known(means)),
+                mean(known(deviations)),
+                spearman,
+                Arrays.stream(means).boxed().toList());
     }
 
-    private static OfRule ofRule(RoleRule rule, List<List<@Nullable String>> roles, List<String> prompts) {
+    private static OfRule ofRule(RoleRule rule, List<List<@Nullable String>> roles, RunPairs pairs) {
         Map<String, Integer> consensus = new LinkedHashMap<>();
         rule.names().forEach(name -> consensus.put(name, 0));
         List<Double> shares = new ArrayList<>();
@@ -169,7 +205,29 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
             shares.add(most == null ? 0 : (double) counts.getOrDefault(most, 0) / roles.size());
         }
         return new OfRule(
-                rule, consensus, shares, pairs(prompts, (a, b) -> Agreement.adjustedRand(roles.get(a), roles.get(b))));
+                rule, consensus, shares, pairs.mean((a, b) -> Agreement.adjustedRand(roles.get(a), roles.get(b))));
+    }
+
+    /** A number for each head that all runs have. */
+    public SequencedMap<HeadId, Double> byHead(List<Double> numbers) {
+        SequencedMap<HeadId, Double> map = new LinkedHashMap<>();
+        for (int h = 0; h < heads.size(); h++) {
+            map.put(heads.get(h), numbers.get(h));
+        }
+        return map;
+    }
+
+    /** Of each head the share of the runs that give it its most frequent role, mean over the rules; 1 without rules. */
+    public SequencedMap<HeadId, Double> stability() {
+        List<Double> shares = new ArrayList<>();
+        for (int h = 0; h < heads.size(); h++) {
+            int head = h;
+            shares.add(rules.stream()
+                    .mapToDouble(rule -> rule.shares().get(head))
+                    .average()
+                    .orElse(1));
+        }
+        return byHead(shares);
     }
 
     /**
@@ -177,41 +235,11 @@ public record RunsSummary(int runs, int prompts, List<HeadId> heads, List<OfMeas
      * the rules: the least first, at most so many, none that never change.
      */
     public List<Map.Entry<HeadId, Double>> unstable(int most) {
-        if (rules.isEmpty()) {
-            return List.of();
-        }
-        List<Map.Entry<HeadId, Double>> all = new ArrayList<>();
-        for (int h = 0; h < heads.size(); h++) {
-            int head = h;
-            all.add(Map.entry(
-                    heads.get(h),
-                    rules.stream()
-                            .mapToDouble(rule -> rule.shares().get(head))
-                            .average()
-                            .orElse(1)));
-        }
-        return all.stream()
+        return stability().entrySet().stream()
                 .filter(entry -> entry.getValue() < 1)
                 .sorted(Map.Entry.comparingByValue(Comparator.naturalOrder()))
                 .limit(most)
                 .toList();
-    }
-
-    private static Pairs pairs(List<String> prompts, ToDoubleBiFunction<Integer, Integer> agreement) {
-        double[] sums = new double[2];
-        int[] counts = new int[2];
-        for (int a = 0; a < prompts.size(); a++) {
-            for (int b = a + 1; b < prompts.size(); b++) {
-                double value = agreement.applyAsDouble(a, b);
-                if (!Double.isNaN(value)) {
-                    int which = prompts.get(a).equals(prompts.get(b)) ? 0 : 1;
-                    sums[which] += value;
-                    counts[which]++;
-                }
-            }
-        }
-        return new Pairs(
-                counts[0] == 0 ? Double.NaN : sums[0] / counts[0], counts[1] == 0 ? Double.NaN : sums[1] / counts[1]);
     }
 
     private static double[] known(double[] values) {

@@ -32,8 +32,10 @@ import wan.app.command.InspectCommand;
 import wan.app.command.MakeModelCommand;
 import wan.app.command.PlotCommand;
 import wan.app.command.PresetsCommand;
+import wan.app.command.QueryCommand;
 import wan.app.command.ReportCommand;
 import wan.app.command.SelftestCommand;
+import wan.app.command.SweepCommand;
 import wan.app.command.TokenizeCommand;
 import wan.app.guard.FileGuard;
 import wan.app.terminal.Cancellation;
@@ -54,6 +56,8 @@ import wan.run.Program;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             ExtractCommand.class,
+            SweepCommand.class,
+            QueryCommand.class,
             AblateCommand.class,
             AnalyzeCommand.class,
             CompareCommand.class,

@@ -40,6 +40,11 @@ public interface BackendProvider {
     /** Whether its results need no check before they are used. */
     boolean isTrusted();
 
+    /** Whether an open device serves any runs, one after the other, rather than what it was prepared for alone. */
+    default boolean servesAnyRun() {
+        return false;
+    }
+
     /**
      * Settles what is left to the backend, such as which libraries are faster.
      *

@@ -3,7 +3,6 @@ package wan.file;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -130,8 +129,7 @@ public final class PartialFolder implements AutoCloseable {
         boolean kept = false;
         try {
             Object before = identity(file);
-            FileLock lock = channel.tryLock();
-            if (lock == null) {
+            if (!TemporaryFile.lock(channel)) {
                 throw inUse(folder);
             }
             if (!Objects.equals(before, identity(file)) || before == null) {

@@ -104,7 +104,7 @@ public final class TemporaryFile implements AutoCloseable {
     }
 
     /** Whether nobody else holds the file; yes where the file system knows no locks. */
-    private static boolean lock(FileChannel channel) {
+    static boolean lock(FileChannel channel) {
         try {
             FileLock lock = channel.tryLock();
             return lock != null;

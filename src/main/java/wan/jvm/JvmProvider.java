@@ -51,6 +51,11 @@ public final class JvmProvider implements BackendProvider {
     }
 
     @Override
+    public boolean servesAnyRun() {
+        return true;
+    }
+
+    @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
         requireOwnTypes(settings, "it keeps a checkpoint's bf16 as it is, and the command convert makes one");
         return new JvmOps(options(settings));

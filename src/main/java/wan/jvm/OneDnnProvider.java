@@ -61,6 +61,11 @@ public final class OneDnnProvider implements BackendProvider {
     }
 
     @Override
+    public boolean servesAnyRun() {
+        return true;
+    }
+
+    @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
         JvmProvider.requireOwnTypes(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
         return new JvmOps(options(settings));

@@ -87,6 +87,11 @@ public final class Devices {
         return provider.open(tuned, rehearsal);
     }
 
+    /** Whether a device that is open serves any runs; one that is still to be chosen may not. */
+    static boolean serveAnyRun(RunSpec.Device device) {
+        return !device.name().equals(AUTO) && provider(device.name()).servesAnyRun();
+    }
+
     private static BackendProvider provider(String device) {
         String backend = device.split(":", 2)[0];
         return PROVIDERS.stream()

@@ -92,6 +92,7 @@ final class Follower implements RunListener {
     public void resumable(int passes, String name, HostTensor kept) {
         if (last != null) {
             outputs.resumable(last, passes, name, kept, noise);
+            monitor.resumable(passes);
         }
     }
 

@@ -49,6 +49,7 @@ import wan.vae.VaeFiles;
 /** A run that has been checked and planned against its model, and not been started. */
 public final class Job {
     private final RunSpec spec;
+    private final Session session;
     private final LoadedModel model;
     private final RunPlan plan;
     private final CapturePlan capture;
@@ -60,7 +61,7 @@ public final class Job {
 
     private Job(
             RunSpec spec,
-            LoadedModel model,
+            Session session,
             RunPlan plan,
             CapturePlan capture,
             RunGeometry geometry,
@@ -68,7 +69,8 @@ public final class Job {
             Picture picture,
             @Nullable HeadCaches caches) {
         this.spec = spec;
-        this.model = model;
+        this.session = session;
+        this.model = session.model();
         this.plan = plan;
         this.capture = capture;
         this.geometry = geometry;
@@ -78,7 +80,8 @@ public final class Job {
     }
 
     /** Plans a run; what is odd but no error goes to the monitor. */
-    static Job of(RunSpec asked, LoadedModel model, RunMonitor monitor) {
+    static Job of(RunSpec asked, Session session, RunMonitor monitor) {
+        LoadedModel model = session.model();
         WanConfig config = model.config();
         noticePreset(asked, Preset.Sizes.of(config, model.highNoise() == null ? 1 : 2), monitor);
         RunSpec spec = withFirstPicture(asked, monitor);
@@ -147,7 +150,7 @@ public final class Job {
                 config.textLen(),
                 plan.timesteps().size(),
                 picture.features() == null ? 0 : picture.features().shape().dim(1));
-        Job job = new Job(spec, model, plan, capture, geometry, initialLatent, picture, caches);
+        Job job = new Job(spec, session, plan, capture, geometry, initialLatent, picture, caches);
         try (Edits edits = job.openEdits()) {
             edits.check(plan.passes());
         }
@@ -327,6 +330,25 @@ public final class Job {
         return new RunCost(model.config(), geometry.batch(), geometry.frameSeqLen());
     }
 
+    /** Bytes of what is captured, without the matrices that are assembled of it. */
+    public long captureBytes() {
+        long bytes = 0;
+        for (Pass pass : plan.passes()) {
+            if (capture.passes().includes(pass.id(), geometry.numSteps())) {
+                for (CapturePlan.Item item : capture.items(pass, geometry)) {
+                    bytes += Float.BYTES * item.shape().size();
+                }
+            }
+        }
+        return bytes;
+    }
+
+    /** What a device that prepares for a run prepares for: jobs for which this is equal do the same, with other numbers. */
+    Object work() {
+        // How heads are kept can change in the run.
+        return caches != null ? this : List.of(plan, capture, geometry, spec.edits());
+    }
+
     /** First frame of the last frame block. */
     public int lastFrameBlockStart() {
         RunSettings settings = plan.settings();
@@ -387,7 +409,7 @@ public final class Job {
     Job writing(Path result) {
         RunSpec.Output output =
                 new RunSpec.Output(result, null, false, spec.output().complete(), null);
-        return new Job(spec.withOutput(output), model, plan, capture, geometry, initialLatent, picture, caches);
+        return new Job(spec.withOutput(output), session, plan, capture, geometry, initialLatent, picture, caches);
     }
 
     /** What the run needs of its device, found by going through it without running anything; null where no device is used. */
@@ -450,14 +472,17 @@ public final class Job {
      */
     public RunResult execute(RunMonitor monitor, Leftovers leftovers) {
         MemoryCheck.require(this, 0);
-        WeightDiagnosis.warnOfZeros(this);
+        if (session.isFirst(plan.numLayers())) {
+            WeightDiagnosis.warnOfZeros(this);
+        }
         monitor.started(this);
-        try (Ops ops = monitor.instrument(Devices.open(spec.device(), this::rehearse));
+        try (Session.Lease device = session.open(this, monitor);
                 Edits edits = openEdits();
                 NoiseSource noise = openNoise();
                 SamplerInputs given = inputs(noise);
-                RunOutputs outputs = new RunOutputs(this, ops.backend(), leftovers, monitor)) {
+                RunOutputs outputs = new RunOutputs(this, device.ops().backend(), leftovers, monitor)) {
             if (outputs.finished()) {
+                device.keep();
                 monitor.ended();
                 return outputs.publish(new Capture(capture, geometry, new MemorySink()), RunResult.COMPLETE);
             }
@@ -465,13 +490,14 @@ public final class Job {
             Follower follower = new Follower(this, edits, monitor, outputs, counted);
             boolean done = false;
             try {
-                HostTensor clean = rollOut(ops, noise, given.drawingFrom(counted), follower, outputs, monitor);
+                HostTensor clean = rollOut(device, noise, given.drawingFrom(counted), follower, outputs, monitor);
                 if (!spec.capture().keepNonFinite()) {
                     clean.requireFinite("final latents");
                 }
                 monitor.ended();
                 RunResult result = outputs.finish(follower.capture(), clean, RunResult.COMPLETE);
                 done = true;
+                device.keep();
                 return result;
             } catch (CancellationException e) {
                 done = true;
@@ -503,7 +529,7 @@ public final class Job {
     }
 
     private HostTensor rollOut(
-            Ops ops,
+            Session.Lease device,
             NoiseSource noise,
             SamplerInputs inputs,
             Follower follower,
@@ -513,7 +539,7 @@ public final class Job {
         List<Context> prompts = noise instanceof Replay replay ? replay.prompts() : prompts(monitor);
         outputs.inputs(prompts, inputs);
         Checkpoint from = outputs.goOn(follower.capture());
-        try (PassRunner runner = sampler.open(models(ops), prompts)) {
+        try (PassRunner runner = sampler.open(device.models(), prompts)) {
             if (from != null) {
                 monitor.resumed(from.passes(), outputs.progress());
             }
@@ -570,14 +596,7 @@ public final class Job {
 
     /** The prompt, then later ones, or the negative one. */
     List<Context> prompts(RunMonitor monitor) {
-        List<HostTensor> texts = Prompts.embedAll(
-                spec.prompt(),
-                guided(),
-                model.path(),
-                model.config(),
-                spec.noise().seed(),
-                spec.device().computingThreads(),
-                monitor);
+        List<HostTensor> texts = session.prompts(spec, guided(), monitor);
         return texts.stream().map(text -> new Context(text, picture.features())).toList();
     }
 

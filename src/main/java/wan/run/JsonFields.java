@@ -19,7 +19,7 @@ import wan.op.FormatException;
  * A JSON object that is read field by field. What is of another type, or was not asked for, is an error that names its path in the
  * document. A field that is not there has the value that it would have by default.
  */
-final class JsonFields {
+public final class JsonFields {
     private final Object file;
     private final String path;
     private final @Nullable JsonNode node;
@@ -30,7 +30,7 @@ final class JsonFields {
      *
      * @param file for messages
      */
-    JsonFields(Object file, JsonNode node) {
+    public JsonFields(Object file, JsonNode node) {
         this(file, "", node);
     }
 
@@ -44,12 +44,12 @@ final class JsonFields {
     }
 
     /** An object inside this one; empty if it is not there. */
-    JsonFields object(String name) {
+    public JsonFields object(String name) {
         return new JsonFields(file, where(name), take(name));
     }
 
     /** The objects of a list; none if it is not there. */
-    List<JsonFields> objects(String name) {
+    public List<JsonFields> objects(String name) {
         JsonNode list = take(name);
         if (list != null && !list.isArray()) {
             throw failure(where(name), "a list of objects", list);
@@ -63,26 +63,26 @@ final class JsonFields {
 
     /** Whatever is there, which its own reader checks; null for nothing. */
     @Nullable
-    JsonNode nodeOrNull(String name) {
+    public JsonNode nodeOrNull(String name) {
         return take(name);
     }
 
-    String text(String name, String otherwise) {
+    public String text(String name, String otherwise) {
         return get(name, otherwise, "a text", JsonNode::isString, JsonNode::asString);
     }
 
     @Nullable
-    String textOrNull(String name, @Nullable String otherwise) {
+    public String textOrNull(String name, @Nullable String otherwise) {
         return orNull(name, otherwise, "a text or null", JsonNode::isString, JsonNode::asString);
     }
 
     @Nullable
-    Path pathOrNull(String name, @Nullable Path otherwise) {
+    public Path pathOrNull(String name, @Nullable Path otherwise) {
         return orNull(name, otherwise, "a path or null", JsonNode::isString, value -> path(name, value));
     }
 
     /** A path that has no default. */
-    Path path(String name) {
+    public Path path(String name) {
         JsonNode value = take(name);
         if (value == null || !value.isString()) {
             throw new FormatException(
@@ -93,21 +93,21 @@ final class JsonFields {
         return path(name, value);
     }
 
-    double real(String name, double otherwise) {
+    public double real(String name, double otherwise) {
         return get(name, otherwise, "a number", JsonNode::isNumber, JsonNode::asDouble);
     }
 
     @Nullable
-    Double realOrNull(String name, @Nullable Double otherwise) {
+    public Double realOrNull(String name, @Nullable Double otherwise) {
         return orNull(name, otherwise, "a number or null", JsonNode::isNumber, JsonNode::asDouble);
     }
 
-    int integer(String name, int otherwise) {
+    public int integer(String name, int otherwise) {
         return get(name, otherwise, "a whole number", JsonNode::isInt, JsonNode::asInt);
     }
 
     /** A whole number that has no default. */
-    int required(String name) {
+    public int required(String name) {
         JsonNode value = take(name);
         if (value == null || !value.isInt()) {
             throw new FormatException(
@@ -118,16 +118,16 @@ final class JsonFields {
         return value.asInt();
     }
 
-    List<Integer> integers(String name, List<Integer> otherwise) {
+    public List<Integer> integers(String name, List<Integer> otherwise) {
         return list(name, otherwise, "a whole number", JsonNode::isInt, JsonNode::asInt);
     }
 
-    long longInteger(String name, long otherwise) {
+    public long longInteger(String name, long otherwise) {
         return get(name, otherwise, "a whole number", JsonFields::isLong, JsonNode::asLong);
     }
 
     /** A seed, whose 64 bits a long holds. */
-    long seed(String name, long otherwise) {
+    public long seed(String name, long otherwise) {
         return get(
                 name,
                 otherwise,
@@ -137,28 +137,28 @@ final class JsonFields {
     }
 
     @Nullable
-    Integer integerOrNull(String name, @Nullable Integer otherwise) {
+    public Integer integerOrNull(String name, @Nullable Integer otherwise) {
         return orNull(name, otherwise, "a whole number or null", JsonNode::isInt, JsonNode::asInt);
     }
 
-    float number(String name, float otherwise) {
+    public float number(String name, float otherwise) {
         return get(name, otherwise, "a number", JsonNode::isNumber, value -> (float) value.asDouble());
     }
 
-    boolean flag(String name, boolean otherwise) {
+    public boolean flag(String name, boolean otherwise) {
         return get(name, otherwise, "true or false", JsonNode::isBoolean, JsonNode::asBoolean);
     }
 
-    List<Float> numbers(String name, List<Float> otherwise) {
+    public List<Float> numbers(String name, List<Float> otherwise) {
         return list(name, otherwise, "a number", JsonNode::isNumber, value -> (float) value.asDouble());
     }
 
-    List<String> texts(String name, List<String> otherwise) {
+    public List<String> texts(String name, List<String> otherwise) {
         return list(name, otherwise, "a text", JsonNode::isString, JsonNode::asString);
     }
 
     /** {@code "all"}, which is an empty list here, or a list of indices. */
-    List<Integer> indices(String name, List<Integer> otherwise) {
+    public List<Integer> indices(String name, List<Integer> otherwise) {
         JsonNode value = node == null ? null : node.get(name);
         if (value != null && value.isString() && value.asString().equals("all")) {
             known.add(name);
@@ -171,12 +171,12 @@ final class JsonFields {
     }
 
     /** One of some words. */
-    <T> T word(String name, T otherwise, Map<String, T> words) {
+    public <T> T word(String name, T otherwise, Map<String, T> words) {
         return get(name, otherwise, oneOf(words), value -> isWord(value, words), value -> word(value, words));
     }
 
     /** A list of some words. */
-    <T> Set<T> words(String name, Set<T> otherwise, Map<String, T> words) {
+    public <T> Set<T> words(String name, Set<T> otherwise, Map<String, T> words) {
         Set<T> list = wordsOrNone(name, otherwise, words);
         if (list.isEmpty()) {
             throw new FormatException(file, where(name) + ": expected at least " + oneOf(words) + ", got none");
@@ -185,7 +185,7 @@ final class JsonFields {
     }
 
     /** A list of some words, perhaps empty. */
-    <T> Set<T> wordsOrNone(String name, Set<T> otherwise, Map<String, T> words) {
+    public <T> Set<T> wordsOrNone(String name, Set<T> otherwise, Map<String, T> words) {
         return Set.copyOf(list(
                 name,
                 List.copyOf(otherwise),
@@ -195,7 +195,7 @@ final class JsonFields {
     }
 
     /** Refuses what has not been asked for. */
-    void done() {
+    public void done() {
         if (node == null) {
             return;
         }

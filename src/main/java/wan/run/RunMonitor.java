@@ -30,6 +30,9 @@ public interface RunMonitor {
     /** A layer of the present pass is done. */
     default void layerDone(int layer) {}
 
+    /** The run could go on from here, if it ended now: so many of its passes are done. */
+    default void resumable(int passes) {}
+
     /** The last pass is over, or the run has failed. */
     default void ended() {}
 

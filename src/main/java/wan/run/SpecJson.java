@@ -37,7 +37,7 @@ import wan.weights.ModelLayout.Branch;
  */
 public final class SpecJson {
     /** Raised when a file of the version before could be misread. */
-    static final int VERSION = 1;
+    public static final int VERSION = 1;
 
     private static final Map<String, Branch> BRANCHES = words(List.of(Branch.values()), branch -> switch (branch) {
         case EMA_OR_GENERATOR -> "ema-or-generator";
@@ -72,7 +72,7 @@ public final class SpecJson {
     }
 
     /** The value as a tree. */
-    static ObjectNode tree(RunSpec spec) {
+    public static ObjectNode tree(RunSpec spec) {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         root.put("version", VERSION);
 
@@ -181,7 +181,8 @@ public final class SpecJson {
         return read(file, StrictJson.tree(file, json.getBytes(StandardCharsets.UTF_8)));
     }
 
-    static RunSpec read(Object file, JsonNode tree) {
+    /** Reads the tree of {@link #tree}. */
+    public static RunSpec read(Object file, JsonNode tree) {
         JsonFields root = new JsonFields(file, tree);
         int version = root.integer("version", 0);
         if (version != VERSION) {

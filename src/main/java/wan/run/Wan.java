@@ -1,6 +1,7 @@
 package wan.run;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import wan.model.WanConfig;
@@ -18,15 +19,16 @@ import wan.weights.ModelFolder;
  * }
  * }</pre>
  *
- * <p>Close it when its last run is over. Runs one job at a time.
+ * <p>Runs one job at a time. From the first run on the device stays open with its packed weights, and serves the next runs where it can;
+ * close it when the last run is over.
  */
 public final class Wan implements AutoCloseable {
     private final RunSpec.Model spec;
-    private final LoadedModel model;
+    private final Session session;
 
-    private Wan(RunSpec.Model spec, LoadedModel model) {
+    private Wan(RunSpec.Model spec, Session session) {
         this.spec = spec;
-        this.model = model;
+        this.session = session;
     }
 
     /** Opens a model: a folder as it was downloaded, or a file. */
@@ -41,12 +43,12 @@ public final class Wan implements AutoCloseable {
 
     /** Opens the model of a specification; what is odd but no error goes to the monitor. */
     public static Wan open(RunSpec.Model model, RunMonitor monitor) {
-        return new Wan(model, LoadedModel.open(model, monitor::notice));
+        return new Wan(model, new Session(LoadedModel.open(model, monitor::notice)));
     }
 
     /** The model's sizes. */
     public WanConfig config() {
-        return model.config();
+        return session.model().config();
     }
 
     /**
@@ -68,7 +70,15 @@ public final class Wan implements AutoCloseable {
             throw new UsageException("model.path: expected the model that is open, " + name(spec.path()) + ", got "
                     + name(run.model().path()));
         }
-        return Job.of(windowed(run, monitor), model, monitor);
+        return Job.of(windowed(run, monitor), session, monitor);
+    }
+
+    /**
+     * Encodes the prompts of many runs in one go, as far as they keep what is encoded: so the text encoder is read once and not for
+     * each of them.
+     */
+    public void encodePrompts(List<RunSpec> runs, RunMonitor monitor) {
+        session.encode(runs, monitor);
     }
 
     /** A run that names no window, -1 for none included, has the one that the model's configuration names. */
@@ -101,6 +111,6 @@ public final class Wan implements AutoCloseable {
 
     @Override
     public void close() {
-        model.close();
+        session.close();
     }
 }

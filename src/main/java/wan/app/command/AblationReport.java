@@ -1,5 +1,7 @@
 package wan.app.command;
 
+import static wan.app.command.HtmlPage.escaped;
+
 import capture.analysis.Difference;
 import capture.analysis.HeadId;
 import capture.figures.Figure;
@@ -7,12 +9,9 @@ import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
 import capture.figures.RowFigures;
 import capture.figures.Style;
-import capture.figures.SvgFigure;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Base64;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,7 +20,6 @@ import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import wan.run.Outcome;
-import wan.run.Program;
 
 /** Outcomes of edits for readers: a table, CSV, figures, a page. */
 final class AblationReport {
@@ -248,31 +246,6 @@ final class AblationReport {
     /** A page with the figures and all numbers, which needs nothing else. */
     String page(String title, String run) {
         StringBuilder html = new StringBuilder();
-        html.append("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-                .append("<meta name=\"generator\" content=\"wan-attn\">\n")
-                .append(
-                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n")
-                .append("<title>")
-                .append(escaped(title))
-                .append("</title>\n<style>\n")
-                .append("body{font:15px/1.5 sans-serif;margin:2em auto;max-width:60em;padding:0 1em;color:#222}\n")
-                .append("table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n")
-                .append("td,th{padding:.15em .7em;border-bottom:1px solid #ddd;text-align:right}\n")
-                .append("td:first-child,th:first-child{text-align:left}\nimg{max-width:100%;height:auto}\n")
-                .append("pre{white-space:pre-wrap}\n</style>\n</head>\n<body>\n<h1>")
-                .append(escaped(title))
-                .append("</h1>\n<p>")
-                .append(escaped(note))
-                .append("</p>\n");
-        for (Figure figure : figures()) {
-            String svg =
-                    Base64.getEncoder().encodeToString(SvgFigure.write(figure).getBytes(StandardCharsets.UTF_8));
-            html.append("<p><img alt=\"")
-                    .append(escaped(figure.title()))
-                    .append("\" src=\"data:image/svg+xml;base64,")
-                    .append(svg)
-                    .append("\"></p>\n");
-        }
         html.append("<h2>Every edit</h2>\n<table>\n<tr><th>edit</th><th>relative L2</th><th>cosine</th>")
                 .append("<th>PSNR dB</th><th>last frame</th><th>computed</th>");
         List<HeadId> watched = watched();
@@ -302,12 +275,8 @@ final class AblationReport {
             }
             html.append("</tr>\n");
         }
-        return html.append("</table>\n<h2>The run</h2>\n<pre>")
-                .append(escaped(run))
-                .append("</pre>\n<p>wan-attn ")
-                .append(escaped(Program.version()))
-                .append("</p>\n</body>\n</html>\n")
-                .toString();
+        html.append("</table>\n<h2>The run</h2>\n<pre>").append(escaped(run)).append("</pre>\n");
+        return HtmlPage.of(title, note, figures(), html.toString());
     }
 
     private List<Figure> figures() {
@@ -321,12 +290,5 @@ final class AblationReport {
             figures.add(drift);
         }
         return figures;
-    }
-
-    private static String escaped(String text) {
-        return text.replace("&", "&amp;")
-                .replace("<", "&lt;")
-                .replace(">", "&gt;")
-                .replace("\"", "&quot;");
     }
 }

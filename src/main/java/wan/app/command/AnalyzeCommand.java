@@ -63,7 +63,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
             arity = "1..*",
             description =
                     "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
-                            + " folder of layer0.pt, layer1.pt, ...")
+                            + " folder of layer0.pt, layer1.pt, ...; the folder of a sweep stands for all of its results")
     private List<Path> files = new ArrayList<>();
 
     @Mixin
@@ -103,7 +103,8 @@ public final class AnalyzeCommand implements Callable<Integer> {
     @Option(
             names = "--bootstrap",
             paramLabel = "N",
-            description = "How often heads are drawn for the intervals (default: ${DEFAULT-VALUE}).")
+            description =
+                    "How often heads, or the prompts of a summary, are drawn for the intervals (default: ${DEFAULT-VALUE}).")
     private int bootstrap = 1000;
 
     @Option(
@@ -191,15 +192,54 @@ public final class AnalyzeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        List<Path> named = SweepResults.inPlaceOfFolders(files);
+        boolean summaryAlone = compare == Compare.SUMMARY || (compare == null && named.size() > 2);
+        if (summaryAlone && format == Format.TABLE && !tokens && !exports()) {
+            summary(named);
+            return 0;
+        }
         List<RunResult> results = new ArrayList<>();
         try {
-            for (Path file : files) {
+            for (Path file : named) {
                 results.add(analysisOptions.open(file));
             }
             run(results);
             return 0;
         } finally {
             results.forEach(RunResult::close);
+        }
+    }
+
+    private boolean exports() {
+        return rolesCsv != null || headMap != null || headFiles != null;
+    }
+
+    /** Of a sweep there may be thousands: one after the other, and of each only what is compared. */
+    private void summary(List<Path> named) {
+        List<RunsSummary.Run> runs = new ArrayList<>();
+        for (Path file : named) {
+            try (RunResult result = analysisOptions.open(file)) {
+                runs.add(summarized(result, heads(analysisOptions.analysis(result), constants.options())));
+            }
+        }
+        StringWriter text = new StringWriter();
+        PrintWriter out = new PrintWriter(text);
+        new RunsReport(summary(runs, bootstrap, seed)).table(out);
+        out.flush();
+        print(text.toString());
+    }
+
+    private static RunsSummary.Run summarized(RunResult result, AnalysisReport.Heads heads) {
+        return RunsSummary.Run.of(
+                heads.analysis(), heads.measures(), heads.roles(), result.info().text("prompt"));
+    }
+
+    private void print(String text) {
+        if (output != null) {
+            HeadExports.text(output, text);
+        } else {
+            spec.commandLine().getOut().print(text);
+            spec.commandLine().getOut().flush();
         }
     }
 
@@ -243,32 +283,26 @@ public final class AnalyzeCommand implements Callable<Integer> {
         }
         out.flush();
         export(results, analysed, roleOptions);
-        if (output != null) {
-            HeadExports.text(output, text.toString());
-        } else {
-            spec.commandLine().getOut().print(text);
-            spec.commandLine().getOut().flush();
-        }
+        print(text.toString());
     }
 
     private static Compare defaultOf(int results) {
         return results > 2 ? Compare.SUMMARY : results == 2 ? Compare.RUNS : Compare.NONE;
     }
 
-    private static RunsSummary summary(List<RunResult> results, List<AnalysisReport.Heads> analysed) {
-        if (results.size() < 2) {
-            throw new UsageException("--compare summary: expected two or more RESULTs");
-        }
+    private RunsSummary summary(List<RunResult> results, List<AnalysisReport.Heads> analysed) {
         List<RunsSummary.Run> runs = new ArrayList<>();
         for (int i = 0; i < results.size(); i++) {
-            AnalysisReport.Heads heads = analysed.get(i);
-            runs.add(new RunsSummary.Run(
-                    heads.analysis(),
-                    heads.measures(),
-                    heads.roles(),
-                    results.get(i).info().text("prompt")));
+            runs.add(summarized(results.get(i), analysed.get(i)));
         }
-        return RunsSummary.of(runs);
+        return summary(runs, bootstrap, seed);
+    }
+
+    private static RunsSummary summary(List<RunsSummary.Run> runs, int rounds, long seed) {
+        if (runs.size() < 2) {
+            throw new UsageException("--compare summary: expected two or more RESULTs");
+        }
+        return RunsSummary.of(runs, rounds, seed);
     }
 
     private AnalysisReport.Heads heads(Analysis analysis, RoleOptions options) {
@@ -350,7 +384,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
     }
 
     private void export(List<RunResult> results, List<AnalysisReport.Heads> analysed, RoleOptions options) {
-        if ((rolesCsv != null || headMap != null || headFiles != null) && results.size() > 1) {
+        if (exports() && results.size() > 1) {
             throw new UsageException(
                     "--roles-csv, --head-map, --head-files: expected one RESULT, got " + results.size());
         }

@@ -67,7 +67,9 @@ public final class PlotCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "RESULT",
             arity = "1..*",
-            description = "Files that extract wrote, or what the reference's script saves.")
+            description =
+                    "Files that extract wrote, what the reference's script saves, or the folder of a sweep for all of its"
+                            + " results.")
     private List<Path> files = new ArrayList<>();
 
     @Option(names = "--kind", paramLabel = "KIND", description = "Which figure, see below (default: ${DEFAULT-VALUE}).")
@@ -146,12 +148,12 @@ public final class PlotCommand implements Callable<Integer> {
         }
         List<RunResult> results = new ArrayList<>();
         try {
-            for (Path file : files) {
+            for (Path file : SweepResults.inPlaceOfFolders(files)) {
                 results.add(analysisOptions.open(file));
             }
             RunGroup runs = new RunGroup(results, Merge.parse(over));
             if (runs.isMany() && wanted.ofOneRun()) {
-                throw new UsageException("--kind " + kind + ": expected one result, got " + files.size());
+                throw new UsageException("--kind " + kind + ": expected one result, got " + results.size());
             }
             Plot plot = new Plot(runs, wanted, layers, heads, what, measure, analysisOptions, figureOptions);
             if (film) {

@@ -6,6 +6,7 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RunResult;
 import capture.figures.Pictures;
 import capture.figures.Report;
+import capture.figures.Style;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -21,8 +22,10 @@ import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
+import wan.op.UsageException;
 import wan.op.WanException;
 import wan.run.Program;
+import wan.sweep.SweepFolder;
 import wan.vae.VaeDecoder;
 import wan.video.RgbFrame;
 import wan.video.VideoSource;
@@ -53,7 +56,7 @@ public final class ReportCommand implements Callable<Integer> {
             arity = "1..*",
             description =
                     "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
-                            + " folder of layer0.pt, layer1.pt, ...")
+                            + " folder of layer0.pt, layer1.pt, ...; or the folder of a sweep, of which the page has an overview")
     private List<Path> files = new ArrayList<>();
 
     @Reads
@@ -81,7 +84,17 @@ public final class ReportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        write(files, out, constants.options(), video);
+        if (files.size() == 1 && SweepFolder.is(files.getFirst())) {
+            if (video != null) {
+                throw new UsageException("--video: expected one run, got the folder of a sweep");
+            }
+            SweepReport sweep =
+                    SweepReport.of(files.getFirst(), "first", "last", MeasureOptions.DEFAULT, constants.options());
+            HeadExports.text(out, sweep.page(Style.parse("light")));
+            System.out.println("Saved to " + out);
+            return 0;
+        }
+        write(SweepResults.inPlaceOfFolders(files), out, constants.options(), video);
         System.out.println("Saved to " + out
                 + (video == null
                         ? ""

@@ -22,32 +22,37 @@ record RunsReport(RunsSummary summary) {
                 summary.runs(),
                 summary.prompts(),
                 summary.heads().size());
-        out.println("                              sd between  sd between     Spearman of two runs");
-        out.println("measure                 mean       heads        runs  same prompt  other prompt");
+        out.println(
+                "                              sd between  sd between   Spearman of two runs [95 % interval over prompts]");
+        out.println("measure                 mean       heads        runs  same prompt             other prompt");
         summary.measures().stream()
                 .limit(MOST_MEASURES)
                 .forEach(each -> out.printf(
                         Locale.ROOT,
-                        "%-18s %9s %11s %11s %12s %13s%n",
+                        "%-18s %9s %11s %11s  %-23s %s%n",
                         each.measure().id(),
                         number(each.mean()),
                         number(each.betweenHeads()),
                         number(each.betweenRuns()),
-                        number(each.spearman().within()),
-                        number(each.spearman().across())));
+                        number(each.spearman().within(), each.spearman().withinInterval()),
+                        number(each.spearman().across(), each.spearman().acrossInterval())));
         if (!summary.rules().isEmpty()) {
             out.printf(
                     Locale.ROOT,
                     "%n                 stable   adjusted Rand of two runs%nroles             heads  same prompt"
-                            + "  other prompt   consensus%n");
+                            + "             other prompt            consensus%n");
             summary.rules()
                     .forEach(rule -> out.printf(
                             Locale.ROOT,
-                            "%-16s %6d %12s %13s   %s%n",
+                            "%-16s %6d  %-23s %-23s %s%n",
                             rule.rule().id(),
                             rule.stable(),
-                            number(rule.adjustedRand().within()),
-                            number(rule.adjustedRand().across()),
+                            number(
+                                    rule.adjustedRand().within(),
+                                    rule.adjustedRand().withinInterval()),
+                            number(
+                                    rule.adjustedRand().across(),
+                                    rule.adjustedRand().acrossInterval()),
                             rule.consensus().entrySet().stream()
                                     .map(entry -> entry.getValue() + " " + entry.getKey())
                                     .collect(Collectors.joining(", "))));
@@ -96,10 +101,22 @@ record RunsReport(RunsSummary summary) {
 
     private static void pairs(ObjectNode node, RunsSummary.Pairs pairs) {
         node.put("same_prompt", finite(pairs.within())).put("other_prompt", finite(pairs.across()));
+        node.putArray("same_prompt_interval")
+                .add(finite(pairs.withinInterval().low()))
+                .add(finite(pairs.withinInterval().high()));
+        node.putArray("other_prompt_interval")
+                .add(finite(pairs.acrossInterval().low()))
+                .add(finite(pairs.acrossInterval().high()));
     }
 
     private static @Nullable Double finite(double value) {
         return Double.isNaN(value) ? null : (Double) value;
+    }
+
+    private static String number(double value, RunsSummary.Interval interval) {
+        return Double.isNaN(interval.low())
+                ? number(value)
+                : String.format(Locale.ROOT, "%.4f [%.3f, %.3f]", value, interval.low(), interval.high());
     }
 
     private static String number(double value) {

@@ -63,6 +63,15 @@ public enum OutputKind {
     /** What edits do to a run, JSON or CSV. */
     ABLATION(text -> text.startsWith("edit,layer,head,from,computed")
             || (text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"ablation\""))),
+    /** The folder of a sweep, which adds to what it finds of its own. */
+    SWEEP(text -> text.startsWith("{") && text.contains("\"axes\"")) {
+        @Override
+        List<Path> files(Path named) {
+            return List.of(named, named.resolve("sweep.json"));
+        }
+    },
+    /** Events of a sweep, JSON lines, which are added to. */
+    EVENTS(text -> text.startsWith("{\"time\":") && text.contains("\"event\":")),
     /** Roles of heads, a row for each layer. */
     ROLES(text -> text.matches("(?s)[a-z,\\r\\n]*")),
     /** Forcing-KV's map of heads. */

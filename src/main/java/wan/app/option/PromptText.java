@@ -1,27 +1,18 @@
 package wan.app.option;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 import wan.app.guard.Reads;
-import wan.op.FormatException;
 import wan.op.UsageException;
+import wan.text.PromptLines;
 import wan.text.TokenIds;
 import wan.text.Tokenizer;
 
 /** The options that say what the prompts are, in words, and what cuts them into tokens. */
 public final class PromptText {
-    private static final int MAX_FILE_BYTES = 64 << 20;
-
     private static final Path STANDARD_INPUT = Path.of("-");
 
     @Option(names = "--prompt", paramLabel = "TEXT", description = "The prompt.")
@@ -96,27 +87,6 @@ public final class PromptText {
 
     /** The lines of a UTF-8 text file that are not blank, at least one. */
     public static List<String> lines(Path file) {
-        // Opened once, since a pipe gives its text once; and never read to the end of what has none.
-        try (InputStream in = file.equals(STANDARD_INPUT) ? System.in : Files.newInputStream(file)) {
-            byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
-            if (bytes.length > MAX_FILE_BYTES) {
-                throw new FormatException(file, "more than " + MAX_FILE_BYTES + " bytes are no file of prompts");
-            }
-            String text = StandardCharsets.UTF_8
-                    .newDecoder()
-                    .decode(ByteBuffer.wrap(bytes))
-                    .toString();
-            String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
-            List<String> lines =
-                    withoutMark.lines().filter(line -> !line.isBlank()).toList();
-            if (lines.isEmpty()) {
-                throw new FormatException(file, "expected prompts, one per line, got only empty lines");
-            }
-            return lines;
-        } catch (CharacterCodingException e) {
-            throw new FormatException(file, "expected text in UTF-8, got other bytes; convert it with iconv?", e);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return file.equals(STANDARD_INPUT) ? PromptLines.read(file, System.in) : PromptLines.read(file);
     }
 }

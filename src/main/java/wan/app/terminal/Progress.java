@@ -147,7 +147,7 @@ public final class Progress {
     }
 
     /** Hours, minutes and seconds: 1:02:03 or 02:03. */
-    static String clock(double seconds) {
+    public static String clock(double seconds) {
         Duration d = Duration.ofSeconds(Math.round(seconds));
         return d.toHours() > 0
                 ? String.format(Locale.ROOT, "%d:%02d:%02d", d.toHours(), d.toMinutesPart(), d.toSecondsPart())

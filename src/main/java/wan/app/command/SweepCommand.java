@@ -1,0 +1,238 @@
+package wan.app.command;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import wan.app.guard.Force;
+import wan.app.guard.OutputKind;
+import wan.app.guard.Reads;
+import wan.app.guard.Writes;
+import wan.app.terminal.Cancellation;
+import wan.app.terminal.EventLog;
+import wan.app.terminal.MetricsServer;
+import wan.app.terminal.Progress;
+import wan.app.terminal.SweepProgress;
+import wan.app.terminal.TerminalMonitor;
+import wan.backend.Bytes;
+import wan.op.UsageException;
+import wan.sweep.Axis;
+import wan.sweep.Dataset;
+import wan.sweep.DuckDb;
+import wan.sweep.Shard;
+import wan.sweep.Sweep;
+import wan.sweep.SweepCost;
+import wan.sweep.SweepFolder;
+import wan.sweep.SweepJson;
+import wan.sweep.SweepListener;
+import wan.sweep.SweepRunner;
+
+/** {@code wan-attn sweep}: many runs from one file. */
+@Command(
+        name = "sweep",
+        description = {
+            "Runs every combination of prompts, seeds, presets, edits, policies or any other fields of a run.",
+            "",
+            "The model is opened once. A result is the one that extract gives, to the bit; one that is there is never computed"
+                    + " again. Whatever ends a sweep, the same command goes on with it; any number of processes may work at one"
+                    + " folder. docs/guide/sweeps.md shows the file, Slurm, Kubernetes and what to do with the results."
+        },
+        footer = {
+            "",
+            "Examples:",
+            "  wan-attn sweep sweep.yaml --out heads --dry-run",
+            "      how many runs, operations, bytes and hours",
+            "  wan-attn sweep sweep.yaml --out heads",
+            "      runs what is not done yet",
+            "  wan-attn sweep sweep.yaml --out /shared/heads --shard 3/64",
+            "      one of 64 processes; under Slurm, Kubernetes and torchrun the part is known"
+        })
+public final class SweepCommand implements Callable<Integer> {
+    private static final int INTERRUPTED = 130;
+    private static final int FAILED = 1;
+    private static final double HOUR = 3600;
+
+    @Reads
+    @Parameters(paramLabel = "SWEEP", description = "The sweep, .json or .yaml.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path file;
+
+    @Writes(OutputKind.SWEEP)
+    @Option(
+            names = {"-o", "--out", "--output"},
+            paramLabel = "DIR",
+            required = true,
+            description = "The folder of its results, new or that of the same sweep; one with further runs adds them.")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
+    private Path out;
+
+    @Option(
+            names = "--shard",
+            paramLabel = "I/N",
+            description =
+                    "Begin with part I (from 0) of N, then help the others. Default: SLURM_ARRAY_TASK_ID and _COUNT,"
+                            + " JOB_COMPLETION_INDEX and JOB_COMPLETIONS, or RANK and WORLD_SIZE, if they are set.")
+    private @Nullable String shard;
+
+    @Option(
+            names = "--retries",
+            paramLabel = "N",
+            description =
+                    "How often a run that failed is tried again, in all (default: ${DEFAULT-VALUE}). A larger number later"
+                            + " tries those again that are given up.")
+    private int retries = 1;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    private @Nullable Integer threads;
+
+    @Writes(OutputKind.EVENTS)
+    @Option(
+            names = "--log",
+            paramLabel = "FILE",
+            description =
+                    "Add one line of JSON for each event to this file: began, run_began, run_done, run_failed, ended.")
+    private @Nullable Path log;
+
+    @Option(
+            names = "--metrics-port",
+            paramLabel = "PORT",
+            description = "Serve numbers at /metrics in Prometheus' text format; 0 takes a free port and says which.")
+    private @Nullable Integer metricsPort;
+
+    @Option(
+            names = "--metrics-host",
+            paramLabel = "HOST",
+            description = "Where --metrics-port listens (default: ${DEFAULT-VALUE}, this machine alone).")
+    private String metricsHost = "127.0.0.1";
+
+    @Option(
+            names = "--no-dataset",
+            description = "Do not write the tables DIR/dataset/*.parquet when the sweep is complete (it needs DuckDB).")
+    private boolean noDataset;
+
+    @Option(names = "--frames", description = "Write the table frames too, a row for each pair of frames of a head.")
+    private boolean frames;
+
+    @Mixin
+    @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
+    private Force force = new Force();
+
+    @Option(names = "--dry-run", description = "Print what would be run, with an estimate from a few passes, and stop.")
+    private boolean dryRun;
+
+    @Option(
+            names = {"--quiet", "-q"},
+            description = "No progress and no notices on stderr.")
+    private boolean quiet;
+
+    @Override
+    public Integer call() {
+        if (retries < 0) {
+            throw new UsageException("--retries: expected 0 or more, got " + retries);
+        }
+        Shard own = shard();
+        Sweep sweep = SweepJson.read(file);
+        if (dryRun) {
+            printPlan(sweep, own);
+            return 0;
+        }
+        SweepFolder folder = SweepFolder.begin(out, sweep);
+        try (Cancellation cancellation = new Cancellation();
+                EventLog events = log == null ? null : new EventLog(log)) {
+            SweepProgress progress = new SweepProgress(System.err, quiet, events, cancellation);
+            try (MetricsServer metrics =
+                    metricsPort == null ? null : new MetricsServer(metricsHost, metricsPort, progress::metrics)) {
+                if (metrics != null) {
+                    System.err.println("wan-attn: metrics at " + metrics.address());
+                }
+                SweepRunner.Options options = new SweepRunner.Options(own, retries, threads);
+                SweepRunner.Outcome outcome = new SweepRunner(folder, options, progress).execute();
+                int code = finish(outcome, progress);
+                if (!noDataset && !outcome.interrupted() && outcome.counts().left() == 0) {
+                    writeDataset();
+                }
+                return code;
+            }
+        }
+    }
+
+    private Shard shard() {
+        if (shard != null) {
+            return Shard.parse(shard);
+        }
+        Shard found = Shard.of(System.getenv());
+        return found == null ? Shard.WHOLE : found;
+    }
+
+    private void printPlan(Sweep sweep, Shard own) {
+        SweepCost cost = SweepCost.of(sweep.runs(), threads, new TerminalMonitor(System.err, quiet, false));
+        System.out.printf(Locale.ROOT, "runs        %d%n", cost.runs());
+        for (Axis axis : sweep.axes()) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "  %-9s %d: %s%s%n",
+                    axis.name(),
+                    axis.points().size(),
+                    axis.points().getFirst().label(),
+                    axis.points().size() == 1
+                            ? ""
+                            : " to " + axis.points().getLast().label());
+        }
+        System.out.printf(Locale.ROOT, "operations  %.3f TFLOP in %d passes%n", cost.flops() / 1e12, cost.passes());
+        System.out.printf(Locale.ROOT, "captured    %s%n", Bytes.text(cost.captureBytes()));
+        System.out.printf(
+                Locale.ROOT,
+                "time        %s (%.1f hours) of computing on this machine at %.4f TFLOP/s, measured in passes of the first"
+                        + " run%n",
+                Progress.clock(cost.seconds()),
+                cost.seconds() / HOUR,
+                cost.flopsPerSecond() / 1e12);
+        if (own.count() > 1) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "            %s on %d such machines%n",
+                    Progress.clock(cost.seconds() / own.count()),
+                    own.count());
+        }
+    }
+
+    private void writeDataset() {
+        if (DuckDb.isThere()) {
+            for (Path table : Dataset.write(SweepFolder.open(out), frames)) {
+                System.out.println("Table in " + table);
+            }
+        } else if (frames) {
+            DuckDb.open().close(); // says what is missing
+        } else if (!quiet) {
+            System.err.println("wan-attn: no tables: DuckDB is not there; wan-attn query says how to get it");
+        }
+    }
+
+    private int finish(SweepRunner.Outcome outcome, SweepProgress progress) {
+        SweepListener.Counts counts = outcome.counts();
+        String how = outcome.interrupted() ? "interrupted" : counts.left() == 0 ? "complete" : "partly";
+        progress.ended(how, counts);
+        String state = counts.done() + " of " + counts.runs() + " runs done, " + counts.failed() + " failed, "
+                + counts.left() + " left";
+        if (outcome.interrupted()) {
+            System.err.println("wan-attn: interrupted; " + state + "; the same command goes on");
+            return INTERRUPTED;
+        }
+        System.out.println(state + ", in " + out);
+        List<String> problems = outcome.problems();
+        problems.forEach(problem -> System.err.println("wan-attn: " + problem));
+        if (counts.failed() > 0) {
+            System.err.println("wan-attn: " + counts.failed() + " runs failed; " + out.resolve("runs")
+                    + "/ID.json has each one's error, --retries " + (retries + 1) + " tries them again");
+        }
+        if (counts.left() > 0 && problems.isEmpty()) {
+            System.err.println("wan-attn: what is left is with other processes");
+        }
+        return counts.failed() > 0 || !problems.isEmpty() ? FAILED : 0;
+    }
+}

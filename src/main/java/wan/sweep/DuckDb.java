@@ -1,0 +1,146 @@
+package wan.sweep;
+
+import java.net.MalformedURLException;
+import java.net.URISyntaxException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Driver;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Properties;
+import org.jspecify.annotations.Nullable;
+import wan.op.WanException;
+
+/**
+ * The database DuckDB, in this process and in memory. It writes and reads the tables; nothing else needs it, so it lies beside the
+ * program, not in it: 85 MB with the libraries of all systems.
+ *
+ * <p>Looked for on the class path, in the file that the system property {@value #PROPERTY} names, and in the folder {@code duckdb} beside our
+ * jar.
+ */
+public final class DuckDb implements AutoCloseable {
+    private static final String PROPERTY = "wan.duckdb.jar";
+    private static final String DRIVER = "org.duckdb.DuckDBDriver";
+    private static final String HOW_TO = "mvn -Pduckdb -DskipTests package puts it into the folder duckdb beside"
+            + " wan-attn.jar; or name a duckdb_jdbc jar with WAN_ATTN_JAVA_OPTS=-D" + PROPERTY + "=FILE";
+
+    private static @Nullable Driver driver;
+
+    private final Connection connection;
+
+    private DuckDb(Connection connection) {
+        this.connection = connection;
+    }
+
+    /** Whether it is there. */
+    public static boolean isThere() {
+        return driver() != null;
+    }
+
+    /**
+     * Opens an empty database.
+     *
+     * @throws WanException if there is no DuckDB, with what to do
+     */
+    public static DuckDb open() {
+        Driver found = driver();
+        if (found == null) {
+            throw new WanException("DuckDB is not there; " + HOW_TO);
+        }
+        try {
+            return new DuckDb(found.connect("jdbc:duckdb:", new Properties()));
+        } catch (SQLException e) {
+            throw new WanException("DuckDB: cannot open: " + e.getMessage(), e);
+        }
+    }
+
+    private static synchronized @Nullable Driver driver() {
+        if (driver == null) {
+            driver = find();
+        }
+        return driver;
+    }
+
+    @SuppressWarnings("resource") // classes are loaded from it as long as the program runs
+    private static @Nullable Driver find() {
+        Driver onPath = load(DuckDb.class.getClassLoader());
+        if (onPath != null) {
+            return onPath;
+        }
+        Path jar = jar();
+        try {
+            return jar == null
+                    ? null
+                    : load(new URLClassLoader(new URL[] {jar.toUri().toURL()}, DuckDb.class.getClassLoader()));
+        } catch (MalformedURLException e) {
+            return null;
+        }
+    }
+
+    private static @Nullable Path jar() {
+        String named = System.getProperty(PROPERTY);
+        if (named != null) {
+            return Path.of(named);
+        }
+        try {
+            Path own = Path.of(DuckDb.class
+                    .getProtectionDomain()
+                    .getCodeSource()
+                    .getLocation()
+                    .toURI());
+            Path beside = own.resolveSibling("duckdb").resolve("duckdb_jdbc.jar");
+            return Files.isRegularFile(beside) ? beside : null;
+        } catch (URISyntaxException e) {
+            return null;
+        }
+    }
+
+    private static @Nullable Driver load(ClassLoader loader) {
+        try {
+            return (Driver)
+                    Class.forName(DRIVER, true, loader).getDeclaredConstructor().newInstance();
+        } catch (ReflectiveOperationException | LinkageError e) {
+            return null;
+        }
+    }
+
+    /** Runs statements. */
+    void run(List<String> statements) {
+        try (Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                boolean _ = statement.execute(sql);
+            }
+        } catch (SQLException e) {
+            throw failure(e);
+        }
+    }
+
+    /** For queries. */
+    public Connection connection() {
+        return connection;
+    }
+
+    /** What it complains of, on one line. */
+    public static WanException failure(SQLException e) {
+        return new WanException(
+                "DuckDB: " + String.valueOf(e.getMessage()).strip().replaceAll("\\s*\\R\\s*", " "), e);
+    }
+
+    /** A text in SQL. */
+    static String quoted(Object text) {
+        return "'" + text.toString().replace("'", "''") + "'";
+    }
+
+    @Override
+    public void close() {
+        try {
+            connection.close();
+        } catch (SQLException e) {
+            throw failure(e);
+        }
+    }
+}

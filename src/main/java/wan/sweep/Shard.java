@@ -1,0 +1,77 @@
+package wan.sweep;
+
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import wan.op.UsageException;
+
+/**
+ * Which part of a sweep a process begins with. All shards get through the whole sweep even if only one of them lives.
+ *
+ * @param index from 0
+ * @param count how many there are
+ */
+public record Shard(int index, int count) {
+    /** The only one. */
+    public static final Shard WHOLE = new Shard(0, 1);
+
+    /** Refuses what is no part. */
+    public Shard {
+        if (count < 1 || index < 0 || index >= count) {
+            throw new UsageException("shard: expected i/n with i from 0 to n-1, got " + index + "/" + count);
+        }
+    }
+
+    /** Reads {@code i/n}, from 0. */
+    public static Shard parse(String text) {
+        String[] parts = text.split("/", -1);
+        if (parts.length != 2 || !parts[0].matches("\\d{1,9}") || !parts[1].matches("\\d{1,9}")) {
+            throw new UsageException("shard: expected i/n with i from 0 to n-1, got " + text);
+        }
+        return new Shard(Integer.parseInt(parts[0]), Integer.parseInt(parts[1]));
+    }
+
+    /**
+     * What a job manager says: an array of Slurm, an indexed job of Kubernetes (whose number of pods {@code JOB_COMPLETIONS} has to say), or ranks
+     * as torchrun and MPI's wrappers set them. Null if none does.
+     */
+    public static @Nullable Shard of(Map<String, String> env) {
+        String slurm = env.get("SLURM_ARRAY_TASK_ID");
+        if (slurm != null) {
+            int first = number(env, "SLURM_ARRAY_TASK_MIN", "0");
+            int step = number(env, "SLURM_ARRAY_TASK_STEP", "1");
+            int task = number(env, "SLURM_ARRAY_TASK_ID", "0");
+            return new Shard((task - first) / Math.max(1, step), number(env, "SLURM_ARRAY_TASK_COUNT", null));
+        }
+        if (env.containsKey("JOB_COMPLETION_INDEX")) {
+            return new Shard(number(env, "JOB_COMPLETION_INDEX", null), number(env, "JOB_COMPLETIONS", null));
+        }
+        if (env.containsKey("RANK") && env.containsKey("WORLD_SIZE")) {
+            return new Shard(number(env, "RANK", null), number(env, "WORLD_SIZE", null));
+        }
+        return null;
+    }
+
+    private static int number(Map<String, String> env, String name, @Nullable String otherwise) {
+        String value = env.getOrDefault(name, otherwise == null ? "" : otherwise);
+        if (!value.matches("\\d{1,9}")) {
+            throw new UsageException(
+                    "shard: expected a number in the environment variable " + name + ", got \"" + value + "\"");
+        }
+        return Integer.parseInt(value);
+    }
+
+    /** Its own part, one piece of equal size. */
+    <T> List<T> own(List<T> all) {
+        return all.subList(from(all.size(), index), from(all.size(), index + 1));
+    }
+
+    private int from(int size, int part) {
+        return (int) ((long) size * part / count);
+    }
+
+    @Override
+    public String toString() {
+        return index + "/" + count;
+    }
+}

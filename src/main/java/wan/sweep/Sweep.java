@@ -1,0 +1,89 @@
+package wan.sweep;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import wan.op.UsageException;
+import wan.run.RunSpec;
+
+/**
+ * Many runs as one value: a run, and the ways in which others differ from it. Every combination of the axes' values is a run.
+ *
+ * @param base what all have in common
+ * @param axes the last one changes fastest
+ */
+public record Sweep(RunSpec base, List<Axis> axes) {
+    /** More are a mistake in the axes, and would not fit into memory. */
+    static final int MOST_RUNS = 10_000_000;
+
+    /** Copies the list; refuses two axes of one name, and output that runs would share. */
+    public Sweep {
+        axes = List.copyOf(axes);
+        Set<String> names = new HashSet<>();
+        long runs = 1;
+        for (Axis axis : axes) {
+            if (!names.add(axis.name())) {
+                throw new UsageException("axes: expected different names, got " + axis.name() + " twice");
+            }
+            runs *= axis.points().size();
+            if (runs > MOST_RUNS) {
+                throw new UsageException("axes: expected at most " + MOST_RUNS + " runs, got more");
+            }
+        }
+        if (base.output().video() != null) {
+            throw new UsageException(
+                    "base.output.video: expected none; output.latents keeps the latents, which decode makes videos of");
+        }
+        // Where a run is written is the sweep's business.
+        base = base.withOutput(new RunSpec.Output(
+                null,
+                base.output().latents(),
+                base.output().passes(),
+                base.output().complete(),
+                null));
+    }
+
+    /** How many runs there are. */
+    public int size() {
+        return axes.stream().mapToInt(axis -> axis.points().size()).reduce(1, (a, b) -> a * b);
+    }
+
+    /**
+     * All runs, in an order that depends on nothing else.
+     *
+     * @throws wan.op.FormatException if a value does not fit, with its place
+     * @throws UsageException if two are the same
+     */
+    public List<SweepRun> runs() {
+        List<SweepRun> runs = new ArrayList<>();
+        expand(base, new LinkedHashMap<>(), 0, runs);
+        Map<String, SweepRun> ids = new HashMap<>();
+        for (SweepRun run : runs) {
+            SweepRun other = ids.putIfAbsent(run.id(), run);
+            if (other != null) {
+                throw new UsageException("axes: expected different runs, got the same twice: " + other.describe()
+                        + "; and " + run.describe());
+            }
+        }
+        return List.copyOf(runs);
+    }
+
+    private void expand(RunSpec spec, SequencedMap<String, String> point, int axis, List<SweepRun> runs) {
+        if (axis == axes.size()) {
+            runs.add(SweepRun.of(runs.size(), point, spec));
+            return;
+        }
+        Axis own = axes.get(axis);
+        for (int i = 0; i < own.points().size(); i++) {
+            Point value = own.points().get(i);
+            point.put(own.name(), value.label());
+            expand(value.over(spec, "axis " + own.name() + "[" + i + "]"), point, axis + 1, runs);
+            point.remove(own.name());
+        }
+    }
+}

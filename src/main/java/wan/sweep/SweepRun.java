@@ -1,0 +1,72 @@
+package wan.sweep;
+
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import tools.jackson.databind.node.ObjectNode;
+import wan.run.RunSpec;
+import wan.run.SpecJson;
+
+/**
+ * One run of a sweep.
+ *
+ * @param index place in the sweep, from 0
+ * @param id the same for the same specification, wherever it stands in whatever sweep: 16 hex digits
+ * @param point the label of its value on every axis, by the axis' name
+ * @param spec what is run; its output says only what is written, not where
+ */
+public record SweepRun(int index, String id, SequencedMap<String, String> point, RunSpec spec) {
+    private static final int ID_BYTES = 8;
+    private static final ObjectNode DEFAULTS = SpecJson.tree(RunSpec.of(RunSpec.Model.DEMO));
+
+    /** Copies the map. */
+    public SweepRun {
+        point = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(point));
+    }
+
+    static SweepRun of(int index, SequencedMap<String, String> point, RunSpec spec) {
+        // Neither where it is written nor how many threads compute changes a bit of it.
+        RunSpec.Output output = spec.output();
+        RunSpec canonical = spec.withDevice(spec.device().onThreads(null))
+                .withOutput(new RunSpec.Output(null, null, false, output.toTheEnd(), null));
+        return new SweepRun(index, id(unlikeDefaults(canonical).toString()), point, spec);
+    }
+
+    /** A field that has its default is left out, so that a field which is added to the format one day changes no id. */
+    private static ObjectNode unlikeDefaults(RunSpec spec) {
+        ObjectNode tree = SpecJson.tree(spec);
+        DEFAULTS.properties().forEach(section -> {
+            if (tree.get(section.getKey()) instanceof ObjectNode own) {
+                section.getValue().properties().forEach(field -> {
+                    if (field.getValue().equals(own.get(field.getKey()))) {
+                        own.remove(field.getKey());
+                    }
+                });
+            } else if (section.getValue().equals(tree.get(section.getKey()))) {
+                tree.remove(section.getKey());
+            }
+        });
+        return tree;
+    }
+
+    private static String id(String json) {
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(json.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(hash, 0, ID_BYTES);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java has it
+        }
+    }
+
+    /** In words: {@code prompt a cat, seed 3}. */
+    public String describe() {
+        StringBuilder text = new StringBuilder();
+        point.forEach((axis, label) ->
+                text.append(text.isEmpty() ? "" : ", ").append(axis).append(' ').append(label));
+        return text.isEmpty() ? "the only run" : text.toString();
+    }
+}

@@ -1,0 +1,40 @@
+package wan.sweep;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A table of a sweep's dataset.
+ *
+ * @param name of its file, without the ending
+ * @param columns in order
+ */
+record Table(String name, List<Column> columns) {
+    /** Copies the list. */
+    Table {
+        columns = List.copyOf(columns);
+    }
+
+    /** What a column holds; any may hold null, and a real that is no number is null. */
+    enum Type {
+        /** Text. */
+        TEXT,
+        /** 32 bits. */
+        INT,
+        /** 64 bits. */
+        LONG,
+        /** float32. */
+        FLOAT,
+        /** float64. */
+        REAL
+    }
+
+    /** A column. */
+    record Column(String name, Type type) {}
+
+    /** Takes the rows of a table. */
+    interface Rows {
+        /** Adds a row: a String, Integer, Long, Float, Double or null for each column. */
+        void add(@Nullable Object... values);
+    }
+}
