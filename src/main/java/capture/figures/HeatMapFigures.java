@@ -4,6 +4,7 @@ import capture.analysis.FrameMaps;
 import capture.analysis.HeadId;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -163,7 +164,7 @@ public final class HeatMapFigures {
         for (int row = 0; row < layers.size(); row++) {
             int layer = layers.get(layers.size() - 1 - row);
             int first = row * heads.size();
-            FrameMaps its = maps.get(layer);
+            FrameMaps its = Objects.requireNonNull(maps.get(layer));
             canvas.group("layer-" + layer, c -> {
                 for (int h = 0; h < heads.size(); h++) {
                     int head = h;

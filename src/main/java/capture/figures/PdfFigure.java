@@ -19,6 +19,7 @@ import org.apache.pdfbox.pdmodel.graphics.image.PDImageXObject;
 import org.apache.pdfbox.pdmodel.graphics.state.PDExtendedGraphicsState;
 import org.apache.pdfbox.pdmodel.graphics.state.RenderingMode;
 import org.apache.pdfbox.util.Matrix;
+import org.jspecify.annotations.Nullable;
 import wan.op.WanException;
 
 /** Figures as PDF of one page: lines and cells as vectors, text as text in a font that is embedded, as far as it is used. */
@@ -133,7 +134,7 @@ public final class PdfFigure {
 
     /** Neighbours of one colour in a row are one rectangle. */
     private void draw(Mark.Cells cells) throws IOException {
-        List<String> colours = cells.colours();
+        List<@Nullable String> colours = cells.colours();
         int columns = cells.columns();
         String current = "";
         for (int i = 0; i < colours.size(); ) {
