@@ -214,7 +214,7 @@ public final class Edits implements AutoCloseable {
             if (mine.isEmpty() && !hides) {
                 return AttentionEdit.NONE;
             }
-            if (!hides || !caches.perFrame()) {
+            if (!hides || caches == null || !caches.perFrame()) {
                 return attentionEdit(layer, kind, mine, 0);
             }
             return AttentionEdit.ofQueryGroups(IntStream.range(0, pass.frames())
