@@ -138,11 +138,13 @@ final class Site {
             Files.createDirectories(target.toAbsolutePath().getParent());
             Files.write(target, Files.readAllBytes(root.resolve(file)));
         }
-        Files.writeString(
-                out.resolve("index.html"),
-                "<!doctype html>\n<meta charset=\"utf-8\">\n<title>wan-attn</title>\n"
-                        + "<meta http-equiv=\"refresh\" content=\"0; url=docs/index.html\">\n"
-                        + "<p><a href=\"docs/index.html\">wan-attn</a></p>\n");
+        Files.writeString(out.resolve("index.html"), """
+                <!doctype html>
+                <meta charset="utf-8">
+                <title>wan-attn</title>
+                <meta http-equiv="refresh" content="0; url=docs/index.html">
+                <p><a href="docs/index.html">wan-attn</a></p>
+                """);
     }
 
     private void write(String name, String title, String body) throws IOException {

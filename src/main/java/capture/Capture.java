@@ -84,7 +84,10 @@ public final class Capture {
     /** Bytes of all matrices of a capture. */
     public static long matrixBytes(CapturePlan plan, RunGeometry run) {
         long cells = (long) run.totalFrames() * run.totalFrames();
-        return cells * assembled(plan).size() * plan.layers().size() * (1 + (long) Float.BYTES * plan.heads().size());
+        return cells
+                * assembled(plan).size()
+                * plan.layers().size()
+                * (1 + (long) Float.BYTES * plan.heads().size());
     }
 
     /** The observer of one pass. Its taps throw {@link NonFiniteException}s, which name layer, head and quantity. */
