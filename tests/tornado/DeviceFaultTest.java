@@ -33,7 +33,7 @@ class DeviceFaultTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"9, 0, init0.ctx, blocks.", "40, 5, block0.ctx, blocks."})
+    @CsvSource({"6, 0, init0.ctx, blocks.", "22, 5, block0.ctx, blocks."})
     void fault_isSeenInItsPass_andNamesPassAndLayer(int executions, int goodPasses, String pass, String layer) {
         System.setProperty(EmulatedCuda.PROPERTY, "dies-" + executions);
         AtomicInteger passes = new AtomicInteger();
@@ -56,7 +56,7 @@ class DeviceFaultTest {
         "skips-61, rollout-d2",
         "skips-85, rollout-d2",
         "skips-111, rollout-d2",
-        "drops-100, rollout-a",
+        "drops-50, rollout-a",
     })
     void oneFailureAmongGoodOnes_isSeenInItsPass(String trait, String rollout) {
         System.setProperty(EmulatedCuda.PROPERTY, trait);

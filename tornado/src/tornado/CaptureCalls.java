@@ -11,9 +11,8 @@ import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * The captures of one attention call: capturing is which graphs run, never another kernel in the hot path. Every quantity has its
- * graphs, so asking for one more never changes the others. Means and logits are segments before the attention; masses come from a
- * graph of the attention, which keeps them on the way.
+ * The captures of one attention call: capturing is which kernels run, never another one in the hot path. Every quantity is fetched at
+ * the end of a graph of its own. Means and logits come before the attention; masses from an attention that keeps them on the way.
  */
 final class CaptureCalls {
     /** Token logits are made in tiles of about this many values. */
@@ -76,7 +75,7 @@ final class CaptureCalls {
         if (heads.length == 0) {
             return;
         }
-        try (Scope _ = ops.scope()) {
+        try (Scope _ = ops.lent()) {
             for (Quantity quantity : Quantity.values()) {
                 if (wanted.contains(quantity)) {
                     switch (quantity) {
@@ -241,7 +240,7 @@ final class CaptureCalls {
 
     /** The attention with the masses of all heads, and the captured ones of them: [B, N, f, K]. */
     void masses(Masses attention) {
-        try (Scope _ = ops.scope()) {
+        try (Scope _ = ops.lent()) {
             int allHeads = kv.numHeads();
             DeviceTensor perQuery = take(kv.batch(), allHeads, queries, keyGroups());
             attention.record(perQuery);

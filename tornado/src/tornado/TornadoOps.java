@@ -133,6 +133,15 @@ public final class TornadoOps implements Ops {
         });
     }
 
+    /** A scope within one operation: its graphs do not end with it. */
+    Scope lent() {
+        return scratch.open(outermost -> {
+            if (outermost) {
+                recorder.drain();
+            }
+        });
+    }
+
     @Override
     public Tensor scratch(Shape shape) {
         return scratch.take(shape);
@@ -455,7 +464,6 @@ public final class TornadoOps implements Ops {
                 halves.written(kv, numbers, lastLinear);
             }
         }
-        recorder.cut();
     }
 
     @Override
@@ -601,7 +609,6 @@ public final class TornadoOps implements Ops {
                 library && masses && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
         boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
         Pages readable = onlyMasses && (tensor || (library && !ownKernel)) ? stored : halves.readable(kv, attended);
-        recorder.cut();
         int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
         DeviceTensor changes = edit.isNone() ? from : upload(AttentionOperands.numbers(edit, kv.numHeads()));
         AttentionOperands call = new AttentionOperands(
