@@ -3,10 +3,13 @@ package wan.jvm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import wan.jvm.kernel.Workers;
@@ -141,9 +144,32 @@ class JvmOpsTest {
         assertThatThrownBy(() -> ops.scratch(Shape.of(1))).hasMessage("scratch: no scope is open");
     }
 
+    /** Passes that grow with the video, as a policy's keys do, leave nothing behind; what comes again in every second pass stays. */
+    @Test
+    void scratchPool_letsGoOfLengths_thatAreNotAskedForAnyMore() {
+        List<Integer> made = new ArrayList<>();
+        List<Integer> gone = new ArrayList<>();
+        ScratchPool pool = new ScratchPool(
+                length -> {
+                    made.add(length);
+                    return new float[length];
+                },
+                gone::add);
+        for (int pass = 1; pass <= 30; pass++) {
+            try (Scope _ = pool.scope()) {
+                HeapTensor _ = pool.take(Shape.of(100 + pass), "test");
+                HeapTensor _ = pool.take(Shape.of(pass % 2 == 0 ? 5 : 7), "test");
+            }
+        }
+        assertThat(made).containsOnlyOnce(5, 7).hasSize(32);
+        assertThat(gone)
+                .containsExactlyElementsOf(
+                        IntStream.rangeClosed(101, 121).boxed().toList());
+    }
+
     @Test
     void scope_givesItsArraysToTheNext_whenClosed() {
-        ScratchPool pool = new ScratchPool(float[]::new);
+        ScratchPool pool = new ScratchPool(float[]::new, _ -> {});
         Scope outer = pool.scope();
         float[] first;
         try (Scope _ = pool.scope()) {

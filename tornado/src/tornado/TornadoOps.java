@@ -115,6 +115,11 @@ public final class TornadoOps implements Ops {
     }
 
     @Override
+    public boolean rehearses() {
+        return rehearsal;
+    }
+
+    @Override
     public Scope scope() {
         // The model opens one for each layer: where its graphs begin and end.
         recorder.cut();

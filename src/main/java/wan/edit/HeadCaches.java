@@ -144,7 +144,9 @@ public final class HeadCaches {
         if (tokens == null) {
             throw new IllegalStateException("the sizes of a page were not said");
         }
-        tokens.see(layer, ops.read(q), cache.batch(), schedule.recentQueries());
+        if (!ops.rehearses()) {
+            tokens.see(layer, ops.read(q), cache.batch(), schedule.recentQueries());
+        }
         List<Choosing> choosings = choosings(block(pass));
         if (begins && !choosings.isEmpty()) {
             tokens.make(choosings, layer, cache, ops);

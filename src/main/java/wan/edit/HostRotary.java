@@ -1,45 +1,51 @@
 package wan.edit;
 
+import java.util.HashMap;
+import java.util.Map;
 import wan.op.Grid;
 import wan.op.Ops;
 
-/**
- * Rotary embedding on the host, in float64, as {@link Ops#rope} defines it.
- *
- * @param frame tokens of one frame
- * @param headDim channels of a head
- */
-record HostRotary(Grid frame, int headDim) {
+/** Rotary embedding on the host, in float64, as {@link Ops#rope} defines it. */
+final class HostRotary {
+    private final Grid frame;
+    private final int headDim;
+    private final int spatial;
+    private final int temporal;
+    /** By steps of an axis: cosine and sine of each pair of channels. */
+    private final Map<Integer, double[]> times = new HashMap<>();
+
+    private final Map<Integer, double[]> places = new HashMap<>();
+
     /**
-     * The angles of one turn.
+     * Computes nothing yet.
      *
-     * @param time frames; like rows and columns also backwards
-     * @return of each pair of channels
+     * @param frame tokens of one frame
+     * @param headDim channels of a head
      */
-    double[] angles(int time, int rows, int columns) {
-        int pairs = headDim / 2;
-        int spatial = pairs / 3;
-        int temporal = pairs - 2 * spatial;
-        double[] angles = new double[pairs];
-        for (int pair = 0; pair < pairs; pair++) {
-            int axis = pair < temporal ? 0 : pair < temporal + spatial ? 1 : 2;
-            int length = axis == 0 ? temporal : spatial;
-            int index = pair - (axis == 0 ? 0 : axis == 1 ? temporal : temporal + spatial);
-            int steps = axis == 0 ? time : axis == 1 ? rows : columns;
-            angles[pair] = steps * Math.pow(10000, -(double) index / length);
-        }
-        return angles;
+    HostRotary(Grid frame, int headDim) {
+        this.frame = frame;
+        this.headDim = headDim;
+        spatial = headDim / 2 / 3;
+        temporal = headDim / 2 - 2 * spatial;
     }
 
-    /** The angles of a token at a time position. */
-    double[] anglesOf(int time, int token) {
-        return angles(time, token / frame.columns(), token % frame.columns());
+    Grid frame() {
+        return frame;
     }
 
-    /** The angles of the way from one token at a time position to another. */
-    double[] anglesBetween(int time, int token, int toTime, int toToken) {
+    int headDim() {
+        return headDim;
+    }
+
+    /** Turns a token, all its heads, to a time position and to its place in the frame; {@link #move} has the others. */
+    void turn(float[] from, int at, int time, int token, double[] out) {
+        turn(from, at, time, token / frame.columns(), token % frame.columns(), out);
+    }
+
+    /** Turns a token by the way from one place and time position to another. */
+    void move(float[] from, int at, int time, int token, int toTime, int toToken, double[] out) {
         int columns = frame.columns();
-        return angles(time - toTime, token / columns - toToken / columns, token % columns - toToken % columns);
+        turn(from, at, time - toTime, token / columns - toToken / columns, token % columns - toToken % columns, out);
     }
 
     /**
@@ -47,18 +53,34 @@ record HostRotary(Grid frame, int headDim) {
      *
      * @param from [.., heads * headDim]
      * @param at where the token's channels begin
-     * @param out takes the turned channels
+     * @param time frames; like rows and columns also backwards
+     * @param out takes the turned channels, [heads * headDim]
      */
-    void turn(float[] from, int at, double[] angles, double[] out) {
-        for (int pair = 0; pair < angles.length; pair++) {
-            double cos = Math.cos(angles[pair]);
-            double sin = Math.sin(angles[pair]);
-            for (int channel = 2 * pair; channel < out.length; channel += headDim) {
+    private void turn(float[] from, int at, int time, int rows, int columns, double[] out) {
+        turnAxis(from, at, 0, times.computeIfAbsent(time, steps -> angles(steps, temporal)), out);
+        turnAxis(from, at, temporal, places.computeIfAbsent(rows, steps -> angles(steps, spatial)), out);
+        turnAxis(from, at, temporal + spatial, places.computeIfAbsent(columns, steps -> angles(steps, spatial)), out);
+    }
+
+    private void turnAxis(float[] from, int at, int firstPair, double[] angles, double[] out) {
+        for (int head = 0; head < out.length; head += headDim) {
+            for (int pair = 0; pair < angles.length / 2; pair++) {
+                int channel = head + 2 * (firstPair + pair);
                 double re = from[at + channel];
                 double im = from[at + channel + 1];
-                out[channel] = re * cos - im * sin;
-                out[channel + 1] = re * sin + im * cos;
+                out[channel] = re * angles[2 * pair] - im * angles[2 * pair + 1];
+                out[channel + 1] = re * angles[2 * pair + 1] + im * angles[2 * pair];
             }
         }
+    }
+
+    private static double[] angles(int steps, int pairs) {
+        double[] angles = new double[2 * pairs];
+        for (int pair = 0; pair < pairs; pair++) {
+            double angle = steps * Math.pow(10000, -(double) pair / pairs);
+            angles[2 * pair] = Math.cos(angle);
+            angles[2 * pair + 1] = Math.sin(angle);
+        }
+        return angles;
     }
 }

@@ -75,6 +75,13 @@ final class TokenChoice {
 
     /** Makes the pages of one choice. */
     void make(List<Choosing> pages, int layer, KvTensor cache, Ops ops) {
+        if (ops.rehearses()) {
+            Shape shape = Shape.of((long) cache.batch() * cache.pageTokens(), (long) numHeads * rotary.headDim());
+            try (Scope _ = ops.scope()) {
+                pages.forEach(page -> append(page, ops.scratch(shape), ops.scratch(shape), cache, ops));
+            }
+            return;
+        }
         Choosing first = pages.getFirst();
         int[] sources = first.sources().stream().mapToInt(Integer::intValue).toArray();
         float[] keys = ops.readPages(cache, CachePart.KEYS, sources);
@@ -129,8 +136,13 @@ final class TokenChoice {
         double[] key = new double[dim];
         for (int token = 0; token < candidates; token++) {
             int at = (sample * candidates + token) * dim;
-            int time = unrotated ? choosing.positions().get(token / tokens) : 0;
-            rotary.turn(keys, at, unrotated ? rotary.anglesOf(time, token % tokens) : rotary.angles(0, 0, 0), key);
+            if (unrotated) {
+                rotary.turn(keys, at, choosing.positions().get(token / tokens), token % tokens, key);
+            } else {
+                for (int channel = 0; channel < dim; channel++) {
+                    key[channel] = keys[at + channel];
+                }
+            }
             for (int channel = 0; channel < dim; channel++) {
                 scores[token] += sum[channel] * key[channel];
             }
@@ -172,7 +184,7 @@ final class TokenChoice {
             if (unrotated) {
                 // So that it stands where it did when the page is turned to its own position.
                 int time = page.positions().get(token / tokens);
-                rotary.turn(keys, from, rotary.anglesBetween(time, token % tokens, page.position(), slot), turned);
+                rotary.move(keys, from, time, token % tokens, page.position(), slot, turned);
                 for (int channel = 0; channel < dim; channel++) {
                     k[row * dim + channel] = (float) turned[channel];
                 }
@@ -181,10 +193,14 @@ final class TokenChoice {
             }
         }
         try (Scope _ = ops.scope()) {
-            Dyn to = new Dyn("chosen", 1);
-            to.set(page.page());
-            ops.append(cache, rows(k, shape, ops), rows(v, shape, ops), to);
+            append(page, rows(k, shape, ops), rows(v, shape, ops), cache, ops);
         }
+    }
+
+    private static void append(Choosing page, Tensor k, Tensor v, KvTensor cache, Ops ops) {
+        Dyn to = new Dyn("chosen", 1);
+        to.set(page.page());
+        ops.append(cache, k, v, to);
     }
 
     private static Tensor rows(float[] values, Shape shape, Ops ops) {

@@ -76,7 +76,11 @@ public final class JvmOps implements Ops {
             throw e;
         }
         count = counting ? new MemoryCount(kernels) : null;
-        pool = new ScratchPool(this::array);
+        pool = new ScratchPool(this::array, floats -> {
+            if (count != null) {
+                count.activation(-floats);
+            }
+        });
     }
 
     /**
@@ -89,6 +93,11 @@ public final class JvmOps implements Ops {
             rehearsal.accept(ops);
             return Objects.requireNonNull(ops.count).memory();
         }
+    }
+
+    @Override
+    public boolean rehearses() {
+        return count != null;
     }
 
     private float[] array(int floats) {

@@ -22,6 +22,7 @@ final class MemoryCount {
     private HostBytes cache = HostBytes.NONE;
     private HostBytes largestCache = HostBytes.NONE;
     private long activations;
+    private long mostActivations;
     private HostBytes linears = HostBytes.NONE;
     private HostBytes attentions = HostBytes.NONE;
 
@@ -29,9 +30,14 @@ final class MemoryCount {
         this.kernels = kernels;
     }
 
-    /** An array that is used again and again. */
+    /**
+     * An array that is used again and again.
+     *
+     * @param floats its length; negative where it is let go
+     */
     void activation(int floats) {
         activations += (long) Float.BYTES * floats;
+        mostActivations = Math.max(mostActivations, activations);
     }
 
     /** A parameter that is kept as it is. */
@@ -88,7 +94,7 @@ final class MemoryCount {
                 weights,
                 largestCache.heap(),
                 largestCache.outside(),
-                activations + scratch.heap(),
+                mostActivations + scratch.heap(),
                 scratch.outside());
     }
 }

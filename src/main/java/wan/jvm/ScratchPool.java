@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
 import wan.op.Scope;
 import wan.op.Shape;
@@ -13,16 +14,30 @@ import wan.op.WanException;
 
 /**
  * Scratch that is used again: arrays go back when their scope closes, and are handed out by length, so that a pass like the
- * one before it allocates none. For one thread.
+ * one before it allocates none. A length that has not been asked for in a while, since passes have become longer, is let go. For one thread.
  */
 final class ScratchPool {
+    /** Outermost scopes, one or two a pass, without which a length is forgotten. */
+    private static final int FORGOTTEN_AFTER = 8;
+
     private final IntFunction<float[]> allocate;
+    private final IntConsumer letGo;
     private final Map<Integer, Deque<float[]>> free = new HashMap<>();
+    /** By length: the outermost scope that asked for it last. */
+    private final Map<Integer, Long> asked = new HashMap<>();
+
+    private long outermost;
     private final Deque<Level> open = new ArrayDeque<>();
 
-    /** @param allocate gives an array of a length */
-    ScratchPool(IntFunction<float[]> allocate) {
+    /**
+     * An empty pool.
+     *
+     * @param allocate gives an array of a length
+     * @param letGo told the length of each array that is let go
+     */
+    ScratchPool(IntFunction<float[]> allocate, IntConsumer letGo) {
         this.allocate = allocate;
+        this.letGo = letGo;
     }
 
     /** One open scope and what it owns. */
@@ -42,7 +57,22 @@ final class ScratchPool {
                             .push(tensor.surrender());
                 }
             } while (!last.equals(this));
+            if (open.isEmpty()) {
+                outermost++;
+                forget();
+            }
         }
+    }
+
+    private void forget() {
+        free.entrySet().removeIf(entry -> {
+            boolean old = outermost - asked.getOrDefault(entry.getKey(), 0L) > FORGOTTEN_AFTER;
+            if (old) {
+                asked.remove(entry.getKey());
+                entry.getValue().forEach(_ -> letGo.accept(entry.getKey()));
+            }
+            return old;
+        });
     }
 
     Scope scope() {
@@ -61,6 +91,7 @@ final class ScratchPool {
         if (size > Integer.MAX_VALUE - 8) {
             throw new WanException(op + ": a result " + shape + " has more elements than a Java array holds");
         }
+        asked.put((int) size, outermost);
         Deque<float[]> sameLength = free.get((int) size);
         float[] values = sameLength == null || sameLength.isEmpty() ? allocate.apply((int) size) : sameLength.pop();
         HeapTensor tensor = new HeapTensor(shape, values);

@@ -30,6 +30,11 @@ public interface Ops extends AutoCloseable {
         return "";
     }
 
+    /** Whether nothing is computed, and only what a run would need is noted: what is read are zeros. */
+    default boolean rehearses() {
+        return false;
+    }
+
     /** Opens a scope; close it with try-with-resources. */
     Scope scope();
 
