@@ -210,11 +210,10 @@ public final class Edits implements AutoCloseable {
                             && rule.effect() instanceof Effect.OnAttention
                             && rule.heads().inLayer(layer))
                     .toList();
-            boolean hides = caches != null && kind == AttentionKind.SELF;
-            if (mine.isEmpty() && !hides) {
-                return AttentionEdit.NONE;
+            if (caches == null || kind != AttentionKind.SELF) {
+                return mine.isEmpty() ? AttentionEdit.NONE : attentionEdit(layer, kind, mine, 0);
             }
-            if (!hides || caches == null || !caches.perFrame()) {
+            if (!caches.perFrame()) {
                 return attentionEdit(layer, kind, mine, 0);
             }
             return AttentionEdit.ofQueryGroups(IntStream.range(0, pass.frames())

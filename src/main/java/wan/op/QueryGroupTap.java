@@ -42,7 +42,7 @@ public final class QueryGroupTap {
                 return whole.heads();
             }
 
-            /* Those of its own queries; a region without any still has to have one, which then does not count. */
+            // Those of its own queries; a region without any still has to have one, which then does not count.
             @Override
             public List<int[]> regions() {
                 List<int[]> mine = new ArrayList<>();
