@@ -101,9 +101,11 @@ public final class DuckDb implements AutoCloseable {
 
     private static @Nullable Driver load(ClassLoader loader) {
         try {
-            return (Driver)
-                    Class.forName(DRIVER, true, loader).getDeclaredConstructor().newInstance();
-        } catch (ReflectiveOperationException | LinkageError e) {
+            return Class.forName(DRIVER, true, loader)
+                    .asSubclass(Driver.class)
+                    .getDeclaredConstructor()
+                    .newInstance();
+        } catch (ReflectiveOperationException | ClassCastException | LinkageError e) {
             return null;
         }
     }

@@ -183,11 +183,12 @@ final class Worker implements AutoCloseable {
     /** Whether the process is there, if it is one of this machine; else null. */
     private static @Nullable Boolean processLives(String other) {
         Matcher parts = NAME.matcher(other);
-        return parts.matches() && parts.group(1).equals(host())
-                ? (Boolean) ProcessHandle.of(Long.parseLong(parts.group(2)))
-                        .map(ProcessHandle::isAlive)
-                        .orElse(false)
-                : null;
+        if (!parts.matches() || !parts.group(1).equals(host())) {
+            return null;
+        }
+        return ProcessHandle.of(Long.parseLong(parts.group(2)))
+                .map(ProcessHandle::isAlive)
+                .orElse(false);
     }
 
     /**
