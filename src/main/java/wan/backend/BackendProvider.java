@@ -37,6 +37,11 @@ public interface BackendProvider {
     /** Devices that one may choose without being told to, best first. Providers are asked in the order of the services file. */
     List<String> preferred();
 
+    /** Whether its devices compute on this machine's processor; which of them all is the fastest is measured. */
+    default boolean isOnHost() {
+        return false;
+    }
+
     /** Whether its results need no check before they are used. */
     boolean isTrusted();
 

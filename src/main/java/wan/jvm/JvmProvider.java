@@ -46,6 +46,11 @@ public final class JvmProvider implements BackendProvider {
     }
 
     @Override
+    public boolean isOnHost() {
+        return true;
+    }
+
+    @Override
     public boolean isTrusted() {
         return true;
     }

@@ -5,8 +5,10 @@ import java.util.Locale;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
+import wan.backend.DeviceCheck;
 import wan.backend.DeviceSettings;
 import wan.backend.HostMemory;
+import wan.backend.HostSpeed;
 import wan.jvm.onednn.OneDnnStatus;
 import wan.op.Ops;
 import wan.op.UsageException;
@@ -48,11 +50,32 @@ public final class OneDnnProvider implements BackendProvider {
         return status.isThere() ? List.of() : List.of(status.problem());
     }
 
-    /** Only where the processor multiplies bfloat16 is it faster than our kernels. */
+    /** In bfloat16 only where the processor has it: elsewhere it is emulated. */
     @Override
     public List<String> preferred() {
         OneDnnStatus status = OneDnnStatus.find();
-        return status.isThere() && status.bfloat16() ? List.of(NAME) : List.of();
+        if (!status.isThere()) {
+            return List.of();
+        }
+        return status.bfloat16()
+                ? List.of(JvmOptions.Kind.ONEDNN_BF16.option(), JvmOptions.Kind.ONEDNN_F32.option())
+                : List.of(JvmOptions.Kind.ONEDNN_F32.option());
+    }
+
+    @Override
+    public boolean isOnHost() {
+        return true;
+    }
+
+    /** Plain {@code onednn} is the type that is faster here. */
+    @Override
+    public DeviceSettings tuned(DeviceSettings settings, DeviceCheck check) {
+        List<String> types = preferred();
+        return settings.name().equals(NAME) && !types.isEmpty()
+                ? settings.withName(
+                        HostSpeed.sorted(types, settings.threads(), type -> open(settings.withName(type), null), check)
+                                .getFirst())
+                : settings;
     }
 
     @Override
@@ -80,14 +103,14 @@ public final class OneDnnProvider implements BackendProvider {
         return new JvmOptions(settings.threads(), kind(settings.name()));
     }
 
-    /** Plain {@code onednn} is bfloat16 where the processor multiplies that, and float32 elsewhere. */
+    /** Plain {@code onednn}, where nothing has been measured, is float32. */
     private static JvmOptions.Kind kind(String device) {
         OneDnnStatus status = OneDnnStatus.find();
         if (!status.isThere()) {
             throw new UsageException("device.name " + device + ": " + status.problem());
         }
         if (device.equals(NAME)) {
-            return status.bfloat16() ? JvmOptions.Kind.ONEDNN_BF16 : JvmOptions.Kind.ONEDNN_F32;
+            return JvmOptions.Kind.ONEDNN_F32;
         }
         for (JvmOptions.Kind kind : List.of(JvmOptions.Kind.ONEDNN_BF16, JvmOptions.Kind.ONEDNN_F32)) {
             if (device.equals(kind.option())) {

@@ -9,6 +9,7 @@ import wan.backend.BackendProvider;
 import wan.backend.DeviceCheck;
 import wan.backend.DeviceSettings;
 import wan.backend.HostMemory;
+import wan.backend.HostSpeed;
 import wan.backend.MemoryPlan;
 import wan.backend.Storage;
 import wan.op.Ops;
@@ -53,21 +54,52 @@ public final class Devices {
         if (!settings.name().equals(AUTO)) {
             return checked(settings, check, rehearsal);
         }
-        List<String> candidates = preferred();
-        for (String candidate : candidates.subList(0, candidates.size() - 1)) {
+        for (String candidate : preferred(false)) {
             try {
                 return checked(settings.withName(candidate), check, rehearsal);
             } catch (WanException e) {
-                LOG.log(System.Logger.Level.WARNING, "device auto leaves out {0}: {1}", candidate, e.getMessage());
+                leftOut(candidate, e);
             }
         }
-        return checked(settings.withName(candidates.getLast()), check, rehearsal);
+        List<String> onHost = fastest(settings, check);
+        for (String candidate : onHost.subList(0, onHost.size() - 1)) {
+            try {
+                return checked(settings.withName(candidate), check, rehearsal);
+            } catch (WanException e) {
+                leftOut(candidate, e);
+            }
+        }
+        return checked(settings.withName(onHost.getLast()), check, rehearsal);
     }
 
-    private static List<String> preferred() {
-        List<String> names = new ArrayList<>();
-        PROVIDERS.forEach(provider -> names.addAll(provider.preferred()));
-        return names;
+    private static void leftOut(String device, WanException e) {
+        LOG.log(System.Logger.Level.WARNING, "device auto leaves out {0}: {1}", device, e.getMessage());
+    }
+
+    /** The ways to compute on this machine's processor, the fastest first. */
+    private static List<String> fastest(DeviceSettings settings, DeviceCheck check) {
+        return HostSpeed.sorted(
+                preferred(true),
+                settings.threads(),
+                device -> provider(device).open(settings.withName(device), null),
+                check);
+    }
+
+    private static List<String> preferred(boolean onHost) {
+        return PROVIDERS.stream()
+                .filter(provider -> provider.isOnHost() == onHost)
+                .flatMap(provider -> provider.preferred().stream())
+                .toList();
+    }
+
+    /** What auto is before anything has been tried: a device of its own if one is preferred, else the fastest of this processor. */
+    private static DeviceSettings likely(DeviceSettings settings) {
+        if (!settings.name().equals(AUTO)) {
+            return settings;
+        }
+        List<String> others = preferred(false);
+        return settings.withName(
+                others.isEmpty() ? fastest(settings, SelfTestCheck.ofTheModel()).getFirst() : others.getFirst());
     }
 
     private static Ops checked(DeviceSettings settings, DeviceCheck check, @Nullable Consumer<Ops> rehearsal) {
@@ -109,11 +141,8 @@ public final class Devices {
      * Opens a device as it is, right or wrong, with all libraries that may be used.
      */
     public static Ops openUnchecked(RunSpec.Device device) {
-        DeviceSettings settings = settings(device);
-        if (settings.name().equals(AUTO)) {
-            settings = settings.withName(preferred().getFirst());
-        }
-        return provider(settings.name()).open(settings, null);
+        DeviceSettings named = likely(settings(device));
+        return provider(named.name()).open(named, null);
     }
 
     /**
@@ -123,19 +152,14 @@ public final class Devices {
      * @return null where the run computes on this machine
      */
     static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings named = preferred(device);
+        DeviceSettings named = likely(settings(device));
         return provider(named.name()).memoryPlan(named, rehearsal);
     }
 
     /** The same of this machine; null where the run computes on a device. */
     static @Nullable HostMemory hostMemory(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings named = preferred(device);
+        DeviceSettings named = likely(settings(device));
         return provider(named.name()).hostMemory(named, rehearsal);
-    }
-
-    private static DeviceSettings preferred(RunSpec.Device device) {
-        DeviceSettings settings = settings(device);
-        return settings.name().equals(AUTO) ? settings.withName(preferred().getFirst()) : settings;
     }
 
     private static DeviceSettings settings(RunSpec.Device device) {

@@ -15,9 +15,9 @@ public final class DeviceOptions {
     @Option(
             names = "--device",
             paramLabel = "NAME",
-            description = "jvm, onednn (bf16 where the processor has it, else f32), onednn:bf16, onednn:f32, tornado,"
+            description = "jvm, onednn (bf16 or f32, whichever is faster here), onednn:bf16, onednn:f32, tornado,"
                     + " tornado:DRIVER:DEVICE, or auto: a TornadoVM graphics processor if there is one, else"
-                    + " onednn if it is there and the processor has bf16, else jvm (default: jvm)."
+                    + " onednn or jvm, whichever is measured to be faster here (default: jvm)."
                     + " wan-attn devices lists them.")
     private @Nullable String device;
 
