@@ -8,7 +8,6 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RunResult;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -53,10 +52,7 @@ class ReportBrowserTest {
         try (RunResult one = RunResult.open(ResultFiles.made(dir.resolve("one.safetensors"), 3, 4, 4, 2, 5, EVIL));
                 RunResult two =
                         RunResult.open(ResultFiles.made(dir.resolve("two.safetensors"), 3, 4, 4, 2, 6, "other"))) {
-            Files.writeString(
-                    page,
-                    Report.write(List.of(one, two), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"),
-                    StandardCharsets.UTF_8);
+            Files.write(page, Report.write(List.of(one, two), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"));
         }
         browser = Browser.open(dir.resolve("downloads"));
         browser.get(page.toUri().toString());
@@ -287,10 +283,7 @@ class ReportBrowserTest {
                 runs.add(RunResult.open(
                         ResultFiles.made(dir.resolve("run" + i + ".safetensors"), 3, 4, 4, 2, 7 + i, "seed")));
             }
-            Files.writeString(
-                    four,
-                    Report.write(runs, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"),
-                    StandardCharsets.UTF_8);
+            Files.write(four, Report.write(runs, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"));
         } finally {
             runs.forEach(RunResult::close);
         }

@@ -31,7 +31,9 @@ class ReportTest {
     Path dir;
 
     private static String page(RunResult... results) {
-        return Report.write(List.of(results), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "1.0");
+        return new String(
+                Report.write(List.of(results), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "1.0"),
+                StandardCharsets.UTF_8);
     }
 
     private static String between(String text, String from, String to) {

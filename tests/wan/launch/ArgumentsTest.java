@@ -55,6 +55,15 @@ class ArgumentsTest {
     }
 
     @Test
+    void isShort_isTrueOfCommandsThatReadResults() throws Exception {
+        assertThat(Arguments.of(new String[] {"--heap=1g", "report", "r.safetensors"})
+                        .isShort())
+                .isTrue();
+        assertThat(Arguments.of(new String[] {"extract", "report"}).isShort()).isFalse();
+        assertThat(Arguments.of(new String[0]).isShort()).isFalse();
+    }
+
+    @Test
     void restored_readsTheBytesOfTheCommandLine(@TempDir Path folder) throws Exception {
         Path file = Files.writeString(folder.resolve("cmdline"), "java\0-jar\0x.jar\0--prompt\0一只猫\0\0");
         assertThat(Arguments.restored(new String[] {"--prompt", "?????????", ""}, file))

@@ -1,8 +1,10 @@
 package capture.analysis;
 
+import java.util.Arrays;
+
 /**
  * The discrete Fourier transform of real series of one length, in O(n log n) whatever the length: Bluestein's chirp turns it into a
- * convolution, which powers of two carry out.
+ * convolution, which powers of two carry out. For one thread: it computes in arrays of its own.
  */
 final class Fourier {
     private final int length;
@@ -14,6 +16,12 @@ final class Fourier {
     private final double[] rootRe;
     private final double[] rootIm;
     private final double[] hann;
+    /** Two pairs, between which a transform goes back and forth. */
+    private double[] re;
+
+    private double[] im;
+    private double[] toRe;
+    private double[] toIm;
 
     /**
      * Prepares the tables of a length.
@@ -50,7 +58,13 @@ final class Fourier {
                 kernelIm[i] = -chirpIm[i];
             }
         }
-        transform(kernelRe, kernelIm);
+        re = kernelRe.clone();
+        im = kernelIm.clone();
+        toRe = new double[size];
+        toIm = new double[size];
+        transform();
+        System.arraycopy(re, 0, kernelRe, 0, size);
+        System.arraycopy(im, 0, kernelIm, 0, size);
     }
 
     /** Which length it is for. */
@@ -70,20 +84,20 @@ final class Fourier {
      * @return of the frequencies 0 to n/2
      */
     double[] power(double[] series) {
-        double[] re = new double[size];
-        double[] im = new double[size];
         for (int i = 0; i < length; i++) {
             re[i] = series[i] * chirpRe[i];
             im[i] = series[i] * chirpIm[i];
         }
-        transform(re, im);
+        Arrays.fill(re, length, size, 0);
+        Arrays.fill(im, length, size, 0);
+        transform();
         for (int i = 0; i < size; i++) {
             double product = re[i] * kernelRe[i] - im[i] * kernelIm[i];
             // The conjugate, so that the same transform leads back.
             im[i] = -(re[i] * kernelIm[i] + im[i] * kernelRe[i]);
             re[i] = product;
         }
-        transform(re, im);
+        transform();
         double[] power = new double[length / 2 + 1];
         for (int j = 0; j < power.length; j++) {
             // Multiplying by the chirp once more would turn the phase only.
@@ -93,8 +107,9 @@ final class Fourier {
     }
 
     /** The stage whose inner loop would run once. */
-    private void firstStage(double[] re, double[] im, double[] toRe, double[] toIm) {
-        int half = size / 2;
+    private static void firstStage(
+            double[] re, double[] im, double[] rootRe, double[] rootIm, double[] toRe, double[] toIm) {
+        int half = rootRe.length;
         for (int p = 0; p < half; p++) {
             double dRe = re[p] - re[p + half];
             double dIm = im[p] - im[p + half];
@@ -105,46 +120,49 @@ final class Fourier {
         }
     }
 
-    /** In place, over a power of two: Stockham's order needs no bit reversal, and its inner loop runs over neighbours. */
-    private void transform(double[] re, double[] im) {
-        double[] fromRe = re;
-        double[] fromIm = im;
-        double[] toRe = new double[size];
-        double[] toIm = new double[size];
+    /** Of {@link #re} and {@link #im}: Stockham's order needs no bit reversal, and its inner loop runs over neighbours. */
+    private void transform() {
         for (int half = size / 2, stride = 1; half >= 1; half /= 2, stride *= 2) {
             if (stride == 1) {
-                firstStage(fromRe, fromIm, toRe, toIm);
-            }
-            for (int p = 0; p < half && stride > 1; p++) {
-                double wRe = rootRe[p * stride];
-                double wIm = rootIm[p * stride];
-                int in = p * stride;
-                int other = in + half * stride;
-                int out = 2 * p * stride;
-                for (int q = 0; q < stride; q++) {
-                    double aRe = fromRe[in + q];
-                    double aIm = fromIm[in + q];
-                    double bRe = fromRe[other + q];
-                    double bIm = fromIm[other + q];
-                    toRe[out + q] = aRe + bRe;
-                    toIm[out + q] = aIm + bIm;
-                    double dRe = aRe - bRe;
-                    double dIm = aIm - bIm;
-                    toRe[out + stride + q] = dRe * wRe - dIm * wIm;
-                    toIm[out + stride + q] = dRe * wIm + dIm * wRe;
+                firstStage(re, im, rootRe, rootIm, toRe, toIm);
+            } else {
+                for (int p = 0; p < half; p++) {
+                    int in = p * stride;
+                    butterflies(
+                            re, im, in, in + half * stride, stride, rootRe[in], rootIm[in], toRe, toIm, 2 * p * stride);
                 }
             }
-            double[] swapRe = fromRe;
-            double[] swapIm = fromIm;
-            fromRe = toRe;
-            fromIm = toIm;
+            double[] swapRe = re;
+            double[] swapIm = im;
+            re = toRe;
+            im = toIm;
             toRe = swapRe;
             toIm = swapIm;
         }
-        boolean elsewhere = Integer.numberOfTrailingZeros(size) % 2 == 1; // the arrays changed places once per stage
-        if (elsewhere) {
-            System.arraycopy(fromRe, 0, re, 0, size);
-            System.arraycopy(fromIm, 0, im, 0, size);
+    }
+
+    private static void butterflies(
+            double[] re,
+            double[] im,
+            int in,
+            int other,
+            int stride,
+            double wRe,
+            double wIm,
+            double[] toRe,
+            double[] toIm,
+            int out) {
+        for (int q = 0; q < stride; q++) {
+            double aRe = re[in + q];
+            double aIm = im[in + q];
+            double bRe = re[other + q];
+            double bIm = im[other + q];
+            toRe[out + q] = aRe + bRe;
+            toIm[out + q] = aIm + bIm;
+            double dRe = aRe - bRe;
+            double dIm = aIm - bIm;
+            toRe[out + stride + q] = dRe * wRe - dIm * wIm;
+            toIm[out + stride + q] = dRe * wIm + dIm * wRe;
         }
     }
 }

@@ -1,7 +1,5 @@
 package capture.analysis;
 
-import java.util.concurrent.atomic.AtomicReference;
-
 /**
  * The strongest oscillation along a series.
  *
@@ -17,8 +15,8 @@ public record Spectrum(double period, double share) {
     /** Powers that differ by less than this share are a tie: rounding decides nothing. */
     private static final double TIE = 1e-9;
 
-    /** The tables of the length that was asked for last: the heads of a frame block have the same. */
-    private static final AtomicReference<Fourier> LATEST = new AtomicReference<>(new Fourier(LEAST));
+    /** The tables of the length that a thread asked for last: the heads of a frame block have the same. */
+    private static final ThreadLocal<Fourier> LATEST = ThreadLocal.withInitial(() -> new Fourier(LEAST));
 
     /**
      * Looks at the difference of the series from element to element, less its mean, under a Hann window; the frequency with the most

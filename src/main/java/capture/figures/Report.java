@@ -6,6 +6,7 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.RunResult;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -30,12 +31,12 @@ public final class Report {
     private Report() {}
 
     /**
-     * The file's text.
+     * The file's content, UTF-8: most of it are numbers in base64, which are bytes from the start.
      *
      * @param results at least one, open
      * @param version of this program
      */
-    public static String write(List<RunResult> results, MeasureOptions measures, RoleOptions roles, String version) {
+    public static byte[] write(List<RunResult> results, MeasureOptions measures, RoleOptions roles, String version) {
         return write(results, measures, roles, version, List.of());
     }
 
@@ -44,7 +45,7 @@ public final class Report {
      *
      * @param frames one picture for each latent frame, or none
      */
-    public static String write(
+    public static byte[] write(
             List<RunResult> results,
             MeasureOptions measures,
             RoleOptions roles,
@@ -79,7 +80,7 @@ public final class Report {
                                     .toList()));
         }
         ArrayNode runs = data.putArray("runs");
-        StringBuilder blobs = new StringBuilder();
+        ByteArrayOutputStream blobs = new ByteArrayOutputStream();
         RunBlob.Room room = RunBlob.Room.ALL.sharedBy(results.size());
         for (int i = 0; i < results.size(); i++) {
             RunResult result = results.get(i);
@@ -89,11 +90,9 @@ public final class Report {
                     > 1;
             RunBlob blob = RunBlob.of(result, measures, roles, room);
             runs.add(blob.description().put("name", repeated ? result.name() + " (" + (i + 1) + ")" : result.name()));
-            blobs.append("<script type=\"text/plain\" id=\"run")
-                    .append(i)
-                    .append("\">")
-                    .append(Base64.getEncoder().encodeToString(blob.bytes()))
-                    .append("</script>\n");
+            blobs.writeBytes(utf8("<script type=\"text/plain\" id=\"run" + i + "\">"));
+            blobs.writeBytes(Base64.getEncoder().encode(blob.bytes()));
+            blobs.writeBytes(utf8("</script>\n"));
         }
         if (!frames.isEmpty()) {
             data.set("film", Film.of(results.getFirst(), frames));
@@ -105,24 +104,29 @@ public final class Report {
         String title = "Attention of "
                 + String.join(", ", results.stream().map(RunResult::name).toList());
         String page = resource("report.html");
-        StringBuilder out = new StringBuilder();
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
         int from = 0;
         for (int open = page.indexOf("{{"); open >= 0; open = page.indexOf("{{", from)) {
             int close = page.indexOf("}}", open);
-            out.append(page, from, open);
-            out.append(
+            out.writeBytes(utf8(page.substring(from, open)));
+            out.writeBytes(
                     switch (page.substring(open + 2, close)) {
-                        case "csp" -> policy;
-                        case "title" -> SvgFigure.escape(title);
-                        case "style" -> style;
-                        case "script" -> script;
-                        case "blobs" -> blobs;
-                        case "data" -> island(data.toString());
+                        case "csp" -> utf8(policy);
+                        case "title" -> utf8(SvgFigure.escape(title));
+                        case "style" -> utf8(style);
+                        case "script" -> utf8(script);
+                        case "blobs" -> blobs.toByteArray();
+                        case "data" -> utf8(island(data.toString()));
                         default -> throw new IllegalStateException("report.html: unknown place at " + open);
                     });
             from = close + 2;
         }
-        return out.append(page, from, page.length()).toString();
+        out.writeBytes(utf8(page.substring(from)));
+        return out.toByteArray();
+    }
+
+    private static byte[] utf8(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
     }
 
     /** JSON that cannot end its script element or open a comment, whatever its strings hold. */

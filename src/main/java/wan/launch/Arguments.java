@@ -51,6 +51,11 @@ record Arguments(String java, String heap, List<String> rest) {
         return new Arguments(java, heap, rest);
     }
 
+    /** Whether the command reads results and is over in seconds, of which the optimising compiler would take more than it gives back. */
+    boolean isShort() {
+        return !rest.isEmpty() && List.of("report", "analyze", "plot").contains(rest.get(0));
+    }
+
     /**
      * The JVM's flag for the heap: {@code 20g} (also k, m, t) is absolute, {@code 60%} a part of the memory of the machine
      * or container. Without a wish it is 75 %: memory-mapped weights lie outside the heap.

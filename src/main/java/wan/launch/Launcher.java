@@ -122,6 +122,9 @@ public final class Launcher {
             // Throughput counts, not pauses, and other collectors cut large arrays into regions.
             command.add("-XX:+UseParallelGC");
         }
+        if (arguments.isShort()) {
+            command.add("-XX:TieredStopAtLevel=1");
+        }
         command.add(arguments.heapFlag());
         command.addAll(wishes);
         return command;

@@ -22,6 +22,7 @@ import wan.app.guard.Force;
 import wan.app.guard.OutputKind;
 import wan.app.guard.Reads;
 import wan.app.guard.Writes;
+import wan.file.OutputFile;
 import wan.op.UsageException;
 import wan.op.WanException;
 import wan.run.Program;
@@ -119,7 +120,8 @@ public final class ReportCommand implements Callable<Integer> {
             List<BufferedImage> frames = video == null
                     ? List.of()
                     : frames(video, results.getFirst().info().frames());
-            HeadExports.text(out, Report.write(results, MeasureOptions.DEFAULT, roles, Program.version(), frames));
+            byte[] page = Report.write(results, MeasureOptions.DEFAULT, roles, Program.version(), frames);
+            OutputFile.write(out, stream -> stream.write(page));
         } finally {
             results.forEach(RunResult::close);
         }
