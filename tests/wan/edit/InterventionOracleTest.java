@@ -249,7 +249,7 @@ public class InterventionOracleTest {
 
     private void writeRecording(RunPlan plan, int batch) {
         Set<Site> sites = EnumSet.of(Site.Q, Site.K, Site.V, Site.Z, Site.CROSS_Q, Site.CROSS_Z);
-        int tensors = plan.passes().size() * LAYERS * sites.size();
+        long tensors = (long) plan.passes().size() * LAYERS * sites.size();
         try (SafetensorsWriter writer = SafetensorsWriter.create(folder.resolve("rec.safetensors"), 200 * tensors)) {
             for (Pass pass : plan.passes()) {
                 for (int layer = 0; layer < LAYERS; layer++) {
