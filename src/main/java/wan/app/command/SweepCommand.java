@@ -56,6 +56,7 @@ public final class SweepCommand implements Callable<Integer> {
     private static final int INTERRUPTED = 130;
     private static final int FAILED = 1;
     private static final double HOUR = 3600;
+    private static final int MOST_LABEL = 30;
 
     @Reads
     @Parameters(paramLabel = "SWEEP", description = "The sweep, .json or .yaml.")
@@ -178,10 +179,10 @@ public final class SweepCommand implements Callable<Integer> {
                     "  %-9s %d: %s%s%n",
                     axis.name(),
                     axis.points().size(),
-                    axis.points().getFirst().label(),
+                    shown(axis.points().getFirst().label()),
                     axis.points().size() == 1
                             ? ""
-                            : " to " + axis.points().getLast().label());
+                            : " to " + shown(axis.points().getLast().label()));
         }
         System.out.printf(Locale.ROOT, "operations  %.3f TFLOP in %d passes%n", cost.flops() / 1e12, cost.passes());
         System.out.printf(Locale.ROOT, "captured    %s%n", Bytes.text(cost.captureBytes()));
@@ -211,6 +212,10 @@ public final class SweepCommand implements Callable<Integer> {
         } else if (!quiet) {
             System.err.println("wan-attn: no tables: DuckDB is not there; wan-attn query says how to get it");
         }
+    }
+
+    private static String shown(String label) {
+        return label.length() <= MOST_LABEL ? label : label.substring(0, MOST_LABEL) + "...";
     }
 
     private int finish(SweepRunner.Outcome outcome, SweepProgress progress) {
