@@ -85,7 +85,7 @@ final class Wheel {
     private static void add(ZipOutputStream zip, String name, byte[] bytes) throws IOException {
         ZipEntry entry = new ZipEntry(name);
         entry.setTimeLocal(
-                java.time.LocalDateTime.of(1980, 1, 1, 0, 0)); // the first that a zip can say, in any time zone
+                java.time.LocalDateTime.of(1980, 2, 1, 0, 0)); // for 1 January Java adds the time of its time zone
         entry.setMethod(ZipEntry.STORED); // a few kilobytes, and no compressor's version in the bytes
         entry.setSize(bytes.length);
         CRC32 crc = new CRC32();

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.TimeZone;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -31,7 +32,13 @@ class WheelTest {
                     .contains("Requires-Dist: numpy\n");
         }
         byte[] once = Files.readAllBytes(wheel);
-        assertThat(Files.readAllBytes(Wheel.write(Path.of(""), dir, "1.2.3"))).isEqualTo(once);
+        TimeZone before = TimeZone.getDefault();
+        try {
+            TimeZone.setDefault(TimeZone.getTimeZone("Asia/Tokyo"));
+            assertThat(Files.readAllBytes(Wheel.write(Path.of(""), dir, "1.2.3"))).isEqualTo(once);
+        } finally {
+            TimeZone.setDefault(before);
+        }
     }
 
     private static String text(ZipFile zip, String name) throws IOException {
