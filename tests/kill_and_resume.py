@@ -144,7 +144,8 @@ def main():
             shutil.copyfile(older, target)
             command = given.command + ["extract", *runs[which], "-o", target, "-q"]
             instants, end = timing[which]
-            instant = rng.uniform(0, end)
+            # Nine of ten are between the first place to go on from and the last, the others anywhere.
+            instant = rng.uniform(0, end) if kill % 10 == 9 else rng.uniform(instants[1], instants[-1])
             before = max(place for place, at in enumerate(instants) if at <= instant)
             launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for(launcher, target, before)
