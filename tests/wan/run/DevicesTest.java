@@ -150,7 +150,7 @@ class DevicesTest {
     @Test
     void library_isLeftOut_whereThereIsNoRoomToMeasureIt() {
         System.setProperty(EMULATOR, "cuda,slow-vector");
-        DeviceSettings little = stored(DType.F32, DeviceSettings.AUTO, 1_000_000);
+        DeviceSettings little = stored(DType.F32, DeviceSettings.AUTO, 2_000_000);
         DeviceCheck larger = new SelfTestCheck(SelfTestCases.frame(new Grid(1, 8, 12), 4, 128, 96));
         assertThat(libraries(little, larger)).isEmpty();
     }
