@@ -35,7 +35,8 @@ class WheelTest {
         TimeZone before = TimeZone.getDefault();
         try {
             TimeZone.setDefault(TimeZone.getTimeZone("Asia/Tokyo"));
-            assertThat(Files.readAllBytes(Wheel.write(Path.of(""), dir, "1.2.3"))).isEqualTo(once);
+            assertThat(Files.readAllBytes(Wheel.write(Path.of(""), dir, "1.2.3")))
+                    .isEqualTo(once);
         } finally {
             TimeZone.setDefault(before);
         }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import wan.app.CommandLineRun;
@@ -50,10 +51,11 @@ class RunsSummaryTest {
             int[] counts = new int[2];
             double all = 0;
             for (int a = 0; a < runs.size(); a++) {
-                double[] x = runs.get(a).values().get(each.measure());
+                double[] x = Objects.requireNonNull(runs.get(a).values().get(each.measure()));
                 all += Arrays.stream(x).average().orElseThrow() / runs.size();
                 for (int b = a + 1; b < runs.size(); b++) {
-                    double rho = Agreement.spearman(x, runs.get(b).values().get(each.measure()));
+                    double rho = Agreement.spearman(
+                            x, Objects.requireNonNull(runs.get(b).values().get(each.measure())));
                     int which = PROMPTS.get(a).equals(PROMPTS.get(b)) ? 0 : 1;
                     if (!Double.isNaN(rho)) {
                         sums[which] += rho;

@@ -28,7 +28,10 @@ class HostSpeedTest {
             @Override
             public Timing time(Ops ops, String op) {
                 measured++;
-                return new Timing(op, seconds.get(op + " " + (ops.backend().contains("scalar") ? "SCALAR" : "VECTOR")));
+                return new Timing(
+                        op,
+                        seconds.getOrDefault(
+                                op + " " + (ops.backend().contains("scalar") ? "SCALAR" : "VECTOR"), Double.NaN));
             }
         };
     }

@@ -14,6 +14,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
@@ -48,7 +49,8 @@ class HostMemoryTest {
     private static final Map<String, String[]> MEASURED = new HashMap<>();
 
     /** A run that is measured. */
-    private enum Case {
+    @SuppressWarnings("ImmutableEnumChecker") // its lambdas hold nothing
+    enum Case {
         WINDOW("jvm", DType.BF16, spec -> frames(spec, 16, 13).withCache(new RunSpec.Cache(7, 0))),
         WHOLE("jvm", DType.F32, spec -> captures(frames(spec, 16, 9), Quantity.FRAME_MASS)),
         KEPT(
@@ -168,8 +170,7 @@ class HostMemoryTest {
         try (Wan wan = Wan.open(model)) {
             RunSpec spec = measured.spec(model, result);
             Job job = wan.prepare(spec, RunMonitor.NONE);
-            HostMemory planned = job.hostMemory();
-            assertThat(planned).isNotNull();
+            HostMemory planned = Objects.requireNonNull(job.hostMemory());
             long heap = heap();
             long outside = outside();
             Meter meter = new Meter(job.plan().passes().getLast());

@@ -159,7 +159,7 @@ class SweepCommandTest {
         }
         String[] counted = query(
                         "SELECT count(logit), sum(CAST(logit AS DOUBLE)) FROM frames WHERE run = '" + second.id() + "'")
-                .split(",");
+                .split(",", 2);
         assertThat(Integer.parseInt(counted[0])).isEqualTo(frames);
         assertThat(Double.parseDouble(counted[1])).isCloseTo(sum, within(1e-9 * frames));
         assertThat(query("SELECT count(*) FROM heads")).isEqualTo(String.valueOf(4 * 3 * 72));

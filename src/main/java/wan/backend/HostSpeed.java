@@ -1,6 +1,7 @@
 package wan.backend;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -22,6 +23,8 @@ public final class HostSpeed {
 
     private static final Map<List<String>, List<String>> MEASURED = new HashMap<>();
 
+    private record Measured(String device, double seconds) {}
+
     private HostSpeed() {}
 
     /**
@@ -39,22 +42,20 @@ public final class HostSpeed {
         List<String> key = new ArrayList<>(devices);
         key.add(String.valueOf(threads));
         return MEASURED.computeIfAbsent(key, _ -> {
-            Map<String, Double> seconds = new HashMap<>();
+            List<Measured> all = new ArrayList<>();
             for (String device : devices) {
                 try (Ops ops = open.apply(device)) {
-                    seconds.put(device, layer(ops, check));
+                    all.add(new Measured(device, layer(ops, check)));
                 }
             }
-            List<String> sorted = devices.stream()
-                    .sorted((a, b) -> Double.compare(seconds.get(a), seconds.get(b)))
-                    .toList();
+            all.sort(Comparator.comparingDouble(Measured::seconds));
             LOG.log(
                     System.Logger.Level.INFO,
                     "measured, the products of a layer for one frame of the 1.3B model: {0}",
-                    sorted.stream()
-                            .map(device -> String.format(Locale.ROOT, "%s %.0f ms", device, 1e3 * seconds.get(device)))
+                    all.stream()
+                            .map(one -> String.format(Locale.ROOT, "%s %.0f ms", one.device(), 1e3 * one.seconds()))
                             .collect(Collectors.joining(", ")));
-            return sorted;
+            return all.stream().map(Measured::device).toList();
         });
     }
 
