@@ -24,7 +24,7 @@ class TokenMatrixTest {
                 for (int k = 0; k < 24; k++) {
                     float expected = ResultFiles.tokenLogit(1, q, k);
                     float got = all.values()[q * 24 + k];
-                    assertThat(got).isEqualTo(Float.isInfinite(expected) ? Float.NaN : expected);
+                    assertThat(got).isEqualTo(Float.valueOf(Float.isInfinite(expected) ? Float.NaN : expected));
                 }
             }
         }

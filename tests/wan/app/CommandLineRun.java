@@ -10,6 +10,7 @@ public record CommandLineRun(int exitCode, String out, String err) {
     public static CommandLineRun of(Object... args) {
         PrintStream savedOut = System.out;
         PrintStream savedErr = System.err;
+        String savedLog = System.getProperty("wan.log");
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         String[] words = new String[args.length];
@@ -19,11 +20,17 @@ public record CommandLineRun(int exitCode, String out, String err) {
         try {
             System.setOut(new PrintStream(out, true, UTF_8));
             System.setErr(new PrintStream(err, true, UTF_8));
+            System.setProperty("wan.log", "INFO"); // the build shows less, and not what is caught here
             int exitCode = Main.run(words);
             return new CommandLineRun(exitCode, out.toString(UTF_8), err.toString(UTF_8));
         } finally {
             System.setOut(savedOut);
             System.setErr(savedErr);
+            if (savedLog == null) {
+                System.clearProperty("wan.log");
+            } else {
+                System.setProperty("wan.log", savedLog);
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.ResultSet;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +21,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 import wan.app.CommandLineRun;
 import wan.file.Safetensors;
+import wan.sweep.DuckDb;
 
 /** Sweeps of edits through the command line. */
 class AblateCommandTest {
@@ -117,7 +120,7 @@ class AblateCommandTest {
     }
 
     @Test
-    void ablate_writesTableCsvFiguresAndPage() throws IOException {
+    void ablate_writesTablesFiguresAndPage() throws Exception {
         CommandLineRun run = ablate(
                 "--heads",
                 "0-1:0-2",
@@ -129,6 +132,8 @@ class AblateCommandTest {
                 folder.resolve("all.json"),
                 "--csv",
                 folder.resolve("all.csv"),
+                "--parquet",
+                folder.resolve("all.parquet"),
                 "--figure",
                 folder.resolve("heads.png"),
                 "--drift",
@@ -142,6 +147,20 @@ class AblateCommandTest {
         assertThat(rows.getFirst()).endsWith(",frame_0,frame_1,frame_2,frame_3,frame_4");
         assertThat(rows.get(4)).startsWith("1:0,1,0,block0.step0.layer1,");
         assertThat(rows.getLast()).startsWith("infinity-rope,,,the start,1.0,");
+        try (DuckDb database = DuckDb.open();
+                Statement statement = database.connection().createStatement();
+                ResultSet row = statement.executeQuery(
+                        "SELECT count(*), sum(layer), max(frame_4) FROM '" + folder.resolve("all.parquet") + "'")) {
+            assertThat(row.next()).isTrue();
+            assertThat(row.getInt(1)).isEqualTo(7);
+            assertThat(row.getInt(2)).isEqualTo(3);
+            double most = rows.stream()
+                    .skip(1)
+                    .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(',') + 1)))
+                    .max()
+                    .orElseThrow();
+            assertThat(row.getDouble(3)).isEqualTo(most);
+        }
         assertThat(ImageIO.read(folder.resolve("heads.png").toFile()).getWidth())
                 .isGreaterThan(1000);
         assertThat(Files.readString(folder.resolve("drift.svg"))).contains("<svg", "infinity-rope");

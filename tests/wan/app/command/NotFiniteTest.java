@@ -94,6 +94,21 @@ class NotFiniteTest {
                 "--allow-non-finite");
     }
 
+    /** The script's file holds float16, where such a value would be an infinity. */
+    @Test
+    void scriptsFile_refusesWhatFloat16CannotHold() {
+        Path model = poisoned(Goldens.path("model-tiny"), "blocks.1.self_attn.norm_q.weight", 1e8f);
+        Path file = folder.resolve("large.pt");
+        CommandLineRun run = CommandLineRun.of(
+                "extract", "--quiet", "--model", model, "--num-frames", 4, "--layer", 1, "--output", file);
+        assertThat(run.exitCode()).as(run.err()).isEqualTo(1);
+        assertThat(run.err())
+                .contains("layer 1, full_frame_attention", "float16 can hold, at most 65504", ".safetensors");
+        assertThat(file).doesNotExist();
+        CommandLineRun whole = extract("--model", model, "--num-frames", 4, "--layer", 1);
+        assertThat(whole.exitCode()).as(whole.err()).isZero();
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"frame-logits", "frame-mass", "key-logits", "query-logits", "token-logits"})
     void extract_namesTheQuantity(String quantity) {

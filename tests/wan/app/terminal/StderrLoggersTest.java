@@ -14,10 +14,14 @@ class StderrLoggersTest {
         PrintStream before = System.err;
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         System.setErr(new PrintStream(err, true, UTF_8));
+        String level = System.clearProperty("wan.log"); // the build's
         try {
             action.run(System.getLogger(name));
         } finally {
             System.setErr(before);
+            if (level != null) {
+                System.setProperty("wan.log", level);
+            }
         }
         return err.toString(UTF_8);
     }

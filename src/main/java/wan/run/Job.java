@@ -436,6 +436,10 @@ public final class Job {
         return (spec.output().result() == null ? all : largest) + Capture.matrixBytes(capture, geometry);
     }
 
+    private static PassRunner openFor(Sampler sampler, List<WanModel> models, Context prompt) {
+        return sampler.open(models, Collections.nCopies(sampler.prompts(), prompt));
+    }
+
     /** Goes through all passes with their captures, for a backend that only notes what they need. */
     void rehearse(Ops ops) {
         WanConfig config = model.config();
@@ -444,11 +448,10 @@ public final class Job {
         Capture taps = new Capture(capture, geometry, CaptureSink.NONE);
         Context nothing =
                 new Context(HostTensor.zeros(Shape.of(batch, config.textLen(), config.textDim())), picture.features());
-        List<Context> prompts = Collections.nCopies(1 + plan.contexts(), nothing);
         try (NoiseSource noise = openNoise();
                 Edits edits = openEdits();
                 SamplerInputs given = inputs(noise);
-                PassRunner runner = Sampler.of(plan, given).open(models(ops), prompts)) {
+                PassRunner runner = openFor(Sampler.of(plan, given), models(ops), nothing)) {
             for (Pass pass : plan.passes()) {
                 Shape latents =
                         Shape.of(batch, pass.frames(), config.inDim(), settings.latentHeight(), settings.latentWidth());

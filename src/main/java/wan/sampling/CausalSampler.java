@@ -44,10 +44,18 @@ public final class CausalSampler implements Sampler {
     }
 
     @Override
+    public int prompts() {
+        return plan.settings().method() instanceof Method.RecomputedKeys method && method.promptChangeBlock() >= 0
+                ? 2
+                : Sampler.super.prompts();
+    }
+
+    @Override
     public List<Context> contexts(List<Context> prompts) {
         if (plan.settings().method() instanceof Method.RecomputedKeys method && method.promptChangeBlock() >= 0) {
-            if (prompts.size() != 2) {
-                throw WanException.mismatch("prompts of the run", 2, prompts.size(), "one fades into the other");
+            if (prompts.size() != prompts()) {
+                throw WanException.mismatch(
+                        "prompts of the run", prompts(), prompts.size(), "one fades into the other");
             }
             List<Context> all = new ArrayList<>(prompts.subList(0, 1));
             all.addAll(Sampler.interpolated(prompts.get(0), prompts.get(1), method.interpolationSteps()));

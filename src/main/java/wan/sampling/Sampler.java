@@ -55,13 +55,18 @@ public interface Sampler {
         throw new UnsupportedOperationException("begins anew");
     }
 
+    /** How many prompts it takes: the prompt, and later prompts or the negative prompt. */
+    default int prompts() {
+        return plan().contexts();
+    }
+
     /**
      * What the passes name by number.
      *
      * @param prompts the prompt, then later prompts, or the negative prompt
      */
     default List<Context> contexts(List<Context> prompts) {
-        int needed = plan().contexts();
+        int needed = prompts();
         if (prompts.size() < needed) {
             throw WanException.mismatch("prompts of the run", needed, prompts.size(), "");
         }

@@ -10,7 +10,6 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import wan.file.Messages;
-import wan.file.TemporaryFile;
 
 /** The tables of a sweep as Parquet files: {@code dataset/runs.parquet}, {@code heads.parquet} and, if asked for, {@code frames.parquet}. */
 public final class Dataset {
@@ -45,24 +44,22 @@ public final class Dataset {
             throws IOException {
         Path file = folder.dataset().resolve(table.name() + ".parquet");
         Path rows = Files.createTempFile(folder.dataset(), table.name(), ".csv.tmp");
-        Path made = Files.createTempFile(folder.dataset(), table.name(), ".parquet.tmp");
         try {
             try (BufferedWriter out = Files.newBufferedWriter(rows)) {
                 fill.accept(values -> line(out, rows, values));
             }
-            database.run(List.of("COPY (SELECT * FROM read_csv(" + DuckDb.quoted(rows)
+            String query = "SELECT * FROM read_csv(" + DuckDb.quoted(rows)
                     + ", header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', parallel = "
                     // A prompt may have several lines.
                     + !table.name().equals("runs") + ", strict_mode = true, max_line_size = 100000000, columns = {"
                     + table.columns().stream()
                             .map(column -> DuckDb.quoted(column.name()) + ": " + DuckDb.quoted(type(column.type())))
                             .collect(Collectors.joining(", "))
-                    + "})) TO " + DuckDb.quoted(made) + " (FORMAT parquet, COMPRESSION zstd)"));
-            TemporaryFile.move(made, file);
+                    + "})";
+            database.writeParquet(query, file);
             return file;
         } finally {
             Files.deleteIfExists(rows);
-            Files.deleteIfExists(made);
         }
     }
 

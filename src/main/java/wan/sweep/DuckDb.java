@@ -1,5 +1,6 @@
 package wan.sweep;
 
+import java.io.IOException;
 import java.net.MalformedURLException;
 import java.net.URISyntaxException;
 import java.net.URL;
@@ -13,6 +14,8 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.Properties;
 import org.jspecify.annotations.Nullable;
+import wan.file.Messages;
+import wan.file.TemporaryFile;
 import wan.op.WanException;
 
 /**
@@ -118,6 +121,45 @@ public final class DuckDb implements AutoCloseable {
             }
         } catch (SQLException e) {
             throw failure(e);
+        }
+    }
+
+    /**
+     * Writes what a query gives as a Parquet file, which replaces what is there when it is whole.
+     *
+     * @throws IOException if the file cannot be put in its place
+     */
+    void writeParquet(String query, Path file) throws IOException {
+        Path made = Files.createTempFile(
+                file.toAbsolutePath().getParent(), file.getFileName().toString(), ".tmp");
+        try {
+            Files.delete(made); // made anew by the database, for whoever may read its other files
+            run(List.of("COPY (" + query + ") TO " + quoted(made) + " (FORMAT parquet, COMPRESSION zstd)"));
+            TemporaryFile.move(made, file);
+        } finally {
+            Files.deleteIfExists(made);
+        }
+    }
+
+    /**
+     * Writes a table of comma-separated values as a Parquet file; columns of numbers are numbers.
+     *
+     * @param csv with a row of names
+     * @throws WanException if there is no DuckDB, or the file cannot be written
+     */
+    public static void csvToParquet(String csv, Path file) {
+        try (DuckDb database = open()) {
+            Path rows = Files.createTempFile(
+                    file.toAbsolutePath().getParent(), file.getFileName().toString(), ".csv.tmp");
+            try {
+                Files.writeString(rows, csv);
+                database.writeParquet(
+                        "SELECT * FROM read_csv(" + quoted(rows) + ", header = true, sample_size = -1)", file);
+            } finally {
+                Files.deleteIfExists(rows);
+            }
+        } catch (IOException e) {
+            throw Messages.io(file, "cannot write", e);
         }
     }
 

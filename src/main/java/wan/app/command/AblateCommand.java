@@ -40,6 +40,7 @@ import wan.run.RunSpec;
 import wan.run.SpecJson;
 import wan.run.Variant;
 import wan.run.Wan;
+import wan.sweep.DuckDb;
 
 /** {@code wan-attn ablate}: what each of many edits does to a run. */
 @Command(
@@ -88,6 +89,13 @@ public final class AblateCommand implements Callable<Integer> {
     @Writes(OutputKind.ABLATION)
     @Option(names = "--csv", paramLabel = "FILE", description = "Also write a row per edit as CSV.")
     private @Nullable Path csv;
+
+    @Writes(OutputKind.ABLATION)
+    @Option(
+            names = "--parquet",
+            paramLabel = "FILE",
+            description = "Also write the same as Parquet; needs DuckDB, as sweep does.")
+    private @Nullable Path parquet;
 
     @Writes(OutputKind.FIGURE)
     @Option(
@@ -138,6 +146,9 @@ public final class AblateCommand implements Callable<Integer> {
         FigureFile.check("--drift", drift);
         if (resume && restart) {
             throw new UsageException("--resume, --restart: expected at most one of them");
+        }
+        if (parquet != null) {
+            DuckDb.open().close(); // before the run, not after it, it has to be there
         }
         RunSpec spec = specOptions.over(specOptions.base());
         TerminalMonitor monitor = new TerminalMonitor(System.err, quiet, false);
@@ -259,6 +270,9 @@ public final class AblateCommand implements Callable<Integer> {
         System.out.println("Saved to " + output);
         if (csv != null) {
             HeadExports.text(csv, result.csv());
+        }
+        if (parquet != null) {
+            DuckDb.csvToParquet(result.csv(), parquet);
         }
         if (figure != null) {
             FigureFile.write(figure, drawn("--figure", result.effects()), FigureFile.DPI);

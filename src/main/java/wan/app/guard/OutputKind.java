@@ -60,8 +60,9 @@ public enum OutputKind {
     /** How far two runs are from each other, JSON. */
     COMPARISON(
             text -> text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"comparison\"")),
-    /** What edits do to a run, JSON or CSV. */
+    /** What edits do to a run, JSON, CSV or Parquet. */
     ABLATION(text -> text.startsWith("edit,layer,head,from,computed")
+            || (text.startsWith("PAR1") && text.contains("relative_l2") && text.contains("computed"))
             || (text.startsWith("{") && text.contains("\"wan_attn_version\"") && text.contains("\"ablation\""))),
     /** The folder of a sweep, which adds to what it finds of its own. */
     SWEEP(text -> text.startsWith("{") && text.contains("\"axes\"")) {

@@ -18,14 +18,10 @@ public final class StderrLoggers extends System.LoggerFinder {
     @Override
     public System.Logger getLogger(String name, Module module) {
         boolean ours = name.startsWith("wan.") || name.startsWith("capture");
-        return new StderrLogger(
-                name,
-                ours
-                        ? System.Logger.Level.valueOf(System.getProperty("wan.log", "INFO"))
-                        : System.Logger.Level.WARNING);
+        return new StderrLogger(name, ours);
     }
 
-    private record StderrLogger(String name, Level threshold) implements System.Logger {
+    private record StderrLogger(String name, boolean ours) implements System.Logger {
         @Override
         public String getName() {
             return name;
@@ -33,6 +29,7 @@ public final class StderrLoggers extends System.LoggerFinder {
 
         @Override
         public boolean isLoggable(Level level) {
+            Level threshold = ours ? Level.valueOf(System.getProperty("wan.log", "INFO")) : Level.WARNING;
             return level != Level.OFF && level.compareTo(threshold) >= 0;
         }
 
