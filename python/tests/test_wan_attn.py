@@ -71,7 +71,7 @@ class WanAttnTest(unittest.TestCase):
         err = io.StringIO()
         with unittest.mock.patch.dict(sys.modules, {"ipykernel": object()}), contextlib.redirect_stderr(err):
             wan_attn.extract(layer=1, num_frames=4, latent_size="4x4")
-        lines = [line for line in err.getvalue().split("\n") if " left" in line]
+        lines = [line for line in err.getvalue().split("\n") if "  layer " in line]
         self.assertEqual(len(lines), 1)
         self.assertTrue(lines[0].startswith("\r"))
 
