@@ -171,29 +171,25 @@
     const values = [];
     for (const list of lists) for (const value of list) if (Number.isFinite(value)) values.push(value);
     const kind = state.scale;
+    let least = Infinity, most = -Infinity;
+    for (const value of values) { least = Math.min(least, value); most = Math.max(most, value); }
     const part = share => {
       const step = Math.ceil(values.length / 200000); // enough to tell, and quick
       const sorted = Float64Array.from({ length: Math.ceil(values.length / step) }, (_, i) => signed ? Math.abs(values[i * step]) : values[i * step]).sort();
       return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
     };
     if (signed) {
-      const limit = (kind === 2 ? part(0.98) : limitOf(values)) || 1;
+      const limit = (kind === 2 ? part(0.98) : Math.max(0, -least, most)) || 1;
       return { low: -limit, high: limit, signed, at: v => (v / limit + 1) / 2, clipped: kind === 2 };
     }
-    let low = Math.min(Infinity, ...minMax(values)), high = kind === 0 || kind === 2 ? part(0.98) : Math.max(0, ...minMax(values));
+    let low = least, high = kind === 0 || kind === 2 ? part(0.98) : Math.max(0, most);
     if (!(low < high)) [low, high] = [Math.min(0, Number.isFinite(low) ? low : 0), Math.max(high, 0) || 1];
     if (kind === 3 && high > 0) {
-      const least = Math.log10(Math.max(low, high * LOG_RANGE)), most = Math.log10(high);
-      return { low: 10 ** least, high, signed, log: true, clipped: low < 10 ** least,
-        at: v => 0.5 + 0.5 * (most > least ? (Math.log10(Math.max(v, 10 ** least)) - least) / (most - least) : 1) };
+      const from = Math.log10(Math.max(low, high * LOG_RANGE)), to = Math.log10(high);
+      return { low: 10 ** from, high, signed, log: true, clipped: low < 10 ** from,
+        at: v => 0.5 + 0.5 * (to > from ? (Math.log10(Math.max(v, 10 ** from)) - from) / (to - from) : 1) };
     }
     return { low, high, signed, at: v => 0.5 + 0.5 * (v - low) / (high - low), clipped: kind === 0 || kind === 2 };
-  }
-
-  function minMax(values) {
-    let low = Infinity, high = -Infinity;
-    for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
-    return values.length ? [low, high] : [];
   }
 
   /** Values of a matrix that say something: the weight of a query that has one key is 1 whatever the head does. */
@@ -214,12 +210,6 @@
   }
 
   const colour = (value, scale) => `rgb(${rgb(value, scale).join(",")})`;
-
-  const limitOf = (...lists) => {
-    let limit = 0;
-    for (const list of lists) for (const value of list) if (Number.isFinite(value)) limit = Math.max(limit, Math.abs(value));
-    return limit || 1;
-  };
 
   // ---- drawing
 
@@ -612,7 +602,6 @@
     const of = r => r.measure(state.measure, slotOf(r), blockOf(r));
     const looks = [its, ...others()].map(r => [r, of(r), r.name]);
     const scale = scaleOf(measure.signed, ...looks.map(look => look[1]));
-    const kept = filtered();
     const add = (r, list, name, its, roles, kept) => figure($("overview"), name, fileName("overview", measure.id, name),
       theme => overview(theme, r, list, its, measure.title, roles, kept),
       (l, h) => `layer ${r.layers[l]}, head ${r.heads[h]} (${label(r.layers[l], r.heads[h])})\n${measure.title} `
@@ -757,7 +746,6 @@
       const roles = its.roles(r, state.slot, state.block);
       columns.push([data.rules[r].id, i => roles[i]]);
     }
-    const kept = filtered();
     const order = Array.from({ length: its.layers.length * its.heads.length }, (_, i) => i).filter(i => !kept || kept[i]);
     const by = columns.find(column => column[0] === state.sort);
     if (by) {
@@ -853,10 +841,13 @@
     return i => roles.some(list => list[i].toLowerCase().includes(term.toLowerCase()));
   }
 
-  /** For each head of the run whether it is looked at; null where all are. */
-  function filtered() {
+  /** For each head of the run whether it is looked at; null where all are. Read anew with every drawing. */
+  let kept = null;
+
+  function filter() {
     const its = run(), count = its.layers.length * its.heads.length;
-    let kept = null, words = "", wrong = false;
+    let words = "", wrong = false;
+    kept = null;
     try {
       const terms = filterTerms(state.filter, its, state.slot, state.block);
       if (terms.length) {
@@ -870,7 +861,6 @@
     }
     $("filter").setAttribute("aria-invalid", wrong);
     $("filter-note").textContent = words;
-    return kept;
   }
 
   // ---- many heads at once
@@ -879,7 +869,7 @@
 
   /** Small matrices without axes, one for each head; press one to open it. */
   function drawGallery() {
-    const its = run(), what = quantity(), signed = what !== "frame_mass", kept = filtered(), grid = $("gallery-grid");
+    const its = run(), what = quantity(), signed = what !== "frame_mass", grid = $("gallery-grid");
     const layers = state.gallery === 2 ? its.layers.toReversed() : state.gallery === 1 ? [state.layer] : [];
     const heads = layers.flatMap(layer => its.heads.map(head => [layer, head])).filter(([layer, head]) => !kept || kept[its.position(layer, head)]);
     const matrices = heads.map(([layer, head]) => its.matrix(what, layer, head, state.slot));
@@ -1159,6 +1149,7 @@
     document.documentElement.dataset.theme = state.theme;
     $("theme").textContent = state.theme === "dark" ? "Light" : "Dark";
     controls();
+    filter();
     drawOverview();
     drawHead();
     drawGallery();
