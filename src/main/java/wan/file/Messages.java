@@ -44,6 +44,12 @@ public final class Messages {
                 : out.toString();
     }
 
+    /** The first names of a list that came out of a file, and how many there are besides. */
+    public static String listed(Collection<String> names, int most) {
+        String first = names.stream().limit(most).map(Messages::shown).collect(Collectors.joining(", "));
+        return names.size() > most ? first + " and " + (names.size() - most) + " more" : first;
+    }
+
     /** An input or output error as the user can act on it. */
     public static WanException io(Path file, String doing, IOException e) {
         String reason = switch (e) {

@@ -41,13 +41,9 @@ public final class Zeros {
 
     /** What is wrong with such a file, and what to do. */
     public static String describe(List<String> names, int all) {
-        int rest = names.size() - MOST_LISTED;
         return names.size() + " of " + all
                 + " tensors hold nothing but zeros in whole or in part, as no trained ones do: "
-                + String.join(
-                        ", ",
-                        names.stream().limit(MOST_LISTED).map(Messages::shown).toList())
-                + (rest > 0 ? " and " + rest + " more" : "") + "; an unfinished download? fetch the file again";
+                + Messages.listed(names, MOST_LISTED) + "; an unfinished download? fetch the file again";
     }
 
     /**

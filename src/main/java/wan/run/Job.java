@@ -57,7 +57,6 @@ public final class Job {
     private final @Nullable HostTensor initialLatent;
     private final Picture picture;
     private final @Nullable HeadCaches caches;
-    private @Nullable List<List<List<String>>> promptTokens;
 
     private Job(
             RunSpec spec,
@@ -385,20 +384,9 @@ public final class Job {
         return spec.noise().replay() == null ? Prompts.describe(spec.prompt()) : "(" + noise() + ")";
     }
 
-    /** The tokens of its prompts in words, [prompt, sample, token], as {@link Prompts#tokens}; the tokenizer is opened once. */
+    /** The tokens of its prompts in words, [prompt, sample, token], as {@link Prompts#tokens}; none where they were recorded. */
     List<List<List<String>>> promptTokens() {
-        List<List<List<String>>> tokens = promptTokens;
-        if (tokens == null) {
-            tokens = spec.noise().replay() != null
-                    ? List.of()
-                    : Prompts.tokens(
-                            spec.prompt(),
-                            guided(),
-                            model.path(),
-                            model.config().textLen());
-            promptTokens = tokens;
-        }
-        return tokens;
+        return spec.noise().replay() != null ? List.of() : session.promptTokens(spec.prompt(), guided());
     }
 
     private boolean guided() {

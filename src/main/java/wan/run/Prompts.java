@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
 import wan.file.Messages;
@@ -49,11 +50,18 @@ public final class Prompts {
     /**
      * The embeddings, [B, textLen, textDim]; drawn from the seed where there is no prompt.
      *
+     * @param tokenizers gives the tokenizer of a prompt
      * @param model the folder of what the prompt has no path for, or null
      * @param threads that compute
      */
     static HostTensor embed(
-            RunSpec.Prompt prompt, @Nullable Path model, WanConfig config, long seed, int threads, RunMonitor monitor) {
+            RunSpec.Prompt prompt,
+            Function<RunSpec.Prompt, Tokenizer> tokenizers,
+            @Nullable Path model,
+            WanConfig config,
+            long seed,
+            int threads,
+            RunMonitor monitor) {
         if (prompt.embeddings() != null) {
             return PromptEmbeddingFile.read(prompt.embeddings(), config.textLen(), config.textDim());
         }
@@ -61,7 +69,7 @@ public final class Prompts {
             monitor.notice("no prompt: random prompt embeddings drawn from the seed");
             return random(Shape.of(1, config.textLen(), config.textDim()), seed);
         }
-        Tokenizer tokenizer = tokenizer(prompt, model);
+        Tokenizer tokenizer = tokenizers.apply(prompt);
         List<TokenIds> texts = prompt.texts().stream()
                 .map(text -> tokenizer.encodePrompt(text, config.textLen()))
                 .toList();
@@ -78,7 +86,8 @@ public final class Prompts {
         return embeddings;
     }
 
-    private static Tokenizer tokenizer(RunSpec.Prompt prompt, @Nullable Path model) {
+    /** Reads the tokenizer of a prompt: the one that it names, or that of its text encoder or of the model. */
+    static Tokenizer tokenizer(RunSpec.Prompt prompt, @Nullable Path model) {
         boolean named = prompt.tokenizer() != null || (prompt.textEncoder() == null && model == null);
         return named
                 ? Tokenizer.open(path("prompt.tokenizer", prompt.tokenizer(), model))
@@ -89,15 +98,16 @@ public final class Prompts {
      * The tokens that cross-attention attends, in words: of the prompt, then of the others that {@link #embedAll} encodes.
      *
      * @param guided whether the sampler is guided
-     * @param model the folder of what the prompt has no path for, or null
+     * @param tokenizers gives the tokenizer of a prompt
      * @param textLen at which prompts are cut
      * @return [prompt, sample, token], {@code </s>} last; nothing where the prompt is no text
      */
-    static List<List<List<String>>> tokens(RunSpec.Prompt prompt, boolean guided, @Nullable Path model, int textLen) {
+    static List<List<List<String>>> tokens(
+            RunSpec.Prompt prompt, boolean guided, Function<RunSpec.Prompt, Tokenizer> tokenizers, int textLen) {
         if (prompt.texts().isEmpty() || prompt.embeddings() != null) {
             return List.of();
         }
-        Tokenizer tokenizer = tokenizer(prompt, model);
+        Tokenizer tokenizer = tokenizers.apply(prompt);
         List<List<String>> texts = new ArrayList<>(List.of(prompt.texts()));
         for (String other : others(prompt, guided)) {
             texts.add(Collections.nCopies(prompt.texts().size(), other));
@@ -122,12 +132,15 @@ public final class Prompts {
      * Embeddings of the prompt, then of later prompts, or under guidance of the negative prompt.
      *
      * @param guided whether the sampler is guided
+     * @param tokenizers gives the tokenizer of a prompt
+     * @param model the folder of what the prompt has no path for, or null
      * @param threads that compute
      * @return each [B, textLen, textDim]
      */
     static List<HostTensor> embedAll(
             RunSpec.Prompt prompt,
             boolean guided,
+            Function<RunSpec.Prompt, Tokenizer> tokenizers,
             @Nullable Path model,
             WanConfig config,
             long seed,
@@ -136,7 +149,8 @@ public final class Prompts {
         if (prompt.negative() != null && !guided) {
             monitor.notice("prompt.negative: not used, since this model runs without guidance");
         }
-        List<HostTensor> all = new ArrayList<>(List.of(embed(prompt, model, config, seed, threads, monitor)));
+        List<HostTensor> all =
+                new ArrayList<>(List.of(embed(prompt, tokenizers, model, config, seed, threads, monitor)));
         for (String text : others(prompt, guided)) {
             boolean drawn = prompt.texts().isEmpty() && prompt.embeddings() == null;
             if (drawn) {
@@ -150,7 +164,7 @@ public final class Prompts {
                     prompt.tokenizer(),
                     prompt.textEncoder(),
                     prompt.keep());
-            all.add(embed(other, model, config, seed, threads, monitor));
+            all.add(embed(other, tokenizers, model, config, seed, threads, monitor));
         }
         return all;
     }

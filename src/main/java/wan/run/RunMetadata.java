@@ -42,8 +42,9 @@ final class RunMetadata {
                 "layer_index", capture.layers().size() == 1 ? capture.layers().getFirst() : capture.layers());
         fields.put("is_logits", !capture.quantities().equals(Set.of(Quantity.FRAME_MASS)));
         fields.put("prompt", job.prompt());
-        if (!job.promptTokens().isEmpty()) {
-            fields.put("prompt_tokens", job.promptTokens());
+        List<List<List<String>>> tokens = job.promptTokens();
+        if (!tokens.isEmpty()) {
+            fields.put("prompt_tokens", tokens);
         }
         fields.put("num_frames", frames);
         fields.put("frame_seq_length", settings.frameSeqLen());

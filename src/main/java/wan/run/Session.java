@@ -1,5 +1,6 @@
 package wan.run;
 
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -10,9 +11,11 @@ import org.jspecify.annotations.Nullable;
 import wan.model.WanModel;
 import wan.op.HostTensor;
 import wan.op.Ops;
+import wan.text.Tokenizer;
 
 /**
- * What the runs of one open model share: the device with its packed weights, and the prompts that were encoded last. Runs take turns.
+ * What the runs of one open model share: the device with its packed weights, tokenizers, and the prompts that were encoded last. Runs take
+ * turns.
  *
  * <p>A device stays open after a run that ended well, if it can serve the next one; whatever failed is closed.
  */
@@ -32,6 +35,11 @@ final class Session implements AutoCloseable {
             return size() > MOST_PROMPTS;
         }
     };
+
+    private final Map<Tools, Tokenizer> tokenizers = new HashMap<>();
+
+    /** Where a prompt's tokenizer is looked for, besides the model. */
+    private record Tools(@Nullable Path tokenizer, @Nullable Path textEncoder) {}
 
     /** What decides embeddings, besides the model. */
     private record PromptKey(RunSpec.Prompt prompt, boolean guided, long seed) {}
@@ -129,6 +137,7 @@ final class Session implements AutoCloseable {
             known = Prompts.embedAll(
                     spec.prompt(),
                     guided,
+                    this::tokenizer,
                     model.path(),
                     model.config(),
                     spec.noise().seed(),
@@ -137,6 +146,17 @@ final class Session implements AutoCloseable {
             prompts.put(key, known);
         }
         return known;
+    }
+
+    /** The tokens of a run's prompts; see {@link Prompts#tokens}. */
+    List<List<List<String>>> promptTokens(RunSpec.Prompt prompt, boolean guided) {
+        return Prompts.tokens(prompt, guided, this::tokenizer, model.config().textLen());
+    }
+
+    /** The tokenizer of a prompt; each is read once. */
+    private Tokenizer tokenizer(RunSpec.Prompt prompt) {
+        return tokenizers.computeIfAbsent(
+                new Tools(prompt.tokenizer(), prompt.textEncoder()), _ -> Prompts.tokenizer(prompt, model.path()));
     }
 
     /** Encodes prompts of runs ahead, where they are kept for them. */
@@ -165,6 +185,7 @@ final class Session implements AutoCloseable {
                                 tools.tokenizer(),
                                 tools.textEncoder(),
                                 true),
+                        this::tokenizer,
                         model.path(),
                         model.config(),
                         0,

@@ -172,17 +172,7 @@ record Umt5Parameters(
     }
 
     private static String listed(String what, List<String> names) {
-        int rest = names.size() - MOST_LISTED;
-        return names.isEmpty()
-                ? ""
-                : "; " + names.size() + " " + what + ": "
-                        + String.join(
-                                ", ",
-                                names.stream()
-                                        .limit(MOST_LISTED)
-                                        .map(Messages::shown)
-                                        .toList())
-                        + (rest > 0 ? " and " + rest + " more" : "");
+        return names.isEmpty() ? "" : "; " + names.size() + " " + what + ": " + Messages.listed(names, MOST_LISTED);
     }
 
     private static Umt5Parameters sized(

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import wan.file.Messages;
 import wan.file.TensorStore;
@@ -100,7 +99,7 @@ public final class TinyDecoder implements LatentDecoder {
             throw new FormatException(
                     store.path(),
                     "the tensors are not those of taew2_1: " + left.size() + " belong to no layer: "
-                            + left.stream().limit(8).map(Messages::shown).collect(Collectors.joining(", ")));
+                            + Messages.listed(left, VaeParameters.MOST_LISTED));
         }
         Zeros.refuse(store, Set.copyOf(used), Set.of());
     }

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
 import wan.file.Messages;
@@ -29,7 +28,7 @@ import wan.op.WanException;
  * @param used the stored names of those that were asked for
  */
 record VaeParameters(TensorStore store, String prefix, int upsamplesPerBlock, Set<String> used) {
-    private static final int MOST_LISTED = 8;
+    static final int MOST_LISTED = 8;
     /** Of different resolution. */
     private static final int STAGES = 4;
 
@@ -105,10 +104,7 @@ record VaeParameters(TensorStore store, String prefix, int upsamplesPerBlock, Se
                     "the tensors are not those of a VAE of Wan2.1: " + left.size()
                             + " belong to no layer, since one before"
                             + " them is missing or they are of another model: "
-                            + left.stream()
-                                    .limit(MOST_LISTED)
-                                    .map(Messages::shown)
-                                    .collect(Collectors.joining(", ")));
+                            + Messages.listed(left, MOST_LISTED));
         }
         Zeros.refuse(store, used, Set.of());
         List<Integer> residuals = new ArrayList<>(List.of(0));
