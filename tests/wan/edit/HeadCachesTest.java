@@ -151,11 +151,11 @@ public class HeadCachesTest {
                 for (int row : rows) {
                     float[] raw = at(recorded, "block" + block + ".ctx.layer" + layer + ".Q_RAW");
                     double[] q =
-                            Rotary.turn(rows(raw, row / s, head, s, d), rollout.grid, 3 * block + row / s)[row % s];
+                            Rotary64.turn(rows(raw, row / s, head, s, d), rollout.grid, 3 * block + row / s)[row % s];
                     double[] bySlot = new double[attended.size()];
                     for (int slot = 0; slot < attended.size(); slot++) {
                         HeadPolicy.Content content = new HeadPolicy.Content.Frame(attended.get(slot));
-                        double[][] keys = Rotary.turn(
+                        double[][] keys = Rotary64.turn(
                                 content(recorded, content, "K_RAW", layer, head, s, d),
                                 rollout.grid,
                                 attended.get(slot));
@@ -251,7 +251,7 @@ public class HeadCachesTest {
                                         double[][] v = new double[s][];
                                         for (int j = 0; j < s; j++) {
                                             HeadPolicy.Content.Frame from = new HeadPolicy.Content.Frame(tokens[j] / s);
-                                            k[j] = Rotary.turn(
+                                            k[j] = Rotary64.turn(
                                                     content(recorded, from, "K_RAW", layer, head, s, d),
                                                     grid,
                                                     tokens[j] / s)[tokens[j] % s];
@@ -261,20 +261,20 @@ public class HeadCachesTest {
                                         values.add(v);
                                     } else {
                                         double[][] raw = content(recorded, key.content(), "K_RAW", layer, head, s, d);
-                                        keys.add(Rotary.turn(raw, grid, 3 * block - key.distance()));
+                                        keys.add(Rotary64.turn(raw, grid, 3 * block - key.distance()));
                                         values.add(content(recorded, key.content(), "V", layer, head, s, d));
                                     }
                                 }
                                 for (int own = 0; own < 3; own++) {
-                                    keys.add(Rotary.turn(
+                                    keys.add(Rotary64.turn(
                                             rows(at(recorded, pass + "K_RAW"), own, head, s, d),
                                             grid,
                                             3 * block + own));
                                     values.add(rows(at(recorded, pass + "V"), own, head, s, d));
                                 }
                             }
-                            double[][] q =
-                                    Rotary.turn(rows(at(recorded, pass + "Q_RAW"), i, head, s, d), grid, 3 * block + i);
+                            double[][] q = Rotary64.turn(
+                                    rows(at(recorded, pass + "Q_RAW"), i, head, s, d), grid, 3 * block + i);
                             double[][] z = rows(at(recorded, pass + "Z"), i, head, s, d);
                             assertAttention(policy + " " + pass + head, q, keys, values, z);
                         }
@@ -393,29 +393,6 @@ public class HeadCachesTest {
         }
     }
 
-    /** Rotary embedding in float64. */
-    private static final class Rotary {
-        static double[][] turn(double[][] frame, Grid grid, int position) {
-            int pairs = frame[0].length / 2;
-            int third = pairs / 3;
-            int first = pairs - 2 * third;
-            double[][] out = new double[frame.length][2 * pairs];
-            for (int token = 0; token < frame.length; token++) {
-                for (int pair = 0; pair < pairs; pair++) {
-                    int axis = pair < first ? 0 : pair < first + third ? 1 : 2;
-                    int at = axis == 0 ? position : axis == 1 ? token / grid.columns() : token % grid.columns();
-                    int j = pair - (axis == 0 ? 0 : axis == 1 ? first : first + third);
-                    double angle = at * Math.pow(10000, -(double) j / (axis == 0 ? first : third));
-                    double re = frame[token][2 * pair];
-                    double im = frame[token][2 * pair + 1];
-                    out[token][2 * pair] = re * Math.cos(angle) - im * Math.sin(angle);
-                    out[token][2 * pair + 1] = re * Math.sin(angle) + im * Math.cos(angle);
-                }
-            }
-            return out;
-        }
-    }
-
     /** The model of golden3 over thirty frame blocks of three, two by six tokens a frame, each pass with the same latents whatever the cache. */
     private static final class Rollout implements AutoCloseable {
         private final Goldens golden = Goldens.open("golden3/interventions");
@@ -513,7 +490,7 @@ public class HeadCachesTest {
                 for (int i = -1; i < 3; i++) {
                     String pass = i < 0 ? "block" + (at / 3 - 1) + ".ctx" : "block" + at / 3 + ".step0";
                     float[] raw = at(recorded, pass + ".layer" + layer + ".Q_RAW");
-                    for (double[] q : Rotary.turn(rows(raw, Math.floorMod(i, 3), head, s, d), grid, at + i)) {
+                    for (double[] q : Rotary64.turn(rows(raw, Math.floorMod(i, 3), head, s, d), grid, at + i)) {
                         for (int c = 0; c < d; c++) {
                             sum[c] += q[c];
                         }
@@ -521,7 +498,7 @@ public class HeadCachesTest {
                 }
                 for (int token : candidates) {
                     HeadPolicy.Content.Frame frame = new HeadPolicy.Content.Frame(token / s);
-                    double[] key = Rotary.turn(content(recorded, frame, "K_RAW", layer, head, s, d), grid, token / s)[
+                    double[] key = Rotary64.turn(content(recorded, frame, "K_RAW", layer, head, s, d), grid, token / s)[
                             token % s];
                     for (int c = 0; c < d; c++) {
                         scores[token] += sum[c] * key[c];
@@ -571,7 +548,7 @@ public class HeadCachesTest {
         }
 
         private double[][] rotated(Map<String, float[]> recorded, int frame, int head) {
-            return Rotary.turn(
+            return Rotary64.turn(
                     content(recorded, new HeadPolicy.Content.Frame(frame), "K_RAW", 1, head, s, d), grid, frame);
         }
 

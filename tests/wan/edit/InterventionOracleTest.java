@@ -44,6 +44,7 @@ import wan.noise.Rng;
 import wan.op.AttentionKind;
 import wan.op.DType;
 import wan.op.ForwardingObserver;
+import wan.op.Grid;
 import wan.op.HostTensor;
 import wan.op.Ops;
 import wan.op.PassObserver;
@@ -73,6 +74,7 @@ public class InterventionOracleTest {
     private static final int DIM = 48;
     private static final int HEAD_DIM = DIM / HEADS;
     private static final int TEXT = 5;
+    private static final Grid GRID = new Grid(1, 2, 3);
     private static final double TOLERANCE = 2e-5;
 
     @TempDir
@@ -365,8 +367,9 @@ public class InterventionOracleTest {
             String writer = placement.keyWrittenBy().get(slot);
             int frame = placement.keyFrames().get(slot);
             double[][] k = recorded.turned
-                    ? turned(
+                    ? Rotary64.turn(
                             recorded.frame(writer, layer, Site.K_RAW, head, sample, frame),
+                            GRID,
                             placement.keyPositions().get(slot))
                     : recorded.frame(writer, layer, Site.K, head, sample, frame);
             double[][] v = recorded.frame(writer, layer, Site.V, head, sample, frame);
@@ -551,27 +554,6 @@ public class InterventionOracleTest {
             sum += a[c] * b[c];
         }
         return sum;
-    }
-
-    /** Rotary embedding of a frame of two rows of three tokens at a time position. */
-    private static double[][] turned(double[][] frame, int position) {
-        int pairs = HEAD_DIM / 2;
-        int third = pairs / 3;
-        int first = pairs - 2 * third;
-        double[][] out = new double[6][HEAD_DIM];
-        for (int token = 0; token < 6; token++) {
-            for (int pair = 0; pair < pairs; pair++) {
-                int axis = pair < first ? 0 : pair < first + third ? 1 : 2;
-                int at = axis == 0 ? position : axis == 1 ? token / 3 : token % 3;
-                int j = pair - (axis == 0 ? 0 : axis == 1 ? first : first + third);
-                double angle = at * Math.pow(10000, -(double) j / (axis == 0 ? first : third));
-                double re = frame[token][2 * pair];
-                double im = frame[token][2 * pair + 1];
-                out[token][2 * pair] = re * Math.cos(angle) - im * Math.sin(angle);
-                out[token][2 * pair + 1] = re * Math.sin(angle) + im * Math.cos(angle);
-            }
-        }
-        return out;
     }
 
     /** Keys and values of the text for one head, from the parameters, in float64. */
