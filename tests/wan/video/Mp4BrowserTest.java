@@ -52,15 +52,21 @@ class Mp4BrowserTest {
             browser.get(page.toUri().toString());
             List<?> told = (List<?>) browser.executeAsyncScript("""
                     const done = arguments[0], video = document.querySelector("video"), canvas = document.createElement("canvas");
+                    // A seek ends before its frame can be drawn: only the frame's own callback says that it is there.
                     const seen = at => new Promise((good, bad) => {
-                      video.onerror = () => bad(new Error(video.error.message));
-                      video.onseeked = () => {
+                      const draw = (now, frame) => {
+                        if (Math.abs(frame.mediaTime - at) > 0.1) {
+                          video.requestVideoFrameCallback(draw);
+                          return;
+                        }
                         canvas.width = video.videoWidth;
                         canvas.height = video.videoHeight;
                         const paper = canvas.getContext("2d");
                         paper.drawImage(video, 0, 0);
                         good([...paper.getImageData(video.videoWidth / 2, video.videoHeight / 2, 1, 1).data].slice(0, 3));
                       };
+                      video.onerror = () => bad(new Error(video.error.message));
+                      video.requestVideoFrameCallback(draw);
                       video.currentTime = at;
                     });
                     (async () => {
