@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.DoubleStream;
 import javax.imageio.ImageIO;
 import org.apache.pdfbox.Loader;
 import org.apache.pdfbox.cos.COSName;
@@ -53,6 +54,15 @@ class FigureTest {
         assertThat(scale("", "", false, 0.5, 0.5)).isEqualTo(new ColourScale(ColourMap.REDS, false, 0.5, 1));
         assertThat(scale("", "", false)).isEqualTo(new ColourScale(ColourMap.REDS, false, 0, 1));
         assertThat(scale("", "", false, 0.2, 1).colour(0)).isEqualTo("#f7f7f7");
+    }
+
+    @Test
+    void scale_ofEffects_beginsAtZero_whereverTheyLie() {
+        assertThat(ScaleChoice.fromZero(DoubleStream.of(0.8, 0.9, Double.POSITIVE_INFINITY))
+                        .scale(false, 0.8, 0.9))
+                .isEqualTo(new ColourScale(ColourMap.REDS, false, 0, 0.9));
+        assertThat(ScaleChoice.fromZero(DoubleStream.empty()).scale(false))
+                .isEqualTo(new ColourScale(ColourMap.REDS, false, 0, 1));
     }
 
     @Test

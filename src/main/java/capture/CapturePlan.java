@@ -242,9 +242,23 @@ public record CapturePlan(
         return pass.label() + ".layer" + layer + "." + prefix + what;
     }
 
-    /** As the other; where cross-attention attends a picture too, that over the text is called {@code text_}. */
+    /** As the other, but {@code text_} in place of {@code cross_} for models whose cross-attention also attends to a picture. */
     static String name(PassId pass, int layer, AttentionKind kind, Quantity quantity, RunGeometry run) {
         String name = name(pass, layer, kind, quantity);
-        return run.imageTokens() > 0 && kind == AttentionKind.CROSS ? name.replace(".cross_", ".text_") : name;
+        return run.imageTokens() > 0 ? beside(name) : name;
+    }
+
+    /**
+     * The name under which a file has a tensor: {@code cross_}, or {@code text_} if the model also attends to a picture.
+     *
+     * @param names all tensors of the file
+     */
+    public static String name(PassId pass, int layer, AttentionKind kind, Quantity quantity, Set<String> names) {
+        String name = name(pass, layer, kind, quantity);
+        return !names.contains(name) && names.contains(beside(name)) ? beside(name) : name;
+    }
+
+    private static String beside(String name) {
+        return name.replace(".cross_", ".text_");
     }
 }

@@ -322,6 +322,21 @@ class PlotCommandTest {
         }
     }
 
+    /** Where cross-attention also attends to a picture, the quantities of the text are called text_. */
+    @Test
+    void prompt_ofAModelWithAPicture_isThatOfTheText() throws Exception {
+        Path pictured = dir.resolve("pictured.safetensors");
+        String bytes = Files.readString(tokens, StandardCharsets.ISO_8859_1);
+        String renamed = bytes.replaceAll("cross_(frame_\\w+)\"", "text_$1\" ");
+        assertThat(renamed).isNotEqualTo(bytes).hasSameSizeAs(bytes);
+        Files.writeString(pictured, renamed, StandardCharsets.ISO_8859_1);
+        String plain = Files.readString(
+                plotOf(List.of(tokens), "--title", "", "--kind", "prompt", "--out", dir.resolve("plain-prompt.svg")));
+        String text = Files.readString(
+                plotOf(List.of(pictured), "--title", "", "--kind", "prompt", "--out", dir.resolve("text-prompt.svg")));
+        assertThat(text.replaceAll("<title>.*?</title>", "")).isEqualTo(plain.replaceAll("<title>.*?</title>", ""));
+    }
+
     @Test
     void tokenMatrix_showsEveryToken() throws Exception {
         Path png = plotOf(

@@ -280,7 +280,7 @@ public final class RunResult implements AutoCloseable {
      * @throws UsageException if the text has no such token
      */
     public float[] towards(Quantity quantity, CapturedPass pass, int layer, int headIndex, int textToken) {
-        String name = CapturePlan.name(pass.id(), layer, AttentionKind.CROSS, quantity);
+        String name = stored(AttentionKind.CROSS, quantity, pass, layer);
         TensorView view = store.tensor(name);
         int queries = pass.frames() * info.frameSeqLen();
         long[] dims = view.shape().dims();
@@ -308,7 +308,7 @@ public final class RunResult implements AutoCloseable {
      * @return in C order; empty if it was not captured
      */
     public float[] captured(AttentionKind kind, Quantity quantity, CapturedPass pass, int layer) {
-        String name = CapturePlan.name(pass.id(), layer, kind, quantity);
+        String name = stored(kind, quantity, pass, layer);
         if (!store.names().contains(name)) {
             return new float[0];
         }
@@ -333,7 +333,7 @@ public final class RunResult implements AutoCloseable {
      * @throws WanException if they were not captured
      */
     public TokenMatrix tokenMatrix(AttentionKind kind, CapturedPass pass, int layer, int headIndex, int most) {
-        String name = CapturePlan.name(pass.id(), layer, kind, Quantity.TOKEN_LOGITS);
+        String name = stored(kind, Quantity.TOKEN_LOGITS, pass, layer);
         if (!store.names().contains(name)) {
             throw new WanException(store.path() + ": expected " + name + ", got none; extract with capture.quantities "
                     + Quantity.TOKEN_LOGITS.option());
@@ -357,8 +357,12 @@ public final class RunResult implements AutoCloseable {
     public List<CapturedPass> passes(AttentionKind kind, Quantity quantity) {
         return info.passes().stream()
                 .filter(pass -> info.layers().stream()
-                        .anyMatch(layer -> store.names().contains(CapturePlan.name(pass.id(), layer, kind, quantity))))
+                        .anyMatch(layer -> store.names().contains(stored(kind, quantity, pass, layer))))
                 .toList();
+    }
+
+    private String stored(AttentionKind kind, Quantity quantity, CapturedPass pass, int layer) {
+        return CapturePlan.name(pass.id(), layer, kind, quantity, store.names());
     }
 
     private static String tensorName(Quantity quantity, CapturedPass pass, int layer) {

@@ -24,6 +24,11 @@ public record FigureFrame(
         this(style, width, columns, note, null, ScaleChoice.USUAL);
     }
 
+    /** This frame with another choice of colours. */
+    public FigureFrame with(ScaleChoice other) {
+        return new FigureFrame(style, width, columns, note, title, other);
+    }
+
     /** How many panels stand side by side. */
     int columns(int panels, int usual) {
         return Math.max(1, Math.min(panels, columns > 0 ? columns : usual));

@@ -20,6 +20,12 @@ public record ScaleChoice(
     /** Signed values are symmetric around 0, others linear; limits are those of the values. */
     public static final ScaleChoice USUAL = new ScaleChoice(Norm.USUAL, null, null);
 
+    /** Linear from 0 to the largest value, for sizes of effects, which can be compared only from 0 on. */
+    public static ScaleChoice fromZero(DoubleStream values) {
+        double most = values.filter(Double::isFinite).max().orElse(0);
+        return new ScaleChoice(Norm.LINEAR, new Limits(0, most > 0 ? most : 1, false), null);
+    }
+
     /** Powers of ten that a logarithmic scale spans at most, unless its limits are given. */
     private static final double MOST_DECADES = 6;
 

@@ -103,15 +103,15 @@ public final class RunResult {
      * @throws WanException if it was not captured
      */
     public HostTensor get(PassId pass, int layer, AttentionKind kind, Quantity quantity) {
-        String name = CapturePlan.name(pass, layer, kind, quantity);
         if (memory != null) {
-            return memory.get(name);
+            return memory.get(CapturePlan.name(
+                    pass, layer, kind, quantity, memory.tensors().keySet()));
         }
         if (file == null) {
             throw new WanException("result: nothing was captured, the run was " + state);
         }
         try (TensorStore store = TensorStore.open(file)) {
-            TensorView view = store.tensor(name);
+            TensorView view = store.tensor(CapturePlan.name(pass, layer, kind, quantity, store.names()));
             return new HostTensor(view.shape(), view.toFloats());
         }
     }

@@ -8,6 +8,7 @@ import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
 import capture.figures.RowFigures;
+import capture.figures.ScaleChoice;
 import capture.figures.Style;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -206,7 +207,13 @@ final class AblationReport {
         }
         return values.isEmpty()
                 ? null
-                : HeatMapFigures.matrix(frame(), "change of the latents", "relative L2", false, values);
+                : HeatMapFigures.matrix(
+                        frame().with(ScaleChoice.fromZero(
+                                values.values().stream().mapToDouble(Double::doubleValue))),
+                        "change of the latents",
+                        "relative L2",
+                        false,
+                        values);
     }
 
     private static int heads(Outcome outcome) {

@@ -9,6 +9,7 @@ import capture.figures.FigureFile;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
 import capture.figures.RowFigures;
+import capture.figures.ScaleChoice;
 import capture.figures.Style;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -196,6 +197,11 @@ public final class CompareCommand implements Callable<Integer> {
         }
         Map<HeadId, Double> values = new LinkedHashMap<>();
         layers.forEach((layer, row) -> row.forEach((head, d) -> values.put(new HeadId(layer, head), d.relativeL2())));
-        return HeatMapFigures.matrix(frame, "difference of " + wanted, "relative L2", false, values);
+        return HeatMapFigures.matrix(
+                frame.with(ScaleChoice.fromZero(values.values().stream().mapToDouble(Double::doubleValue))),
+                "difference of " + wanted,
+                "relative L2",
+                false,
+                values);
     }
 }

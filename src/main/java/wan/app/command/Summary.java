@@ -1,6 +1,7 @@
 package wan.app.command;
 
 import capture.FrameMatrix;
+import capture.analysis.HeadId;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Locale;
@@ -73,7 +74,7 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         out.printf(Locale.ROOT, "  first frame (sink) mean     %.4f%n", firstFrame.value());
         out.printf(
                 Locale.ROOT,
-                "  head       first   middle     last     sink   (last frame block; sink = first - middle)%n");
+                "  head  label     first   middle     last     sink   (last frame block; sink = first - middle)%n");
         HostTensor last = matrix.lastFrameBlock(lastStart);
         for (int h = 0; h < matrix.heads(); h++) {
             float[] row = new float[frames];
@@ -81,8 +82,9 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
             double middle = middle(row, lastStart);
             out.printf(
                     Locale.ROOT,
-                    "  %-8s %+7.3f  %+7.3f  %+7.3f  %+7.3f%n",
-                    "H" + heads.get(h),
+                    "  %4d  %6s  %+7.3f  %+7.3f  %+7.3f  %+7.3f%n",
+                    heads.get(h),
+                    new HeadId(layer, heads.get(h)).label(),
                     row[0],
                     middle,
                     row[frames - 1],

@@ -13,6 +13,7 @@ import capture.analysis.RunsSummary;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
+import capture.figures.ScaleChoice;
 import capture.figures.Style;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -23,6 +24,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.stream.DoubleStream;
 import wan.op.WanException;
 import wan.sweep.SweepFolder;
 import wan.sweep.SweepRun;
@@ -76,7 +78,11 @@ record SweepReport(SweepFolder folder, String note, RunsSummary summary) {
     /** How many of the runs agree on each head's role. */
     Figure stability(FigureFrame frame) {
         return HeatMapFigures.matrix(
-                frame, "share of the runs that agree on the role", "share of runs", false, summary.stability());
+                frame.with(ScaleChoice.fromZero(DoubleStream.of(1))),
+                "share of the runs that agree on the role",
+                "share of runs",
+                false,
+                summary.stability());
     }
 
     /** The page: its overview is the sweep. */
