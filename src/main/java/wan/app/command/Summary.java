@@ -74,7 +74,7 @@ record Summary(int layer, FrameMatrix matrix, List<Integer> heads, int lastStart
         out.printf(Locale.ROOT, "  first frame (sink) mean     %.4f%n", firstFrame.value());
         out.printf(
                 Locale.ROOT,
-                "  head  label     first   middle     last     sink   (last frame block; sink = first - middle)%n");
+                "  head   label    first   middle     last     sink   (last frame block; sink = first - middle)%n");
         HostTensor last = matrix.lastFrameBlock(lastStart);
         for (int h = 0; h < matrix.heads(); h++) {
             float[] row = new float[frames];
