@@ -1,12 +1,14 @@
 package wan.sweep;
 
+import capture.analysis.RunResult;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Consumer;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import wan.file.Messages;
@@ -17,36 +19,129 @@ public final class Dataset {
 
     private Dataset() {}
 
+    /** The tables that are made of results. */
+    public enum Part {
+        /** A row for each head, in each pass of the frame blocks, seen from the last frame block's queries. */
+        HEADS,
+        /** A row for each pair of frames that a captured pass attended. */
+        FRAMES;
+
+        private Table table() {
+            return switch (this) {
+                case HEADS -> SweepTables.heads();
+                case FRAMES -> SweepTables.frames();
+            };
+        }
+
+        /**
+         * Writes the rows of one result, comma-separated.
+         *
+         * @param run its id
+         */
+        public void write(String run, Path result, Writer out) throws IOException {
+            try (RunResult opened = RunResult.open(result)) {
+                Table.Rows rows = values -> line(out, values);
+                switch (this) {
+                    case HEADS -> SweepTables.heads(run, opened, rows);
+                    case FRAMES -> SweepTables.frames(run, opened, rows);
+                }
+            }
+        }
+    }
+
+    /** Where the rows come from. */
+    public interface Source {
+        /** Whether the result of a run is there. */
+        boolean isDone(String id);
+
+        /** What is known of how a run went; null for nothing. */
+        @Nullable
+        RunRecord how(String id);
+
+        /** Writes what {@link Part#write} gives for each result that is there, in the order of the runs. */
+        void write(Part part, Writer out) throws IOException;
+    }
+
+    /** The results of a folder, one after the other. */
+    private static final class FolderSource implements Source {
+        private final SweepFolder folder;
+        private final Set<String> done;
+        private final Set<String> recorded;
+
+        FolderSource(SweepFolder folder) {
+            this.folder = folder;
+            this.done = folder.done();
+            this.recorded = folder.state().recorded();
+        }
+
+        @Override
+        public boolean isDone(String id) {
+            return done.contains(id);
+        }
+
+        @Override
+        public @Nullable RunRecord how(String id) {
+            return recorded.contains(id) ? folder.state().how(id) : null;
+        }
+
+        @Override
+        public void write(Part part, Writer out) throws IOException {
+            for (SweepRun run : folder.runs()) {
+                if (done.contains(run.id())) {
+                    part.write(run.id(), folder.result(run.id()), out);
+                }
+            }
+        }
+    }
+
     /**
-     * Writes the tables anew from the results that are there; each file is replaced when it is whole.
+     * Writes the tables of a folder anew from the results that are there; each file is replaced when it is whole.
      *
      * @param frames whether to write that table too, which has a row for each pair of frames of each head and pass
      * @return the files
      * @throws wan.op.WanException if DuckDB is not there
      */
     public static List<Path> write(SweepFolder folder, boolean frames) {
-        SweepTables tables = new SweepTables(folder);
+        return write(folder.dataset(), folder.state(), new FolderSource(folder), frames);
+    }
+
+    /**
+     * Writes the tables from wherever their rows are.
+     *
+     * @param folder of the files
+     * @return the files
+     * @throws wan.op.WanException if DuckDB is not there
+     */
+    public static List<Path> write(Path folder, SweepState state, Source source, boolean frames) {
         List<Path> files = new ArrayList<>();
         try (DuckDb database = DuckDb.open()) {
-            Files.createDirectories(folder.dataset());
-            files.add(write(database, folder, tables.runs(), tables::runs));
-            files.add(write(database, folder, tables.heads(), tables::heads));
+            Files.createDirectories(folder);
+            files.add(write(database, folder, SweepTables.runs(state.sweep()), out -> {
+                for (SweepRun run : state.runs()) {
+                    SweepTables.run(run, source.isDone(run.id()), source.how(run.id()), values -> line(out, values));
+                }
+            }));
+            files.add(write(database, folder, Part.HEADS.table(), out -> source.write(Part.HEADS, out)));
             if (frames) {
-                files.add(write(database, folder, tables.frames(), tables::frames));
+                files.add(write(database, folder, Part.FRAMES.table(), out -> source.write(Part.FRAMES, out)));
             }
         } catch (IOException e) {
-            throw Messages.io(folder.dataset(), "cannot write", e);
+            throw Messages.io(folder, "cannot write", e);
         }
         return files;
     }
 
-    private static Path write(DuckDb database, SweepFolder folder, Table table, Consumer<Table.Rows> fill)
-            throws IOException {
-        Path file = folder.dataset().resolve(table.name() + ".parquet");
-        Path rows = Files.createTempFile(folder.dataset(), table.name(), ".csv.tmp");
+    /** Writes the rows of a table. */
+    private interface Rows {
+        void to(Writer out) throws IOException;
+    }
+
+    private static Path write(DuckDb database, Path folder, Table table, Rows fill) throws IOException {
+        Path file = folder.resolve(table.name() + ".parquet");
+        Path rows = Files.createTempFile(folder, table.name(), ".csv.tmp");
         try {
             try (BufferedWriter out = Files.newBufferedWriter(rows)) {
-                fill.accept(values -> line(out, rows, values));
+                fill.to(out);
             }
             String query = "SELECT * FROM read_csv(" + DuckDb.quoted(rows)
                     + ", header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', parallel = "
@@ -73,25 +168,21 @@ public final class Dataset {
         };
     }
 
-    private static void line(BufferedWriter out, Path file, @Nullable Object[] values) {
-        try {
-            for (int i = 0; i < values.length; i++) {
-                Object value = values[i];
-                if (i > 0) {
-                    out.write(',');
-                }
-                if (value instanceof String text) {
-                    out.write('"');
-                    out.write(text.replace("\"", "\"\""));
-                    out.write('"');
-                } else if (value != null) {
-                    out.write(value.toString());
-                }
+    private static void line(Writer out, @Nullable Object[] values) throws IOException {
+        for (int i = 0; i < values.length; i++) {
+            Object value = values[i];
+            if (i > 0) {
+                out.write(',');
             }
-            out.write('\n');
-        } catch (IOException e) {
-            throw Messages.io(file, "cannot write", e);
+            if (value instanceof String text) {
+                out.write('"');
+                out.write(text.replace("\"", "\"\""));
+                out.write('"');
+            } else if (value != null) {
+                out.write(value.toString());
+            }
         }
+        out.write('\n');
     }
 
     /**

@@ -1,12 +1,11 @@
 package wan.sweep;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -27,23 +26,53 @@ import wan.op.WanException;
  * </pre>
  */
 public final class SweepFolder {
-    private static final String SWEEP = "sweep.json";
-    private static final String RESULT = ".safetensors";
-    private static final String LATENTS = ".latents.safetensors";
-
     private final Path root;
-    private final Sweep sweep;
-    private final List<SweepRun> runs;
+    private final SweepState state;
 
-    private SweepFolder(Path root, Sweep sweep, List<SweepRun> runs) {
+    private SweepFolder(Path root, SweepState state) {
         this.root = root;
-        this.sweep = sweep;
-        this.runs = runs;
+        this.state = state;
+    }
+
+    /** The files of a folder of this machine. */
+    private record Store(Path root) implements SweepStore {
+        @Override
+        public List<String> names(String folder) {
+            Path place = root.resolve(folder);
+            return Files.isDirectory(place) ? SweepFolder.names(place) : List.of();
+        }
+
+        @Override
+        public byte @Nullable [] read(String name) {
+            try {
+                return Files.readAllBytes(root.resolve(name));
+            } catch (NoSuchFileException e) {
+                return null;
+            } catch (IOException e) {
+                throw Messages.io(root.resolve(name), "cannot read", e);
+            }
+        }
+
+        @Override
+        public void write(String name, byte[] bytes) {
+            Path file = root.resolve(name);
+            try {
+                Files.createDirectories(file.toAbsolutePath().getParent());
+            } catch (IOException e) {
+                throw Messages.io(root, "cannot write", e);
+            }
+            OutputFile.write(file, out -> out.write(bytes));
+        }
+
+        @Override
+        public String toString() {
+            return root.toString();
+        }
     }
 
     /** Whether a folder is that of a sweep. */
     public static boolean is(Path folder) {
-        return Files.isRegularFile(folder.resolve(SWEEP));
+        return Files.isRegularFile(folder.resolve(SweepState.SWEEP));
     }
 
     /**
@@ -52,11 +81,12 @@ public final class SweepFolder {
      * @throws WanException if it is no such folder
      */
     public static SweepFolder open(Path root) {
-        if (!is(root)) {
-            throw new WanException(root + ": expected the folder of a sweep, with " + SWEEP + " in it, got none");
+        SweepState state = is(root) ? SweepState.open(new Store(root)) : null;
+        if (state == null) {
+            throw new WanException(
+                    root + ": expected the folder of a sweep, with " + SweepState.SWEEP + " in it, got none");
         }
-        Sweep sweep = SweepJson.read(root.resolve(SWEEP));
-        return new SweepFolder(root, sweep, sweep.runs());
+        return new SweepFolder(root, state);
     }
 
     /**
@@ -65,47 +95,15 @@ public final class SweepFolder {
      * @throws WanException if something else lies there
      */
     public static SweepFolder begin(Path root, Sweep sweep) {
-        List<SweepRun> runs = sweep.runs();
-        Path file = root.resolve(SWEEP);
-        String json = SweepJson.write(sweep);
+        SweepState state = SweepState.begin(new Store(root), sweep);
         try {
-            if (Files.exists(file)) {
-                if (Files.readString(file).equals(json)) {
-                    return new SweepFolder(root, sweep, runs);
-                }
-                Set<String> ids = new HashSet<>();
-                runs.forEach(run -> ids.add(run.id()));
-                for (SweepRun there : SweepJson.read(file).runs()) {
-                    if (!ids.contains(there.id())) {
-                        throw new WanException(root + ": expected this sweep, or one that it adds runs to, got another,"
-                                + " with the run " + there.describe() + "; choose another folder");
-                    }
-                }
-            } else if (Files.exists(root) && !isEmpty(root)) {
-                throw new WanException(root + ": expected an empty folder or that of this sweep, got other files");
-            }
             Files.createDirectories(root.resolve("runs"));
             Files.createDirectories(root.resolve("claims"));
             Files.createDirectories(root.resolve("workers"));
         } catch (IOException e) {
             throw Messages.io(root, "cannot write", e);
         }
-        OutputFile.write(file, out -> out.write(json.getBytes(StandardCharsets.UTF_8)));
-        return new SweepFolder(root, sweep, runs);
-    }
-
-    private static boolean isEmpty(Path folder) throws IOException {
-        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
-            // Shards that begin at the same time make these first.
-            Set<String> ours = Set.of("runs", "claims", "workers");
-            for (Path file : files) {
-                String name = file.getFileName().toString();
-                if (!ours.contains(name) && !(name.startsWith(SWEEP) && name.endsWith(".tmp")) && !name.equals(SWEEP)) {
-                    return false;
-                }
-            }
-            return true;
-        }
+        return new SweepFolder(root, state);
     }
 
     /** The folder. */
@@ -113,20 +111,25 @@ public final class SweepFolder {
         return root;
     }
 
+    /** What is known of its runs. */
+    public SweepState state() {
+        return state;
+    }
+
     /** What is run. */
     public Sweep sweep() {
-        return sweep;
+        return state.sweep();
     }
 
     /** All runs in their order, done or not. */
     public List<SweepRun> runs() {
-        return runs;
+        return state.runs();
     }
 
     /** The results that are there, in the order of the runs. */
     public List<Path> results() {
         Set<String> done = done();
-        return runs.stream()
+        return runs().stream()
                 .filter(run -> done.contains(run.id()))
                 .map(run -> result(run.id()))
                 .toList();
@@ -134,24 +137,7 @@ public final class SweepFolder {
 
     /** The ids of all runs whose result is there, from one look at the folder. */
     public Set<String> done() {
-        Set<String> done = new HashSet<>();
-        for (String name : names(root.resolve("runs"))) {
-            if (name.endsWith(RESULT) && !name.endsWith(LATENTS)) {
-                done.add(name.substring(0, name.length() - RESULT.length()));
-            }
-        }
-        return done;
-    }
-
-    /** The ids of runs that something is recorded of. */
-    Set<String> recorded() {
-        Set<String> recorded = new HashSet<>();
-        for (String name : names(root.resolve("runs"))) {
-            if (name.endsWith(".json")) {
-                recorded.add(name.substring(0, name.length() - ".json".length()));
-            }
-        }
-        return recorded;
+        return state.done();
     }
 
     static List<String> names(Path folder) {
@@ -166,16 +152,12 @@ public final class SweepFolder {
 
     /** A run's result. */
     public Path result(String id) {
-        return root.resolve("runs").resolve(id + RESULT);
+        return root.resolve(SweepState.result(id));
     }
 
     /** A run's latents, where the sweep keeps them. */
     public Path latents(String id) {
-        return root.resolve("runs").resolve(id + LATENTS);
-    }
-
-    Path record(String id) {
-        return root.resolve("runs").resolve(id + ".json");
+        return root.resolve(SweepState.latents(id));
     }
 
     Path claims() {
@@ -197,11 +179,5 @@ public final class SweepFolder {
     /** Where the tables are. */
     public Path dataset() {
         return root.resolve("dataset");
-    }
-
-    /** What is known of how a run went; null for nothing. */
-    @Nullable
-    RunRecord how(String id) {
-        return RunRecord.read(record(id));
     }
 }

@@ -3,9 +3,12 @@ package wan.sweep;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import tools.jackson.databind.node.ObjectNode;
 import wan.run.RunSpec;
@@ -60,6 +63,20 @@ public record SweepRun(int index, String id, SequencedMap<String, String> point,
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every Java has it
         }
+    }
+
+    /** Runs of one model together, and of these runs of one prompt; else in their own order. */
+    public static List<SweepRun> grouped(List<SweepRun> runs) {
+        Map<Object, Map<Object, List<SweepRun>>> groups = new LinkedHashMap<>();
+        for (SweepRun run : runs) {
+            groups.computeIfAbsent(List.of(run.spec().model(), run.spec().device()), _ -> new LinkedHashMap<>())
+                    .computeIfAbsent(run.spec().prompt(), _ -> new ArrayList<>())
+                    .add(run);
+        }
+        return groups.values().stream()
+                .flatMap(prompts -> prompts.values().stream())
+                .flatMap(List::stream)
+                .toList();
     }
 
     /** In words: {@code prompt a cat, seed 3}. */

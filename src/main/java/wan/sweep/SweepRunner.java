@@ -1,25 +1,14 @@
 package wan.sweep;
 
-import java.io.IOException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.HashMap;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import wan.op.WanException;
-import wan.pass.Pass;
-import wan.run.Job;
-import wan.run.Leftovers;
-import wan.run.RunMonitor;
-import wan.run.RunResult;
 import wan.run.RunSpec;
 import wan.run.Wan;
 
@@ -35,7 +24,7 @@ public final class SweepRunner {
     private final Options options;
     private final SweepListener listener;
     private final Set<String> done;
-    private final Map<String, RunRecord> failed = new HashMap<>();
+    private final Map<String, RunRecord> failed;
     private final Map<RunSpec.Model, String> problems = new LinkedHashMap<>();
     private final List<SweepRun> own;
     private final List<SweepRun> order;
@@ -72,31 +61,10 @@ public final class SweepRunner {
         this.folder = folder;
         this.options = options;
         this.listener = listener;
-        this.order = grouped(folder.runs());
+        this.order = SweepRun.grouped(folder.runs());
         this.own = options.shard().own(order);
         this.done = folder.done();
-        Set<String> recorded = folder.recorded();
-        recorded.removeAll(done);
-        for (String id : recorded) {
-            RunRecord record = folder.how(id);
-            if (record != null && record.error() != null) {
-                failed.put(id, record);
-            }
-        }
-    }
-
-    /** Runs of one model together, and of these runs of one prompt; else in their own order. */
-    private static List<SweepRun> grouped(List<SweepRun> runs) {
-        Map<Object, Map<Object, List<SweepRun>>> groups = new LinkedHashMap<>();
-        for (SweepRun run : runs) {
-            groups.computeIfAbsent(List.of(run.spec().model(), run.spec().device()), _ -> new LinkedHashMap<>())
-                    .computeIfAbsent(run.spec().prompt(), _ -> new ArrayList<>())
-                    .add(run);
-        }
-        return groups.values().stream()
-                .flatMap(prompts -> prompts.values().stream())
-                .flatMap(List::stream)
-                .toList();
+        this.failed = folder.state().failed();
     }
 
     /**
@@ -172,92 +140,62 @@ public final class SweepRunner {
             return;
         }
         RunRecord before = failed.get(run.id());
-        int attempts = before == null ? 0 : before.attempts();
-        Leftovers leftovers = Leftovers.RESUME;
-        while (true) {
-            attempts++;
-            long start = System.nanoTime();
-            Places places = new Places(listener);
-            String error;
-            try {
-                listener.runBegan(run, attempts);
-                RunResult result = opened.prepare(written(run, worker), places).execute(places, leftovers);
-                if (!result.complete()) {
-                    throw new CancellationException("stopped");
-                }
-                publish(worker, run);
-                record(run, new RunRecord(attempts, seconds(start), worker.name(), null, now()));
-                settle(worker, run);
-                failed.remove(run.id());
-                refresh();
-                listener.runDone(run, seconds(start), counts());
-                return;
-            } catch (CancellationException e) {
-                throw e;
-            } catch (RuntimeException | OutOfMemoryError e) {
-                if (Files.exists(folder.result(run.id()))) { // another one has done it, and cleaned up
-                    settle(worker, run);
-                    return;
-                }
-                if (isOfTheFolder(e)) {
-                    throw e;
-                }
-                error = e.getMessage() == null ? e.toString() : e.getMessage();
-            }
-            // What was left and cannot be gone on with would fail again.
-            leftovers = places.began ? Leftovers.RESUME : Leftovers.DISCARD;
-            RunRecord record = new RunRecord(attempts, seconds(start), worker.name(), error, now());
-            record(run, record);
-            failed.put(run.id(), record);
-            boolean again = attempts <= options.retries();
-            listener.runFailed(run, error, again, counts());
-            if (!again) {
-                worker.forget(run.id());
-                worker.release(run.id());
-                return;
-            }
+        RunRecord how = new Attempts(new Place(worker), options.retries(), options.threads(), listener)
+                .run(opened, run, before == null ? 0 : before.attempts());
+        if (how == null) {
+            settle(worker, run);
+        } else if (how.error() == null) {
+            settle(worker, run);
+            failed.remove(run.id());
+            refresh();
+            listener.runDone(run, how.seconds(), counts());
+        } else {
+            worker.forget(run.id());
+            worker.release(run.id());
         }
     }
 
-    private void record(SweepRun run, RunRecord record) {
-        record.write(folder.record(run.id()), run.id());
-    }
+    /** The worker's own folder, and the sweep's. */
+    private final class Place implements Attempts.Place {
+        private final Worker worker;
 
-    private void publish(Worker worker, SweepRun run) {
-        if (run.spec().output().latents() != null) {
-            worker.publish(worker.home().resolve(run.id() + ".latents.safetensors"), folder.latents(run.id()));
+        Place(Worker worker) {
+            this.worker = worker;
         }
-        worker.publish(worker.home().resolve(run.id() + ".safetensors"), folder.result(run.id()));
-    }
 
-    /** The run, with its files in the worker's own folder. */
-    private RunSpec written(SweepRun run, Worker worker) {
-        RunSpec spec = run.spec();
-        RunSpec.Output output = spec.output();
-        RunSpec placed = spec.withOutput(new RunSpec.Output(
-                worker.home().resolve(run.id() + ".safetensors"),
-                output.latents() == null ? null : worker.home().resolve(run.id() + ".latents.safetensors"),
-                output.passes(),
-                output.complete(),
-                null));
-        return options.threads() == null
-                ? placed
-                : placed.withDevice(placed.device().onThreads(options.threads()));
-    }
+        @Override
+        public Path home() {
+            return worker.home();
+        }
 
-    /** Whether it is the folder that failed, and not the run: no room, no right, no folder any more. */
-    private static boolean isOfTheFolder(Throwable thrown) {
-        for (Throwable e = thrown; e != null; e = e.getCause()) {
-            if (e instanceof IOException io) {
-                String reason = String.valueOf(
-                                io instanceof FileSystemException file ? file.getReason() : io.getMessage())
-                        .toLowerCase(Locale.ROOT);
-                return String.valueOf(thrown.getMessage()).contains("cannot write")
-                        || reason.contains("no space left")
-                        || reason.contains("quota");
+        @Override
+        public String worker() {
+            return worker.name();
+        }
+
+        @Override
+        public boolean isDone(String id) {
+            return Files.exists(folder.result(id));
+        }
+
+        @Override
+        public void publish(SweepRun run) {
+            if (run.spec().output().latents() != null) {
+                worker.publish(home().resolve(Attempts.latents(run.id())), folder.latents(run.id()));
             }
+            worker.publish(home().resolve(Attempts.result(run.id())), folder.result(run.id()));
         }
-        return false;
+
+        @Override
+        public void record(SweepRun run, RunRecord how) {
+            folder.state().record(run.id(), how);
+        }
+
+        @Override
+        public void failed(SweepRun run, RunRecord how, boolean again) {
+            failed.put(run.id(), how);
+            listener.runFailed(run, String.valueOf(how.error()), again, counts());
+        }
     }
 
     /** The model of a run, opened if it is not the one that is; null if it cannot be opened here. */
@@ -320,77 +258,5 @@ public final class SweepRunner {
         }
         int left = (int) own.stream().filter(run -> !isOver(run)).count();
         return new SweepListener.Counts(order.size(), all, bad, left);
-    }
-
-    private static double seconds(long start) {
-        return (System.nanoTime() - start) / 1e9;
-    }
-
-    private static String now() {
-        return Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
-    }
-
-    /** Ends a run only where nothing is lost: where it could go on. */
-    private static final class Places implements RunMonitor {
-        private final SweepListener listener;
-        private boolean atPlace = true;
-        private boolean began;
-
-        Places(SweepListener listener) {
-            this.listener = listener;
-        }
-
-        @Override
-        public boolean cancelled() {
-            return atPlace && listener.cancelled();
-        }
-
-        @Override
-        public void resumable(int passes) {
-            atPlace = true;
-            listener.resumable(passes);
-        }
-
-        @Override
-        public void passStarted(Pass pass) {
-            atPlace = false;
-            began = true;
-            listener.passStarted(pass);
-        }
-
-        @Override
-        public void notice(String text) {
-            listener.notice(text);
-        }
-
-        @Override
-        public void encoding(int layersDone, int layers) {
-            listener.encoding(layersDone, layers);
-        }
-
-        @Override
-        public void started(Job job) {
-            listener.started(job);
-        }
-
-        @Override
-        public void resumed(int passes, String progress) {
-            listener.resumed(passes, progress);
-        }
-
-        @Override
-        public void restoring(int passes) {
-            listener.restoring(passes);
-        }
-
-        @Override
-        public void layerDone(int layer) {
-            listener.layerDone(layer);
-        }
-
-        @Override
-        public void ended() {
-            listener.ended();
-        }
     }
 }

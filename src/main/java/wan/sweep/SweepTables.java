@@ -11,23 +11,19 @@ import capture.analysis.RoleRule;
 import capture.analysis.Roles;
 import capture.analysis.RunInfo;
 import capture.analysis.RunResult;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.Quantity;
 import wan.run.RunSpec;
 import wan.run.SpecJson;
 
-/** The tables of a sweep, row by row, from what its runs left. */
+/** The tables of a sweep, row by row. */
 final class SweepTables {
-    private final SweepFolder folder;
-
-    SweepTables(SweepFolder folder) {
-        this.folder = folder;
-    }
+    private SweepTables() {}
 
     private static Table.Column text(String name) {
         return new Table.Column(name, Table.Type.TEXT);
@@ -38,7 +34,7 @@ final class SweepTables {
     }
 
     /** A row for each run, done or not. */
-    Table runs() {
+    static Table runs(Sweep sweep) {
         List<Table.Column> columns = new ArrayList<>(List.of(
                 text("run"),
                 number("index"),
@@ -47,7 +43,7 @@ final class SweepTables {
                 number("attempts"),
                 text("worker"),
                 text("error")));
-        folder.sweep().axes().forEach(axis -> columns.add(text("axis_" + axis.name())));
+        sweep.axes().forEach(axis -> columns.add(text("axis_" + axis.name())));
         columns.addAll(List.of(
                 text("prompt"),
                 new Table.Column("seed", Table.Type.LONG),
@@ -62,42 +58,42 @@ final class SweepTables {
         return new Table("runs", columns);
     }
 
-    void runs(Table.Rows rows) {
-        Set<String> done = folder.done();
-        Set<String> recorded = folder.recorded();
-        for (SweepRun run : folder.runs()) {
-            RunRecord how = recorded.contains(run.id()) ? folder.how(run.id()) : null;
-            boolean whole = done.contains(run.id());
-            List<@Nullable Object> row = new ArrayList<>();
-            row.add(run.id());
-            row.add(run.index());
-            row.add(whole ? "done" : how != null ? "failed" : "left");
-            row.add(how == null || Double.isNaN(how.seconds()) ? null : (Double) how.seconds());
-            row.add(how == null ? null : (Integer) how.attempts());
-            row.add(how == null ? null : how.worker());
-            row.add(how == null || whole ? null : how.error());
-            row.addAll(run.point().values());
-            RunSpec spec = run.spec();
-            ObjectNode json = SpecJson.tree(spec);
-            row.add(
-                    spec.prompt().texts().isEmpty()
-                            ? null
-                            : String.join("\n", spec.prompt().texts()));
-            row.add(spec.noise().seed());
-            row.add(Objects.toString(spec.model().path(), null));
-            row.add(Objects.toString(spec.model().checkpoint(), null));
-            row.add(spec.model().preset());
-            row.add(spec.cache().policy());
-            row.add(spec.edits().isNone() ? null : json.path("edits").toString());
-            row.add(spec.video().numFrames());
-            row.add(spec.device().name());
-            row.add(json.toString());
-            rows.add(row.toArray());
-        }
+    /**
+     * The row of a run.
+     *
+     * @param whole whether its result is there
+     * @param how what is known of how it went, or null
+     */
+    static void run(SweepRun run, boolean whole, @Nullable RunRecord how, Table.Rows rows) throws IOException {
+        List<@Nullable Object> row = new ArrayList<>();
+        row.add(run.id());
+        row.add(run.index());
+        row.add(whole ? "done" : how != null ? "failed" : "left");
+        row.add(how == null || Double.isNaN(how.seconds()) ? null : (Double) how.seconds());
+        row.add(how == null ? null : (Integer) how.attempts());
+        row.add(how == null ? null : how.worker());
+        row.add(how == null || whole ? null : how.error());
+        row.addAll(run.point().values());
+        RunSpec spec = run.spec();
+        ObjectNode json = SpecJson.tree(spec);
+        row.add(
+                spec.prompt().texts().isEmpty()
+                        ? null
+                        : String.join("\n", spec.prompt().texts()));
+        row.add(spec.noise().seed());
+        row.add(Objects.toString(spec.model().path(), null));
+        row.add(Objects.toString(spec.model().checkpoint(), null));
+        row.add(spec.model().preset());
+        row.add(spec.cache().policy());
+        row.add(spec.edits().isNone() ? null : json.path("edits").toString());
+        row.add(spec.video().numFrames());
+        row.add(spec.device().name());
+        row.add(json.toString());
+        rows.add(row.toArray());
     }
 
     /** A row for each head, in each pass of the frame blocks, seen from the last frame block's queries. */
-    Table heads() {
+    static Table heads() {
         List<Table.Column> columns =
                 new ArrayList<>(List.of(text("run"), text("pass"), number("layer"), number("head")));
         for (Measure measure : Measure.values()) {
@@ -109,43 +105,41 @@ final class SweepTables {
         return new Table("heads", columns);
     }
 
-    void heads(Table.Rows rows) {
-        eachResult((run, result) -> {
-            Quantity quantity = result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
-            if (!result.has(quantity)) {
-                return;
+    static void heads(String run, RunResult result, Table.Rows rows) throws IOException {
+        Quantity quantity = result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
+        if (!result.has(quantity)) {
+            return;
+        }
+        for (PassSlot slot : result.slots(quantity)) {
+            Analysis analysis = Analysis.of(result, slot, result.frameBlock("last"), MeasureOptions.DEFAULT);
+            List<double[]> measures = new ArrayList<>();
+            for (Measure measure : Measure.values()) {
+                measures.add(analysis.measure(measure));
             }
-            for (PassSlot slot : result.slots(quantity)) {
-                Analysis analysis = Analysis.of(result, slot, result.frameBlock("last"), MeasureOptions.DEFAULT);
-                List<double[]> measures = new ArrayList<>();
-                for (Measure measure : Measure.values()) {
-                    measures.add(analysis.measure(measure));
-                }
-                List<Roles> roles = new ArrayList<>();
-                for (RoleRule rule : RoleRule.values()) {
-                    roles.add(rule.of(analysis, RoleOptions.DEFAULT));
-                }
-                for (int h = 0; h < analysis.heads().size(); h++) {
-                    HeadId head = analysis.heads().get(h).head();
-                    List<@Nullable Object> row = new ArrayList<>();
-                    row.add(run);
-                    row.add(slot.toString());
-                    row.add(head.layer());
-                    row.add(head.head());
-                    for (double[] values : measures) {
-                        row.add(Double.isNaN(values[h]) ? null : (Double) values[h]);
-                    }
-                    for (Roles each : roles) {
-                        row.add(each.roles().get(h));
-                    }
-                    rows.add(row.toArray());
-                }
+            List<Roles> roles = new ArrayList<>();
+            for (RoleRule rule : RoleRule.values()) {
+                roles.add(rule.of(analysis, RoleOptions.DEFAULT));
             }
-        });
+            for (int h = 0; h < analysis.heads().size(); h++) {
+                HeadId head = analysis.heads().get(h).head();
+                List<@Nullable Object> row = new ArrayList<>();
+                row.add(run);
+                row.add(slot.toString());
+                row.add(head.layer());
+                row.add(head.head());
+                for (double[] values : measures) {
+                    row.add(Double.isNaN(values[h]) ? null : (Double) values[h]);
+                }
+                for (Roles each : roles) {
+                    row.add(each.roles().get(h));
+                }
+                rows.add(row.toArray());
+            }
+        }
     }
 
     /** A row for each pair of frames that a captured pass attended. */
-    Table frames() {
+    static Table frames() {
         return new Table(
                 "frames",
                 List.of(
@@ -159,54 +153,36 @@ final class SweepTables {
                         new Table.Column("mass", Table.Type.FLOAT)));
     }
 
-    void frames(Table.Rows rows) {
-        eachResult((run, result) -> {
-            RunInfo info = result.info();
-            for (CapturedPass pass : info.passes()) {
-                boolean logits = result.has(Quantity.FRAME_LOGITS, pass);
-                boolean masses = result.has(Quantity.FRAME_MASS, pass);
-                for (int layer : logits || masses ? info.layers() : List.<Integer>of()) {
-                    float[] logit = logits ? result.values(Quantity.FRAME_LOGITS, pass, layer) : null;
-                    float[] mass = masses ? result.values(Quantity.FRAME_MASS, pass, layer) : null;
-                    int at = 0;
-                    for (int head : info.heads()) {
-                        for (int q = 0; q < pass.frames(); q++) {
-                            for (int key : pass.keyFrames()) {
-                                rows.add(
-                                        run,
-                                        pass.id().label(),
-                                        layer,
-                                        head,
-                                        pass.firstFrame() + q,
-                                        key,
-                                        known(logit, at),
-                                        known(mass, at));
-                                at++;
-                            }
+    static void frames(String run, RunResult result, Table.Rows rows) throws IOException {
+        RunInfo info = result.info();
+        for (CapturedPass pass : info.passes()) {
+            boolean logits = result.has(Quantity.FRAME_LOGITS, pass);
+            boolean masses = result.has(Quantity.FRAME_MASS, pass);
+            for (int layer : logits || masses ? info.layers() : List.<Integer>of()) {
+                float[] logit = logits ? result.values(Quantity.FRAME_LOGITS, pass, layer) : null;
+                float[] mass = masses ? result.values(Quantity.FRAME_MASS, pass, layer) : null;
+                int at = 0;
+                for (int head : info.heads()) {
+                    for (int q = 0; q < pass.frames(); q++) {
+                        for (int key : pass.keyFrames()) {
+                            rows.add(
+                                    run,
+                                    pass.id().label(),
+                                    layer,
+                                    head,
+                                    pass.firstFrame() + q,
+                                    key,
+                                    known(logit, at),
+                                    known(mass, at));
+                            at++;
                         }
                     }
                 }
             }
-        });
+        }
     }
 
     private static @Nullable Float known(float @Nullable [] values, int at) {
         return values == null || Float.isNaN(values[at]) ? null : (Float) values[at];
-    }
-
-    /** Looks into one result after the other. */
-    private interface Look {
-        void at(String run, RunResult result);
-    }
-
-    private void eachResult(Look look) {
-        Set<String> done = folder.done();
-        for (SweepRun run : folder.runs()) {
-            if (done.contains(run.id())) {
-                try (RunResult result = RunResult.open(folder.result(run.id()))) {
-                    look.at(run.id(), result);
-                }
-            }
-        }
     }
 }

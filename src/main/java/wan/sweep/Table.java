@@ -1,5 +1,6 @@
 package wan.sweep;
 
+import java.io.IOException;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +36,6 @@ record Table(String name, List<Column> columns) {
     /** Takes the rows of a table. */
     interface Rows {
         /** Adds a row: a String, Integer, Long, Float, Double or null for each column. */
-        void add(@Nullable Object... values);
+        void add(@Nullable Object... values) throws IOException;
     }
 }

@@ -1,0 +1,151 @@
+package wan.sweep;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import wan.file.StrictJson;
+import wan.op.WanException;
+
+/** What is known of a sweep's runs, by names and small files alone: a run is done when its result is there. */
+public final class SweepState {
+    static final String SWEEP = "sweep.json";
+    private static final String RUNS = "runs";
+    private static final String RESULT = ".safetensors";
+    private static final String LATENTS = ".latents.safetensors";
+    private static final String RECORD = ".json";
+    /** Shards that begin at the same time make these first. */
+    private static final Set<String> OURS = Set.of(SWEEP, RUNS, "claims", "workers");
+
+    private final SweepStore store;
+    private final Sweep sweep;
+    private final List<SweepRun> runs;
+
+    private SweepState(SweepStore store, Sweep sweep, List<SweepRun> runs) {
+        this.store = store;
+        this.sweep = sweep;
+        this.runs = runs;
+    }
+
+    /** Of a sweep that has begun; null if there is none. */
+    static @Nullable SweepState open(SweepStore store) {
+        byte[] json = store.read(SWEEP);
+        if (json == null) {
+            return null;
+        }
+        Sweep sweep = parse(store, json);
+        return new SweepState(store, sweep, sweep.runs());
+    }
+
+    /**
+     * Begins a sweep, or goes on with one: with the same, or with one that has further runs.
+     *
+     * @throws WanException if something else lies there
+     */
+    public static SweepState begin(SweepStore store, Sweep sweep) {
+        List<SweepRun> runs = sweep.runs();
+        byte[] json = SweepJson.write(sweep).getBytes(StandardCharsets.UTF_8);
+        byte[] there = store.read(SWEEP);
+        if (there == null) {
+            if (!store.names("").stream().allMatch(SweepState::isOurs)) {
+                throw new WanException(store + ": expected an empty folder or that of this sweep, got other files");
+            }
+            store.write(SWEEP, json);
+        } else if (!Arrays.equals(there, json)) {
+            Set<String> ids = new HashSet<>();
+            runs.forEach(run -> ids.add(run.id()));
+            for (SweepRun other : parse(store, there).runs()) {
+                if (!ids.contains(other.id())) {
+                    throw new WanException(store + ": expected this sweep, or one that it adds runs to, got another,"
+                            + " with the run " + other.describe() + "; choose another folder");
+                }
+            }
+            store.write(SWEEP, json);
+        }
+        return new SweepState(store, sweep, runs);
+    }
+
+    private static Sweep parse(SweepStore store, byte[] json) {
+        String file = store + "/" + SWEEP;
+        return SweepJson.read(file, StrictJson.tree(file, json));
+    }
+
+    private static boolean isOurs(String name) {
+        return OURS.contains(name) || (name.startsWith(SWEEP) && name.endsWith(".tmp"));
+    }
+
+    /** A run's result. */
+    public static String result(String id) {
+        return RUNS + "/" + id + RESULT;
+    }
+
+    /** A run's latents, where the sweep keeps them. */
+    public static String latents(String id) {
+        return RUNS + "/" + id + LATENTS;
+    }
+
+    static String record(String id) {
+        return RUNS + "/" + id + RECORD;
+    }
+
+    /** What is run. */
+    public Sweep sweep() {
+        return sweep;
+    }
+
+    /** All runs in their order, done or not. */
+    public List<SweepRun> runs() {
+        return runs;
+    }
+
+    /** The ids of all runs whose result is there, from one look. */
+    public Set<String> done() {
+        Set<String> done = new HashSet<>();
+        for (String name : store.names(RUNS)) {
+            if (name.endsWith(RESULT) && !name.endsWith(LATENTS)) {
+                done.add(name.substring(0, name.length() - RESULT.length()));
+            }
+        }
+        return done;
+    }
+
+    /** The ids of runs that something is recorded of. */
+    public Set<String> recorded() {
+        Set<String> recorded = new HashSet<>();
+        for (String name : store.names(RUNS)) {
+            if (name.endsWith(RECORD)) {
+                recorded.add(name.substring(0, name.length() - RECORD.length()));
+            }
+        }
+        return recorded;
+    }
+
+    /** How runs failed that have failed so far, and are not done, by their ids. */
+    public Map<String, RunRecord> failed() {
+        Set<String> recorded = recorded();
+        recorded.removeAll(done());
+        Map<String, RunRecord> failed = new HashMap<>();
+        for (String id : recorded) {
+            RunRecord record = how(id);
+            if (record != null && record.error() != null) {
+                failed.put(id, record);
+            }
+        }
+        return failed;
+    }
+
+    /** What is known of how a run went; null for nothing. */
+    public @Nullable RunRecord how(String id) {
+        byte[] json = store.read(record(id));
+        return json == null ? null : RunRecord.parse(store + "/" + record(id), json);
+    }
+
+    /** Writes down how a run went. */
+    public void record(String id, RunRecord how) {
+        store.write(record(id), how.json(id));
+    }
+}
