@@ -160,6 +160,11 @@ public final class KernelTwins implements AutoCloseable {
         attention(Math.min(size, 70), Math.min(size, 70), 128);
     }
 
+    /** Keys of two parts, each with a softmax of its own. */
+    public void attentionInParts() {
+        attention(33, 1100, 16);
+    }
+
     private void attention(int queries, int pageTokens, int headDim) {
         attention(queries, pageTokens, headDim, AttentionEdit.NONE);
         attention(queries, pageTokens, headDim, edit(pageTokens, pageTokens));

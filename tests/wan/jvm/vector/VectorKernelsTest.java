@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
@@ -66,6 +68,11 @@ public class VectorKernelsTest {
     @MethodSource("sizes")
     void attention_equalsScalar_atOddSizes(int size) {
         TWINS.attention(size);
+    }
+
+    @Test
+    void attention_equalsScalar_whenTheKeysHaveParts() {
+        TWINS.attentionInParts();
     }
 
     @Test
@@ -129,37 +136,49 @@ public class VectorKernelsTest {
         assertThat(everything(kernels, 1)).isDeepEqualTo(one);
         assertThat(everything(kernels, 2)).isDeepEqualTo(one);
         assertThat(everything(kernels, 5)).isDeepEqualTo(one);
+        assertThat(everything(kernels, 128)).isDeepEqualTo(one);
     }
 
+    /** Deep sums, and rows, features, queries and keys that are shared out differently between any two of these numbers of threads. */
     private static float[][] everything(JvmOptions.Kind kernels, int threads) {
         Random random = new Random(11);
-        int rows = 283;
+        int rows = 700;
         int dim = 96;
-        TensorView weight = Tensors.bf16("w", Tensors.random(random, dim * dim), dim, dim);
-        TensorView bias = Tensors.f32("b", Tensors.random(random, dim), dim);
+        int ffn = 800;
+        int[] pageTokens = {350, 1050};
+        TensorView bias = Tensors.f32("b", Tensors.random(random, ffn), ffn);
+        TensorView up = Tensors.bf16("up", Tensors.random(random, ffn * dim), ffn, dim);
+        TensorView down = Tensors.f32("down", Tensors.random(random, dim * ffn), dim, ffn);
+        TensorView norm = Tensors.f32("norm", Tensors.random(random, dim), dim);
         float[] input = Tensors.random(random, rows * dim);
+        List<float[]> results = new ArrayList<>();
         try (JvmOps ops = new JvmOps(new JvmOptions(threads, kernels));
                 Scope _ = ops.scope()) {
-            Linear linear = ops.linearWeights(weight, bias);
             Tensor x = KernelTwins.tensor(ops, input, rows, dim);
-            Tensor h = ops.linearGelu(ops.rmsNorm(x, KernelTwins.tensor(ops, bias.toFloats(), dim), 1e-6f), linear);
-            KvTensor cache = ops.kvCache(1, 1, rows, 4, 24);
-            Dyn pages = new Dyn("pages", 1);
-            pages.set(0);
-            ops.append(cache, h, x, pages);
-            RecordingTap tap =
-                    new RecordingTap(new int[] {1, 3}, Quantity.FRAME_LOGITS, Quantity.FRAME_MASS, Quantity.KEY_LOGITS);
-            Tensor a = ops.attention(x, cache, pages, rows, 1, tap);
-            Tensor plain = ops.attention(x, cache, pages, rows, 1, AttentionTap.NONE);
-            return new float[][] {
-                ops.read(h),
-                ops.read(a),
-                ops.read(plain),
-                tap.values(Quantity.FRAME_LOGITS),
-                tap.values(Quantity.FRAME_MASS),
-                tap.values(Quantity.KEY_LOGITS)
-            };
+            Tensor h = ops.linearGelu(ops.rmsNorm(x, ops.parameter(norm), 1e-6f), ops.linearWeights(up, bias));
+            Tensor y = ops.linear(h, ops.linearWeights(down, norm));
+            results.add(ops.read(h));
+            results.add(ops.read(y));
+            for (int tokens : pageTokens) {
+                KvTensor cache = ops.kvCache(1, 2, tokens, 4, 24);
+                Dyn pages = new Dyn("pages", 2);
+                pages.set(0, 1);
+                Tensor k = ops.scratch(Shape.of(2 * tokens, dim));
+                ops.write(k, Tensors.random(random, 2 * tokens * dim));
+                ops.append(cache, k, k, pages);
+                RecordingTap tap = new RecordingTap(
+                        new int[] {1, 3},
+                        Quantity.FRAME_LOGITS,
+                        Quantity.FRAME_MASS,
+                        Quantity.KEY_LOGITS,
+                        Quantity.QUERY_LOGITS,
+                        Quantity.QUERY_MASS);
+                results.add(ops.read(ops.attention(y, cache, pages, rows, tokens, tap)));
+                results.add(ops.read(ops.attention(y, cache, pages, rows / 2, 1, AttentionTap.NONE)));
+                tap.wanted().forEach(quantity -> results.add(tap.values(quantity)));
+            }
         }
+        return results.toArray(float[][]::new);
     }
 
     @Test

@@ -462,7 +462,7 @@ public final class JvmOps implements Ops {
         Set<Quantity> wanted = tap.wanted();
         if (count != null) {
             boolean masses = wanted.stream().anyMatch(Quantity::inAttention);
-            count.attention(kv, queries, masses ? pages.count() * kv.pageTokens() / keyGroupTokens : 0);
+            count.attention(kv, queries, pages.count(), masses ? pages.count() * kv.pageTokens() / keyGroupTokens : 0);
             return out;
         }
         int[] attended = attended(kv, pages);

@@ -52,8 +52,8 @@ final class MemoryCount {
         linears = linears.max(kernels.scratch(rows, linear));
     }
 
-    void attention(PagedKv kv, int queries, int keyGroups) {
-        attentions = attentions.max(kernels.scratch(kv, queries, keyGroups));
+    void attention(PagedKv kv, int queries, int pages, int keyGroups) {
+        attentions = attentions.max(kernels.scratch(kv, queries, pages, keyGroups));
     }
 
     void append(PagedKv kv, int page) {

@@ -1,7 +1,5 @@
 package wan.jvm.kernel;
 
-import java.util.Comparator;
-import java.util.stream.IntStream;
 import wan.op.AttentionEdit;
 
 /**
@@ -23,15 +21,6 @@ public record AttentionCall(float[] q, int queries, PagedKv cache, int[] pages, 
     /** Indices into {@link #pages} of those that a head sees. */
     public int[] seen(int head) {
         return edit.seen(head, pages.length, cache.pageTokens());
-    }
-
-    /** All heads, those that see most pages first: their tasks begin first, so that no thread is left with long ones. */
-    public int[] headsByWork() {
-        return IntStream.range(0, cache.numHeads())
-                .boxed()
-                .sorted(Comparator.comparingInt(head -> -seen(head).length))
-                .mapToInt(Integer::intValue)
-                .toArray();
     }
 
     /** numHeads * headDim. */

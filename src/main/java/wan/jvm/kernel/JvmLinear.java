@@ -12,7 +12,7 @@ public final class JvmLinear implements Linear {
     private final TensorView weight;
     private final float[] bias;
     private final int inFeatures;
-    private volatile @Nullable MemorySegment packed;
+    private volatile MemorySegment @Nullable [] packed;
 
     public JvmLinear(TensorView weight, TensorView bias) {
         if (weight.shape().rank() < 2 || weight.shape().size() == 0) {
@@ -56,8 +56,8 @@ public final class JvmLinear implements Linear {
     }
 
     /** What {@link Kernels#pack} made of the weights; made now if this is the first use. */
-    public MemorySegment packed(Kernels kernels) {
-        MemorySegment present = packed;
+    public MemorySegment[] packed(Kernels kernels) {
+        MemorySegment[] present = packed;
         if (present == null) {
             synchronized (this) {
                 present = packed;

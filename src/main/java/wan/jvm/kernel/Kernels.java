@@ -23,8 +23,8 @@ public interface Kernels extends AutoCloseable {
     /** An empty cache, laid out as {@link #attention} reads it. */
     PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim);
 
-    /** The weights in the form that {@link #linear} reads; lives until these kernels are closed. */
-    MemorySegment pack(JvmLinear weights);
+    /** The weights in the form that {@link #linear} reads, in one piece or some; lives until these kernels are closed. */
+    MemorySegment[] pack(JvmLinear weights);
 
     /** Bytes of what {@link #pack(JvmLinear)} makes, outside of the heap. */
     long packedBytes(JvmLinear weights);
@@ -35,9 +35,10 @@ public interface Kernels extends AutoCloseable {
     /**
      * What {@link #attention} computes in, with all threads, and keeps for the next call.
      *
+     * @param pages attended
      * @param keyGroups of the masses, or 0 where none are wanted
      */
-    HostBytes scratch(PagedKv cache, int queries, int keyGroups);
+    HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups);
 
     /**
      * y = x W^T + b, then the epilogue.

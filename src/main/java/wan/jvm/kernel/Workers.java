@@ -2,14 +2,16 @@ package wan.jvm.kernel;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 import wan.op.WanException;
 
 /**
  * A fixed set of threads that share out numbered tasks; the calling thread is worker 0 and computes too.
  *
- * <p>Which worker gets which task is left to chance, so a task's result may depend on its number only.
+ * <p>Each worker has its own share of neighbouring tasks, the same one whenever there are as many of them, and helps others once that is done. So
+ * what it reads again and again stays in its caches and in the memory beside its core; but who computes what is in the end left to chance, so a
+ * task's result may depend on its number only.
  */
 public final class Workers implements AutoCloseable {
     /** One piece of work. */
@@ -24,17 +26,48 @@ public final class Workers implements AutoCloseable {
 
     /** One call of {@link #run}. */
     private static final class Job {
+        /** Between two workers' counters, so that each has a cache line of its own. */
+        private static final int STRIDE = 16;
+
         final int count;
+        final int threads;
+        final boolean helping;
         final Task task;
-        final AtomicInteger next = new AtomicInteger();
+        /** By worker: how many tasks of its share are taken. */
+        final AtomicIntegerArray taken;
+
+        /** Whether no task is left to take. */
+        volatile boolean over;
+
         int helpers; // guarded by the Workers' monitor
+        int joined; // guarded by the Workers' monitor
 
         @Nullable
         Throwable failure; // guarded by the Workers' monitor
 
-        Job(int count, Task task) {
+        Job(int count, int threads, boolean helping, Task task) {
             this.count = count;
+            this.threads = threads;
+            this.helping = helping;
             this.task = task;
+            taken = new AtomicIntegerArray(threads * STRIDE);
+        }
+
+        /** Takes a task of the worker's own share, else of another's; -1 if none is left. */
+        int take(int worker) {
+            for (int i = 0; !over && i < (helping ? threads : 1); i++) {
+                int owner = (worker + i) % threads;
+                int first = TaskPlan.firstTask(count, owner, threads);
+                int size = TaskPlan.firstTask(count, owner + 1, threads) - first;
+                if (taken.get(owner * STRIDE) < size) {
+                    int mine = taken.getAndIncrement(owner * STRIDE);
+                    if (mine < size) {
+                        return first + mine;
+                    }
+                }
+            }
+            over |= helping;
+            return -1;
         }
     }
 
@@ -67,7 +100,32 @@ public final class Workers implements AutoCloseable {
      * Runs tasks 0 to count - 1 and returns when all are done. What a task throws is thrown here, after the others stopped.
      */
     public void run(int count, Task task) {
-        if (threads == 1 || count <= 1) {
+        run(count, true, task);
+    }
+
+    /**
+     * Runs the pieces of a plan's tasks.
+     */
+    public void run(TaskPlan plan, Piece piece) {
+        run(plan.tasks(), (task, worker) -> plan.pieces(task, (plane, from, to) -> piece.run(plane, from, to, worker)));
+    }
+
+    /** A piece of a plan and who computes it. */
+    @FunctionalInterface
+    public interface Piece {
+        /** Units {@code from} to {@code to} of a plane; no two pieces run at once with the same worker. */
+        void run(int plane, int from, int to, int worker);
+    }
+
+    /**
+     * Runs each worker's share of tasks 0 to count - 1 on that worker, whatever others do: memory that it touches first lies beside its core.
+     */
+    public void runAtHome(int count, Task task) {
+        run(count, false, task);
+    }
+
+    private void run(int count, boolean helping, Task task) {
+        if (threads == 1 || (helping && count <= 1)) {
             synchronized (this) {
                 requireOpen();
             }
@@ -76,7 +134,7 @@ public final class Workers implements AutoCloseable {
             }
             return;
         }
-        Job mine = new Job(count, task);
+        Job mine = new Job(count, threads, helping, task);
         synchronized (this) {
             requireOpen();
             if (job != null) {
@@ -88,14 +146,18 @@ public final class Workers implements AutoCloseable {
         work(mine, 0);
         boolean interrupted = false;
         synchronized (this) {
-            job = null;
-            while (mine.helpers > 0) { // they write into our arrays: leaving early is not an option
+            if (helping) {
+                job = null; // who has not come yet is not needed
+            }
+            // They write into our arrays: leaving early is not an option.
+            while (mine.helpers > 0 || (!helping && !mine.over && mine.joined < threads - 1)) {
                 try {
                     wait();
                 } catch (InterruptedException e) {
                     interrupted = true;
                 }
             }
+            job = null;
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
@@ -110,10 +172,7 @@ public final class Workers implements AutoCloseable {
 
     /** Runs {@code body} over [0, items) in ranges of at least {@code grain} items: for loops whose items are independent. */
     public void ranges(int items, int grain, Range body) {
-        int count = Math.clamp(items / Math.max(1, grain), 1, 4 * threads);
-        run(
-                count,
-                (task, _) -> body.run((int) ((long) items * task / count), (int) ((long) items * (task + 1) / count)));
+        run(TaskPlan.loop(items, grain, threads), (_, from, to, _) -> body.run(from, to));
     }
 
     /** A part of a loop. */
@@ -124,11 +183,11 @@ public final class Workers implements AutoCloseable {
 
     private void work(Job mine, int worker) {
         try {
-            for (int i = mine.next.getAndIncrement(); i < mine.count; i = mine.next.getAndIncrement()) {
+            for (int i = mine.take(worker); i >= 0; i = mine.take(worker)) {
                 mine.task.run(i, worker);
             }
         } catch (Throwable e) { // whatever it is, the caller must hear of it and the others must stop
-            mine.next.set(mine.count);
+            mine.over = true;
             synchronized (this) {
                 if (mine.failure == null) {
                     mine.failure = e;
@@ -144,7 +203,7 @@ public final class Workers implements AutoCloseable {
                 if (mine != null && --mine.helpers == 0) {
                     notifyAll();
                 }
-                while (!closed && (job == null || job.next.get() >= job.count)) {
+                while (!closed && (job == null || job.over || job == mine)) {
                     try {
                         wait();
                     } catch (InterruptedException e) {
@@ -157,6 +216,7 @@ public final class Workers implements AutoCloseable {
                 mine = job;
                 if (mine != null) {
                     mine.helpers++;
+                    mine.joined++;
                 }
             }
             if (mine != null) {

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.FrameMass;
 import wan.jvm.kernel.HostBytes;
+import wan.jvm.kernel.TaskPlan;
 import wan.jvm.kernel.Workers;
 import wan.jvm.vector.RunningMasses;
 import wan.jvm.vector.VectorMath;
@@ -89,16 +90,17 @@ final class OneDnnAttention {
         int stride = stride(cache);
         OneDnnMatmul logits = oneDnn.matmul(tile, headDim, keys, headDim, stride, OneDnnMatmul.PostOp.STORE);
         OneDnnMatmul outputs = oneDnn.matmul(tile, keys, headDim, stride, headDim, OneDnnMatmul.PostOp.ADD);
-        int samples = cache.batch();
-        int[] byWork = call.headsByWork();
-        workers.run(samples * heads * tiles, (task, worker) -> {
-            int first = task % tiles * tile;
-            int sample = task / tiles % samples;
-            int head = byWork[task / tiles / samples];
-            int queries = Math.min(tile, call.queries() - first);
-            FrameMass wanted = mass != null && mass.wants(head) ? mass : null;
-            new Task(call, cache, sample, head, first, queries, tile, stride, scratch[worker])
-                    .run(worker, logits, outputs, oneDnn.dtype(), out, wanted);
+        long[] costs = new long[cache.batch() * heads];
+        for (int plane = 0; plane < costs.length; plane++) {
+            costs[plane] = call.seen(plane % heads).length;
+        }
+        workers.run(TaskPlan.of(costs, tiles, 1, workers.threads()), (plane, from, to, worker) -> {
+            FrameMass wanted = mass != null && mass.wants(plane % heads) ? mass : null;
+            for (int first = from * tile; first < Math.min(to * tile, call.queries()); first += tile) {
+                int queries = Math.min(tile, call.queries() - first);
+                new Task(call, cache, plane / heads, plane % heads, first, queries, tile, stride, scratch[worker])
+                        .run(worker, logits, outputs, oneDnn.dtype(), out, wanted);
+            }
         });
     }
 

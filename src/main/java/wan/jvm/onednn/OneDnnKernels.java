@@ -75,8 +75,8 @@ public final class OneDnnKernels implements Kernels {
     }
 
     @Override
-    public MemorySegment pack(JvmLinear parameters) {
-        return linear.pack(parameters, weights);
+    public MemorySegment[] pack(JvmLinear parameters) {
+        return new MemorySegment[] {linear.pack(parameters, weights)};
     }
 
     @Override
@@ -90,13 +90,13 @@ public final class OneDnnKernels implements Kernels {
     }
 
     @Override
-    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
+    public HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups) {
         return attention.scratch(own(cache), queries, keyGroups);
     }
 
     @Override
     public void linear(float[] x, int rows, JvmLinear parameters, Epilogue epilogue, float[] y) {
-        linear.run(x, rows, parameters, parameters.packed(this), epilogue, y);
+        linear.run(x, rows, parameters, parameters.packed(this)[0], epilogue, y);
     }
 
     @Override

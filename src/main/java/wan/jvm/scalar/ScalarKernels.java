@@ -46,8 +46,10 @@ public final class ScalarKernels implements Kernels {
 
     /** [out, in] float32. */
     @Override
-    public MemorySegment pack(JvmLinear weights) {
-        return arena.allocateFrom(ValueLayout.JAVA_FLOAT, weights.weight().toFloats());
+    public MemorySegment[] pack(JvmLinear weights) {
+        return new MemorySegment[] {
+            arena.allocateFrom(ValueLayout.JAVA_FLOAT, weights.weight().toFloats())
+        };
     }
 
     @Override
@@ -61,7 +63,7 @@ public final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
+    public HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups) {
         return HostBytes.NONE;
     }
 
@@ -69,7 +71,7 @@ public final class ScalarKernels implements Kernels {
     public void linear(float[] x, int rows, JvmLinear weights, Epilogue epilogue, float[] y) {
         int in = weights.inFeatures();
         int out = weights.outFeatures();
-        MemorySegment w = weights.packed(this);
+        MemorySegment w = weights.packed(this)[0];
         workers.ranges(rows, 1, (from, to) -> {
             for (int row = from; row < to; row++) {
                 for (int feature = 0; feature < out; feature++) {

@@ -16,6 +16,9 @@ import wan.op.DType;
  * Weights [out, in] in the order in which the vector kernel reads them: {@code [in / SUPER][out / PANEL][in % SUPER][out %
  * PANEL]}, off-heap, on cache lines, the last panel padded with zero columns.
  *
+ * <p>Each worker has a part of its own with some of the panels, which it allocates and writes itself: memory lies beside the core that touches it
+ * first, and {@link LinearPlan} gives each worker the panels that lie there.
+ *
  * <p>bfloat16 stays bfloat16, with columns j and j + WIDTH of a panel in one int, so that a shift and a mask widen them.
  * That is done once for all rows of a block: within the product it took 40 % of the time. Everything else becomes float32.
  */
@@ -42,39 +45,64 @@ final class PackedWeights {
                 * rowBytes(weights.isBfloat16());
     }
 
-    /** Byte offset of a panel within the super-block that starts at {@code firstInput}. */
-    static long offset(JvmLinear weights, int firstInput, int panel) {
-        int in = weights.inFeatures();
-        int panels = Math.ceilDiv(weights.outFeatures(), PANEL);
-        int depth = Math.min(SUPER, in - firstInput);
-        return ((long) firstInput * panels + (long) panel * depth) * rowBytes(weights.isBfloat16());
+    /** The part that a panel lies in. */
+    static int part(int panel, int panels, int parts) {
+        return (int) (((panel + 1L) * parts - 1) / panels);
     }
 
-    static MemorySegment pack(JvmLinear weights, Arena arena, Workers workers) {
-        boolean bfloat16 = weights.isBfloat16();
-        int in = weights.inFeatures();
+    private static int firstPanel(int part, int panels, int parts) {
+        return (int) ((long) panels * part / parts);
+    }
+
+    /** Byte offset within its part of a panel's super-block that starts at {@code firstInput}. */
+    static long offset(JvmLinear weights, int firstInput, int panel, int parts) {
         int panels = Math.ceilDiv(weights.outFeatures(), PANEL);
-        MemorySegment packed = arena.allocate(bytes(weights), 64);
+        int part = part(panel, panels, parts);
+        int first = firstPanel(part, panels, parts);
+        int beside = firstPanel(part + 1, panels, parts) - first;
+        int depth = Math.min(SUPER, weights.inFeatures() - firstInput);
+        return ((long) firstInput * beside + (long) (panel - first) * depth) * rowBytes(weights.isBfloat16());
+    }
+
+    /** The parts, one for each worker, or for each panel if these are fewer. */
+    static MemorySegment[] pack(JvmLinear weights, Arena arena, Workers workers) {
+        int panels = Math.ceilDiv(weights.outFeatures(), PANEL);
+        MemorySegment[] packed = new MemorySegment[Math.min(workers.threads(), panels)];
         DType dtype = weights.weight().dtype();
         boolean direct = dtype == DType.BF16 || dtype == DType.F16 || dtype == DType.F32;
         MemorySegment source = direct
                 ? weights.weight().data()
                 : MemorySegment.ofArray(weights.weight().toFloats());
         DType sourceType = direct ? dtype : DType.F32;
-        workers.run(panels, (panel, _) -> {
-            for (int first = 0; first < in; first += SUPER) {
-                int depth = Math.min(SUPER, in - first);
-                long to = offset(weights, first, panel);
-                for (int k = 0; k < depth; k += COPY) {
-                    int count = Math.min(COPY, depth - k);
-                    for (int j = 0; j < PANEL && panel * PANEL + j < weights.outFeatures(); j++) {
-                        long from = (long) (panel * PANEL + j) * in + first + k;
-                        copy(source, sourceType, from, packed, to + (long) k * rowBytes(bfloat16), j, count);
-                    }
-                }
+        long panelBytes = (long) weights.inFeatures() * rowBytes(weights.isBfloat16());
+        workers.runAtHome(packed.length, (part, _) -> {
+            int first = firstPanel(part, panels, packed.length);
+            int end = firstPanel(part + 1, panels, packed.length);
+            packed[part] = arena.allocate((end - first) * panelBytes, 64);
+            for (int panel = first; panel < end; panel++) {
+                pack(source, sourceType, weights, panel, packed);
             }
         });
         return packed;
+    }
+
+    private static void pack(
+            MemorySegment source, DType sourceType, JvmLinear weights, int panel, MemorySegment[] packed) {
+        int in = weights.inFeatures();
+        int columns = Math.min(PANEL, weights.outFeatures() - panel * PANEL);
+        int rowBytes = rowBytes(weights.isBfloat16());
+        MemorySegment part = packed[part(panel, Math.ceilDiv(weights.outFeatures(), PANEL), packed.length)];
+        for (int first = 0; first < in; first += SUPER) {
+            int depth = Math.min(SUPER, in - first);
+            long to = offset(weights, first, panel, packed.length);
+            for (int k = 0; k < depth; k += COPY) {
+                int count = Math.min(COPY, depth - k);
+                for (int j = 0; j < columns; j++) {
+                    long from = (long) (panel * PANEL + j) * in + first + k;
+                    copy(source, sourceType, from, part, to + (long) k * rowBytes, j, count);
+                }
+            }
+        }
     }
 
     /** Copies {@code count} neighbouring inputs of one output feature to column j of a panel. */
@@ -101,11 +129,11 @@ final class PackedWeights {
         }
     }
 
-    /** Widens {@code count} rows of bfloat16 panels to float32 [count, PANEL]. */
-    static void widen(MemorySegment packed, long at, int count, MemorySegment panels) {
+    /** Widens {@code count} rows of a bfloat16 panel to float32 [count, PANEL]. */
+    static void widen(MemorySegment packed, long at, int count, MemorySegment panels, long panelsAt) {
         for (long row = 0; row < count; row++) {
             IntVector pair = IntVector.fromMemorySegment(Lanes.INT, packed, at + row * 2 * PANEL, Lanes.ORDER);
-            long to = row * 4 * PANEL;
+            long to = panelsAt + row * 4 * PANEL;
             pair.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(panels, to, Lanes.ORDER);
             pair.and(UPPER_HALF).intoMemorySegment(panels, to + 4L * WIDTH, Lanes.ORDER);
         }

@@ -17,6 +17,7 @@ import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.FrameMass;
 import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.PagedKv;
+import wan.jvm.kernel.TaskPlan;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
 
@@ -24,12 +25,15 @@ import wan.op.AttentionTap;
  * Streaming-softmax attention with the vector lanes along the queries: maximum, sum and exponential need no reduction across
  * lanes, and both products are those of {@link RegisterTile}, with keys and values read as {@link PagedKv} keeps them.
  *
- * <p>A task is one head and some {@value #TASK_QUERIES} queries; it walks over the keys in blocks that end where pages end, and
- * over its panels of queries within each block, while the block's keys and values lie in the second-level cache.
+ * <p>A piece of a task of {@link AttentionPlan} is one head and at most {@value #PIECE_QUERIES} queries; it walks over the keys in blocks that
+ * end where pages end, and over its panels of queries within each block, while the block's keys and values lie in the
+ * second-level cache.
  */
 final class VectorAttention {
-    /** Queries of a task: the more, the less often keys and values come from memory. */
-    private static final int TASK_QUERIES = 544;
+    /** Queries of a piece, at most: the more, the less often keys and values come from memory. */
+    private static final int PIECE_QUERIES = 544;
+
+    private static final int PIECE_PANELS = PIECE_QUERIES / PANEL;
     /** Keys of a block, at most. */
     private static final int BLOCK_KEYS = 264;
     /** The bias of a blocked key that shares its page with others: finite, so that a maximum of such keys is one too. */
@@ -45,10 +49,82 @@ final class VectorAttention {
         scratch = new Scratch[workers.threads()];
     }
 
+    /** Softmax sums of some panels of queries over some keys. */
+    private static final class State {
+        final int outputFloats;
+        /** [panel][channel][PANEL]: the running sum of weighted values. */
+        final float[] outputs;
+        /** [panel][PANEL]: the largest logit so far, in base 2. */
+        final float[] maxima;
+        /** [panel][PANEL]: of the weights. */
+        final float[] sums;
+
+        State(int headDim, int panels) {
+            outputFloats = outputFloats(headDim);
+            outputs = new float[Math.multiplyExact(panels, outputFloats)];
+            maxima = new float[panels * PANEL];
+            sums = new float[panels * PANEL];
+        }
+
+        static long floats(int headDim, int panels) {
+            return (long) panels * (outputFloats(headDim) + 2 * PANEL);
+        }
+
+        void reset(int from, int end) {
+            Arrays.fill(outputs, from * outputFloats, end * outputFloats, 0);
+            Arrays.fill(maxima, from * PANEL, end * PANEL, Float.NEGATIVE_INFINITY);
+            Arrays.fill(sums, from * PANEL, end * PANEL, 0);
+        }
+
+        /**
+         * Adds what the same queries have of other keys.
+         *
+         * @param factors memory for two panels
+         */
+        void merge(int panel, State more, int morePanel, float[] factors) {
+            for (int half = 0; half < PANEL; half += WIDTH) {
+                int at = panel * PANEL + half;
+                int from = morePanel * PANEL + half;
+                FloatVector mine = FloatVector.fromArray(FLOAT, maxima, at);
+                FloatVector theirs = FloatVector.fromArray(FLOAT, more.maxima, from);
+                FloatVector max = mine.blend(theirs, theirs.compare(VectorOperators.GT, mine));
+                mine.sub(max).intoArray(factors, half);
+                theirs.sub(max).intoArray(factors, PANEL + half);
+                max.intoArray(maxima, at);
+            }
+            for (int i = 0; i < 2 * PANEL; i += WIDTH) {
+                VectorMath.exp2(FloatVector.fromArray(FLOAT, factors, i)).intoArray(factors, i);
+            }
+            for (int half = 0; half < PANEL; half += WIDTH) {
+                add(sums, panel * PANEL + half, more.sums, morePanel * PANEL + half, WIDTH, factors, half);
+                add(
+                        outputs,
+                        panel * outputFloats + half,
+                        more.outputs,
+                        morePanel * outputFloats + half,
+                        outputFloats,
+                        factors,
+                        half);
+            }
+        }
+
+        /** One vector of each row. */
+        private static void add(
+                float[] to, int toAt, float[] from, int fromAt, int count, float[] factors, int factorsAt) {
+            FloatVector mine = FloatVector.fromArray(FLOAT, factors, factorsAt);
+            FloatVector theirs = FloatVector.fromArray(FLOAT, factors, PANEL + factorsAt);
+            for (int i = 0; i < count; i += PANEL) {
+                FloatVector.fromArray(FLOAT, from, fromAt + i)
+                        .mul(theirs)
+                        .add(FloatVector.fromArray(FLOAT, to, toAt + i).mul(mine))
+                        .intoArray(to, toAt + i);
+            }
+        }
+    }
+
     /** One worker's memory, sized for one head size. */
     private static final class Scratch {
         final int headDim;
-        static final int PANELS = TASK_QUERIES / PANEL;
         static final int LOGITS = (BLOCK_KEYS + 2 * TILE) * PANEL;
         static final int WEIGHTS = (BLOCK_KEYS + TILE) * PANEL;
 
@@ -58,14 +134,12 @@ final class VectorAttention {
         final MemorySegment weights;
         /** [key][PANEL]: logits in base 2. */
         final float[] logits = new float[LOGITS];
-        /** [panel][channel][PANEL]: the running sum of weighted values. */
-        final float[] outputs;
-        /** [panel][PANEL]. */
-        final float[] maxima = new float[PANELS * PANEL];
-        /** [panel][PANEL]. */
-        final float[] sums = new float[PANELS * PANEL];
-        /** What the present block multiplies earlier sums with. */
-        final float[] rescale = new float[PANEL];
+        /** Of all keys so far, and of a part of them. */
+        final State total;
+
+        final State part;
+        /** What the present block multiplies earlier sums with; room for two panels. */
+        final float[] rescale = new float[2 * PANEL];
 
         final float[] blockSums = new float[PANEL];
         final float[] product = new float[TILE * PANEL];
@@ -73,18 +147,31 @@ final class VectorAttention {
 
         Scratch(int headDim, Arena arena) {
             this.headDim = headDim;
-            queries = arena.allocate(4L * PANELS * headDim * PANEL, 64);
+            queries = arena.allocate(4L * PIECE_PANELS * headDim * PANEL, 64);
             weights = arena.allocate(4L * WEIGHTS, 64);
-            outputs = new float[PANELS * outputFloats(headDim)];
+            total = new State(headDim, PIECE_PANELS);
+            part = new State(headDim, PIECE_PANELS);
         }
     }
 
     /** All workers' memory. */
-    HostBytes scratch(int headDim, int keyGroups) {
-        long queries = (long) Scratch.PANELS * PANEL;
-        long heap = Scratch.LOGITS + Scratch.PANELS * (long) outputFloats(headDim) + 2 * queries * (1 + keyGroups);
-        long outside = queries * headDim + Scratch.WEIGHTS;
-        return new HostBytes(Float.BYTES * heap, Float.BYTES * outside).times(workers.threads());
+    HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups) {
+        int headDim = cache.headDim();
+        long pieceQueries = (long) PIECE_PANELS * PANEL;
+        long heap = Scratch.LOGITS + 2 * State.floats(headDim, PIECE_PANELS) + 2 * pieceQueries * keyGroups;
+        long outside = pieceQueries * headDim + Scratch.WEIGHTS;
+        HostBytes all = new HostBytes(Float.BYTES * heap, Float.BYTES * outside).times(workers.threads());
+        if (queries == 0 || pages == 0) {
+            return all;
+        }
+        int[] seen = new int[cache.numHeads()];
+        Arrays.fill(seen, pages);
+        int panels = Math.ceilDiv(queries, PANEL);
+        AttentionPlan plan = AttentionPlan.of(
+                cache.batch(), seen, pages, cache.pageTokens(), panels, PIECE_PANELS, workers.threads());
+        long kept = plan.planes() * State.floats(headDim, panels);
+        long masses = 2L * cache.batch() * seen.length * panels * PANEL * keyGroups;
+        return plan.isSplit() ? all.plus(new HostBytes(Float.BYTES * (kept + masses), 0)) : all;
     }
 
     private static int outputFloats(int headDim) {
@@ -101,46 +188,130 @@ final class VectorAttention {
     }
 
     void run(AttentionCall call, float[] out, @Nullable FrameMass mass) {
-        int heads = call.cache().numHeads();
         int panels = Math.ceilDiv(call.queries(), PANEL);
-        int groups = Math.ceilDiv(panels, TASK_QUERIES / PANEL);
-        int samples = call.cache().batch();
-        int[] byWork = call.headsByWork();
-        workers.run(samples * heads * groups, (task, worker) -> {
-            int group = task % groups;
-            int sample = task / groups % samples;
-            int head = byWork[task / groups / samples];
-            new Task(call, sample, head, scratchOf(worker, call.cache().headDim()))
-                    .run(panels * group / groups, panels * (group + 1) / groups, out, mass);
+        if (panels == 0) {
+            return;
+        }
+        AttentionPlan plan = AttentionPlan.of(call, panels, PIECE_PANELS, workers.threads());
+        if (plan.isSplit()) {
+            runSplit(plan, call, panels, out, mass);
+            return;
+        }
+        int headDim = call.cache().headDim();
+        workers.run(plan.tasks(), (plane, from, to, worker) -> {
+            AttentionPlan.Plane of = plan.plane(plane);
+            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, headDim), from, to - from).run(out, mass);
         });
     }
 
-    /** One head and some queries of a sample. */
-    private record Task(AttentionCall call, int sample, int head, Scratch scratch) {
+    /** Parts first, each kept, then all parts of a panel merged. */
+    private void runSplit(AttentionPlan plan, AttentionCall call, int panels, float[] out, @Nullable FrameMass mass) {
+        PagedKv cache = call.cache();
+        int headDim = cache.headDim();
+        int heads = cache.numHeads();
+        State[][] states = new State[cache.batch() * heads][];
+        RunningMasses[] masses = new RunningMasses[states.length];
+        for (int i = 0; i < states.length; i++) {
+            states[i] = new State[plan.parts(i % heads)];
+            for (int part = 0; part < states[i].length; part++) {
+                states[i][part] = new State(headDim, panels);
+            }
+            masses[i] = new RunningMasses(PANEL);
+            if (mass != null && mass.wants(i % heads)) {
+                masses[i].reset(panels * PANEL, mass.keyGroups());
+            }
+        }
+        workers.run(plan.tasks(), (plane, from, to, worker) -> {
+            AttentionPlan.Plane of = plan.plane(plane);
+            int i = of.sample() * heads + of.head();
+            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, headDim), from, to - from)
+                    .runPart(of.part(), states[i][of.part()], masses[i], mass);
+        });
+        workers.run(
+                TaskPlan.even(states.length, panels, PIECE_PANELS, workers.threads()),
+                (i, from, to, worker) -> new Task(
+                                call, plan, i / heads, i % heads, scratchOf(worker, headDim), from, to - from)
+                        .merge(states[i], masses[i], out, mass));
+    }
 
-        void run(int firstPanel, int endPanel, float[] out, @Nullable FrameMass allMass) {
-            FrameMass mass = allMass != null && allMass.wants(head) ? allMass : null;
-            int panels = endPanel - firstPanel;
-            float outputScale = call.edit().outputScale(head);
-            if (outputScale == 0 && mass == null) {
-                silence(firstPanel, endPanel, out);
+    /** One head and some panels of queries of a sample. */
+    private record Task(
+            AttentionCall call, AttentionPlan plan, int sample, int head, Scratch scratch, int firstPanel, int panels) {
+
+        /** Everything, from the queries to {@code out}. */
+        void run(float[] out, @Nullable FrameMass allMass) {
+            FrameMass mass = wanted(allMass);
+            if (isSilent(mass)) {
+                silence(out);
                 return;
             }
+            packQueries();
+            if (mass != null) {
+                scratch.masses.reset(panels * PANEL, mass.keyGroups());
+            }
+            for (int part = 0; part < plan.parts(head); part++) {
+                State state = part == 0 ? scratch.total : scratch.part;
+                attend(part, state, 0, scratch.masses, mass);
+                for (int panel = 0; part > 0 && panel < panels; panel++) {
+                    scratch.total.merge(panel, state, panel, scratch.rescale);
+                }
+            }
+            finish(scratch.total, 0, scratch.masses, out, mass);
+        }
+
+        /** One part of the keys; the state and the masses are those of all of a head's panels. */
+        void runPart(int part, State state, RunningMasses masses, @Nullable FrameMass allMass) {
+            FrameMass mass = wanted(allMass);
+            if (!isSilent(mass)) {
+                packQueries();
+                attend(part, state, firstPanel, masses, mass);
+            }
+        }
+
+        /** What {@link #run} does once all parts are there. */
+        void merge(State[] parts, RunningMasses masses, float[] out, @Nullable FrameMass allMass) {
+            FrameMass mass = wanted(allMass);
+            if (isSilent(mass)) {
+                silence(out);
+                return;
+            }
+            for (int panel = firstPanel; panel < firstPanel + panels; panel++) {
+                for (int part = 1; part < parts.length; part++) {
+                    parts[0].merge(panel, parts[part], panel, scratch.rescale);
+                }
+            }
+            finish(parts[0], firstPanel, masses, out, mass);
+        }
+
+        private @Nullable FrameMass wanted(@Nullable FrameMass mass) {
+            return mass != null && mass.wants(head) ? mass : null;
+        }
+
+        private boolean isSilent(@Nullable FrameMass mass) {
+            return call.edit().outputScale(head) == 0 && mass == null;
+        }
+
+        private void packQueries() {
             float factor = (float) (call.scale() * call.edit().logitScale(head) * VectorMath.LOG2_E);
             for (int panel = 0; panel < panels; panel++) {
                 packQueries(panel, (firstPanel + panel) * PANEL, factor);
             }
-            Arrays.fill(scratch.outputs, 0, panels * outputFloats(scratch.headDim), 0);
-            Arrays.fill(scratch.maxima, Float.NEGATIVE_INFINITY);
-            Arrays.fill(scratch.sums, 0);
-            if (mass != null) {
-                scratch.masses.reset(panels * PANEL, mass.keyGroups());
-            }
+        }
+
+        /**
+         * Attends a part of the keys.
+         *
+         * @param at of the first panel in the state and the masses
+         */
+        private void attend(int part, State state, int at, RunningMasses masses, @Nullable FrameMass mass) {
+            state.reset(at, at + panels);
             int pageTokens = call.cache().pageTokens();
             int blocks = Math.ceilDiv(pageTokens, BLOCK_KEYS);
             int blockKeys = Math.ceilDiv(Math.ceilDiv(pageTokens, blocks), TILE) * TILE;
             boolean biased = call.edit().biased(head);
-            for (int i : call.seen(head)) {
+            int[] seen = call.seen(head);
+            for (int j = plan.firstPage(head, part); j < plan.firstPage(head, part + 1); j++) {
+                int i = seen[j];
                 float[] keys = call.cache().keys(sample, call.pages()[i], head);
                 float[] values = call.cache().values(sample, call.pages()[i], head);
                 for (int key = 0; key < pageTokens; key += blockKeys) {
@@ -150,21 +321,25 @@ final class VectorAttention {
                         if (biased) {
                             addBias(i * pageTokens + key, count);
                         }
-                        softmax(count, panel);
+                        softmax(count, state, at + panel);
                         if (mass != null) {
-                            addMasses(i * pageTokens + key, count, panel, mass);
+                            addMasses(i * pageTokens + key, count, at + panel, mass, masses, state.maxima);
                         }
-                        weightedValues(values, key, count, panel);
+                        weightedValues(values, key, count, state, at + panel);
                     }
                 }
             }
+        }
+
+        private void finish(State state, int at, RunningMasses masses, float[] out, @Nullable FrameMass mass) {
+            float outputScale = call.edit().outputScale(head);
             for (int panel = 0; panel < panels; panel++) {
                 int query = (firstPanel + panel) * PANEL;
                 int queries = Math.min(PANEL, call.queries() - query);
-                store(panel, query, queries, outputScale, out);
+                store(state, at + panel, query, queries, outputScale, out);
                 if (mass != null) {
-                    float[] masses = scratch.masses.normalised(panel * PANEL, scratch.maxima, scratch.sums);
-                    mass.add(sample, head, query, queries, masses, PANEL);
+                    float[] normalised = masses.normalised((at + panel) * PANEL, state.maxima, state.sums);
+                    mass.add(sample, head, query, queries, normalised, PANEL);
                 }
             }
         }
@@ -198,16 +373,16 @@ final class VectorAttention {
             }
         }
 
-        void softmax(int count, int panel) {
+        void softmax(int count, State state, int panel) {
             for (int half = 0; half < PANEL; half += WIDTH) {
                 int at = panel * PANEL + half;
-                raiseMaximum(scratch.logits, half, count, scratch.maxima, at, scratch.rescale);
-                exponentials(scratch.logits, half, count, scratch.maxima, at, scratch.weights, scratch.blockSums);
-                FloatVector.fromArray(FLOAT, scratch.sums, at)
+                raiseMaximum(scratch.logits, half, count, state.maxima, at, scratch.rescale);
+                exponentials(scratch.logits, half, count, state.maxima, at, scratch.weights, scratch.blockSums);
+                FloatVector.fromArray(FLOAT, state.sums, at)
                         .fma(
                                 FloatVector.fromArray(FLOAT, scratch.rescale, half),
                                 FloatVector.fromArray(FLOAT, scratch.blockSums, half))
-                        .intoArray(scratch.sums, at);
+                        .intoArray(state.sums, at);
             }
         }
 
@@ -235,12 +410,12 @@ final class VectorAttention {
             sum.intoArray(blockSums, half);
         }
 
-        void weightedValues(float[] values, int firstKey, int count, int panel) {
-            int to = panel * outputFloats(scratch.headDim);
+        void weightedValues(float[] values, int firstKey, int count, State state, int panel) {
+            int to = panel * state.outputFloats;
             for (int channel = 0; channel < scratch.headDim; channel += TILE) {
                 int from = call.cache().valueIndex(channel) + firstKey * TILE;
                 RegisterTile.multiply(values, from, scratch.weights, 0, count, scratch.product, 0);
-                accumulate(scratch.product, scratch.rescale, scratch.outputs, to + channel * PANEL);
+                accumulate(scratch.product, scratch.rescale, state.outputs, to + channel * PANEL);
             }
         }
 
@@ -257,8 +432,8 @@ final class VectorAttention {
             }
         }
 
-        private void silence(int firstPanel, int endPanel, float[] out) {
-            int end = Math.min(endPanel * PANEL, call.queries());
+        private void silence(float[] out) {
+            int end = Math.min((firstPanel + panels) * PANEL, call.queries());
             for (int query = firstPanel * PANEL; query < end; query++) {
                 int to = call.index(sample, query, head);
                 Arrays.fill(out, to, to + scratch.headDim, 0);
@@ -281,13 +456,13 @@ final class VectorAttention {
             }
         }
 
-        private void store(int panel, int firstQuery, int queries, float outputScale, float[] out) {
-            int from = panel * outputFloats(scratch.headDim);
+        private void store(State state, int panel, int firstQuery, int queries, float outputScale, float[] out) {
+            int from = panel * state.outputFloats;
             for (int query = 0; query < queries; query++) {
                 int to = call.index(sample, firstQuery + query, head);
-                float sum = scratch.sums[panel * PANEL + query];
+                float sum = state.sums[panel * PANEL + query];
                 for (int channel = 0; channel < scratch.headDim; channel++) {
-                    out[to + channel] = scratch.outputs[from + channel * PANEL + query] / sum;
+                    out[to + channel] = state.outputs[from + channel * PANEL + query] / sum;
                 }
                 if (outputScale != 1) {
                     for (int channel = 0; channel < scratch.headDim; channel++) {
@@ -298,7 +473,8 @@ final class VectorAttention {
         }
 
         /** Adds the weights of one block to its key groups; the softmax itself is not touched. */
-        private void addMasses(int firstKey, int count, int panel, FrameMass mass) {
+        private void addMasses(
+                int firstKey, int count, int panel, FrameMass mass, RunningMasses masses, float[] maxima) {
             int groupTokens = mass.keyGroupTokens();
             for (int key = firstKey; key < firstKey + count; ) {
                 int group = key / groupTokens;
@@ -306,7 +482,7 @@ final class VectorAttention {
                 for (int half = 0; half < PANEL; half += WIDTH) {
                     int query = panel * PANEL + half;
                     if (end - key == count) {
-                        scratch.masses.add(query, group, scratch.blockSums, half, scratch.maxima);
+                        masses.add(query, group, scratch.blockSums, half, maxima);
                     } else {
                         sumWeights(
                                 scratch.weights,
@@ -314,7 +490,7 @@ final class VectorAttention {
                                 (end - firstKey) * PANEL,
                                 half,
                                 scratch.product);
-                        scratch.masses.add(query, group, scratch.product, half, scratch.maxima);
+                        masses.add(query, group, scratch.product, half, maxima);
                     }
                 }
                 key = end;
@@ -333,6 +509,7 @@ final class VectorAttention {
     void tokenLogits(AttentionCall call, AttentionTap tap) {
         int[] heads = tap.heads();
         int panels = Math.ceilDiv(call.queries(), PANEL);
+        AttentionPlan plan = AttentionPlan.of(call, panels, PIECE_PANELS, workers.threads());
         workers.run(call.cache().batch() * heads.length * panels, (task, worker) -> {
             int panel = task % panels;
             int headIndex = task / panels % heads.length;
@@ -341,9 +518,12 @@ final class VectorAttention {
             int queries = Math.min(PANEL, call.queries() - firstQuery);
             Task rows = new Task(
                     call,
+                    plan,
                     sample,
                     heads[headIndex],
-                    scratchOf(worker, call.cache().headDim()));
+                    scratchOf(worker, call.cache().headDim()),
+                    panel,
+                    1);
             rows.packQueries(0, firstQuery, (float) call.scale());
             float[] tile = new float[queries * call.keys()];
             int pageTokens = call.cache().pageTokens();

@@ -53,7 +53,7 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
-    public MemorySegment pack(JvmLinear weights) {
+    public MemorySegment[] pack(JvmLinear weights) {
         return PackedWeights.pack(weights, arena, workers);
     }
 
@@ -68,8 +68,8 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
-    public HostBytes scratch(PagedKv cache, int queries, int keyGroups) {
-        return attention.scratch(cache.headDim(), keyGroups);
+    public HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups) {
+        return attention.scratch(cache, queries, pages, keyGroups);
     }
 
     @Override

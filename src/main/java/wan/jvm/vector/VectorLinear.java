@@ -11,43 +11,37 @@ import jdk.incubator.vector.FloatVector;
 import wan.jvm.kernel.Epilogue;
 import wan.jvm.kernel.HostBytes;
 import wan.jvm.kernel.JvmLinear;
+import wan.jvm.kernel.TaskPlan;
 import wan.jvm.kernel.Workers;
 
 /**
  * y = x W^T + b and its epilogues, blocked for the caches.
  *
- * <p>Loops, outermost first: block of rows and part of the panels (the task, which packs its x), group of panels, super-block of
- * inputs (the group's panels are widened here if they are bfloat16), tile of rows, panel. A group's panels of one super-block and
- * the sums of all its rows stay in the second-level cache, a tile of x in the first; x itself is read in order, once per group.
- * The sums go to y when they are complete. Each is one chain of multiply-adds in the order of the inputs that starts with the
- * bias, so that how rows and panels are shared out changes no bit.
+ * <p>Loops, outermost first: chunk of rows, whose x is packed once for all threads; piece of a task of {@link LinearPlan}, which is some tiles of rows
+ * and a group of panels; super-block of inputs (the group's panels are widened here if they are bfloat16); tile of rows; panel. A group's panels of
+ * one super-block and the sums of the piece's rows stay in the second-level cache, a tile of x in the first; x itself is read in
+ * order, once per group. The sums go to y when they are complete. Each is one chain of multiply-adds in the order of the inputs
+ * that starts with the bias, so that how rows and panels are shared out changes no bit.
  */
 final class VectorLinear {
-    /** Rows of a task, about: fewer make widening dear, and the sums of more take too much of the cache. */
-    private static final int BLOCK_ROWS = 195;
-    /**
-     * Panels of a group. With {@link PackedWeights#SUPER} inputs they take 0.2 MB, and with the sums 0.3 MB: on a machine of one's
-     * own twice that is as good, where another hardware thread uses the same cache it is not.
-     */
-    private static final int GROUP = 4;
-    /** The fewest panels that pay for packing x once more. */
-    private static final int FEWEST_PANELS = 4;
+    private static final int TILE_FLOATS = TILE * PANEL;
 
     private final Workers workers;
     private final Scratch[] scratch;
+    /** A chunk of x as {@code [in / SUPER][row / TILE][in % SUPER][row % TILE]}. */
+    private float[] packedX = new float[0];
 
     /** One worker's memory. */
     private static final class Scratch {
-        static final long PANEL_BYTES = 4L * GROUP * PackedWeights.SUPER * PANEL;
+        static final long PANEL_BYTES = 4L * LinearPlan.GROUP * PackedWeights.SUPER * PANEL;
 
         /** A group's panels of bfloat16 weights, widened. */
         final MemorySegment panels;
 
-        float[] x = new float[0];
         /** Tiles [row / TILE][panel of the group][TILE][PANEL]. */
         float[] sums = new float[0];
         /** The bias as tiles, which is what sums start with. */
-        final float[] start = new float[GROUP * TILE * PANEL];
+        final float[] start = new float[LinearPlan.GROUP * TILE_FLOATS];
 
         final float[] y = new float[PANEL];
         final float[] gate = new float[PANEL];
@@ -65,27 +59,8 @@ final class VectorLinear {
         }
     }
 
-    /** How rows and panels are shared out: blocks of rows, each by so many tasks. */
-    private record Shares(int blockRows, int panelParts) {
-        int tasks(int rows) {
-            return Math.ceilDiv(rows, blockRows) * panelParts;
-        }
-    }
-
-    private Shares shares(int rows, JvmLinear weights) {
-        int threads = workers.threads();
-        int blocks = Math.ceilDiv(rows, BLOCK_ROWS);
-        int parts = 1;
-        if (blocks >= threads) {
-            blocks = Math.ceilDiv(blocks, threads) * threads; // equal shares for all
-        } else {
-            parts = Math.clamp(Math.ceilDiv(3 * threads, blocks), 1, Math.ceilDiv(panels(weights), FEWEST_PANELS));
-        }
-        return new Shares(Math.ceilDiv(Math.ceilDiv(rows, blocks), TILE) * TILE, parts);
-    }
-
-    private static int panels(JvmLinear weights) {
-        return Math.ceilDiv(weights.outFeatures(), PANEL);
+    private LinearPlan plan(int rows, JvmLinear weights) {
+        return LinearPlan.of(Math.ceilDiv(rows, TILE), Math.ceilDiv(weights.outFeatures(), PANEL), workers.threads());
     }
 
     /** What {@link #run} takes of all workers' memory. */
@@ -94,128 +69,152 @@ final class VectorLinear {
         if (rows == 0) {
             return widened;
         }
-        Shares shares = shares(rows, weights);
-        long blockRows = Math.min(shares.blockRows, Math.ceilDiv(rows, TILE) * TILE);
-        long sums = (long) Math.min(GROUP, panels(weights)) * PANEL;
-        int busy = shares.tasks(rows) > 1 ? workers.threads() : 1;
-        return widened.plus(new HostBytes(Float.BYTES * blockRows * (weights.inFeatures() + sums), 0).times(busy));
+        LinearPlan plan = plan(rows, weights);
+        long x = (long) plan.chunkTiles() * TILE * weights.inFeatures();
+        TaskPlan tasks = plan.tasks(plan.chunks() - 1);
+        long sums = (long) tasks.longest() * Math.ceilDiv(plan.panels(), plan.groups()) * TILE_FLOATS;
+        return widened.plus(new HostBytes(Float.BYTES * (x + sums * Math.min(tasks.tasks(), workers.threads())), 0));
     }
 
-    void run(float[] x, int rows, JvmLinear weights, MemorySegment packed, Epilogue epilogue, float[] y) {
+    void run(float[] x, int rows, JvmLinear weights, MemorySegment[] packed, Epilogue epilogue, float[] y) {
         if (rows == 0) {
             return;
         }
-        Shares shares = shares(rows, weights);
-        int panels = panels(weights);
-        int blockRows = shares.blockRows;
-        int panelParts = shares.panelParts;
-        workers.run(shares.tasks(rows), (task, worker) -> {
-            int firstRow = task / panelParts * blockRows;
-            int part = task % panelParts;
-            new Task(x, weights, packed, epilogue, y, scratch[worker], firstRow, Math.min(rows, firstRow + blockRows))
-                    .run(panels * part / panelParts, panels * (part + 1) / panelParts);
-        });
+        LinearPlan plan = plan(rows, weights);
+        int in = weights.inFeatures();
+        int size = plan.chunkTiles() * TILE * in;
+        if (packedX.length < size) {
+            packedX = new float[size];
+        }
+        for (int chunk = 0; chunk < plan.chunks(); chunk++) {
+            int firstTile = plan.firstTile(chunk);
+            int firstRow = firstTile * TILE;
+            int tiles = plan.firstTile(chunk + 1) - firstTile;
+            int chunkRows = Math.min(tiles * TILE, rows - firstRow);
+            float[] tilesOfX = packedX;
+            workers.ranges(tiles * Math.ceilDiv(in, PackedWeights.SUPER), 1, (from, to) -> {
+                for (int i = from; i < to; i++) {
+                    packX(x, firstRow, chunkRows, in, i % tiles, i / tiles * PackedWeights.SUPER, tiles, tilesOfX);
+                }
+            });
+            workers.run(
+                    plan.tasks(chunk),
+                    (group, from, to, worker) -> new Piece(
+                                    plan,
+                                    tilesOfX,
+                                    tiles,
+                                    weights,
+                                    packed,
+                                    epilogue,
+                                    y,
+                                    scratch[worker],
+                                    from,
+                                    to,
+                                    firstRow,
+                                    rows)
+                            .run(plan.firstPanel(group), plan.firstPanel(group + 1)));
+        }
     }
 
-    /** A block of rows. */
+    /** A tile's inputs of one super-block; rows beyond the last keep what they had and their sums are never read. */
+    private static void packX(
+            float[] x, int firstRow, int rows, int in, int tile, int first, int tiles, float[] packed) {
+        int depth = Math.min(PackedWeights.SUPER, in - first);
+        int to = (first * tiles + tile * depth) * TILE;
+        int end = Math.min(TILE, rows - tile * TILE);
+        int from = (firstRow + tile * TILE) * in + first;
+        int row = 0;
+        for (; row + 4 <= end; row += 4) {
+            transpose4(x, from + row * in, in, packed, to + row, depth);
+        }
+        for (; row < end; row++) {
+            transpose(x, from + row * in, packed, to + row, depth);
+        }
+    }
+
+    /** Four rows at a time: what is written to one cache line is written while it is there. */
+    private static void transpose4(float[] from, int fromAt, int stride, float[] to, int toAt, int count) {
+        int second = fromAt + stride;
+        int third = second + stride;
+        int fourth = third + stride;
+        for (int i = 0; i < count; i++) {
+            to[toAt + i * TILE] = from[fromAt + i];
+            to[toAt + i * TILE + 1] = from[second + i];
+            to[toAt + i * TILE + 2] = from[third + i];
+            to[toAt + i * TILE + 3] = from[fourth + i];
+        }
+    }
+
+    private static void transpose(float[] from, int fromAt, float[] to, int toAt, int count) {
+        for (int i = 0; i < count; i++) {
+            to[toAt + i * TILE] = from[fromAt + i];
+        }
+    }
+
+    /**
+     * Some tiles of a chunk's rows and a group of panels.
+     *
+     * @param tilesOfX the chunk's x
+     * @param chunkTiles tiles of the chunk
+     * @param fromTile the first tile, within the chunk
+     * @param firstRow of the chunk
+     * @param rows of x and y
+     */
     @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
-    private record Task(
-            float[] x,
+    private record Piece(
+            LinearPlan plan,
+            float[] tilesOfX,
+            int chunkTiles,
             JvmLinear weights,
-            MemorySegment packed,
+            MemorySegment[] packed,
             Epilogue epilogue,
             float[] y,
             Scratch scratch,
+            int fromTile,
+            int endTile,
             int firstRow,
-            int endRow) {
+            int rows) {
 
         void run(int firstPanel, int endPanel) {
-            packX();
-            for (int panel = firstPanel; panel < endPanel; panel += GROUP) {
-                int panels = Math.min(GROUP, endPanel - panel);
-                sum(panel, panels);
-                finish(panel, panels);
-            }
-        }
-
-        private int tiles() {
-            return Math.ceilDiv(endRow - firstRow, TILE);
-        }
-
-        /**
-         * x [rows, in] to {@code [in / SUPER][row / TILE][in % SUPER][row % TILE]}; rows beyond the last keep what they had and their
-         * sums are never read.
-         */
-        private void packX() {
-            int in = weights.inFeatures();
-            int size = tiles() * TILE * in;
-            if (scratch.x.length < size) {
-                scratch.x = new float[size];
-            }
-            for (int first = 0; first < in; first += PackedWeights.SUPER) {
-                int depth = Math.min(PackedWeights.SUPER, in - first);
-                int to = first * tiles() * TILE;
-                for (int tile = firstRow; tile < endRow; tile += TILE) {
-                    int rows = Math.min(TILE, endRow - tile);
-                    int row = 0;
-                    for (; row + 4 <= rows; row += 4) {
-                        transpose4(x, (tile + row) * in + first, in, scratch.x, to + row, depth);
-                    }
-                    for (; row < rows; row++) {
-                        transpose(x, (tile + row) * in + first, scratch.x, to + row, depth);
-                    }
-                    to += TILE * depth;
-                }
-            }
-        }
-
-        /** Four rows at a time: what is written to one cache line is written while it is there. */
-        private static void transpose4(float[] from, int fromAt, int stride, float[] to, int toAt, int count) {
-            int second = fromAt + stride;
-            int third = second + stride;
-            int fourth = third + stride;
-            for (int i = 0; i < count; i++) {
-                to[toAt + i * TILE] = from[fromAt + i];
-                to[toAt + i * TILE + 1] = from[second + i];
-                to[toAt + i * TILE + 2] = from[third + i];
-                to[toAt + i * TILE + 3] = from[fourth + i];
-            }
-        }
-
-        private static void transpose(float[] from, int fromAt, float[] to, int toAt, int count) {
-            for (int i = 0; i < count; i++) {
-                to[toAt + i * TILE] = from[fromAt + i];
-            }
+            sum(firstPanel, endPanel - firstPanel);
+            finish(firstPanel, endPanel - firstPanel);
         }
 
         /** The sums of a group of panels. */
         private void sum(int firstPanel, int panels) {
             int in = weights.inFeatures();
-            int size = tiles() * panels * TILE * PANEL;
+            int size = (endTile - fromTile) * panels * TILE_FLOATS;
             if (scratch.sums.length < size) {
                 scratch.sums = new float[size];
             }
             startWithBias(firstPanel, panels);
+            MemorySegment[] from = new MemorySegment[panels];
+            long[] at = new long[panels];
             for (int first = 0; first < in; first += PackedWeights.SUPER) {
                 int depth = Math.min(PackedWeights.SUPER, in - first);
-                MemorySegment floats = packed;
-                long at = PackedWeights.offset(weights, first, firstPanel);
-                if (weights.isBfloat16()) {
-                    PackedWeights.widen(packed, at, panels * depth, scratch.panels);
-                    floats = scratch.panels;
-                    at = 0;
-                }
-                int xAt = first * tiles() * TILE;
-                int sum = 0;
-                for (int tile = 0; tile < tiles(); tile++) {
-                    for (int panel = 0; panel < panels; panel++) {
-                        float[] from = first == 0 ? scratch.start : scratch.sums;
-                        int fromAt = first == 0 ? panel * TILE * PANEL : sum;
-                        long panelAt = at + 4L * panel * depth * PANEL;
-                        RegisterTile.add(from, fromAt, scratch.x, xAt, floats, panelAt, depth, scratch.sums, sum);
-                        sum += TILE * PANEL;
+                for (int panel = 0; panel < panels; panel++) {
+                    MemorySegment part = packed[PackedWeights.part(firstPanel + panel, plan.panels(), packed.length)];
+                    long partAt = PackedWeights.offset(weights, first, firstPanel + panel, packed.length);
+                    if (weights.isBfloat16()) {
+                        long to = 4L * panel * depth * PANEL;
+                        PackedWeights.widen(part, partAt, depth, scratch.panels, to);
+                        from[panel] = scratch.panels;
+                        at[panel] = to;
+                    } else {
+                        from[panel] = part;
+                        at[panel] = partAt;
                     }
-                    xAt += TILE * depth;
+                }
+                int sum = 0;
+                for (int tile = fromTile; tile < endTile; tile++) {
+                    int xAt = (first * chunkTiles + tile * depth) * TILE;
+                    for (int panel = 0; panel < panels; panel++) {
+                        float[] start = first == 0 ? scratch.start : scratch.sums;
+                        int startAt = first == 0 ? panel * TILE_FLOATS : sum;
+                        RegisterTile.add(
+                                start, startAt, tilesOfX, xAt, from[panel], at[panel], depth, scratch.sums, sum);
+                        sum += TILE_FLOATS;
+                    }
                 }
             }
         }
@@ -233,10 +232,12 @@ final class VectorLinear {
 
         /** Brings the sums of a group into y, a row after the other. */
         private void finish(int firstPanel, int panels) {
-            for (int row = firstRow; row < endRow; row++) {
-                int tile = (row - firstRow) / TILE;
+            int first = firstRow + fromTile * TILE;
+            int end = Math.min(rows, firstRow + endTile * TILE);
+            for (int row = first; row < end; row++) {
+                int tile = (row - first) / TILE;
                 for (int panel = 0; panel < panels; panel++) {
-                    int sum = ((tile * panels + panel) * TILE + (row - firstRow) % TILE) * PANEL;
+                    int sum = ((tile * panels + panel) * TILE + (row - first) % TILE) * PANEL;
                     finish(sum, row, (firstPanel + panel) * PANEL);
                 }
             }
