@@ -18,8 +18,8 @@ final class CaptureCalls {
     /** Token logits are made in tiles of about this many values. */
     private static final int TILE_FLOATS = 1 << 22;
 
-    private final TornadoOps ops;
     private final Recorder recorder;
+    private final ScratchStack scratch;
     private final DeviceTarget target;
     private final AttentionOperands attention;
     private final DeviceTensor q;
@@ -34,16 +34,16 @@ final class CaptureCalls {
     private final int scale;
 
     CaptureCalls(
-            TornadoOps ops,
             Recorder recorder,
+            ScratchStack scratch,
             DeviceTarget target,
             AttentionOperands attention,
             Pages pages,
             int queryGroupTokens,
             int keyGroupTokens,
             AttentionTap tap) {
-        this.ops = ops;
         this.recorder = recorder;
+        this.scratch = scratch;
         this.target = target;
         this.attention = attention;
         this.q = attention.q();
@@ -75,7 +75,7 @@ final class CaptureCalls {
         if (heads.length == 0) {
             return;
         }
-        try (Scope _ = ops.lent()) {
+        try (Scope _ = recorder.lent()) {
             for (Quantity quantity : Quantity.values()) {
                 if (wanted.contains(quantity)) {
                     switch (quantity) {
@@ -114,7 +114,7 @@ final class CaptureCalls {
     }
 
     private DeviceTensor take(long... dims) {
-        return (DeviceTensor) ops.scratch(Shape.of(dims));
+        return scratch.take(Shape.of(dims));
     }
 
     private void deliver(Quantity quantity, DeviceTensor values) {
@@ -240,7 +240,7 @@ final class CaptureCalls {
 
     /** The attention with the masses of all heads, and the captured ones of them: [B, N, f, K]. */
     void masses(Masses attention) {
-        try (Scope _ = ops.lent()) {
+        try (Scope _ = recorder.lent()) {
             int allHeads = kv.numHeads();
             DeviceTensor perQuery = take(kv.batch(), allHeads, queries, keyGroups());
             attention.record(perQuery);
@@ -354,6 +354,7 @@ final class CaptureCalls {
             recorder.add(Linears.call(
                     target,
                     pages.keys(),
+                    List.of(),
                     rows,
                     headDim,
                     kv.pageTokens(),

@@ -148,13 +148,20 @@ final class ElementKernels {
         Launches.count(context, step, slot, act);
     }
 
-    /** residual += y * gate. Slot: values, residual, y, channels of a row, gate, values of an entry, rows of an entry. */
-    static void gatedResidual(KernelContext context, IntArray step, int slot, FloatArray act) {
+    /**
+     * residual += y * gate. Slot: values, residual, y, channels of a row, gate, values of an entry, rows of an entry, what is
+     * added to each gate, among the parameters; 0 for nothing.
+     */
+    static void gatedResidual(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
             int dim = step.get(slot + 3);
             int entry = i / dim / step.get(slot + 6);
             float gate = act.get(step.get(slot + 4) + entry * step.get(slot + 5) + i % dim);
+            int table = step.get(slot + 7);
+            if (table > 0) {
+                gate += params.get(table + i % dim);
+            }
             int at = step.get(slot + 1) + i;
             act.set(at, act.get(at) + act.get(step.get(slot + 2) + i) * gate);
         }

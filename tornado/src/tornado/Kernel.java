@@ -137,7 +137,8 @@ enum Kernel {
     ROPE((g, id, c, s, slot, a) -> g.task(id, ElementKernels::rope, c, s, slot, a.act(), a.params())),
     AVERAGE_HEADS((g, id, c, s, slot, a) -> g.task(id, ElementKernels::averageHeads, c, s, slot, a.act())),
     MIX_HEADS((g, id, c, s, slot, a) -> g.task(id, ElementKernels::mixHeads, c, s, slot, a.act())),
-    GATED_RESIDUAL((g, id, c, s, slot, a) -> g.task(id, ElementKernels::gatedResidual, c, s, slot, a.act())),
+    GATED_RESIDUAL(
+            (g, id, c, s, slot, a) -> g.task(id, ElementKernels::gatedResidual, c, s, slot, a.act(), a.params())),
     PATCHIFY((g, id, c, s, slot, a) -> g.task(id, ElementKernels::patchify, c, s, slot, a.act())),
     UNPATCHIFY((g, id, c, s, slot, a) -> g.task(id, ElementKernels::unpatchify, c, s, slot, a.act())),
     APPEND_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::appendKeys, c, s, slot, a.act(), a.first())),
@@ -146,6 +147,10 @@ enum Kernel {
             g.task(id, CacheKernels::appendHalfKeys, c, s, slot, a.act(), a.params(), a.shorts())),
     APPEND_HALF_VALUES((g, id, c, s, slot, a) ->
             g.task(id, CacheKernels::appendHalfValues, c, s, slot, a.act(), a.params(), a.shorts())),
+    NORM_ROPE_APPEND((g, id, c, s, slot, a) ->
+            g.task(id, QueryKeyKernels::normRopeAppend, c, s, slot, a.act(), a.params(), a.first(), a.second())),
+    NORM_ROPE_APPEND_HALF((g, id, c, s, slot, a) -> g.task(
+            id, QueryKeyKernels::normRopeAppendHalf, c, s, slot, a.act(), a.params(), a.shorts(), a.secondShorts())),
     READ_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readKeys, c, s, slot, a.act(), a.first())),
     READ_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readValues, c, s, slot, a.act(), a.first())),
     ATTENTION_VECTOR((g, id, c, s, slot, a) ->

@@ -60,7 +60,7 @@ final class LibraryKernels {
         int i = context.globalIdx;
         int out = step.get(slot + 2);
         if (i < step.get(slot) * out) {
-            LinearKernels.finish(step, slot, act, params, i / out, i % out, y.get(i));
+            LinearKernels.finish(step, slot, 0, act, params, i / out, i % out, y.get(i));
         }
         Launches.count(context, step, slot, act);
     }
@@ -72,7 +72,7 @@ final class LibraryKernels {
         int out = step.get(slot + 2);
         if (i < step.get(slot) * out) {
             float sum = params.get(step.get(step.get(slot + 14)) + (y.get(i) & 0xffff));
-            LinearKernels.finish(step, slot, act, params, i / out, i % out, sum);
+            LinearKernels.finish(step, slot, 0, act, params, i / out, i % out, sum);
         }
         Launches.count(context, step, slot, act);
     }

@@ -12,8 +12,10 @@ import uk.ac.manchester.tornado.api.types.vectors.Float16;
  *
  * <p>A key page is in the same form for one head ([tokens / 32][headDim][32]), so these kernels also make token logits.
  *
- * <p>Slot: rows, in, out, x, xStride, y, yStride, weight / 16, mode, scale, bias, gate, gateStride, rowsPerEntry. The two kernels take
- * the same slot; which one runs is the device's choice.
+ * <p>Slot: rows, in, out, x, xStride, y, yStride, weight / 16, mode, scale, bias, gate, gateStride, rowsPerEntry, parts. Where there is a gate,
+ * scale is what is added to it, among the parameters; 0 for nothing. Parts is where a table begins: how many matmuls of the same x there are, all
+ * of one size, then weight / 16, y and bias of each after the first. The kernels take the same slot; which one runs is the device's
+ * choice.
  */
 final class LinearKernels {
     /** Output features of a panel. */
@@ -55,7 +57,9 @@ final class LinearKernels {
         int x = step.get(slot + 3);
         int xStride = step.get(slot + 4);
         int rowTiles = (rows + 5) / 6;
-        int panel = context.globalIdx / rowTiles;
+        int panels = (out + 31) / 32;
+        int part = context.globalIdx / rowTiles / panels;
+        int panel = context.globalIdx / rowTiles % panels;
         int row = context.globalIdx % rowTiles * 6;
         if (panel * 32 < out) {
             int last = x + (rows - 1) * xStride;
@@ -65,7 +69,7 @@ final class LinearKernels {
             int x3 = TornadoMath.min(x2 + xStride, last);
             int x4 = TornadoMath.min(x3 + xStride, last);
             int x5 = TornadoMath.min(x4 + xStride, last);
-            int w = step.get(slot + 7) + panel * in * 2;
+            int w = weight(step, slot, part) + panel * in * 2;
             float[] tile = new float[192];
             Float16 left0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
             Float16 right0 = new Float16(0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f, 0f);
@@ -116,7 +120,7 @@ final class LinearKernels {
             for (int i = 0; i < 6; i++) {
                 for (int j = 0; j < 32; j++) {
                     if (row + i < rows && panel * 32 + j < out) {
-                        finish(step, slot, act, params, row + i, panel * 32 + j, tile[i * 32 + j]);
+                        finish(step, slot, part, act, params, row + i, panel * 32 + j, tile[i * 32 + j]);
                     }
                 }
             }
@@ -165,7 +169,9 @@ final class LinearKernels {
         }
         int item = context.localIdx;
         int columnTiles = (out + 63) / 64;
-        int row = context.groupIdx / columnTiles * 128;
+        int parts = step.get(step.get(slot + 14));
+        int row = context.groupIdx / (columnTiles * parts) * 128;
+        int part = context.groupIdx / columnTiles % parts;
         int column = context.groupIdx % columnTiles * 64;
         int myColumn = item % 8;
         int myRow = item / 8 * 8;
@@ -175,7 +181,7 @@ final class LinearKernels {
         int x = step.get(slot + 3) + firstRow * step.get(slot + 4) + k;
         int eightRows = 8 * step.get(slot + 4);
         int feature = column + item % 64;
-        int w = step.get(slot + 7) * 16 + (feature / 32 * in + item / 64) * 32 + feature % 32;
+        int w = weight(step, slot, part) * 16 + (feature / 32 * in + item / 64) * 32 + feature % 32;
         for (int k0 = 0; k0 < in; k0 += 16) {
             for (int i = 0; i < 16; i++) {
                 float value = 0f;
@@ -211,7 +217,7 @@ final class LinearKernels {
             int values = TornadoMath.min(16, (rows - row - i + 7) / 8) * 64;
             for (int e = item; e < values; e += 128) {
                 if (column + e % 64 < out) {
-                    finish(step, slot, act, params, row + e / 64 * 8 + i, column + e % 64, ws[e]);
+                    finish(step, slot, part, act, params, row + e / 64 * 8 + i, column + e % 64, ws[e]);
                 }
             }
             context.localBarrier();
@@ -219,14 +225,38 @@ final class LinearKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /** Where the weights of a part are, in vectors of 16. */
+    static int weight(IntArray step, int slot, int part) {
+        return ofPart(step, slot, 7, part, 0);
+    }
+
+    /** Where the result of a part goes. */
+    static int output(IntArray step, int slot, int part) {
+        return ofPart(step, slot, 5, part, 1);
+    }
+
+    /** Where the bias of a part is. */
+    static int bias(IntArray step, int slot, int part) {
+        return ofPart(step, slot, 10, part, 2);
+    }
+
+    private static int ofPart(IntArray step, int slot, int argument, int part, int column) {
+        int at = slot + argument;
+        if (part > 0) {
+            at = step.get(slot + 14) + part * 3 - 2 + column;
+        }
+        return step.get(at);
+    }
+
     /** What happens to one finished sum. */
-    static void finish(IntArray step, int slot, FloatArray act, FloatArray params, int row, int column, float sum) {
-        int y = step.get(slot + 5) + row * step.get(slot + 6) + column;
+    static void finish(
+            IntArray step, int slot, int part, FloatArray act, FloatArray params, int row, int column, float sum) {
+        int y = output(step, slot, part) + row * step.get(slot + 6) + column;
         int mode = step.get(slot + 8);
         if (mode == 0) {
             act.set(y, sum * params.get(step.get(slot + 9)));
         } else {
-            float value = sum + params.get(step.get(slot + 10) + column);
+            float value = sum + params.get(bias(step, slot, part) + column);
             if (mode == 1) {
                 act.set(y, value);
             } else if (mode == 2) {
@@ -237,7 +267,12 @@ final class LinearKernels {
                 act.set(y, act.get(y) + value);
             } else {
                 int gate = step.get(slot + 11) + row / step.get(slot + 13) * step.get(slot + 12) + column;
-                act.set(y, act.get(y) + value * act.get(gate));
+                float factor = act.get(gate);
+                int table = step.get(slot + 9);
+                if (table > 0) {
+                    factor += params.get(table + column);
+                }
+                act.set(y, act.get(y) + value * factor);
             }
         }
     }

@@ -27,15 +27,32 @@ final class Linears {
         return (long) tensorTiles(rows, out) * TensorLinearKernels.SUMS;
     }
 
+    /** One more matmul of the same launch: where its weights are, in vectors of 16, its result and its bias. */
+    record Part(int weight, int y, int bias) {}
+
+    private static final int[] ONE_PART = {1};
+
+    private static Call call(Kernel kernel, Store store, List<Part> more, int[] slot, int tiles, int items) {
+        int[] parts = more.isEmpty() ? ONE_PART : new int[1 + 3 * more.size()];
+        parts[0] = 1 + more.size();
+        for (int i = 0; i < more.size(); i++) {
+            parts[3 * i + 1] = more.get(i).weight();
+            parts[3 * i + 2] = more.get(i).y();
+            parts[3 * i + 3] = more.get(i).bias();
+        }
+        return new Call(kernel, store, null, slot, List.of(new Call.Table(14, parts)), parts[0] * tiles, items);
+    }
+
     /**
-     * One linear layer on tensor cores.
+     * Linear layers on tensor cores.
      *
      * @param weights packed weights, in bfloat16
+     * @param more what else is made of the same input
      * @param slot as {@link TensorLinearKernels} has it
      */
-    static Call tensor(Store weights, int... slot) {
+    static Call tensor(Store weights, List<Part> more, int... slot) {
         int tiles = tensorTiles(slot[0], slot[2]);
-        return new Call(Kernel.LINEAR_TENSOR, weights, null, slot, List.of(), tiles, TensorLinearKernels.ITEMS);
+        return call(Kernel.LINEAR_TENSOR, weights, more, slot, tiles, TensorLinearKernels.ITEMS);
     }
 
     /** Whether a linear layer is a library's: where the device has one and the matmul is large enough. */
@@ -72,18 +89,20 @@ final class Linears {
     }
 
     /**
-     * One matmul of our own kernels.
+     * Matmuls of our own kernels.
      *
      * @param store packed weights, or keys, in float32
+     * @param more what else is made of the same input
+     * @param slot as {@link LinearKernels} has it, with room for argument 14
      */
-    static Call call(DeviceTarget target, Store store, int... slot) {
+    static Call call(DeviceTarget target, Store store, List<Part> more, int... slot) {
         int rows = slot[0];
         int out = slot[2];
         if (target.kernels() == DeviceTarget.Kernels.VECTOR) {
             int tiles = Math.ceilDiv(rows, LinearKernels.ROWS) * Math.ceilDiv(out, LinearKernels.PANEL);
-            return new Call(Kernel.LINEAR_VECTOR, store, null, slot, List.of(), tiles, 1);
+            return call(Kernel.LINEAR_VECTOR, store, more, slot, tiles, 1);
         }
         int tiles = Math.ceilDiv(rows, LinearKernels.SHARED_ROWS) * Math.ceilDiv(out, LinearKernels.SHARED_COLUMNS);
-        return new Call(Kernel.LINEAR_SHARED, store, null, slot, List.of(), tiles, LinearKernels.SHARED_ITEMS);
+        return call(Kernel.LINEAR_SHARED, store, more, slot, tiles, LinearKernels.SHARED_ITEMS);
     }
 }

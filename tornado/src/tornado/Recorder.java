@@ -18,6 +18,8 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import wan.backend.MemoryPlan;
 import wan.op.DType;
 import wan.op.DeviceException;
+import wan.op.Scope;
+import wan.op.Shape;
 import wan.op.WanException;
 
 /**
@@ -74,11 +76,25 @@ final class Recorder implements AutoCloseable {
         layer = name;
     }
 
+    /** Which layer ran last, for a message: {@code " after NAME"}, or empty. */
+    String afterLayer() {
+        return layer.isEmpty() ? "" : " after " + layer;
+    }
+
     /** Whether calls were added since this was asked: only what comes back shows that a device still works. */
     boolean takeUnconfirmed() {
         boolean was = unconfirmed;
         unconfirmed = false;
         return was;
+    }
+
+    /** A scope within one operation: its graphs do not end with it. */
+    Scope lent() {
+        return scratch.open(outermost -> {
+            if (outermost) {
+                drain();
+            }
+        });
     }
 
     /** Adds a call to the present segment. */
@@ -115,6 +131,13 @@ final class Recorder implements AutoCloseable {
         unconfirmed = true;
     }
 
+    /** Sends values to new scratch. */
+    DeviceTensor upload(float[] values) {
+        DeviceTensor to = scratch.take(Shape.of(values.length));
+        upload(to, values);
+        return to;
+    }
+
     /** Fetches activations, when the segment they end has run. */
     void fetch(DeviceTensor from, Consumer<float[]> to) {
         int count = from.shape().intSize();
@@ -127,6 +150,13 @@ final class Recorder implements AutoCloseable {
     /** A call of a kernel with one item per element, their number first in the slot. */
     Call elements(Kernel kernel, @Nullable Store store, int items, int... arguments) {
         return elements(kernel, store, null, items, List.of(), arguments);
+    }
+
+    /** Adds a call with one item per element, on activations and parameters alone. */
+    void addElements(Kernel kernel, int items, int... arguments) {
+        if (items > 0) {
+            add(elements(kernel, null, items, arguments));
+        }
     }
 
     Call elements(

@@ -46,8 +46,8 @@ final class RowKernels {
     }
 
     /**
-     * LN(x) * (1 + scale of the row's entry) + shift. Slot: rows, dim, x, y, eps, modulation + scale row, modulation + shift row,
-     * values of an entry, rows of an entry.
+     * LN(x) * (1 + scale of the row's entry) + shift. Slot: rows, dim, x, y, eps, scale, shift, values of an entry, rows of an entry, and
+     * what is added to each scale and to each shift, among the parameters; 0 for nothing.
      */
     static void layerNormModulate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int dim = step.get(slot + 1);
@@ -57,17 +57,25 @@ final class RowKernels {
         int entry = row / step.get(slot + 8) * step.get(slot + 7);
         int scale = step.get(slot + 5) + entry;
         int shift = step.get(slot + 6) + entry;
+        int scaleTable = step.get(slot + 9);
+        int shiftTable = step.get(slot + 10);
         float mean = sum(context, act, x, dim) / dim;
         float squares = sumOfSquares(context, act, x, dim, mean);
         float factor = factor(squares, dim, params.get(step.get(slot + 4)));
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
-            act.set(y + i, (act.get(x + i) - mean) * factor * (1f + act.get(scale + i)) + act.get(shift + i));
+            float scaled = act.get(scale + i);
+            float shifted = act.get(shift + i);
+            if (scaleTable > 0) {
+                scaled += params.get(scaleTable + i);
+                shifted += params.get(shiftTable + i);
+            }
+            act.set(y + i, (act.get(x + i) - mean) * factor * (1f + scaled) + shifted);
         }
         Launches.count(context, step, slot, act);
     }
 
     /** 1 / sqrt(mean + eps); where the squares are beyond a float infinity, since 0 would make numbers of it. */
-    private static float factor(float squares, int dim, float eps) {
+    static float factor(float squares, int dim, float eps) {
         float factor = 1f / TornadoMath.sqrt(squares / dim + eps);
         if (squares > 3.4e38f) {
             factor = squares;
@@ -88,7 +96,7 @@ final class RowKernels {
         return overGroup(context, total);
     }
 
-    private static float sumOfSquares(KernelContext context, FloatArray act, int x, int dim, float mean) {
+    static float sumOfSquares(KernelContext context, FloatArray act, int x, int dim, float mean) {
         int stride = context.localGroupSizeX;
         float total = 0f;
         for (int from = context.localIdx; from < dim; from += 16 * stride) {

@@ -45,7 +45,9 @@ final class TensorLinearKernels {
         int[] ws = context.allocateIntLocalArray(2176);
         int item = context.localIdx;
         int columnTiles = (out + 127) / 128;
-        int row = context.groupIdx / columnTiles * 128;
+        int parts = step.get(step.get(slot + 14));
+        int row = context.groupIdx / (columnTiles * parts) * 128;
+        int part = context.groupIdx / columnTiles % parts;
         int column = context.groupIdx % columnTiles * 128;
         int warpRow = item / 32 % 2 * 64;
         int warpColumn = item / 64 * 32;
@@ -57,7 +59,7 @@ final class TensorLinearKernels {
         int toX = item % 16 / 8 * 1040 + item / 16 * 8 + item % 8;
         int feature = column + item % 64 * 2;
         int firstK = item / 64;
-        int w = step.get(slot + 7) * 16 + (feature / 32 * in + firstK) * 32 + feature % 32;
+        int w = LinearKernels.weight(step, slot, part) * 16 + (feature / 32 * in + firstK) * 32 + feature % 32;
         int toW = item % 64 / 4 * 68 + firstK * 4 + item % 4;
         int panels = (out + 31) / 32 * 32;
         float[] sum00 = context.mmaFragment(0f);
@@ -156,11 +158,15 @@ final class TensorLinearKernels {
             // Read once: behind every write to the activations the device would read them again.
             int mode = step.get(slot + 8);
             int yStride = step.get(slot + 6);
-            int y = step.get(slot + 5) + myColumn;
-            float bias = params.get(step.get(slot + 10) + myColumn);
+            int y = LinearKernels.output(step, slot, part) + myColumn;
+            float bias = params.get(LinearKernels.bias(step, slot, part) + myColumn);
             int gate = step.get(slot + 11) + myColumn;
             int gateStride = step.get(slot + 12);
             int rowsPerEntry = step.get(slot + 13);
+            float added = 0f; // to each gate
+            if (mode == 4 && step.get(slot + 9) > 0) {
+                added = params.get(step.get(slot + 9) + myColumn);
+            }
             int here = TornadoMath.min(128, rows - row);
             for (int r = item / 128; r < here; r += 2) {
                 float value = act.get(sums + r * 128 + item % 128) + bias;
@@ -171,7 +177,7 @@ final class TensorLinearKernels {
                 } else if (mode == 3) {
                     value = value + act.get(at);
                 } else if (mode == 4) {
-                    value = act.get(at) + value * act.get(gate + (row + r) / rowsPerEntry * gateStride);
+                    value = act.get(at) + value * (act.get(gate + (row + r) / rowsPerEntry * gateStride) + added);
                 }
                 act.set(at, value);
             }

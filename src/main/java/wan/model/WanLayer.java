@@ -1,5 +1,6 @@
 package wan.model;
 
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import wan.op.AttentionKind;
@@ -22,6 +23,9 @@ public final class WanLayer {
     private static final int FFN_SHIFT = 3;
     private static final int FFN_SCALE = 4;
     private static final int FFN_GATE = 5;
+
+    /** Between the projections of self-attention and its product. */
+    private static final List<Site> INPUTS = List.of(Site.Q_RAW, Site.K_RAW, Site.V, Site.Q, Site.K);
 
     /** Cross-attention attends to the one page that holds the whole text, or all of a picture. */
     private final Dyn text = new Dyn("text", 1);
@@ -70,32 +74,15 @@ public final class WanLayer {
             @Nullable KvTensor workspace,
             PassObserver observer) {
         float eps = config.eps();
-        int heads = config.numHeads();
         int s = step.grid().frameSeqLen();
         observer.begin(index, frames, ops);
         try (Scope _ = ops.scope()) {
             Tensor m = ops.modulation(w.modulation(), e0); // [B * F, 6, dim]
 
             Tensor h = ops.layerNormModulate(x, m, SHIFT, SCALE, eps);
-            Tensor q = ops.rmsNorm(ops.linear(h, w.selfAttn().q()), w.selfAttn().normQ(), eps);
-            Tensor k = ops.rmsNorm(ops.linear(h, w.selfAttn().k()), w.selfAttn().normK(), eps);
-            Tensor v = ops.linear(h, w.selfAttn().v());
-            visit(Site.Q_RAW, q, observer);
-            visit(Site.K_RAW, k, observer);
-            visit(Site.V, v, observer);
-            ops.rope(q, heads, step.grid(), step.positions());
-            visit(Site.Q, q, observer);
-            Tensor a;
-            if (step.turn() == null || workspace == null) {
-                ops.rope(k, heads, step.grid(), step.positions());
-                visit(Site.K, k, observer);
-                ops.append(frames, k, v, step.written());
-                a = attention(AttentionKind.SELF, q, frames, step.attended(), s, s, observer);
-            } else {
-                ops.append(frames, k, v, step.written());
-                turn(k, v, step, step.turn(), frames, workspace, observer);
-                a = attention(AttentionKind.SELF, q, workspace, step.turn().attended(), s, s, observer);
-            }
+            List<Tensor> qkv = ops.linears(
+                    h, List.of(w.selfAttn().q(), w.selfAttn().k(), w.selfAttn().v()));
+            Tensor a = selfAttention(qkv.get(0), qkv.get(1), qkv.get(2), step, frames, workspace, observer);
             visit(Site.Z, a, observer);
             addGated(x, a, w.selfAttn().o(), m, GATE, Site.ATTN_OUT, observer);
 
@@ -116,6 +103,41 @@ public final class WanLayer {
             visit(Site.RESID, x, observer);
         }
         observer.layerDone(index);
+    }
+
+    private Tensor selfAttention(
+            Tensor qRaw,
+            Tensor kRaw,
+            Tensor v,
+            Step step,
+            KvTensor frames,
+            @Nullable KvTensor workspace,
+            PassObserver observer) {
+        int heads = config.numHeads();
+        int s = step.grid().frameSeqLen();
+        Tensor normQ = w.selfAttn().normQ();
+        Tensor normK = w.selfAttn().normK();
+        if (step.turn() == null && INPUTS.stream().noneMatch(site -> concerns(site, observer))) {
+            Tensor q = ops.normRopeAppend(
+                    frames, qRaw, kRaw, v, normQ, normK, config.eps(), step.grid(), step.positions(), step.written());
+            return attention(AttentionKind.SELF, q, frames, step.attended(), s, s, observer);
+        }
+        Tensor q = ops.rmsNorm(qRaw, normQ, config.eps());
+        Tensor k = ops.rmsNorm(kRaw, normK, config.eps());
+        visit(Site.Q_RAW, q, observer);
+        visit(Site.K_RAW, k, observer);
+        visit(Site.V, v, observer);
+        ops.rope(q, heads, step.grid(), step.positions());
+        visit(Site.Q, q, observer);
+        if (step.turn() == null || workspace == null) {
+            ops.rope(k, heads, step.grid(), step.positions());
+            visit(Site.K, k, observer);
+            ops.append(frames, k, v, step.written());
+            return attention(AttentionKind.SELF, q, frames, step.attended(), s, s, observer);
+        }
+        ops.append(frames, k, v, step.written());
+        turn(k, v, step, step.turn(), frames, workspace, observer);
+        return attention(AttentionKind.SELF, q, workspace, step.turn().attended(), s, s, observer);
     }
 
     /** Puts what is attended side by side in the workspace, every key turned to its time position. */
@@ -153,9 +175,13 @@ public final class WanLayer {
     }
 
     private void visit(Site site, Tensor x, PassObserver observer) {
-        if (observer.looksAt(index, site) || observer.changes(index, site)) {
+        if (concerns(site, observer)) {
             observer.visit(index, site, x, ops);
         }
+    }
+
+    private boolean concerns(Site site, PassObserver observer) {
+        return observer.looksAt(index, site) || observer.changes(index, site);
     }
 
     /** Adds a gated product to the residual stream, in one operation unless the product itself is to be changed. */

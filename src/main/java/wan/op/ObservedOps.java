@@ -2,7 +2,10 @@ package wan.op;
 
 import java.util.function.Supplier;
 
-/** Passes every operation on to another backend, through one place that a subclass fills: to trace, to time, to count. */
+/**
+ * Passes every operation on to another backend, through one place that a subclass fills: to trace, to time, to count. An operation that is
+ * made of others is seen as those, and run as those.
+ */
 public abstract class ObservedOps implements Ops {
     private final Ops ops;
 

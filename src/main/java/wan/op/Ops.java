@@ -1,5 +1,7 @@
 package wan.op;
 
+import java.util.List;
+
 /**
  * The operations that the model is written in. A backend executes each call at once or records it.
  *
@@ -77,6 +79,16 @@ public interface Ops extends AutoCloseable {
     Tensor linear(Tensor x, Linear weights);
 
     /**
+     * {@link #linear} of one input by several layers: queries, keys and values.
+     *
+     * @param x [R, in]
+     * @return [R, out] of each
+     */
+    default List<Tensor> linears(Tensor x, List<Linear> weights) {
+        return weights.stream().map(one -> linear(x, one)).toList();
+    }
+
+    /**
      * y = gelu(x W^T + b) with the tanh form of GELU, 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))).
      *
      * @param x [R, in]
@@ -135,7 +147,8 @@ public interface Ops extends AutoCloseable {
     Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps);
 
     /**
-     * A layer's modulation table plus the time embedding of each entry.
+     * A layer's modulation table plus the time embedding of each entry. The embedding must stay as it is while the result is used: a
+     * backend may add when it multiplies.
      *
      * @param table [1, rows, dim]
      * @param embedding [E, rows * dim], or [E, dim], which is then added to every row
@@ -167,6 +180,39 @@ public interface Ops extends AutoCloseable {
      * @param pages n page numbers; -1 leaves one out
      */
     void append(KvTensor cache, Tensor k, Tensor v, Dyn pages);
+
+    /**
+     * What self-attention does before it attends: {@link #rmsNorm} of queries and keys, {@link #rope} of both, {@link #append} of keys and
+     * values. A backend may do it all at once.
+     *
+     * @param cache of pages of a frame each
+     * @param q [batch * grid.tokens(), numHeads * headDim]; afterwards undefined, as k is
+     * @param k as q
+     * @param v as q
+     * @param normQ weight of the queries' norm, [numHeads * headDim]
+     * @param normK likewise of the keys'
+     * @param positions as {@link #rope} has them
+     * @param pages one of each frame of the grid, as {@link #append} has them
+     * @return the queries
+     */
+    default Tensor normRopeAppend(
+            KvTensor cache,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor normQ,
+            Tensor normK,
+            float eps,
+            Grid grid,
+            Dyn positions,
+            Dyn pages) {
+        Tensor queries = rmsNorm(q, normQ, eps);
+        Tensor keys = rmsNorm(k, normK, eps);
+        rope(queries, cache.numHeads(), grid, positions);
+        rope(keys, cache.numHeads(), grid, positions);
+        append(cache, keys, v, pages);
+        return queries;
+    }
 
     /**
      * Copies keys or values of pages into scratch; what {@link #append} takes.

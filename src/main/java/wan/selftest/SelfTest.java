@@ -102,13 +102,20 @@ public final class SelfTest {
             for (int i = 0; i < cases.size(); i++) {
                 SelfTestCases.Case one = cases.get(i);
                 double error = error(actual.get(i), expected.get(i));
-                results.add(new Result(one.op(), one.size(), error, limit(ops, one)));
+                results.add(new Result(one.op(), one.size(), error, limit(ops, storage, one)));
             }
         }
         return results;
     }
 
-    private static double limit(Ops ops, SelfTestCases.Case one) {
+    private static double limit(Ops ops, Storage storage, SelfTestCases.Case one) {
+        if (one.rounds()) {
+            return switch (storage.cache()) {
+                case BF16 -> BFLOAT16_ATTENTION_LIMIT;
+                case F16 -> FLOAT16_ATTENTION_LIMIT;
+                default -> LIMIT;
+            };
+        }
         boolean linear = one.op().startsWith("linear");
         DType type = linear ? ops.productType() : ops.attentionType();
         return switch (type) {

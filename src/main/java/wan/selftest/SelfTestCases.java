@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -39,13 +40,20 @@ public final class SelfTestCases {
     /**
      * What one run of an operation gives.
      *
-     * @param tensor its result
+     * @param tensors its results
      * @param tap what was captured
      */
-    record Output(Ops ops, Tensor tensor, Collector tap) {
-        /** The result, then the captures. */
+    record Output(Ops ops, List<Tensor> tensors, Collector tap) {
+        /** The results, then the captures. */
         float[] values() {
-            return tap.after(ops.read(tensor));
+            float[] all = {};
+            for (Tensor tensor : tensors) {
+                float[] more = ops.read(tensor);
+                int before = all.length;
+                all = Arrays.copyOf(all, before + more.length);
+                System.arraycopy(more, 0, all, before, more.length);
+            }
+            return tap.after(all);
         }
 
         /** Waits until it has run. */
@@ -69,6 +77,11 @@ public final class SelfTestCases {
         /** Whether an attention is a part of it. */
         boolean attends() {
             return unit.equals("GFLOP/s") && !op.startsWith("linear");
+        }
+
+        /** Whether it computes what a cache then rounds, perhaps to the other side of a tie. */
+        boolean rounds() {
+            return op.equals("normRopeAppend");
         }
     }
 
@@ -136,22 +149,31 @@ public final class SelfTestCases {
         String size = "[" + rows + ", " + in + "] x [" + out + ", " + in + "]";
         double flops = 2.0 * rows * in * out;
         int usedEntries = rows % entries == 0 ? entries : 1;
-        for (String op : List.of("linear", "linearGelu", "linearResidual", "linearGatedResidual")) {
+        for (String op : List.of(
+                "linear", "linears", "linearGelu", "linearResidual", "linearGatedResidual", "linear modulated")) {
             cases.add(new Case(op, size, flops, "GFLOP/s", ops -> {
                 Inputs inputs = new Inputs(ops, op + size);
                 Tensor x = inputs.tensor(rows, in);
                 Tensor residual = inputs.tensor(rows, out);
                 Tensor modulation = inputs.tensor(usedEntries, 3, out);
                 Linear w = ops.linearWeights(inputs.view(1 / Math.sqrt(in), out, in), inputs.view(1, out));
+                Linear other = ops.linearWeights(inputs.view(1 / Math.sqrt(in), out, in), inputs.view(1, out));
+                Tensor table = ops.parameter(inputs.view(1, 1, 3, out));
+                Tensor embedding = inputs.tensor(usedEntries, 3L * out);
                 return () -> switch (op) {
                     case "linear" -> inputs.output(ops.linear(x, w));
+                    case "linears" -> inputs.output(ops.linears(x, List.of(w, other, w)));
                     case "linearGelu" -> inputs.output(ops.linearGelu(x, w));
                     case "linearResidual" -> {
                         ops.linearResidual(residual, x, w);
                         yield inputs.output(residual);
                     }
-                    default -> {
+                    case "linearGatedResidual" -> {
                         ops.linearGatedResidual(residual, x, w, modulation, 2);
+                        yield inputs.output(residual);
+                    }
+                    default -> {
+                        ops.linearGatedResidual(residual, x, w, ops.modulation(table, embedding), 1);
                         yield inputs.output(residual);
                     }
                 };
@@ -162,7 +184,7 @@ public final class SelfTestCases {
     private static void rows(List<Case> cases, int rows, int dim, int entries) {
         String size = "[" + rows + ", " + dim + "]";
         double bytes = 8.0 * rows * dim;
-        for (String op : List.of("rmsNorm", "layerNorm", "layerNormModulate", "silu", "modulation")) {
+        for (String op : List.of("rmsNorm", "layerNorm", "layerNormModulate", "modulated norm", "silu", "modulation")) {
             cases.add(new Case(op, size, bytes, "GB/s", ops -> {
                 Inputs inputs = new Inputs(ops, op + size);
                 Tensor x = inputs.tensor(rows, dim);
@@ -170,11 +192,14 @@ public final class SelfTestCases {
                 Tensor bias = ops.parameter(inputs.view(1, dim));
                 Tensor table = ops.parameter(inputs.view(1, 1, 3, dim));
                 Tensor modulation = inputs.tensor(entries, 3, dim);
+                Tensor embedding = inputs.tensor(entries, dim);
                 return () -> inputs.output(
                         switch (op) {
                             case "rmsNorm" -> ops.rmsNorm(x, weight, EPS);
                             case "layerNorm" -> ops.layerNorm(x, weight, bias, EPS);
                             case "layerNormModulate" -> ops.layerNormModulate(x, modulation, 2, 0, EPS);
+                            case "modulated norm" ->
+                                ops.layerNormModulate(x, ops.modulation(table, embedding), 2, 0, EPS);
                             case "silu" -> ops.silu(x);
                             default -> ops.modulation(table, x);
                         });
@@ -272,7 +297,7 @@ public final class SelfTestCases {
                 Collector tap = new Collector(wanted, queries, heads > 2 ? new int[] {0, 2} : new int[] {heads - 1});
                 AttentionTap chosen = wanted.isEmpty() ? AttentionTap.NONE : tap;
                 Tensor y = ops.attention(q, cache, dyn, pageTokens, pageTokens, chosen, edit);
-                return new Output(ops, y, tap);
+                return new Output(ops, List.of(y), tap);
             };
         }));
     }
@@ -281,18 +306,21 @@ public final class SelfTestCases {
         String size = "[" + rows + ", " + heads + " x " + headDim + "]";
         double bytes = 8.0 * rows * heads * headDim;
         int[] chosen = heads > 2 ? new int[] {0, 2} : new int[] {heads - 1};
-        for (String op : List.of("averageHeads", "mixHeads", "gatedResidual")) {
+        for (String op : List.of("averageHeads", "mixHeads", "gatedResidual", "modulated residual")) {
             cases.add(new Case(op, size, bytes, "GB/s", ops -> {
                 Inputs inputs = new Inputs(ops, op + size);
                 Tensor x = inputs.tensor(rows, (long) heads * headDim);
                 Tensor y = inputs.tensor(rows, (long) heads * headDim);
                 Tensor values = inputs.tensor(rows, (long) chosen.length * headDim);
                 Tensor modulation = inputs.tensor(1, 3, (long) heads * headDim);
+                Tensor table = ops.parameter(inputs.view(1, 1, 3, (long) heads * headDim));
+                Tensor embedding = inputs.tensor(1, 3L * heads * headDim);
                 return () -> {
                     switch (op) {
                         case "averageHeads" -> ops.averageHeads(x, heads, chosen, rows % 2 == 0 ? rows / 2 : rows);
                         case "mixHeads" -> ops.mixHeads(x, heads, chosen, 0.4f, values);
-                        default -> ops.gatedResidual(x, y, modulation, 1);
+                        case "gatedResidual" -> ops.gatedResidual(x, y, modulation, 1);
+                        default -> ops.gatedResidual(x, y, ops.modulation(table, embedding), 2);
                     }
                     return inputs.output(x);
                 };
@@ -331,7 +359,31 @@ public final class SelfTestCases {
                 Collector both = new Collector(Set.of(), 0, new int[0]);
                 both.keep("k", ops.readPages(cache, CachePart.KEYS, used));
                 both.keep("v", ops.readPages(cache, CachePart.VALUES, used));
-                return new Output(ops, k, both);
+                return new Output(ops, List.of(k), both);
+            };
+        }));
+        cases.add(new Case("normRopeAppend", size, 3 * bytes, "GB/s", ops -> {
+            Inputs inputs = new Inputs(ops, size);
+            KvTensor cache = ops.kvCache(batch, grid.frames() + 1, grid.frameSeqLen(), heads, headDim);
+            Tensor q = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
+            Tensor k = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
+            Tensor v = inputs.tensor((long) batch * grid.tokens(), (long) heads * headDim);
+            Tensor normQ = ops.parameter(inputs.view(1, (long) heads * headDim));
+            Tensor normK = ops.parameter(inputs.view(1, (long) heads * headDim));
+            Dyn positions = new Dyn("positions", grid.frames());
+            positions.set(IntStream.range(5, 5 + grid.frames()).toArray());
+            Dyn all = new Dyn("all", grid.frames());
+            all.set(IntStream.rangeClosed(1, grid.frames()).toArray());
+            Dyn written = new Dyn("written", grid.frames());
+            written.set(IntStream.rangeClosed(1, grid.frames())
+                    .map(page -> page == 2 ? -1 : page)
+                    .toArray());
+            ops.append(cache, v, q, all); // what the page that is left out keeps
+            return () -> {
+                Tensor y = ops.normRopeAppend(cache, q, k, v, normQ, normK, EPS, grid, positions, written);
+                Tensor keys = ops.loadPages(cache, CachePart.KEYS, all);
+                Tensor values = ops.loadPages(cache, CachePart.VALUES, all);
+                return new Output(ops, List.of(y, keys, values), new Collector(Set.of(), 0, new int[0]));
             };
         }));
         double latentBytes = 8.0 * batch * grid.tokens() * 64;
@@ -379,7 +431,11 @@ public final class SelfTestCases {
         }
 
         Output output(Tensor tensor) {
-            return new Output(ops, tensor, new Collector(Set.of(), 0, new int[0]));
+            return output(List.of(tensor));
+        }
+
+        Output output(List<Tensor> tensors) {
+            return new Output(ops, tensors, new Collector(Set.of(), 0, new int[0]));
         }
     }
 

@@ -1,0 +1,160 @@
+package tornado;
+
+import java.util.Arrays;
+import java.util.List;
+import wan.op.Dyn;
+import wan.op.Grid;
+import wan.op.OpChecks;
+import wan.op.Shape;
+import wan.op.Tensor;
+import wan.op.WanException;
+
+/** Norms, modulation and rotation of rows. */
+final class RowCalls {
+    private final DeviceTarget target;
+    private final Recorder recorder;
+    private final Parameters parameters;
+    private final ScratchStack scratch;
+
+    RowCalls(DeviceTarget target, Recorder recorder, Parameters parameters, ScratchStack scratch) {
+        this.target = target;
+        this.recorder = recorder;
+        this.parameters = parameters;
+        this.scratch = scratch;
+    }
+
+    Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
+        return rows("rmsNorm", Kernel.RMS_NORM, x, eps, vector("rmsNorm weight", x, weight));
+    }
+
+    Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, float eps) {
+        int w = vector("layerNorm weight", x, weight);
+        return rows("layerNorm", Kernel.LAYER_NORM, x, eps, w, vector("layerNorm bias", x, bias));
+    }
+
+    /** Where a parameter of the length of a row is. */
+    private static int vector(String what, Tensor x, Tensor parameter) {
+        OpChecks.expect(what, parameter, OpChecks.rowLength(what, x));
+        return Operands.parameter(what, parameter).offset();
+    }
+
+    Tensor layerNormModulate(Tensor x, Tensor modulation, int shiftRow, int scaleRow, float eps) {
+        String op = "layerNormModulate";
+        int dim = OpChecks.rowLength(op, x);
+        int rows = x.shape().dim(0);
+        int entries = OpChecks.entries(op, modulation, rows, dim, shiftRow);
+        int _ = OpChecks.entries(op, modulation, rows, dim, scaleRow);
+        DeviceModulation.Row scale = DeviceModulation.Row.of(op, modulation, scaleRow);
+        DeviceModulation.Row shift = DeviceModulation.Row.of(op, modulation, shiftRow);
+        return rows(
+                op,
+                Kernel.LAYER_NORM_MODULATE,
+                x,
+                eps,
+                scale.at(),
+                shift.at(),
+                scale.stride(),
+                Math.max(1, rows / entries),
+                scale.table(),
+                shift.table());
+    }
+
+    /** A kernel with one group per row. */
+    private Tensor rows(String op, Kernel kernel, Tensor x, float eps, int... more) {
+        DeviceTensor from = Operands.activation(op, x);
+        DeviceTensor y = scratch.take(x.shape());
+        Operands.begin(op);
+        int rows = x.shape().dim(0);
+        int[] slot = new int[5 + more.length];
+        slot[0] = rows;
+        slot[1] = x.shape().dim(1);
+        slot[2] = from.offset();
+        slot[3] = y.offset();
+        slot[4] = parameters.constant(eps);
+        System.arraycopy(more, 0, slot, 5, more.length);
+        if (rows > 0) {
+            recorder.add(new Call(kernel, null, null, slot, List.of(), rows, target.rowItems()));
+        }
+        return y;
+    }
+
+    Tensor modulation(Tensor table, Tensor embedding) {
+        String op = "modulation";
+        int width = OpChecks.rowLength(op, embedding);
+        if (table.shape().rank() != 3 || table.shape().dim(0) != 1) {
+            throw WanException.mismatch(op + " table", "[1, rows, dim]", table.shape(), "");
+        }
+        int rows = table.shape().dim(1);
+        int dim = table.shape().dim(2);
+        if (width != rows * dim && width != dim) {
+            throw WanException.mismatch(
+                    op, "embedding [E, " + rows * dim + "] or [E, " + dim + "]", embedding.shape(), "");
+        }
+        DeviceTensor base = Operands.parameter(op, table);
+        DeviceTensor added = Operands.activation(op, embedding);
+        DeviceTensor y = scratch.take(Shape.of(embedding.shape().dim(0), rows, dim));
+        Operands.begin(op);
+        return new DeviceModulation(
+                y,
+                base,
+                added,
+                () -> recorder.addElements(
+                        Kernel.MODULATION,
+                        y.shape().intSize(),
+                        y.offset(),
+                        base.offset(),
+                        rows * dim,
+                        added.alive(op).offset(),
+                        width));
+    }
+
+    /** Where the cosines and sines of a rotation are. */
+    record Angles(int frames, int grid) {}
+
+    /** Checks what is rotated, and says where its angles are. */
+    Angles angles(String op, Tensor x, int numHeads, Grid grid, Dyn positions) {
+        int dim = OpChecks.rowLength(op, x);
+        int rows = x.shape().dim(0);
+        if (numHeads < 1 || dim % (2 * numHeads) != 0) {
+            throw WanException.mismatch(op, "rows of " + numHeads + " heads of even size", x.shape(), "");
+        }
+        if (grid.tokens() < 1 || rows % grid.tokens() != 0) {
+            throw WanException.mismatch(op, "a multiple of " + grid.tokens() + " rows for " + grid, x.shape(), "");
+        }
+        int[] frames = positions.values();
+        if (frames.length != grid.frames() || Arrays.stream(frames).anyMatch(frame -> frame < 0)) {
+            throw WanException.mismatch(op, "a position from 0 for each frame of " + grid, positions, "");
+        }
+        recorder.sawFrames(grid.frames());
+        int pairs = dim / numHeads / 2;
+        int third = pairs / 3;
+        int last = Arrays.stream(frames).max().orElse(0);
+        return new Angles(
+                parameters.ropeTable(pairs - 2 * third, last + 1),
+                parameters.ropeTable(third, Math.max(grid.rows(), grid.columns())));
+    }
+
+    void rope(Tensor x, int numHeads, Grid grid, Dyn positions) {
+        String op = "rope";
+        DeviceTensor at = Operands.activation(op, x);
+        Angles angles = angles(op, x, numHeads, grid, positions);
+        Operands.begin(op);
+        if (x.shape().dim(0) > 0) {
+            recorder.add(recorder.elements(
+                    Kernel.ROPE,
+                    null,
+                    null,
+                    x.shape().intSize() / 2,
+                    List.of(new Call.Table(7, positions.values())),
+                    at.offset(),
+                    numHeads,
+                    x.shape().dim(1) / numHeads / 2,
+                    grid.tokens(),
+                    grid.rows(),
+                    grid.columns(),
+                    0,
+                    angles.frames(),
+                    angles.grid()));
+        }
+    }
+}
