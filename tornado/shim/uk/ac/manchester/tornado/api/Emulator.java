@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
@@ -15,8 +14,6 @@ import uk.ac.manchester.tornado.api.runtime.TornadoRuntimeProvider;
  * Numba's CUDA simulator is to CUDA. Only in the shim; the real API has no such class.
  */
 final class Emulator {
-    private static final String SLOW = "slow-";
-
     private static final String DIES = "dies-";
 
     /** Outside of any kernel. */
@@ -121,15 +118,6 @@ final class Emulator {
 
     private static List<String> traits() {
         return List.of(System.getProperty("wan.emulator", "").split(",", -1));
-    }
-
-    /** Takes its time for a task that is to be slow. */
-    static void linger(String task) {
-        String kernel = task.replaceAll("[0-9]+$", "");
-        if (traits().stream()
-                .anyMatch(trait -> trait.startsWith(SLOW) && kernel.endsWith(trait.substring(SLOW.length())))) {
-            LockSupport.parkNanos(100_000_000);
-        }
     }
 
     /**

@@ -128,7 +128,6 @@ public class TornadoExecutionPlan implements AutoCloseable {
         if (Emulator.passesFor("skips-" + ++launches)) {
             return;
         }
-        Emulator.linger(task.name());
         if (task.library()) {
             task.code().accept(arguments);
             return;

@@ -10,7 +10,7 @@ import uk.ac.manchester.tornado.api.enums.TornadoVMBackendType;
 /**
  * The runtime. Here: one driver with one device, the emulator. The system property {@code wan.emulator} lists what it passes for: {@code
  * cuda}, {@code gpu}, {@code no-} or {@code wrong-} with {@code cublas} or {@code cudnn}, {@code wrong} for kernels that leave out a work
- * group, {@code slow-} with how the names of slow tasks end, {@code none} for no device at all.
+ * group, {@code none} for no device at all.
  */
 public class TornadoRuntimeProvider {
     /** The runtime. */
