@@ -2,7 +2,7 @@ package capture;
 
 /** The version of what a result file holds and calls it; docs/RESULT-FORMAT.md specifies it. */
 public final class ResultSchema {
-    /** Of wan-attn 0.1.0, whose files do not say it. */
+    /** Of early builds, whose files have no such entry. */
     public static final int FIRST = 1;
 
     /** What is written now: raised when a reader of the version before would misread a file. */

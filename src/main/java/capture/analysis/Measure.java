@@ -15,7 +15,7 @@ public enum Measure {
     SINK_SCORE(
             "sink score",
             Quantity.FRAME_LOGITS,
-            "Logit of the first frame, less the mean of the middle frames.",
+            "Logit of the first frame minus the mean logit of the middle frames.",
             "r(0) - mean of r(k) over k in K, 0 < k < T-1; all of K if that leaves none. NaN if frame 0 was evicted",
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
@@ -29,7 +29,8 @@ public enum Measure {
     RECENCY(
             "recency",
             Quantity.FRAME_LOGITS,
-            "Logit of the newest attended frame, less the mean of the middle frames: the sink score's mirror image.",
+            "Logit of the newest attended frame minus the mean logit of the middle frames; the mirror image"
+                    + " of the sink score.",
             "r(e) - mean of r(k) over k in K, 0 < k < T-1; all of K if that leaves none",
             "ours, after the last-frame column of the same notebook",
             true) {
@@ -57,7 +58,7 @@ public enum Measure {
     FIRST_FRAME_MEAN(
             "first-frame mean",
             Quantity.FRAME_LOGITS,
-            "Mean logit of all frames of the rollout with the first frame, where it was attended.",
+            "Mean logit of the first frame as a key, over all query frames of the rollout that attended it.",
             "mean of l(q,0) over q",
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
@@ -70,8 +71,8 @@ public enum Measure {
     SIGN_RATE(
             "sign rate",
             Quantity.FRAME_LOGITS,
-            "Share of positive logits. Logits may be shifted by any constant per query without a change of attention, so"
-                    + " their sign says something about the model as trained, not about what is attended.",
+            "Share of positive logits. Adding a constant to all logits of a query does not change its"
+                    + " attention, so signs describe the model as trained, not what is attended.",
             "share of the pairs q in the frame block, k in K with l(q,k) > 0",
             "Pyramid Forcing, arXiv 2605.13111 (sign-rate statistics on pre-softmax logits)",
             false) {
@@ -100,7 +101,7 @@ public enum Measure {
             Quantity.FRAME_LOGITS,
             "Period, in frames, of the strongest oscillation over the key frames.",
             "d(k) = r(k+1) - r(k) over the longest gapless run of K, less its mean, times a Hann window; n / argmax over j"
-                    + " = 1..n/2 of |FFT(d)(j)|. NaN under 4 differences, or without any oscillation",
+                    + " = 1..n/2 of |FFT(d)(j)|. NaN for fewer than 4 differences or without any oscillation",
             "Pyramid Forcing, arXiv 2605.13111 (frequency-domain periodicity); the difference and the window ours",
             false) {
         @Override
@@ -114,7 +115,7 @@ public enum Measure {
             Quantity.FRAME_LOGITS,
             "Share of the spectrum's power at the dominant period: 1 is a pure wave.",
             "max over j of |FFT(d)(j)|^2 / their sum over j = 1..n/2",
-            "ours, the strength that a rule for periodic heads needs",
+            "ours; a rule for periodic heads needs such a strength",
             false) {
         @Override
         public double of(HeadView view, MeasureOptions options) {
@@ -125,7 +126,7 @@ public enum Measure {
     SINK_MASS(
             "sink mass",
             Quantity.FRAME_MASS,
-            "Attention weight on the first attended frames (1 by default), at most those before the frame block.",
+            "Attention weight on the first attended frames (1 by default) that lie before the frame block.",
             "sum of p(k) over the first s of K that lie before the frame block",
             "Head Forcing, arXiv 2605.14487; Dummy Forcing, arXiv 2601.20499",
             false) {
@@ -164,8 +165,8 @@ public enum Measure {
     RECENT_MASS(
             "recent mass",
             Quantity.FRAME_MASS,
-            "Attention weight on the newest frames (4 by default) as a share of that on all but the first"
-                    + " (3 by default).",
+            "Attention weight on the newest frames (4 by default), as a share of the weight on all but the"
+                    + " first frames (3 by default).",
             "sum of p(k) over the newest n of K / sum of p(k) over K without the first s; the sums may overlap",
             "Forcing-KV, arXiv 2605.09681, head_profile.py and the description in its head maps",
             false) {
@@ -180,7 +181,8 @@ public enum Measure {
     ENTROPY(
             "entropy",
             Quantity.FRAME_MASS,
-            "Spread of the weight over key frames, in nats: 0 is one frame, ln |K| all alike. That of frames, not of tokens.",
+            "Spread of the weight over key frames, in nats: 0 for a single frame, ln |K| for equal weights."
+                    + " Computed over frames, not tokens.",
             "mean over q in the frame block of -sum over k of m(q,k) ln m(q,k)",
             "Shannon entropy, as usual for attention heads",
             false) {

@@ -15,8 +15,9 @@ public enum RoleRule {
     HEAD_FORCING(
             Quantity.FRAME_MASS,
             List.of("anchor", "local", "memory"),
-            "Over all captured heads: the top share by sink mass are anchors; of the rest the top share by current mass are"
-                    + " local; what remains is memory. Shares are of all heads, rounded to the nearest head.",
+            "The heads with the highest sink mass are anchors; of the rest, those with the highest current"
+                    + " mass are local; all others are memory. Shares are of all captured heads, rounded to whole"
+                    + " heads.",
             "Head Forcing, arXiv 2605.14487") {
         @Override
         void assign(Analysis analysis, RoleOptions options, @Nullable String[] roles) {
@@ -39,11 +40,12 @@ public enum RoleRule {
     DUMMY_FORCING(
             Quantity.FRAME_MASS,
             List.of("sink", "neighbour", "dummy"),
-            "Sink mass and neighbour mass are each divided by their sum over all captured heads; the heads whose larger one is"
-                    + " smallest are dummies; of the rest a head is neighbour if that one is the larger, else sink. The code decides in the clean"
-                    + " pass (t = 0) of the second frame block (third for LongLive), from a third as many queries as a frame has"
-                    + " tokens, drawn from the whole frame block; its shipped configurations call 180 of 360 heads dummy. Here all"
-                    + " queries count.",
+            "Sink mass and neighbour mass are each divided by their sum over all captured heads. The heads"
+                    + " whose larger value is smallest are dummies; any other head is neighbour if its neighbour value"
+                    + " is the larger, else sink. The published code decides in the clean pass (t = 0) of the second"
+                    + " frame block (third for LongLive), from a third as many queries as a frame has tokens, sampled"
+                    + " from the whole frame block; its configurations make 180 of 360 heads dummies. Here all queries"
+                    + " count.",
             "Dummy Forcing, arXiv 2601.20499, dummyforcing.py of csguoh/DummyForcing") {
         @Override
         void assign(Analysis analysis, RoleOptions options, @Nullable String[] roles) {
@@ -68,9 +70,9 @@ public enum RoleRule {
     FORCING_KV(
             Quantity.FRAME_MASS,
             List.of("static", "dynamic"),
-            "A head whose recent mass (newest 4 frames, over all but the first 3) reaches the threshold is static, any other"
-                    + " dynamic. The script head_profile.py leaves out 1 frame, the head maps that are"
-                    + " shipped with it say 3.",
+            "A head is static if its recent mass (newest 4 frames, over all but the first 3) reaches the"
+                    + " threshold, else dynamic. The script head_profile.py leaves out 1 frame; the head maps shipped"
+                    + " with it say 3.",
             "Forcing-KV, arXiv 2605.09681, configs_head of zju-jiyicheng/Forcing-KV") {
         @Override
         void assign(Analysis analysis, RoleOptions options, @Nullable String[] roles) {
@@ -91,9 +93,10 @@ public enum RoleRule {
     PYRAMID_FORCING(
             Quantity.FRAME_LOGITS,
             List.of("anchor", "veil", "wave"),
-            "By the sign rate of the logits: mostly positive is anchor, mostly negative veil. Of the rest a head whose dominant"
-                    + " period holds enough of the spectrum is wave; any other is anchor if its mean logit is positive, else"
-                    + " veil. The order of these tests is published, their thresholds are not.",
+            "By the sign rate, heads with mostly positive logits are anchor, with mostly negative logits"
+                    + " veil. Of the rest, a head is wave if its dominant period holds enough of the spectrum's power,"
+                    + " else anchor if its mean logit is positive, else veil. The order of these tests is published;"
+                    + " the thresholds are not.",
             "Pyramid Forcing, arXiv 2605.13111, README of IF-LAB-PKU/Pyramid-Forcing") {
         @Override
         void assign(Analysis analysis, RoleOptions options, @Nullable String[] roles) {
