@@ -105,7 +105,7 @@ final class AttentionPlan {
         return Math.max(1, Math.ceilDiv(seen[head], partPages));
     }
 
-    /** The first of the pages that a head sees of a part; that of part {@code parts} is their number. */
+    /** The first of the pages that a head sees of a part; beyond the last part, their number. */
     int firstPage(int head, int part) {
         return partEnd(seen[head], parts(head), part - 1);
     }
