@@ -105,6 +105,42 @@ class LauncherProcessTest {
     }
 
     @Test
+    void launcher_takesTheCacheBesideTheJar_butNotBesideTheUsersOwn() throws Exception {
+        Map<String, String> env = new HashMap<>(scripted("for a; do echo \"$a\"; done"));
+        Path jar = folder.resolve("program.jar");
+        writeJar(jar);
+        List<String> command = List.of(JAVA.toString(), "-jar", jar.toString());
+        assertThat(run(process(env, command), "").out().lines())
+                .containsSubsequence("-cp", jar.toString())
+                .noneMatch(flag -> flag.startsWith("-XX:AOT"));
+        Path cache = Files.createFile(folder.resolve("program.aot"));
+        assertThat(run(process(env, command), "").out().lines())
+                .containsSubsequence("-XX:AOTCache=" + cache, "-cp", jar.toString());
+        // The JVM knows a jar by its absolute path.
+        List<String> relative = List.of(JAVA.toString(), "-jar", "program.jar");
+        assertThat(run(process(env, relative).directory(folder.toFile()), "")
+                        .out()
+                        .lines())
+                .containsSubsequence("-XX:AOTCache=" + cache, "-cp", jar.toString());
+        env.put("WAN_ATTN_JAVA_OPTS", "-XX:AOTCacheOutput=other.aot");
+        assertThat(run(process(env, command), "").out().lines())
+                .contains("-XX:AOTCacheOutput=other.aot")
+                .doesNotContain("-XX:AOTCache=" + cache);
+    }
+
+    /** A damaged cache, or one of another jar or JDK: the JVM starts without it and says nothing. */
+    @Test
+    void program_startsSilently_whereTheCacheIsNone() throws Exception {
+        Path jar = folder.resolve("program.jar");
+        writeJar(jar);
+        Files.writeString(folder.resolve("program.aot"), "no cache");
+        Map<String, String> env = Map.of("WAN_ATTN_JAVA", System.getProperty("java.home"));
+        Result result = run(process(env, List.of(JAVA.toString(), "-jar", jar.toString(), "--version")), "");
+        assertThat(result.out()).startsWith("wan-attn 1.2.3\n");
+        assertThat(result.err()).isEmpty();
+    }
+
+    @Test
     void launcher_addsTheFlagsOfTornado_orSaysWhyNot() throws Exception {
         Map<String, String> env = new HashMap<>(scripted("for a; do echo \"$a\"; done"));
         Path sdk = folder.resolve("sdk");

@@ -21,7 +21,7 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Launcher {
     private static final String MAIN = "wan.app.Main";
-    /** What a program that was told to stop may still take to finish its files; more than it allows itself. */
+
     private Launcher() {}
 
     /**
@@ -64,14 +64,14 @@ public final class Launcher {
             tornado = List.of();
         }
 
-        List<String> command = command(jdk, arguments, tornado, env.get("WAN_ATTN_JAVA_OPTS"));
+        String more = env.getOrDefault("WAN_ATTN_JAVA_OPTS", "");
+        List<String> command = command(jdk, arguments, tornado, more);
         command.add("-Dwan.launched=true");
         if (!problem.isEmpty()) {
             command.add("-Dwan.tornado.problem=" + (mangled ? problem.replaceAll("[^\\x20-\\x7e]", "?") : problem));
         }
         command.add("-Dwan.stderr.terminal=" + stderrIsTerminal());
-        command.add("-cp");
-        command.add(System.getProperty("java.class.path"));
+        command.addAll(StartCache.classPath(System.getProperty("java.class.path"), tornado.isEmpty(), more));
         if (mangled) {
             command.add("-Dwan.args.encoded=true");
         }
@@ -112,7 +112,7 @@ public final class Launcher {
         command.add("-XX:+DisplayVMOutputToStderr"); // what the JVM says is no result
         List<String> wishes = new ArrayList<>();
         boolean collectorChosen = false;
-        for (String flag : more == null ? new String[0] : more.split(" ")) {
+        for (String flag : more.split(" ")) {
             if (!flag.isBlank()) {
                 wishes.add(flag.strip());
                 collectorChosen |= flag.startsWith("-XX:+Use") && flag.endsWith("GC");
