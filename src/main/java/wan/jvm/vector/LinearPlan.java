@@ -60,7 +60,7 @@ record LinearPlan(int tiles, int panels, int groups, int chunks, int threads) {
     TaskPlan tasks(int chunk) {
         long[] costs = new long[groups];
         for (int group = 0; group < groups; group++) {
-            costs[group] = firstPanel(group + 1) - firstPanel(group);
+            costs[group] = (long) firstPanel(group + 1) - firstPanel(group);
         }
         int count = firstTile(chunk + 1) - firstTile(chunk);
         return TaskPlan.of(costs, count, Math.ceilDiv(count, Math.ceilDiv(count, 2 * CHUNK_TILES)), threads);
