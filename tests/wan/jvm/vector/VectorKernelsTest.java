@@ -163,7 +163,7 @@ public class VectorKernelsTest {
                 KvTensor cache = ops.kvCache(1, 2, tokens, 4, 24);
                 Dyn pages = new Dyn("pages", 2);
                 pages.set(0, 1);
-                Tensor k = ops.scratch(Shape.of(2 * tokens, dim));
+                Tensor k = ops.scratch(Shape.of(2L * tokens, dim));
                 ops.write(k, Tensors.random(random, 2 * tokens * dim));
                 ops.append(cache, k, k, pages);
                 RecordingTap tap = new RecordingTap(
