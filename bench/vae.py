@@ -1,9 +1,11 @@
 """Decodes latents with random weights of the real size, by wan-attn and by PyTorch, in turns, on the same threads.
 
-    python3 bench/vae.py --jar wan-attn.jar --latent-frames 3            # 480 x 832; needs PyTorch, 6 GB for ours and 10 GB for PyTorch
+    python3 bench/vae.py --jar wan-attn.jar                  # 480 x 832, at most 12 minutes; needs PyTorch, 5 GB for ours and 10 GB for PyTorch
 
-Prints seconds per frame and peak memory of both, and how far the videos are apart. PyTorch does what Wan's own code does: one latent frame at a
-time, causal convolutions over the present frames and two cached ones. While one computes, the other is stopped.
+Prints seconds per frame and peak memory of both, and how far the videos are apart; then what 21 latent frames, Wan's 81 frames, take: the first
+latent frame, which is one frame and warms up, and twenty times the mean of the others that were measured. PyTorch does what Wan's own code does:
+one latent frame at a time, causal convolutions over the present frames and two cached ones. While one computes, the other is stopped. When the
+next latent frame would not end within --minutes, the ones before it are what is reported.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+WHOLE = 21  # latent frames of the videos that Wan was trained for
 MEAN = [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508]
 MEAN += [0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921]
 STD = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743]
@@ -170,32 +173,45 @@ class Ours:
     def __init__(self, command, folder, frames):
         self.frames_folder = os.path.join(folder, "frames")
         os.makedirs(self.frames_folder)
+        self.peak = 0
         self.process = subprocess.Popen(command + [os.path.join(folder, "latents.safetensors"), "--vae",
                                                    os.path.join(folder, "vae.safetensors"), "--out", self.frames_folder],
                                         start_new_session=True, stdout=subprocess.DEVNULL)
 
     def turn(self, last_frame):
         """Runs until a frame is there; seconds."""
-        start = time.perf_counter()
+        start = seen = time.perf_counter()
         os.killpg(self.process.pid, signal.SIGCONT)
         path = os.path.join(self.frames_folder, f"{last_frame:04d}.png")
         while not os.path.exists(path):
             if self.process.poll() is not None:
                 raise SystemExit(f"wan-attn ended with {self.process.returncode}")
             time.sleep(0.01)
+            if time.perf_counter() - seen > 1:
+                seen = time.perf_counter()
+                self.note_peak()
         seconds = time.perf_counter() - start
+        self.note_peak()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGSTOP)
         return seconds
 
-    def peak_bytes(self):
-        """Of all its processes; the launcher's is small."""
+    def note_peak(self):
+        """Of the largest of its processes; the launcher is small. Nothing where one is gone already."""
         children = subprocess.run(["ps", "-o", "pid=", "-s", str(self.process.pid)], capture_output=True, text=True)
-        peak = 0
         for pid in children.stdout.split():
-            with open(f"/proc/{pid}/status") as status:
-                peak = max([peak] + [1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM")])
-        return peak
+            try:
+                with open(f"/proc/{pid}/status") as status:
+                    lines = [line for line in status if line.startswith("VmHWM")]
+            except OSError:
+                continue
+            self.peak = max([self.peak] + [1024 * int(line.split()[1]) for line in lines])
+
+    def end(self):
+        """Stops it, with frames to come or not."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def main():
@@ -205,6 +221,7 @@ def main():
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--height-width", type=int, nargs=2, default=[480, 832])
     parser.add_argument("--latent-frames", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -222,23 +239,31 @@ def main():
         theirs = Decoder(weights)
         print(f"decoder of {weight_bytes / 1e6:.0f} MB, {height} x {width}, {args.threads} threads, PyTorch {torch.__version__}")
         print("latent frame | ours, s per frame | PyTorch, s per frame | ratio", flush=True)
-        last = []
+        last, mine, other = [], [], []
+        begin = time.perf_counter()
         for i in range(args.latent_frames):
+            before = time.perf_counter()
             count = 1 if i == 0 else 4
-            mine = ours.turn(4 * i) / count
-            memory = ours.peak_bytes() if ours.process.poll() is None else memory
+            mine.append(ours.turn(4 * i))
             start = time.perf_counter()
             video = theirs(latents[i][:, None])
-            other = (time.perf_counter() - start) / count
-            print(f"{i} | {mine:.2f} | {other:.2f} | {other / mine:.2f}", flush=True)
+            other.append(time.perf_counter() - start)
+            print(f"{i} | {mine[i] / count:.2f} | {other[i] / count:.2f} | {other[i] / mine[i]:.2f}", flush=True)
             last.append(video[:, -1])
+            end = time.perf_counter()
+            next_seconds = (end - before) * (4 if i == 0 else 1)
+            if i + 1 < args.latent_frames and end - begin + next_seconds > 60 * args.minutes:
+                print(f"latent frame {i + 1} would end after {args.minutes:g} minutes and is left out")
+                break
         peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(f"peak memory above the weights: ours {(memory - weight_bytes) / 2**30:.2f} GiB,"
-              f" PyTorch {(peak - weight_bytes) / 2**30:.2f} GiB")
+        for name, value in ("ours", ours.peak - weight_bytes), ("PyTorch", peak - weight_bytes):
+            print(f"peak resident memory above the weights, {name}: {value / 1e9:.2f} GB ({value / 2**30:.2f} GiB)")
+        if len(mine) > 1:
+            whole = [t[0] + (WHOLE - 1) * sum(t[1:]) / len(t[1:]) for t in (mine, other)]
+            print(f"{WHOLE} latent frames, {4 * WHOLE - 3} frames, extrapolated from the first and {len(mine) - 1} more: ours {whole[0]:.0f} s,"
+                  f" PyTorch {whole[1]:.0f} s, ratio {whole[1] / whole[0]:.2f}")
         compare(ours.frames_folder, last)
-        if ours.process.poll() is None:
-            os.killpg(ours.process.pid, signal.SIGCONT)
-        ours.process.wait()
+        ours.end()
 
 
 def compare(folder, last):

@@ -55,6 +55,15 @@ class ArgumentsTest {
     }
 
     @Test
+    void isOfVideo_isTrueOfDecodeAndEncode() throws Exception {
+        assertThat(Arguments.of(new String[] {"--heap", "4g", "decode", "x"}).isOfVideo())
+                .isTrue();
+        assertThat(Arguments.of(new String[] {"encode", "x"}).isOfVideo()).isTrue();
+        assertThat(Arguments.of(new String[] {"extract", "decode"}).isOfVideo()).isFalse();
+        assertThat(Arguments.of(new String[0]).isOfVideo()).isFalse();
+    }
+
+    @Test
     void isShort_isTrueOfCommandsThatReadResults() throws Exception {
         assertThat(Arguments.of(new String[] {"--heap=1g", "report", "r.safetensors"})
                         .isShort())

@@ -3,15 +3,18 @@ package wan.vae;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import wan.file.TensorStore;
 import wan.jvm.JvmFrameOps;
 import wan.jvm.JvmOptions;
@@ -35,8 +38,10 @@ class VaeTest {
     }
 
     private List<HostTensor> decode(FrameOps ops, UnaryOperator<String> names) {
-        HostTensor latent = golden.get("decode/latent");
-        VaeDecoder decoder = new VaeDecoder(ops, golden.weights(names));
+        return decode(new VaeDecoder(ops, golden.weights(names)), golden.get("decode/latent"));
+    }
+
+    private static List<HostTensor> decode(VaeDecoder decoder, HostTensor latent) {
         List<HostTensor> frames = new ArrayList<>();
         for (int i = 0; i < latent.shape().dim(1); i++) {
             decoder.decode(VaeGolden.frame(latent, i), frames::add);
@@ -46,8 +51,10 @@ class VaeTest {
     }
 
     private List<HostTensor> encode(FrameOps ops, UnaryOperator<String> names) {
-        HostTensor video = golden.get("encode/video");
-        VaeEncoder encoder = new VaeEncoder(ops, golden.weights(names));
+        return encode(new VaeEncoder(ops, golden.weights(names)), golden.get("encode/video"));
+    }
+
+    private static List<HostTensor> encode(VaeEncoder encoder, HostTensor video) {
         List<HostTensor> latents = new ArrayList<>();
         for (int i = 0; i < video.shape().dim(1); i++) {
             encoder.encode(VaeGolden.frame(video, i), latents::add);
@@ -90,13 +97,15 @@ class VaeTest {
                     (layer, frame) -> seen.computeIfAbsent(layer + "/chunk" + chunk[0], _ -> new ArrayList<>())
                             .add(new HostTensor(frame.shape(), ops.read(frame)));
             HostTensor latent = golden.get("decode/latent");
-            VaeDecoder decoder = new VaeDecoder(ops, golden.weights(UnaryOperator.identity()), record);
+            VaeDecoder decoder =
+                    new VaeDecoder(ops, golden.weights(UnaryOperator.identity()), record, ops.pixelsAtOnce());
             for (int i = 0; i < latent.shape().dim(1); i++) {
                 chunk[0] = i;
                 decoder.decode(VaeGolden.frame(latent, i), _ -> {});
             }
             HostTensor video = golden.get("encode/video");
-            VaeEncoder encoder = new VaeEncoder(ops, golden.weights(UnaryOperator.identity()), record);
+            VaeEncoder encoder =
+                    new VaeEncoder(ops, golden.weights(UnaryOperator.identity()), record, ops.pixelsAtOnce());
             for (int i = 0; i < video.shape().dim(1); i++) {
                 chunk[0] = (i + 3) / 4;
                 encoder.encode(VaeGolden.frame(video, i), _ -> {});
@@ -129,6 +138,54 @@ class VaeTest {
                 assertThat(prefix.get(i).values()).isEqualTo(whole.get(i).values());
             }
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 150})
+    void bands_areTheSameBits_asWholeFrames(int pixels) {
+        TensorStore weights = golden.weights(UnaryOperator.identity());
+        HostTensor latents = random(Shape.of(16, 2, 7, 1));
+        HostTensor video = random(Shape.of(3, 5, 56, 8));
+        for (JvmOptions.Kind kernels : List.of(JvmOptions.Kind.VECTOR, JvmOptions.Kind.SCALAR)) {
+            try (FrameOps ops = ops(kernels)) {
+                assertSame(
+                        decode(new VaeDecoder(ops, weights, null, Integer.MAX_VALUE), latents),
+                        decode(new VaeDecoder(ops, weights, null, pixels), latents));
+                assertSame(
+                        encode(new VaeEncoder(ops, weights, null, Integer.MAX_VALUE), video),
+                        encode(new VaeEncoder(ops, weights, null, pixels), video));
+            }
+        }
+    }
+
+    private static HostTensor random(Shape shape) {
+        Random random = new Random(5);
+        float[] values = new float[shape.intSize()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return new HostTensor(shape, values);
+    }
+
+    /** What layers remember is a whole frame each; what lies between them is not: a frame and that within each of three blocks. */
+    @Test
+    void bands_areAllThereIs_betweenLayers() {
+        List<Integer> kept = new ArrayList<>();
+        int rows = 24 * VaeDecoder.SPACE;
+        try (FrameOps ops = ops(JvmOptions.Kind.VECTOR)) {
+            FrameOps watched = (FrameOps) Proxy.newProxyInstance(
+                    VaeTest.class.getClassLoader(), new Class<?>[] {FrameOps.class}, (_, method, args) -> {
+                        if (method.getName().equals("allocateBand")
+                                && ((Shape) args[0]).dim(0) > 3
+                                && ((Shape) args[0]).dim(1) == rows) {
+                            kept.add((Integer) args[1]);
+                        }
+                        return method.invoke(ops, args);
+                    });
+            TensorStore weights = golden.weights(UnaryOperator.identity());
+            decode(new VaeDecoder(watched, weights, null, 1), random(Shape.of(16, 1, 24, 2)));
+        }
+        assertThat(kept).hasSize(4).allMatch(count -> count < rows / 3);
     }
 
     @Test
@@ -170,6 +227,10 @@ class VaeTest {
             assertThatThrownBy(
                             () -> new VaeEncoder(ops, weights).encode(HostTensor.zeros(Shape.of(3, 12, 16)), _ -> {}))
                     .hasMessageContaining("both multiples of 8");
+            VaeDecoder begun = new VaeDecoder(ops, weights);
+            begun.decode(HostTensor.zeros(Shape.of(16, 3, 5)), _ -> {});
+            assertThatThrownBy(() -> begun.decode(HostTensor.zeros(Shape.of(16, 5, 3)), _ -> {}))
+                    .hasMessage("latents: expected [16, 3, 5], got [16, 5, 3]; all frames of a video have one size");
         }
     }
 

@@ -1,12 +1,14 @@
 package wan.jvm;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.ConvolutionCall;
+import wan.jvm.kernel.Frame;
 import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.Kernels;
 import wan.jvm.kernel.PagedKv;
@@ -14,6 +16,7 @@ import wan.jvm.kernel.Workers;
 import wan.op.AttentionEdit;
 import wan.op.Convolution;
 import wan.op.FrameOps;
+import wan.op.Rows;
 import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
@@ -26,8 +29,16 @@ import wan.op.WanException;
  * {@link CancellationException}. Results are the same bits for any number of threads.
  */
 public final class JvmFrameOps implements FrameOps {
+    /** Tasks of a call for each thread, so that none waits long for the last one. */
+    private static final int TASKS_AT_ONCE = 8;
+
+    private static final int TASK_PIXELS = 128;
+    private static final int QKV = 3;
+
     private final Workers workers;
     private final Kernels kernels;
+    /** Used again, since they are large. */
+    private final float[][] qkvRows = new float[QKV][0];
 
     /**
      * A backend with threads and packed parameters of its own; close it. With oneDNN's kernels, attention is oneDNN's and the
@@ -47,42 +58,45 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public Tensor allocate(Shape shape) {
-        if (shape.size() > Integer.MAX_VALUE - 8) {
-            throw new WanException("frame " + shape + ": more elements than a Java array holds");
-        }
-        return new FrameTensor(shape, new float[shape.intSize()]);
+        return FrameTensor.zeros(shape);
     }
 
     @Override
-    public Tensor part(Tensor whole, Shape shape) {
-        FrameTensor own = FrameTensor.own("part", whole);
-        if (shape.size() > own.size()) {
-            throw WanException.mismatch("part", "at most " + own.size() + " values", shape, "");
-        }
-        return new FrameTensor(shape, own.values());
+    public Tensor allocateBand(Shape shape, int kept) {
+        return FrameTensor.zeros(shape, kept);
+    }
+
+    @Override
+    public int pixelsAtOnce() {
+        return workers.threads() * TASKS_AT_ONCE * TASK_PIXELS;
     }
 
     @Override
     public void write(Tensor target, float[] values) {
-        FrameTensor to = FrameTensor.own("write", target);
+        FrameTensor to = FrameTensor.whole("write", target);
         if (values.length != to.size()) {
             throw WanException.mismatch("write", to.size() + " values for " + to.shape(), values.length, "");
         }
-        System.arraycopy(values, 0, to.values(), 0, values.length);
+        MemorySegment.copy(values, 0, to.values(), ValueLayout.JAVA_FLOAT, 0, values.length);
     }
 
     @Override
     public float[] read(Tensor source) {
-        FrameTensor from = FrameTensor.own("read", source);
-        return Arrays.copyOf(from.values(), from.size());
+        return FrameTensor.whole("read", source).toArray();
     }
 
     @Override
-    public void copy(Tensor from, Tensor to) {
-        FrameTensor source = FrameTensor.own("copy", from);
-        FrameTensor target = FrameTensor.own("copy", to);
-        expect("copy", target, source.shape());
-        System.arraycopy(source.values(), 0, target.values(), 0, source.size());
+    public void copy(Tensor from, Tensor to, Rows rows) {
+        Frame source = FrameTensor.own("copy", from).frame();
+        Frame target = FrameTensor.own("copy", to).frame();
+        expect("copy", to, from.shape());
+        long bytes = (long) Float.BYTES * source.columns();
+        for (int channel = 0; channel < from.shape().dim(0); channel++) {
+            for (int row = rows.first(); row < rows.end(); row++) {
+                MemorySegment.copy(
+                        source.values(), source.at(channel, row), target.values(), target.at(channel, row), bytes);
+            }
+        }
     }
 
     @Override
@@ -92,25 +106,29 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public Tensor parameter(TensorView view) {
-        return new FrameTensor(view.shape(), view.toFloats());
+        FrameTensor parameter = FrameTensor.zeros(view.shape());
+        write(parameter, view.toFloats());
+        return parameter;
     }
 
     @Override
     public void fillWithBias(Tensor target, Convolution weights) {
-        FrameTensor to = FrameTensor.own("fillWithBias", target);
+        FrameTensor to = FrameTensor.whole("fillWithBias", target);
         float[] bias = own(weights).bias();
-        int pixels = to.size() / bias.length;
+        long pixels = to.shape().size() / bias.length;
         expect(
                 "fillWithBias",
                 to,
                 Shape.of(bias.length, to.shape().dim(1), to.shape().dim(2)));
         for (int channel = 0; channel < bias.length; channel++) {
-            Arrays.fill(to.values(), channel * pixels, (channel + 1) * pixels, bias[channel]);
+            for (long i = channel * pixels; i < (channel + 1) * pixels; i++) {
+                to.values().setAtIndex(ValueLayout.JAVA_FLOAT, i, bias[channel]);
+            }
         }
     }
 
     @Override
-    public void convolve(Tensor x, Before before, Sampling sampling, Convolution weights, Sum... sums) {
+    public void convolve(Tensor x, Before before, Sampling sampling, Convolution weights, Rows rows, Sum... sums) {
         JvmConvolution own = own(weights);
         String op = "convolve " + own.name();
         FrameTensor from = FrameTensor.own(op, x);
@@ -119,11 +137,11 @@ public final class JvmFrameOps implements FrameOps {
                 || x.shape().size() == 0) {
             throw WanException.mismatch(op, "x [" + own.inChannels() + ", rows, columns]", x.shape(), "");
         }
-        int inRows = x.shape().dim(1);
-        int inColumns = x.shape().dim(2);
-        int rows = sampled(op, inRows, sampling);
-        int columns = sampled(op, inColumns, sampling);
-        Shape shape = Shape.of(own.outChannels(), rows, columns);
+        int columns = sampled(op, x.shape().dim(2), sampling);
+        Shape shape = Shape.of(own.outChannels(), sampled(op, x.shape().dim(1), sampling), columns);
+        if (rows.first() < 0 || rows.end() > shape.dim(1)) {
+            throw WanException.mismatch(op, "rows of " + shape, rows, "");
+        }
         List<ConvolutionCall.Sum> calls = new ArrayList<>();
         for (Sum sum : sums) {
             if (sum.kernelFrame() < 0 || sum.kernelFrame() >= own.kernelFrames()) {
@@ -134,22 +152,30 @@ public final class JvmFrameOps implements FrameOps {
             if (to.shares(from)) {
                 throw new WanException(op + ": x and a sum are the same tensor");
             }
-            float[] start = values(op, sum.start(), shape);
-            calls.add(new ConvolutionCall.Sum(sum.kernelFrame(), start, to.values(), sum.add()));
+            FrameTensor start = given(op, sum.start(), shape);
+            calls.add(new ConvolutionCall.Sum(
+                    sum.kernelFrame(), start == null ? null : start.frame(), to.frame(), sum.add()));
         }
-        float[] gamma = values(op, before.gamma(), Shape.of(own.inChannels()));
+        FrameTensor gamma = given(op, before.gamma(), Shape.of(own.inChannels()));
         begin(op);
         kernels.convolve(new ConvolutionCall(
-                from.values(), inRows, inColumns, gamma, before.activation(), sampling, own, rows, columns, calls));
+                from.frame(),
+                gamma == null ? null : gamma.toArray(),
+                before.activation(),
+                sampling,
+                own,
+                rows,
+                columns,
+                calls));
     }
 
-    private static float @Nullable [] values(String op, @Nullable Tensor tensor, Shape shape) {
+    private static @Nullable FrameTensor given(String op, @Nullable Tensor tensor, Shape shape) {
         if (tensor == null) {
             return null;
         }
         FrameTensor own = FrameTensor.own(op, tensor);
         expect(op, own, shape);
-        return own.values();
+        return own;
     }
 
     private static int sampled(String op, int extent, Sampling sampling) {
@@ -167,53 +193,63 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public void relu(Tensor x) {
-        FrameTensor own = FrameTensor.own("relu", x);
+        FrameTensor own = FrameTensor.whole("relu", x);
         begin("relu");
-        float[] values = own.values();
-        for (int i = 0; i < own.size(); i++) {
-            values[i] = Math.max(values[i], 0);
+        MemorySegment values = own.values();
+        for (long i = 0; i < own.shape().size(); i++) {
+            values.setAtIndex(ValueLayout.JAVA_FLOAT, i, Math.max(values.getAtIndex(ValueLayout.JAVA_FLOAT, i), 0));
         }
     }
 
     @Override
     public void attention(Tensor qkv, Tensor out) {
         String op = "attention";
-        FrameTensor from = FrameTensor.own(op, qkv);
-        FrameTensor to = FrameTensor.own(op, out);
+        FrameTensor from = FrameTensor.whole(op, qkv);
+        FrameTensor to = FrameTensor.whole(op, out);
         int channels = to.shape().dim(0);
         expect(op, from, Shape.of(3L * channels, to.shape().dim(1), to.shape().dim(2)));
         begin(op);
         int pixels = to.size() / channels;
-        float[] q = rows(from.values(), 0, channels, pixels);
+        float[] q = rows(0, from.values(), channels, pixels);
         PagedKv kv = kernels.kvCache(1, 1, pixels, 1, channels);
         try {
             kv.allocate(0, 0);
-            float[] k = rows(from.values(), channels * pixels, channels, pixels);
-            float[] v = rows(from.values(), 2 * channels * pixels, channels, pixels);
+            float[] k = rows(1, from.values(), channels, pixels);
+            float[] v = rows(2, from.values(), channels, pixels);
             kv.append(0, 0, 0, k, v, 0);
-            float[] mixed = new float[q.length];
+            float[] mixed = k; // which has been copied
             kernels.attention(new AttentionCall(q, pixels, kv, new int[] {0}, AttentionEdit.NONE), mixed, null);
-            transpose(mixed, 0, pixels, channels, to.values());
+            workers.ranges(channels, 1, (first, end) -> {
+                for (int channel = first; channel < end; channel++) {
+                    for (int pixel = 0; pixel < pixels; pixel++) {
+                        to.values()
+                                .setAtIndex(
+                                        ValueLayout.JAVA_FLOAT,
+                                        (long) channel * pixels + pixel,
+                                        mixed[pixel * channels + channel]);
+                    }
+                }
+            });
         } finally {
             kv.release();
         }
     }
 
-    /** [channels, pixels] from some index on to [pixels, channels]. */
-    private float[] rows(float[] from, int at, int channels, int pixels) {
-        float[] to = new float[channels * pixels];
-        transpose(from, at, channels, pixels, to);
-        return to;
-    }
-
-    private void transpose(float[] from, int at, int rows, int columns, float[] to) {
-        workers.ranges(columns, 16, (first, end) -> {
-            for (int row = 0; row < rows; row++) {
-                for (int column = first; column < end; column++) {
-                    to[column * rows + row] = from[at + row * columns + column];
+    /** Queries, keys or values of [3 channels, pixels] as [pixels, channels]; good until they are asked for again. */
+    private float[] rows(int which, MemorySegment from, int channels, int pixels) {
+        if (qkvRows[which].length != channels * pixels) {
+            qkvRows[which] = new float[channels * pixels];
+        }
+        float[] to = qkvRows[which];
+        workers.ranges(pixels, 16, (first, end) -> {
+            for (int channel = 0; channel < channels; channel++) {
+                long at = (long) (which * channels + channel) * pixels;
+                for (int pixel = first; pixel < end; pixel++) {
+                    to[pixel * channels + channel] = from.getAtIndex(ValueLayout.JAVA_FLOAT, at + pixel);
                 }
             }
         });
+        return to;
     }
 
     @Override

@@ -56,6 +56,11 @@ record Arguments(String java, String heap, List<String> rest) {
         return !rest.isEmpty() && List.of("report", "analyze", "plot").contains(rest.get(0));
     }
 
+    /** Whether the command goes through a video frame by frame. */
+    boolean isOfVideo() {
+        return !rest.isEmpty() && List.of("decode", "encode").contains(rest.get(0));
+    }
+
     /**
      * The JVM's flag for the heap: {@code 20g} (also k, m, t) is absolute, {@code 60%} a part of the memory of the machine
      * or container. Without a wish it is 75 %: memory-mapped weights lie outside the heap.

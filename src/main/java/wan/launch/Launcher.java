@@ -125,6 +125,9 @@ public final class Launcher {
         if (arguments.isShort()) {
             command.add("-XX:TieredStopAtLevel=1");
         }
+        if (arguments.isOfVideo()) {
+            command.add("-Xmn64m"); // what is kept lies outside of the heap, and the rest is garbage after every frame
+        }
         command.add(arguments.heapFlag());
         command.addAll(wishes);
         return command;

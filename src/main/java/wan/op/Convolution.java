@@ -14,4 +14,7 @@ public interface Convolution {
 
     /** Frames that the kernel spans: 3 for a causal one, 1 for one within a picture. */
     int kernelFrames();
+
+    /** Rows that it spans. */
+    int kernelRows();
 }

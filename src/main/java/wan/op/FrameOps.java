@@ -59,8 +59,17 @@ public interface FrameOps extends AutoCloseable {
     /** A tensor of zeros; it lives as long as it is referred to. */
     Tensor allocate(Shape shape);
 
-    /** The first values of a tensor under another shape; nothing is copied. */
-    Tensor part(Tensor whole, Shape shape);
+    /**
+     * A frame of which only the rows written last are there, for what is computed in bands of rows. {@link #convolve} and
+     * {@link #copy} take one.
+     *
+     * @param shape of the whole frame
+     * @param kept rows that are there at once; row r takes the place of row r - kept
+     */
+    Tensor allocateBand(Shape shape, int kept);
+
+    /** So many pixels of a result give each thread something to do. */
+    int pixelsAtOnce();
 
     /**
      * Copies host values into a tensor.
@@ -72,8 +81,8 @@ public interface FrameOps extends AutoCloseable {
     /** Copies a tensor's values to the host: a new array in C order. */
     float[] read(Tensor source);
 
-    /** Copies a tensor of the same shape. */
-    void copy(Tensor from, Tensor to);
+    /** Copies rows of a tensor of the same shape. */
+    void copy(Tensor from, Tensor to, Rows rows);
 
     /**
      * The parameters of a convolution.
@@ -93,13 +102,19 @@ public interface FrameOps extends AutoCloseable {
      */
     void fillWithBias(Tensor target, Convolution weights);
 
+    /** Convolves one frame, all rows of it. */
+    default void convolve(Tensor x, Before before, Sampling sampling, Convolution weights, Sum... sums) {
+        convolve(x, before, sampling, weights, Rows.of(sums[0].to().shape()), sums);
+    }
+
     /**
-     * Convolves one frame with some of the kernel's frames. All starts are read before anything is written.
+     * Convolves one frame with some of the kernel's frames. All starts of a value are read before it is written.
      *
      * @param x [in, rows, columns]
+     * @param rows of the result that are formed
      * @param sums what to form, each [out, rows, columns] of the sampled size; none of them is x
      */
-    void convolve(Tensor x, Before before, Sampling sampling, Convolution weights, Sum... sums);
+    void convolve(Tensor x, Before before, Sampling sampling, Convolution weights, Rows rows, Sum... sums);
 
     /**
      * In place: max(v, 0).

@@ -13,15 +13,14 @@ import wan.op.Tensor;
 /** x + proj(attention(norm(x))): one head over the pixels of each frame; frames do not see each other. */
 final class AttentionBlock implements Stage {
     private final FrameOps ops;
-    private final Memory memory;
     private final Before norm;
     private final Convolution toQkv;
     private final Convolution proj;
+    private @Nullable Tensor qkv;
     private @Nullable Tensor mixed;
 
-    AttentionBlock(FrameOps ops, Memory memory, VaeParameters parameters, String name) {
+    AttentionBlock(FrameOps ops, VaeParameters parameters, String name) {
         this.ops = ops;
-        this.memory = memory;
         norm = new Before(ops.parameter(parameters.gamma(name + ".norm.gamma")), Activation.NONE);
         toQkv = ops.convolution(parameters.get(name + ".to_qkv.weight"), parameters.get(name + ".to_qkv.bias"));
         proj = ops.convolution(parameters.get(name + ".proj.weight"), parameters.get(name + ".proj.bias"));
@@ -29,11 +28,11 @@ final class AttentionBlock implements Stage {
 
     @Override
     public void push(Tensor x, Next next) {
-        if (mixed == null) {
+        if (qkv == null || mixed == null) {
+            qkv = ops.allocate(
+                    Shape.of(toQkv.outChannels(), x.shape().dim(1), x.shape().dim(2)));
             mixed = ops.allocate(x.shape());
         }
-        Tensor qkv = memory.work(
-                Shape.of(toQkv.outChannels(), x.shape().dim(1), x.shape().dim(2)));
         ops.convolve(x, norm, Sampling.SAME, toQkv, new Sum(0, null, qkv, false));
         ops.attention(qkv, mixed);
         ops.convolve(mixed, Before.NOTHING, Sampling.SAME, proj, new Sum(0, null, x, true));

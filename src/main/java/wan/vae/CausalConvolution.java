@@ -6,6 +6,7 @@ import wan.op.FrameOps;
 import wan.op.FrameOps.Before;
 import wan.op.FrameOps.Sampling;
 import wan.op.FrameOps.Sum;
+import wan.op.Rows;
 import wan.op.Shape;
 import wan.op.Tensor;
 
@@ -24,12 +25,16 @@ final class CausalConvolution {
         weights = ops.convolution(parameters.get(name + ".weight"), parameters.get(name + ".bias"));
     }
 
-    int outChannels() {
-        return weights.outChannels();
+    Convolution weights() {
+        return weights;
     }
 
-    /** to = result, or to += result. */
-    void apply(Tensor x, Before before, Tensor to, boolean add) {
+    /**
+     * to = result, or to += result.
+     *
+     * @param rows that are formed; each row once for every frame
+     */
+    void apply(Tensor x, Before before, Tensor to, boolean add, Rows rows) {
         Tensor first = next;
         Tensor second = afterNext;
         if (first == null || second == null) {
@@ -43,6 +48,7 @@ final class CausalConvolution {
                 before,
                 Sampling.SAME,
                 weights,
+                rows,
                 new Sum(2, first, to, add),
                 new Sum(1, second, first, false),
                 new Sum(0, null, second, false));

@@ -10,6 +10,7 @@ import wan.op.FrameOps;
 import wan.op.FrameOps.Before;
 import wan.op.FrameOps.Sampling;
 import wan.op.FrameOps.Sum;
+import wan.op.Rows;
 import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.TensorView;
@@ -18,7 +19,7 @@ import wan.op.TensorView;
  * Two frames from every frame but the first, which passes as it is and is not part of what is remembered: a convolution over the
  * present and the two frames before it, whose lower half of channels is the first result and whose upper half the second.
  *
- * <p>Remembers inputs, not sums, because here they are half as many.
+ * <p>Remembers inputs, not sums, because here they are half as many. Hands on its own input, twice, for {@link #result} to make what follows.
  */
 final class FrameDoubling implements Stage {
     private static final int KERNEL_FRAMES = 3;
@@ -28,8 +29,9 @@ final class FrameDoubling implements Stage {
     /** The frames before the present one, oldest first; at most two. */
     private final Deque<Tensor> history = new ArrayDeque<>();
 
-    private @Nullable Tensor result;
     private boolean started;
+    /** Whose turn it is; null where the frame passes as it is. */
+    private @Nullable Convolution turn;
 
     FrameDoubling(FrameOps ops, VaeParameters parameters, String name) {
         this.ops = ops;
@@ -55,26 +57,37 @@ final class FrameDoubling implements Stage {
             next.accept(x);
             return;
         }
-        if (result == null) {
-            result = ops.allocate(x.shape());
-        }
         for (Convolution half : halves) {
-            apply(half, x, result);
-            next.accept(result);
+            turn = half;
+            next.accept(x);
         }
         Tensor kept = history.size() == KERNEL_FRAMES - 1 ? history.removeFirst() : ops.allocate(x.shape());
-        ops.copy(x, kept);
+        ops.copy(x, kept, Rows.of(x.shape()));
         history.addLast(kept);
     }
 
+    /** The layer that has to be next: makes of a frame, each time that it comes, what it is this time. */
+    RowLayer result() {
+        return (plan, x) -> plan.convolved(x, halves.getFirst(), Sampling.SAME, this::apply);
+    }
+
     /** Frames that are missing are zeros, which change no sum. */
-    private void apply(Convolution weights, Tensor x, Tensor to) {
+    private void apply(Tensor x, Tensor to, Rows rows) {
+        Convolution weights = turn;
+        if (weights == null) {
+            ops.copy(x, to, rows);
+            return;
+        }
         Tensor start = null;
         int kernelFrame = KERNEL_FRAMES - 1 - history.size();
         for (Iterator<Tensor> past = history.iterator(); past.hasNext(); kernelFrame++) {
-            ops.convolve(past.next(), Before.NOTHING, Sampling.SAME, weights, new Sum(kernelFrame, start, to, false));
+            convolve(past.next(), weights, rows, new Sum(kernelFrame, start, to, false));
             start = to;
         }
-        ops.convolve(x, Before.NOTHING, Sampling.SAME, weights, new Sum(kernelFrame, start, to, false));
+        convolve(x, weights, rows, new Sum(kernelFrame, start, to, false));
+    }
+
+    private void convolve(Tensor x, Convolution weights, Rows rows, Sum sum) {
+        ops.convolve(x, Before.NOTHING, Sampling.SAME, weights, rows, sum);
     }
 }

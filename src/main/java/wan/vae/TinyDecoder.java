@@ -51,6 +51,7 @@ public final class TinyDecoder implements LatentDecoder {
     private final List<String> used = new ArrayList<>();
     private final int latentChannels;
     private final Chain chain;
+    private @Nullable Tensor z;
     private int leftOut = VaeDecoder.TIME - 1;
 
     TinyDecoder(FrameOps ops, TensorStore store) {
@@ -73,13 +74,12 @@ public final class TinyDecoder implements LatentDecoder {
             }
             String time = "decoder." + (first + TIME_AFTER);
             String space = "decoder." + (first + SPACE_AFTER);
-            Stage grown = new Growing(time + ".conv", FRAMES.get(stage));
+            layers.add(layer(time, new Growing(time + ".conv", FRAMES.get(stage))));
             // Pixels are repeated after this one in the file, where it does the same to more of them.
-            layers.add(
-                    layer(space, Chain.both(grown, new Plain(whole(space), Before.NOTHING, Sampling.DOUBLED, false))));
+            layers.add(layer(space, new Plain(whole(space), Before.NOTHING, Sampling.DOUBLED, false)));
         }
         layers.add(layer("decoder." + LAST, new Plain(whole("decoder." + LAST), RELU, Sampling.SAME, false)));
-        chain = new Chain(layers, Chain.Probe.NONE);
+        chain = new Chain(ops, layers, null, ops.pixelsAtOnce());
         requireWhole();
     }
 
@@ -138,7 +138,11 @@ public final class TinyDecoder implements LatentDecoder {
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) Math.tanh(latent.values()[i] / 3) * 3;
         }
-        Tensor z = ops.allocate(latent.shape());
+        if (z == null) {
+            z = ops.allocate(latent.shape());
+        } else if (!z.shape().equals(latent.shape())) {
+            throw WanException.mismatch("latents", z.shape(), latent.shape(), "all frames of a video have one size");
+        }
         ops.write(z, values);
         chain.push(z, frame -> {
             if (leftOut > 0) {

@@ -3,14 +3,11 @@ package wan.vae;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
-import wan.op.Convolution;
 import wan.op.FrameOps;
-import wan.op.FrameOps.Before;
 import wan.op.FrameOps.Sampling;
-import wan.op.FrameOps.Sum;
 import wan.op.HostTensor;
-import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.WanException;
 
@@ -27,8 +24,8 @@ public final class VaeDecoder implements LatentDecoder {
 
     private final FrameOps ops;
     private final VaeParameters parameters;
-    private final Convolution fromLatent;
     private final Chain chain;
+    private @Nullable Tensor z;
 
     /**
      * A decoder that has seen nothing.
@@ -37,33 +34,34 @@ public final class VaeDecoder implements LatentDecoder {
      * @throws WanException if the file holds no VAE of Wan2.1
      */
     public VaeDecoder(FrameOps ops, TensorStore store) {
-        this(ops, store, Chain.Probe.NONE);
+        this(ops, store, null, ops.pixelsAtOnce());
     }
 
-    VaeDecoder(FrameOps ops, TensorStore store, Chain.Probe probe) {
+    VaeDecoder(FrameOps ops, TensorStore store, Chain.@Nullable Probe probe, int pixelsAtOnce) {
         this.ops = ops;
         parameters = VaeParameters.of(store);
-        fromLatent = ops.convolution(parameters.get("conv2.weight"), parameters.get("conv2.bias"));
-        Memory memory = new Memory(ops);
         List<Chain.Layer> layers = new ArrayList<>();
-        layers.add(new Chain.Layer("decoder.conv1", Chain.convolution(ops, parameters, "", "decoder.conv1")));
-        layers.addAll(Chain.middle(ops, memory, parameters, "decoder"));
+        layers.add(new Chain.Layer("conv2", Chain.convolution(ops, parameters, "conv2", Sampling.SAME)));
+        layers.add(new Chain.Layer("decoder.conv1", Chain.causal(ops, parameters, "", "decoder.conv1")));
+        layers.addAll(Chain.middle(ops, parameters, "decoder"));
         for (int i = 0; ; i++) {
             String name = "decoder.upsamples." + i;
             if (parameters.has(name + ".residual.2.weight")) {
-                layers.add(new Chain.Layer(name, new ResidualBlock(ops, memory, parameters, name)));
+                layers.add(new Chain.Layer(name, new ResidualBlock(ops, parameters, name)));
             } else if (parameters.has(name + ".resample.1.weight")) {
-                Stage space = Chain.resampling(ops, parameters, name, Sampling.DOUBLED);
-                boolean time = parameters.has(name + ".time_conv.weight");
+                if (parameters.has(name + ".time_conv.weight")) {
+                    FrameDoubling doubling = new FrameDoubling(ops, parameters, name);
+                    layers.add(new Chain.Layer(name + ".twice", doubling));
+                    layers.add(new Chain.Layer(name + ".time_conv", doubling.result()));
+                }
                 layers.add(new Chain.Layer(
-                        name, time ? Chain.both(new FrameDoubling(ops, parameters, name), space) : space));
+                        name, Chain.convolution(ops, parameters, name + ".resample.1", Sampling.DOUBLED)));
             } else {
                 break;
             }
         }
-        layers.add(new Chain.Layer(
-                "decoder.head", Chain.convolution(ops, parameters, "decoder.head.0", "decoder.head.2")));
-        chain = new Chain(layers, probe);
+        layers.add(new Chain.Layer("decoder.head", Chain.causal(ops, parameters, "decoder.head.0", "decoder.head.2")));
+        chain = new Chain(ops, layers, probe, pixelsAtOnce);
         parameters.requireWhole("decoder.upsamples.", "decoder.", "conv2.");
     }
 
@@ -85,13 +83,14 @@ public final class VaeDecoder implements LatentDecoder {
     @Override
     public void decode(HostTensor latent, FrameListener listener) {
         require(latent);
-        Tensor z = ops.allocate(latent.shape());
+        if (z == null) {
+            z = ops.allocate(latent.shape());
+        } else if (!z.shape().equals(latent.shape())) {
+            throw WanException.mismatch("latents", z.shape(), latent.shape(), "all frames of a video have one size");
+        }
         ops.write(z, VaeScale.denormalized(latent.values()));
-        Tensor x = ops.allocate(Shape.of(
-                fromLatent.outChannels(), latent.shape().dim(1), latent.shape().dim(2)));
-        ops.convolve(z, Before.NOTHING, Sampling.SAME, fromLatent, new Sum(0, null, x, false));
         chain.push(
-                x,
+                z,
                 frame -> listener.frame(new HostTensor(frame.shape(), ops.read(frame)).requireFinite("decoded frame")));
     }
 }

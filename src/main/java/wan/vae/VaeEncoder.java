@@ -2,12 +2,10 @@ package wan.vae;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import wan.file.TensorStore;
-import wan.op.Convolution;
 import wan.op.FrameOps;
-import wan.op.FrameOps.Before;
 import wan.op.FrameOps.Sampling;
-import wan.op.FrameOps.Sum;
 import wan.op.HostTensor;
 import wan.op.Shape;
 import wan.op.Tensor;
@@ -21,8 +19,8 @@ import wan.op.WanException;
  */
 public final class VaeEncoder {
     private final FrameOps ops;
-    private final Convolution toLatent;
     private final Chain chain;
+    private @Nullable Tensor x;
 
     /**
      * An encoder that has seen nothing.
@@ -31,36 +29,37 @@ public final class VaeEncoder {
      * @throws WanException if the file holds no VAE of Wan2.1, or only its decoder
      */
     public VaeEncoder(FrameOps ops, TensorStore store) {
-        this(ops, store, Chain.Probe.NONE);
+        this(ops, store, null, ops.pixelsAtOnce());
     }
 
-    VaeEncoder(FrameOps ops, TensorStore store, Chain.Probe probe) {
+    VaeEncoder(FrameOps ops, TensorStore store, Chain.@Nullable Probe probe, int pixelsAtOnce) {
         this.ops = ops;
         VaeParameters parameters = VaeParameters.of(store);
         if (!parameters.has("encoder.conv1.weight")) {
             throw WanException.mismatch(store.path().toString(), "an encoder", "a decoder only", "");
         }
-        toLatent = ops.convolution(parameters.get("conv1.weight"), parameters.get("conv1.bias"));
-        Memory memory = new Memory(ops);
         List<Chain.Layer> layers = new ArrayList<>();
-        layers.add(new Chain.Layer("encoder.conv1", Chain.convolution(ops, parameters, "", "encoder.conv1")));
+        layers.add(new Chain.Layer("encoder.conv1", Chain.causal(ops, parameters, "", "encoder.conv1")));
         for (int i = 0; ; i++) {
             String name = "encoder.downsamples." + i;
             if (parameters.has(name + ".residual.2.weight")) {
-                layers.add(new Chain.Layer(name, new ResidualBlock(ops, memory, parameters, name)));
+                layers.add(new Chain.Layer(name, new ResidualBlock(ops, parameters, name)));
             } else if (parameters.has(name + ".resample.1.weight")) {
-                Stage space = Chain.resampling(ops, parameters, name, Sampling.HALVED);
                 boolean time = parameters.has(name + ".time_conv.weight");
                 layers.add(new Chain.Layer(
-                        name, time ? Chain.both(space, new FrameHalving(ops, parameters, name)) : space));
+                        time ? name + ".resample" : name,
+                        Chain.convolution(ops, parameters, name + ".resample.1", Sampling.HALVED)));
+                if (time) {
+                    layers.add(new Chain.Layer(name, new FrameHalving(ops, parameters, name)));
+                }
             } else {
                 break;
             }
         }
-        layers.addAll(Chain.middle(ops, memory, parameters, "encoder"));
-        layers.add(new Chain.Layer(
-                "encoder.head", Chain.convolution(ops, parameters, "encoder.head.0", "encoder.head.2")));
-        chain = new Chain(layers, probe);
+        layers.addAll(Chain.middle(ops, parameters, "encoder"));
+        layers.add(new Chain.Layer("encoder.head", Chain.causal(ops, parameters, "encoder.head.0", "encoder.head.2")));
+        layers.add(new Chain.Layer("conv1", Chain.convolution(ops, parameters, "conv1", Sampling.SAME)));
+        chain = new Chain(ops, layers, probe, pixelsAtOnce);
         parameters.requireWhole("encoder.downsamples.", "encoder.", "conv1.");
     }
 
@@ -85,14 +84,15 @@ public final class VaeEncoder {
             throw WanException.mismatch(
                     "video frame", "[3, rows, columns], both multiples of " + VaeDecoder.SPACE, shape, "");
         }
-        Tensor x = ops.allocate(shape);
+        if (x == null) {
+            x = ops.allocate(shape);
+        } else if (!x.shape().equals(shape)) {
+            throw WanException.mismatch("video frame", x.shape(), shape, "all frames of a video have one size");
+        }
         ops.write(x, frame.values());
-        chain.push(x, h -> {
-            Shape latent =
-                    Shape.of(VaeScale.CHANNELS, h.shape().dim(1), h.shape().dim(2));
-            Tensor moments = ops.allocate(
-                    Shape.of(toLatent.outChannels(), h.shape().dim(1), h.shape().dim(2)));
-            ops.convolve(h, Before.NOTHING, Sampling.SAME, toLatent, new Sum(0, null, moments, false));
+        chain.push(x, moments -> {
+            Shape latent = Shape.of(
+                    VaeScale.CHANNELS, moments.shape().dim(1), moments.shape().dim(2));
             float[] values = VaeScale.normalized(ops.read(moments), latent.dim(1) * latent.dim(2));
             listener.frame(new HostTensor(latent, values).requireFinite("encoded latent"));
         });

@@ -4,33 +4,30 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.op.FrameOps.Activation;
 import wan.op.FrameOps.Sampling;
+import wan.op.Rows;
 
 /**
  * One convolution of one frame.
  *
- * @param x [in, inRows, inColumns]
  * @param gamma the norm's scale for each input channel, or null for no norm
- * @param rows of the result
+ * @param rows of the result that are formed
  * @param columns of the result
  */
 @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
 public record ConvolutionCall(
-        float[] x,
-        int inRows,
-        int inColumns,
+        Frame x,
         float @Nullable [] gamma,
         Activation activation,
         Sampling sampling,
         JvmConvolution weights,
-        int rows,
+        Rows rows,
         int columns,
         List<Sum> sums) {
     /** The smallest length that a norm divides by. */
     public static final double SMALLEST_LENGTH = 1e-12;
 
     /** See {@link wan.op.FrameOps.Sum}. */
-    @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
-    public record Sum(int kernelFrame, float @Nullable [] start, float[] to, boolean add) {}
+    public record Sum(int kernelFrame, @Nullable Frame start, Frame to, boolean add) {}
 
     /** Rows of zeros above the frame. */
     public int marginRows() {

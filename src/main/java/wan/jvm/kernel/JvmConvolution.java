@@ -49,6 +49,7 @@ public final class JvmConvolution implements Convolution {
         return kernelFrames;
     }
 
+    @Override
     public int kernelRows() {
         return kernelRows;
     }

@@ -1,7 +1,9 @@
 package wan.jvm.scalar;
 
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import wan.jvm.kernel.ConvolutionCall;
+import wan.jvm.kernel.Frame;
 import wan.jvm.kernel.Workers;
 import wan.op.FrameOps.Activation;
 
@@ -19,34 +21,41 @@ final class ScalarConvolution {
     void run(Workers workers) {
         double[] h = before();
         List<ConvolutionCall.Sum> sums = call.sums();
-        int pixels = call.rows() * call.columns();
         workers.ranges(call.weights().outChannels(), 1, (from, to) -> {
             double[] results = new double[sums.size()];
             for (int out = from; out < to; out++) {
-                for (int pixel = 0; pixel < pixels; pixel++) {
-                    int at = out * pixels + pixel;
-                    for (int i = 0; i < results.length; i++) {
-                        results[i] = sum(sums.get(i), h, out, pixel);
-                    }
-                    for (int i = 0; i < results.length; i++) {
-                        float[] target = sums.get(i).to();
-                        target[at] = (float) (sums.get(i).add() ? target[at] + results[i] : results[i]);
+                for (int row = call.rows().first(); row < call.rows().end(); row++) {
+                    for (int column = 0; column < call.columns(); column++) {
+                        for (int i = 0; i < results.length; i++) {
+                            results[i] = sum(sums.get(i), h, out, row, column);
+                        }
+                        for (int i = 0; i < results.length; i++) {
+                            Frame target = sums.get(i).to();
+                            double present = sums.get(i).add() ? get(target, out, row, column) : 0;
+                            set(target, out, row, column, (float) (present + results[i]));
+                        }
                     }
                 }
             }
         });
     }
 
-    private double sum(ConvolutionCall.Sum sum, double[] h, int out, int pixel) {
+    private static double get(Frame frame, int channel, int row, int column) {
+        return frame.values().get(ValueLayout.JAVA_FLOAT, frame.at(channel, row) + (long) Float.BYTES * column);
+    }
+
+    private static void set(Frame frame, int channel, int row, int column, float value) {
+        frame.values().set(ValueLayout.JAVA_FLOAT, frame.at(channel, row) + (long) Float.BYTES * column, value);
+    }
+
+    private double sum(ConvolutionCall.Sum sum, double[] h, int out, int row, int column) {
         int kernelRows = call.weights().kernelRows();
         int kernelColumns = call.weights().kernelColumns();
         int channels = call.weights().inChannels();
         int frames = call.weights().kernelFrames();
-        double value = sum.start() == null
-                ? call.weights().bias()[out]
-                : sum.start()[out * call.rows() * call.columns() + pixel];
-        int firstRow = pixel / call.columns() * call.step() - call.marginRows();
-        int firstColumn = pixel % call.columns() * call.step() - call.marginColumns();
+        double value = sum.start() == null ? call.weights().bias()[out] : get(sum.start(), out, row, column);
+        int firstRow = row * call.step() - call.marginRows();
+        int firstColumn = column * call.step() - call.marginColumns();
         for (int channel = 0; channel < channels; channel++) {
             int weightAt = ((out * channels + channel) * frames + sum.kernelFrame()) * kernelRows * kernelColumns;
             for (int i = 0; i < kernelRows; i++) {
@@ -61,31 +70,33 @@ final class ScalarConvolution {
 
     /** A value of the sampled frame; zero around it. */
     private double sampled(double[] h, int channel, int row, int column) {
+        Frame x = call.x();
         int storedRow = row >> call.shift();
         int storedColumn = column >> call.shift();
-        if (row < 0 || column < 0 || storedRow >= call.inRows() || storedColumn >= call.inColumns()) {
+        if (row < 0 || column < 0 || storedRow >= x.rows() || storedColumn >= x.columns()) {
             return 0;
         }
-        return h[(channel * call.inRows() + storedRow) * call.inColumns() + storedColumn];
+        return h[Math.toIntExact(x.at(channel, storedRow) / Float.BYTES + storedColumn)];
     }
 
-    /** The frame after norm and activation. */
+    /** The frame after norm and activation, as it is kept. */
     private double[] before() {
         int channels = call.weights().inChannels();
-        int pixels = call.inRows() * call.inColumns();
+        int pixels = call.x().kept() * call.x().columns();
         float[] gamma = call.gamma();
         double[] h = new double[channels * pixels];
+        for (int i = 0; i < h.length; i++) {
+            h[i] = call.x().values().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        }
         for (int pixel = 0; pixel < pixels; pixel++) {
             double squares = 0;
-            for (int channel = 0; channel < channels; channel++) {
-                double value = call.x()[channel * pixels + pixel];
-                squares += value * value;
+            for (int at = pixel; at < h.length; at += pixels) {
+                squares += h[at] * h[at];
             }
             double factor = Math.sqrt(channels) / Math.max(Math.sqrt(squares), ConvolutionCall.SMALLEST_LENGTH);
             for (int channel = 0; channel < channels; channel++) {
-                double value = call.x()[channel * pixels + pixel];
-                h[channel * pixels + pixel] =
-                        activated(gamma == null ? value : value * factor * gamma[channel], call.activation());
+                int at = channel * pixels + pixel;
+                h[at] = activated(gamma == null ? h[at] : h[at] * factor * gamma[channel], call.activation());
             }
         }
         return h;

@@ -8,9 +8,12 @@ import static wan.jvm.vector.Lanes.WIDTH;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import wan.jvm.kernel.ConvolutionCall;
+import wan.jvm.kernel.Frame;
 import wan.jvm.kernel.JvmConvolution;
 import wan.jvm.kernel.Workers;
 
@@ -28,6 +31,8 @@ final class VectorConvolution {
 
     private static final int PANELS = VECTORS / 2;
     private static final int TILE_FLOATS = TILE * PANEL;
+
+    private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
 
     private final Workers workers;
     private final Scratch[] scratch;
@@ -68,28 +73,21 @@ final class VectorConvolution {
 
     /** Weights as {@code [frame][block of terms][tile of output channels][term][TILE]}. */
     static float[] pack(JvmConvolution weights) {
-        float[] from = weights.weight().toFloats();
         int window = weights.kernelRows() * weights.kernelColumns();
         int depth = weights.depth();
         int tiles = tiles(weights);
         int block = blockDepth(weights);
         float[] packed = new float[Math.multiplyExact(weights.kernelFrames() * depth, tiles * TILE)];
-        int at = 0;
-        for (int frame = 0; frame < weights.kernelFrames(); frame++) {
-            for (int first = 0; first < depth; first += block) {
-                int end = Math.min(depth, first + block);
-                for (int tile = 0; tile < tiles; tile++) {
-                    for (int term = first; term < end; term++) {
+        int ofChannel = weights.kernelFrames() * depth;
+        for (int out = 0; out < weights.outChannels(); out++) {
+            float[] from = weights.weight().floats((long) out * ofChannel, ofChannel);
+            for (int frame = 0; frame < weights.kernelFrames(); frame++) {
+                for (int first = 0; first < depth; first += block) {
+                    int end = Math.min(depth, first + block);
+                    int at = ((frame * depth + first) * tiles + out / TILE * (end - first)) * TILE + out % TILE;
+                    for (int term = first; term < end; term++, at += TILE) {
                         int channel = term / window;
-                        for (int row = 0; row < TILE; row++, at++) {
-                            int out = tile * TILE + row;
-                            if (out < weights.outChannels()) {
-                                packed[at] = from[
-                                        ((out * weights.inChannels() + channel) * weights.kernelFrames() + frame)
-                                                        * window
-                                                + term % window];
-                            }
-                        }
+                        packed[at] = from[(channel * weights.kernelFrames() + frame) * window + term % window];
                     }
                 }
             }
@@ -155,11 +153,11 @@ final class VectorConvolution {
         private static long lanes(ConvolutionCall call, int across) {
             int rows = VECTORS / across;
             int columns = across * WIDTH;
-            return (long) Math.ceilDiv(call.rows(), rows) * Math.ceilDiv(call.columns(), columns);
+            return (long) Math.ceilDiv(call.rows().count(), rows) * Math.ceilDiv(call.columns(), columns);
         }
 
         int tasks() {
-            return Math.ceilDiv(call.rows(), taskRows) * tasksAcross;
+            return Math.ceilDiv(call.rows().count(), taskRows) * tasksAcross;
         }
 
         /** Row of a vector within the task. */
@@ -194,7 +192,7 @@ final class VectorConvolution {
             this.scratch = scratch;
             call = plan.call;
             weights = plan.weights;
-            firstRow = task / plan.tasksAcross * plan.taskRows;
+            firstRow = call.rows().first() + task / plan.tasksAcross * plan.taskRows;
             firstColumn = task % plan.tasksAcross * plan.taskColumns;
             tiles = tiles(weights);
         }
@@ -242,11 +240,11 @@ final class VectorConvolution {
                 for (int i = 0; i < plan.copiedRows; i++) {
                     int to = channel * plan.positions + plan.position(i, 0);
                     int row = (row0 + i) >> call.shift();
-                    if (row < 0 || row >= call.inRows()) {
+                    if (row < 0 || row >= call.x().rows()) {
                         Arrays.fill(scratch.pixels, to, to + call.step() * plan.pitch, 0);
                         continue;
                     }
-                    int from = (channel * call.inRows() + row) * call.inColumns();
+                    long from = call.x().at(channel, row);
                     if (plain) {
                         copyRow(from, column0, to);
                     } else {
@@ -256,21 +254,40 @@ final class VectorConvolution {
             }
         }
 
-        private void copyRow(int from, int column0, int to) {
+        private void copyRow(long from, int column0, int to) {
             int left = Math.max(0, -column0);
-            int end = Math.min(plan.copiedColumns, call.inColumns() - column0);
+            int end = Math.min(plan.copiedColumns, call.x().columns() - column0);
             Arrays.fill(scratch.pixels, to, to + left, 0);
             if (end > left) {
-                System.arraycopy(call.x(), from + column0 + left, scratch.pixels, to + left, end - left);
+                load(
+                        call.x().values(),
+                        from + (long) Float.BYTES * (column0 + left),
+                        scratch.pixels,
+                        to + left,
+                        end - left);
             }
             Arrays.fill(scratch.pixels, to + Math.max(left, end), to + plan.pitch, 0);
         }
 
-        private void sampleRow(int from, int column0, int to) {
+        private void sampleRow(long from, int column0, int to) {
             for (int j = 0; j < plan.copiedColumns; j++) {
                 int column = (column0 + j) >> call.shift();
-                boolean inside = column >= 0 && column < call.inColumns();
-                scratch.pixels[to + plan.position(0, j)] = inside ? call.x()[from + column] : 0;
+                boolean inside = column >= 0 && column < call.x().columns();
+                scratch.pixels[to + plan.position(0, j)] =
+                        inside ? call.x().values().get(ValueLayout.JAVA_FLOAT, from + (long) Float.BYTES * column) : 0;
+            }
+        }
+
+        /** Copies some floats, the last vector of them over the one before where they fill no whole one. */
+        private static void load(MemorySegment from, long at, float[] to, int index, int count) {
+            if (count < WIDTH) {
+                MemorySegment.copy(from, ValueLayout.JAVA_FLOAT, at, to, index, count);
+                return;
+            }
+            for (int i = 0; i < count; i += WIDTH) {
+                int start = Math.min(i, count - WIDTH);
+                FloatVector.fromMemorySegment(FLOAT, from, at + (long) Float.BYTES * start, NATIVE)
+                        .intoArray(to, index + start);
             }
         }
 
@@ -370,20 +387,20 @@ final class VectorConvolution {
 
         /** Lanes of a vector that lie within the frame. */
         private int valid(int vector) {
-            if (firstRow + plan.row(vector) >= call.rows()) {
+            if (firstRow + plan.row(vector) >= call.rows().end()) {
                 return 0;
             }
             return Math.clamp(call.columns() - firstColumn - plan.column(vector), 0, WIDTH);
         }
 
-        private int pixel(int out, int vector) {
-            return (out * call.rows() + firstRow + plan.row(vector)) * call.columns()
-                    + firstColumn
-                    + plan.column(vector);
+        /** Where a vector of an output channel lies in a frame. */
+        private long at(Frame frame, int out, int vector) {
+            return frame.at(out, firstRow + plan.row(vector))
+                    + (long) Float.BYTES * (firstColumn + plan.column(vector));
         }
 
         private void start(int sum) {
-            float[] start = call.sums().get(sum).start();
+            Frame start = call.sums().get(sum).start();
             for (int out = 0; out < weights.outChannels(); out++) {
                 for (int vector = 0; vector < VECTORS; vector++) {
                     int to = sumIndex(sum, out, vector);
@@ -392,7 +409,7 @@ final class VectorConvolution {
                     } else {
                         int valid = valid(vector);
                         if (valid > 0) {
-                            System.arraycopy(start, pixel(out, vector), scratch.sums, to, valid);
+                            load(start.values(), at(start, out, vector), scratch.sums, to, valid);
                         }
                         Arrays.fill(scratch.sums, to + valid, to + WIDTH, 0);
                     }
@@ -401,24 +418,31 @@ final class VectorConvolution {
         }
 
         private void finish(int sum) {
-            float[] to = call.sums().get(sum).to();
+            Frame to = call.sums().get(sum).to();
             boolean add = call.sums().get(sum).add();
             for (int out = 0; out < weights.outChannels(); out++) {
                 for (int vector = 0; vector < VECTORS; vector++) {
                     int valid = valid(vector);
-                    if (valid == 0) {
-                        continue;
-                    }
-                    int from = sumIndex(sum, out, vector);
-                    int at = pixel(out, vector);
-                    if (add) {
-                        for (int i = 0; i < valid; i++) {
-                            to[at + i] += scratch.sums[from + i];
-                        }
-                    } else {
-                        System.arraycopy(scratch.sums, from, to, at, valid);
+                    if (valid > 0) {
+                        store(scratch.sums, sumIndex(sum, out, vector), to.values(), at(to, out, vector), valid, add);
                     }
                 }
+            }
+        }
+
+        private static void store(float[] from, int index, MemorySegment to, long at, int valid, boolean add) {
+            if (valid == WIDTH) {
+                FloatVector sum = FloatVector.fromArray(FLOAT, from, index);
+                FloatVector result = add
+                        ? FloatVector.fromMemorySegment(FLOAT, to, at, NATIVE).add(sum)
+                        : sum;
+                result.intoMemorySegment(to, at, NATIVE);
+                return;
+            }
+            for (int i = 0; i < valid; i++) {
+                long place = at + (long) Float.BYTES * i;
+                float present = add ? to.get(ValueLayout.JAVA_FLOAT, place) : 0;
+                to.set(ValueLayout.JAVA_FLOAT, place, add ? present + from[index + i] : from[index + i]);
             }
         }
     }
