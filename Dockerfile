@@ -1,4 +1,4 @@
-# wan-attn on a Java of its own. Build it from the unpacked sources after `mvn package`, then mount weights and results:
+# wan-attn with its own Java. Run `mvn -q -DskipTests package` first; mount the folder with weights and results:
 #   docker build -t wan-attn .
 #   docker run --rm -v "$PWD:/work" wan-attn extract --layer 3
 FROM eclipse-temurin:25-jdk

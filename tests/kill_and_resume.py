@@ -163,7 +163,7 @@ def main():
                 intact = file.read() in (older_bytes, whole_bytes[which])
             found = places(target)
             resumed = run(command[:-1] + ["--resume"])
-            behind = re.search(r"going on behind (.*)", resumed.stderr)
+            behind = re.search(r"continuing after (.*)", resumed.stderr)
             behind = behind.group(1) if behind else "nothing"
             gone_on[which][found] += 1
             same = resumed.returncode == 0 and filecmp.cmp(target, whole[which], shallow=False)

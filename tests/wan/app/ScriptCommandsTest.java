@@ -58,7 +58,7 @@ class ScriptCommandsTest {
             Result run = run("extract --layer_index 3 --output_path layer3.pt " + option);
             assertThat(run.exitCode()).isEqualTo(2);
             assertThat(run.text())
-                    .contains("--model: expected the folder", "wan_models/Wan2.1-T2V-1.3B")
+                    .contains("--model: expected a model folder", "wan_models/Wan2.1-T2V-1.3B")
                     .hasLineCount(1);
         }
         assertThat(folder.resolve("layer3.pt")).doesNotExist();

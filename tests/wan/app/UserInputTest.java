@@ -67,10 +67,10 @@ class UserInputTest {
 
     static Stream<Arguments> wrongFiles() {
         Map<String, String> words = Map.of(
-                "lora", "a LoRA, which is no model",
+                "lora", "a LoRA, not a model",
                 "vae", "a VAE; ",
                 "encoder", "a text encoder (UMT5 or T5); ",
-                "transformer", "a transformer of Wan; ",
+                "transformer", "a Wan transformer; ",
                 "embeddings", "embeddings of prompts; ",
                 "photo", "a PNG picture",
                 "text", "text, not tensors: \"a cat walks\"");

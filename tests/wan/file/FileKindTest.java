@@ -47,8 +47,7 @@ class FileKindTest {
                 Arguments.of(latin1("{\"_class_name\": \"WanModel\", \"dim\": 1536}"), "a model's configuration"),
                 Arguments.of(
                         latin1("{\"version\": \"1.0\", \"truncation\": null, \"added_tokens\": []}"), "a tokenizer"),
-                Arguments.of(
-                        latin1("\n\u000e\n\5<pad>\25\0\0\0\0\30\3\n\u000e\n\5</s>"), "a tokenizer of SentencePiece"),
+                Arguments.of(latin1("\n\u000e\n\5<pad>\25\0\0\0\0\30\3\n\u000e\n\5</s>"), "a SentencePiece tokenizer"),
                 Arguments.of(latin1("\u001f\u008b\b\0"), "a gzip file, a packed archive; unpack it first"),
                 Arguments.of(latin1("7z\u00bc\u00af'\u001c"), "a 7z file"),
                 Arguments.of(latin1("\u0089PNG\r\n\u001a\n"), "a PNG picture"),

@@ -196,7 +196,7 @@ class DevicesTest {
                 .isInstanceOf(WanException.class)
                 .hasMessage(
                         "device.libraries cublas: expected a TornadoVM device with cuBLAS (its CUDA backend), got tornado:0:0"
-                                + " (kernels run on the JVM, for tests, opencl, vector kernels); auto takes what is there");
+                                + " (kernels run on the JVM, for tests, opencl, vector kernels); auto takes those that are present");
         assertThatThrownBy(() -> open(DEFAULT.withName("jvm").withLibraries("cublas"), MEASURED))
                 .isInstanceOf(UsageException.class)
                 .hasMessage("device.libraries: expected auto or off with device.name jvm, got cublas");

@@ -396,7 +396,10 @@ class ResumedRunTest {
                 assertThatThrownBy(() -> run(spec, monitor, Leftovers.RESUME))
                         .satisfies(e -> assertThat(e.getClass()).isEqualTo(end.getClass()))
                         .hasMessageContaining(String.valueOf(end.getMessage()));
-                assertThat(notices).last().asString().contains("passes are kept in", "leftovers.resume goes on");
+                assertThat(notices)
+                        .last()
+                        .asString()
+                        .contains("passes are kept in", "continue the same run with leftovers.resume");
             }
             assertThat(result).hasContent("older");
         }
@@ -416,9 +419,8 @@ class ResumedRunTest {
         Path left = folder.resolve("run.safetensors.partial");
         assertThatThrownBy(() -> run(spec, RunMonitor.NONE, Leftovers.KEEP))
                 .isInstanceOf(WanException.class)
-                .hasMessage(
-                        left + ": holds 6 of 12 passes of an earlier run; leftovers.resume goes on with it,"
-                                + " leftovers.salvage makes a result of it that says it is partial, leftovers.discard removes it");
+                .hasMessage(left + ": holds 6 of 12 passes of an interrupted run; leftovers.resume continues it,"
+                        + " leftovers.salvage writes a partial result, leftovers.discard deletes it");
         RunSpec other = spec.withNoise(new RunSpec.Noise(Rng.TORCH_CUDA, 43, true, CudaGeometry.H100));
         assertThatThrownBy(() -> run(other, RunMonitor.NONE, Leftovers.RESUME))
                 .isInstanceOf(WanException.class)
@@ -449,7 +451,7 @@ class ResumedRunTest {
                 }
             }
             assertThatThrownBy(() -> job.salvage(result, RunMonitor.NONE))
-                    .hasMessageStartingWith("leftovers.salvage: expected another file than output.result");
+                    .hasMessageStartingWith("leftovers.salvage: expected a file other than output.result");
             Files.delete(part);
         }
 

@@ -189,7 +189,8 @@ final class DeviceTarget {
 
     /** An array did not arrive when the device was filled. */
     DeviceException lost(int array, int arrays) {
-        return failed("", "expected array " + array + " of " + arrays + " there as it was sent, got other values");
+        return failed(
+                "", "expected array " + array + " of " + arrays + " on the device as it was sent, got other values");
     }
 
     private DeviceException failed(String layer, String what) {

@@ -65,7 +65,7 @@ record LibraryChoice(boolean asked, DeviceCheck check) {
                         "device.libraries " + library.option(),
                         "a TornadoVM device with " + library.title() + " (its CUDA backend)",
                         ops.backend(),
-                        "auto takes what is there");
+                        "auto takes those that are present");
             }
         }
     }

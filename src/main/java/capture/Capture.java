@@ -24,9 +24,10 @@ import wan.op.WanException;
 import wan.pass.Pass;
 
 /**
- * Captures what a plan asks for while a run goes on: taps for the passes, tensors to a sink, and one frame matrix per layer.
+ * Captures the quantities of a plan during a run: it makes the taps of the passes, sends tensors to a sink, and
+ * assembles one frame matrix per layer.
  *
- * <p>Give {@link #observe} to the run; afterwards, or whenever, read {@link #matrix}.
+ * <p>Pass {@link #observe} to the run; read {@link #matrix} at any time.
  */
 public final class Capture {
     /** How far a query's masses may be from 1 in sum: bfloat16 products and thousands of key groups stay well below it. */

@@ -13,7 +13,7 @@ import wan.pass.Pass;
 import wan.pass.PassId;
 
 /**
- * What is captured of a run: which layers, attentions, passes, heads and quantities. All of it comes from one run.
+ * The captures of a run: layers, attentions, passes, heads and quantities. All come from one run.
  *
  * @param layers 0-based; kept in ascending order
  * @param kinds self- or cross-attention or both

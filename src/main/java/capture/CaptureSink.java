@@ -2,7 +2,7 @@ package capture;
 
 import wan.op.Shape;
 
-/** Where captured tensors go. */
+/** The destination of captured tensors. */
 public interface CaptureSink {
     /** Keeps nothing. */
     CaptureSink NONE = new CaptureSink() {

@@ -8,7 +8,8 @@ import wan.pass.Pass;
 import wan.pass.PassId;
 
 /**
- * Frame-by-frame figures of one layer over a whole rollout, [N, T, T]: query frame by key frame, both absolute.
+ * Frame-by-frame values of one layer over a whole rollout, [N, T, T]: head, query frame, key frame, with absolute
+ * frames.
  *
  * <p>What was attended is known from the passes that were entered, never from the figures. What was not is NaN in {@link #values}; a
  * figure that is NaN where the mask is true is a failed computation.

@@ -7,7 +7,7 @@ import java.util.stream.IntStream;
 import wan.op.UsageException;
 
 /**
- * Which layers or heads: all that a model has, or some, counted from 0.
+ * A choice of layers or heads: all of the model, or a list, counted from 0.
  *
  * @param some ascending, without repeats; empty for all
  */

@@ -7,7 +7,7 @@ import wan.op.UsageException;
 import wan.pass.PassId;
 
 /**
- * Which passes of each frame block are captured. Initial frame blocks have one pass only, which every choice includes.
+ * The passes to capture in each frame block. Initial frame blocks have only one pass, which every choice includes.
  *
  * @param kind the rule
  * @param steps denoising steps, ascending, for {@link Kind#STEPS}; else empty

@@ -9,7 +9,7 @@ import wan.op.UsageException;
 import wan.pass.Pass;
 
 /**
- * A box of query tokens of one frame, whose attention is captured key by key.
+ * A box of query tokens in one frame, whose attention is captured for every key token.
  *
  * @param frame absolute latent frame
  * @param row first row of its grid of tokens, half as many as those of a latent frame

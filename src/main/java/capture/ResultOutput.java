@@ -10,7 +10,8 @@ import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.UsageException;
 
-/** Where a run's result ends: one of the file formats that a name ends in. Until then it lies in a {@link PartialFolder}. */
+/** The result file of a run, in the format given by the ending of its name. Until it is complete, data is kept in a
+ * {@link PartialFolder}. */
 public interface ResultOutput extends CaptureSink {
     /**
      * Makes the files, whole and on the disk but not yet in their place.

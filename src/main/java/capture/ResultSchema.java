@@ -1,6 +1,6 @@
 package capture;
 
-/** The version of what a result file holds and calls it; docs/RESULT-FORMAT.md specifies it. */
+/** The schema version of result files; docs/RESULT-FORMAT.md specifies it. */
 public final class ResultSchema {
     /** Of early builds, whose files have no such entry. */
     public static final int FIRST = 1;

@@ -1,7 +1,7 @@
 package capture;
 
 /**
- * The sizes of a run that decide what a capture delivers.
+ * The sizes of a run that determine the shapes of captures.
  *
  * @param batch samples, B
  * @param totalFrames frames of the rollout, given ones included, T

@@ -4,7 +4,7 @@ import java.util.BitSet;
 import org.jspecify.annotations.Nullable;
 import wan.pass.Pass;
 
-/** Which keys a head sees: a cache policy gives back what it does not, and the logits of those are no numbers. */
+/** The keys that a head attends to. A cache policy may free other keys; their logits are then NaN. */
 @FunctionalInterface
 public interface SeenKeys {
     /** Every head sees all keys of a pass. */

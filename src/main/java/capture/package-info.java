@@ -1,4 +1,4 @@
-/** Attention capture: what to watch, what to do with it, and the files it ends in. */
+/** Attention capture: capture plans, taps, frame matrices and result files. */
 @NullMarked
 package capture;
 

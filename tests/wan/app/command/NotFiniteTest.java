@@ -254,7 +254,7 @@ class NotFiniteTest {
         CommandLineRun run = extract("--model", Goldens.path("model-tiny"), option, file, "--latent-size", "4x6");
         assertThat(run.exitCode()).isEqualTo(1);
         assertThat(run.err().lines()).hasSize(1);
-        assertThat(run.err()).contains(file.toString(), tensor).contains("no finite numbers");
+        assertThat(run.err()).contains(file.toString(), tensor).contains("are not finite");
     }
 
     @Test

@@ -160,7 +160,7 @@ class TensorCommandsTest {
         assertThat(run(new InspectCommand(), tiny)).contains("123 tensors, 2,082,944 bytes");
         assertThatThrownBy(() -> run(new InspectCommand(), tiny, "--name", "blocks.9.*"))
                 .isExactlyInstanceOf(WanException.class)
-                .hasMessage(tiny + ": none of its 123 tensors is named like blocks.9.*");
+                .hasMessage(tiny + ": none of its 123 tensors matches blocks.9.*");
     }
 
     @Test

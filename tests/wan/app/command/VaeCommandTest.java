@@ -264,10 +264,10 @@ class VaeCommandTest {
                 .isNotEqualTo(Arrays.copyOfRange(a, 2 * block, 3 * block));
         assertThat(CommandLineRun.of(with(krea, anew, "--vae", vae, "--dry-run"))
                         .out())
-                .contains("first, encoded anew");
+                .contains("first, re-encoded");
         Object[] loud = Arrays.stream(krea).filter(word -> !word.equals("-q")).toArray();
         CommandLineRun plan = CommandLineRun.of(with(loud, anew, "--dry-run"));
-        assertThat(plan.out()).doesNotContain("first, encoded anew");
+        assertThat(plan.out()).doesNotContain("first, re-encoded");
         assertThat(plan.err())
                 .contains("frame 0 stays the first of the recomputed keys")
                 .contains("--vae names one");

@@ -14,7 +14,8 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** How well two looks at the same heads agree: of two prompts, two seeds, two passes. Heads without a value in either are left out. */
+/** The agreement of two observations of the same heads: two prompts, seeds or passes. Heads without a value in either one
+ * are left out. */
 public final class Agreement {
     private Agreement() {}
 

@@ -8,12 +8,12 @@ import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 
 /**
- * The heads of one run, seen in one slot, from one frame block's queries.
+ * The heads of one run in one pass slot, for the queries of one frame block.
  *
  * @param run the run's name
  * @param slot which pass of every frame block
  * @param block whose query frames count
- * @param options what the measures leave open
+ * @param options parameters of the measures
  * @param heads every captured head, by layer and head
  */
 public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptions options, List<HeadView> heads) {

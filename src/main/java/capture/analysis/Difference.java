@@ -1,7 +1,7 @@
 package capture.analysis;
 
 /**
- * How far some values are from others. Places where both are NaN, masked in both, do not count.
+ * The difference between two sets of values. Places that are NaN (masked) in both do not count.
  *
  * @param relativeL2 the norm of the difference over the norm of the reference; 0 where nothing differs
  * @param cosine of the angle between the two; 1 where nothing differs

@@ -25,7 +25,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
 
-/** Heads and their roles in the files of other projects. */
+/** Writes heads and their roles in the file formats of other projects. */
 public final class HeadExports {
     private HeadExports() {}
 

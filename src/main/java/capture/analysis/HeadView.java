@@ -4,8 +4,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What the measures of one head look at: its matrices in one slot, and the frame block whose query frames count. What several measures
- * share is computed once. For one thread.
+ * The input of the measures of one head: its matrices in one slot, and the frame block whose queries count. Shared
+ * intermediate values are computed once. For one thread.
  */
 public final class HeadView {
     private final HeadId head;

@@ -6,8 +6,8 @@ import wan.op.Quantity;
 import wan.op.UsageException;
 
 /**
- * The measures of a head. Each looks at the query frames of one frame block (the last one unless told otherwise) but for those of the
- * whole matrix, which say so. In the formulas l(q,k) is a frame logit, m(q,k) a frame mass, r(k) and p(k) their means over the frame
+ * The measures of a head. Each uses the query frames of one frame block (by default the last), except those that are
+ * defined over the whole rollout. In the formulas l(q,k) is a frame logit, m(q,k) a frame mass, r(k) and p(k) their means over the frame
  * block's query frames, K the attended key frames, e the newest of them.
  */
 public enum Measure {

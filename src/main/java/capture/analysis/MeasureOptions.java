@@ -1,7 +1,7 @@
 package capture.analysis;
 
 /**
- * What measures leave open.
+ * Parameters of the measures.
  *
  * @param sinkFrames first frames that count as the sink
  * @param recentFrames newest frames that count as recent

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import wan.op.UsageException;
 
-/** How the same number of several runs becomes one. */
+/** How values of several runs are combined. */
 public enum Merge {
     /** Their mean; of one run its number. */
     MEAN,

@@ -1,7 +1,7 @@
 package capture.analysis;
 
 /**
- * The constants of the rules for head roles. Which of them are published and which are ours is told by {@link RoleRule#constants}.
+ * The constants of the rules for head roles. {@link RoleRule#constants} tells which are published and which are ours.
  *
  * @param headForcingAnchor share of all heads, by sink mass, that are anchors
  * @param headForcingLocal share of all heads, by current mass among the rest, that are local

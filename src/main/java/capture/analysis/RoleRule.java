@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 import wan.op.UsageException;
 
-/** Published rules that sort heads into roles. */
+/** Published rules that assign roles to heads. */
 public enum RoleRule {
     /** Anchor, local and memory heads. */
     HEAD_FORCING(

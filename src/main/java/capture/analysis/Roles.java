@@ -8,10 +8,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The roles that one rule gives to the heads of a run.
+ * The roles that one rule assigns to the heads of a run.
  *
  * @param rule which rule
- * @param roles one for every head, in the order of {@link Analysis#heads}; null where it cannot be told
+ * @param roles one for every head, in the order of {@link Analysis#heads}; null if it is undefined
  */
 public record Roles(RoleRule rule, List<@Nullable String> roles) {
     /** How many heads have each role, in the rule's order. */

@@ -9,10 +9,10 @@ import wan.op.Quantity;
 import wan.op.WanException;
 
 /**
- * One run, or several of the same shape as one: what a figure shows.
+ * The data of a figure: one run, or several runs of the same shape combined.
  *
  * @param runs at least one; their frames, layers and heads are the same
- * @param merge how their numbers become one
+ * @param merge how their values are combined
  */
 public record RunGroup(List<RunResult> runs, Merge merge) {
     /**

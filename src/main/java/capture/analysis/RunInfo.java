@@ -17,7 +17,7 @@ import wan.op.WanException;
 import wan.pass.PassId;
 
 /**
- * What a result file says of its run.
+ * The metadata of a result file.
  *
  * @param frames frames of the rollout, T
  * @param frameSeqLen tokens of a frame, S

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 import wan.op.WanException;
 
 /**
- * How many runs agree about their heads, in a few figures: of pairs of runs of one prompt and of different prompts.
+ * A summary of the agreement of many runs, for pairs of runs of one prompt and of different prompts.
  *
  * @param runs how many
  * @param prompts how many different ones

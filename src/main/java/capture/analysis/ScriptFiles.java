@@ -28,7 +28,8 @@ import wan.op.TensorView;
 import wan.op.WanException;
 
 /**
- * What the reference's extraction script saves, one {@code layer{l}.pt} or a folder of them, as the tensors and metadata of a result.
+ * Reads files of the reference's extraction script, one {@code layer{l}.pt} or a folder of them, as the tensors and
+ * metadata of a result.
  *
  * <p>The script keeps one pass of each frame block, called {@code block{i}.step0} here. A frame block whose rows are all zero is one
  * whose cache had lost frames: the script found no rows for it, so it has none.

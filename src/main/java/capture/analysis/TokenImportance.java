@@ -10,7 +10,7 @@ import wan.op.Shape;
 import wan.op.UsageException;
 
 /**
- * Which cached tokens matter to the queries, as Deep Forcing asks (arXiv 2512.05081): a key token's importance is the sum of q.k over
+ * The importance of cached tokens to the queries, as in Deep Forcing (arXiv 2512.05081): a key token's importance is the sum of q.k over
  * the recent queries; of the candidates the C most important ones are kept. Here: how often each token is kept, over heads.
  *
  * <p>Importance is taken from key logits, whose mean over a frame's queries times S sqrt(d) is that sum; the factor changes no order.

@@ -81,34 +81,35 @@ import wan.run.Program;
             "",
             "Environment:",
             "  WAN_ATTN_JAVA       the JDK to run on, as --java",
-            "  WAN_ATTN_JAVA_OPTS  more flags for the JVM, separated by spaces",
-            "  TORNADOVM_HOME      a TornadoVM SDK: its flags are added for the GPU",
+            "WAN_ATTN_JAVA_OPTS  additional JVM flags, separated by spaces",
+            "TORNADOVM_HOME      a TornadoVM SDK, for --device tornado",
             "",
-            "Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted (what was captured is kept)."
+            "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (captures are kept)."
         })
 public final class Main implements Callable<Integer> {
     static final String STACKTRACE = "--stacktrace";
+    private static final int MOST_IN_SYNOPSIS = 12;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private CommandSpec spec;
 
-    @Option(names = STACKTRACE, scope = ScopeType.INHERIT, description = "Show where an error came from.")
+    @Option(names = STACKTRACE, scope = ScopeType.INHERIT, description = "Print the Java stack trace of an error.")
     @SuppressWarnings("UnusedVariable") // stands here for the help; run() looks for it before anything is parsed
     private boolean stacktrace;
 
     @Option(
             names = "--java",
             paramLabel = "PATH",
-            description = "Run on this JDK 25 or newer (its home, or its java). Taken anywhere on the line.")
+            description = "JDK 25 or newer to run on (its home folder, or its java). May stand anywhere on the line.")
     @SuppressWarnings("UnusedVariable") // stands here for the help; wan.launch takes it
     private String java = "";
 
     @Option(
             names = "--heap",
             paramLabel = "SIZE",
-            description = "The most Java heap, as 20g or 60%% of memory (default: 75%%); mapped weights lie outside it."
-                    + " Taken anywhere on the line.")
+            description = "Maximum Java heap, such as 20g or 60%% of memory (default: 75%%). Memory-mapped weights are"
+                    + " outside the heap. May stand anywhere on the line.")
     @SuppressWarnings("UnusedVariable") // stands here for the help; wan.launch takes it
     private String heap = "";
 
@@ -179,6 +180,8 @@ public final class Main implements Callable<Integer> {
                         .description("Prints the help of a command, or of the whole program.");
             } else {
                 one.mixinStandardHelpOptions(true).versionProvider(new Version());
+                // The options follow in groups: a synopsis of twenty lines says nothing more.
+                one.usageMessage().abbreviateSynopsis(one.options().size() > MOST_IN_SYNOPSIS);
             }
         }
         root.getCommandSpec().mixinStandardHelpOptions(true);

@@ -39,7 +39,7 @@ public record MemoryPlan(
             throw new WanException("memory of device " + device + ": expected " + size(bytes()) + " ("
                     + parts() + "), got " + size(deviceBytes) + "; "
                     + (weightBytes > deviceBytes ? "the weights alone do not fit: use another device.name" : smaller())
-                    + ", or more device.memory_bytes if the device has it");
+                    + ", or a larger device.memory_bytes if the device has more");
         }
         if (largestArrayBytes > deviceArrayBytes) {
             throw new WanException("memory of device " + device + ": expected " + size(largestArrayBytes)

@@ -21,7 +21,8 @@ import wan.op.Site;
 import wan.op.UsageException;
 
 /**
- * Plans as JSON: a list of rules, or an object whose {@code rules} it is. A rule has {@code do} and where that is to be done: {@code
+ * Edit plans as JSON: a list of rules, or an object with such a list as {@code rules}. A rule has an effect, {@code do},
+ * and the places where it applies: {@code
  * heads} ({@code "3:5,7:0-3"}) or {@code layers}, {@code attention} ({@code self}), {@code passes}, {@code frame_blocks}; the rest depends on the
  * effect.
  *

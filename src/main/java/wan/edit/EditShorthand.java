@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import wan.op.UsageException;
 
-/** Plans in the short forms of a command line. */
+/** Edit plans in the short forms of the command line. */
 public final class EditShorthand {
     private EditShorthand() {}
 

@@ -25,7 +25,7 @@ import wan.op.UsageException;
 import wan.op.WanException;
 import wan.pass.Pass;
 
-/** Carries a plan out in one run: an observer for each pass. Opens the files that the plan reads; close it. */
+/** Applies a plan to one run, with an observer for each pass. It opens the files that the plan reads, so close it. */
 public final class Edits implements AutoCloseable {
     private final EditPlan plan;
     private final @Nullable HeadCaches caches;

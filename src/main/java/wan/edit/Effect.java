@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import wan.op.Site;
 import wan.op.UsageException;
 
-/** What an intervention does. */
+/** The effect of an intervention. */
 public sealed interface Effect {
     /** Its name in plans. */
     String name();

@@ -13,7 +13,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import wan.op.UsageException;
 
-/** Which group of a cache policy each head belongs to. */
+/** The group of a cache policy to which each head belongs. */
 public final class HeadGroups {
     /** What methods and {@code analyze} call the same group. */
     private static final Map<String, String> SAME =

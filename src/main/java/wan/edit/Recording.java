@@ -4,7 +4,7 @@ import wan.op.HostTensor;
 import wan.op.Site;
 import wan.pass.PassId;
 
-/** Activations of a run, which patches read. */
+/** Recorded activations of a run, for patches. */
 public interface Recording extends AutoCloseable {
     /** Whether a site was recorded. */
     boolean has(PassId pass, int layer, Site site);

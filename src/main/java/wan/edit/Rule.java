@@ -6,7 +6,7 @@ import wan.pass.Pass;
 import wan.pass.PassId;
 
 /**
- * One intervention: where, and what.
+ * One intervention: its places and its effect.
  *
  * @param heads of which layers; an effect on whole rows takes the layers alone
  * @param attention self- or cross-attention

@@ -1,4 +1,4 @@
-/** Interventions as data: which heads, passes and keys are changed, and how. */
+/** Interventions as data: which heads, passes and keys change, and how. */
 @NullMarked
 package wan.edit;
 

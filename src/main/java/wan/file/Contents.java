@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 public enum Contents {
     /** Low-rank adapters, of whatever trainer. */
     LORA(
-            "a LoRA, which is no model: it has to be merged into the base model; model.loras does that",
+            "a LoRA, not a model; model.loras merges it into the base model",
             "(^|.*[._/])(lora_([AB]|[ab]|down|up|mid|embedding_[AB])|hada_w[12]_[ab]|lokr_w[12](_[ab])?|dora_scale|diff|diff_b)"
                     + "([._].*|$)"),
     /** Weights of 8 bits or less beside their scales. */
@@ -18,11 +18,11 @@ public enum Contents {
                     + "|quant_map|quant_state|qweight|qzeros|comfy_quant|wscales|scale_input|input_scale)([._].*|$)"),
     /** The transformer of Wan. */
     TRANSFORMER(
-            "a transformer of Wan; model.path or model.checkpoint takes it",
+            "a Wan transformer; pass it as model.path or model.checkpoint",
             "(^|.*[./])blocks\\.0\\.(self_attn\\.norm_q|attn1\\.norm_q)\\.weight"),
     /** The text encoder of Wan. */
     TEXT_ENCODER(
-            "a text encoder (UMT5 or T5); prompt.text_encoder takes Wan's",
+            "a text encoder (UMT5 or T5); pass Wan's as prompt.text_encoder",
             "(^|.*[./])(blocks\\.0\\.attn\\.q|(encoder\\.)?block\\.0\\.layer\\.0\\.SelfAttention\\.q)\\.weight"),
     /** Pictures to features. */
     CLIP(
@@ -40,12 +40,12 @@ public enum Contents {
             "(^|.*[./])(post_quant_conv\\.|quant_conv\\.|decoder\\.(conv1|conv_in|middle|mid_block|mid"
                     + "|up_blocks|upsamples|\\d+)\\.).*"),
     /** Captures of this program. */
-    RESULT("a result of wan-attn extract, which holds no weights", "block\\d+\\.step\\d+\\..*"),
+    RESULT("a result of wan-attn extract, without weights", "block\\d+\\.step\\d+\\..*"),
     /** Embeddings of prompts. */
     EMBEDDINGS("embeddings of prompts; prompt.embeddings takes them", "(^|.*/)(negative_)?prompt_embeds?"),
     /** An optimiser's averages. */
     OPTIMIZER(
-            "an optimiser's state without the weights; take the checkpoint that was saved beside it",
+            "an optimizer state without weights; use the checkpoint that was saved with it",
             "(^|.*[./])(exp_avg|exp_avg_sq|momentum_buffer)$"),
     /** Nobody can tell. */
     UNKNOWN("", "");

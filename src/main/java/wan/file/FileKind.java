@@ -105,7 +105,7 @@ public enum FileKind {
         }
         if (isUnfinished(file)) {
             return Optional.of("an unfinished download: " + file.getFileName()
-                    + ".aria2 lies beside it, which aria2c removes when it is done; let it finish");
+                    + ".aria2 lies beside it, which aria2c removes at the end; let the download finish");
         }
         for (Magic other : OTHERS) {
             if (latin1.startsWith(other.start)) {
@@ -119,7 +119,7 @@ public enum FileKind {
             return Optional.of("a tar file" + UNPACK);
         }
         if (bytes[0] == '\n' && (latin1.startsWith("\n", 2) || latin1.contains("<unk>"))) {
-            return Optional.of("a tokenizer of SentencePiece; prompt.tokenizer takes it");
+            return Optional.of("a SentencePiece tokenizer; pass it as prompt.tokenizer");
         }
         if (lower.startsWith("<?xml") || lower.startsWith("<error")) {
             return Optional.of("a server's message (XML) that was saved instead of the file" + AGAIN);
@@ -156,14 +156,14 @@ public enum FileKind {
             return Optional.empty();
         }
         if (lower.contains("\"added_tokens\"") || lower.contains("\"tokenizer_class\"")) {
-            return Optional.of("a tokenizer; prompt.tokenizer takes it");
+            return Optional.of("a tokenizer; pass it as prompt.tokenizer");
         }
         if (lower.contains("\"error\"") || lower.contains("\"message\"")) {
             return Optional.of(
                     "a server's message that was saved instead of the file: " + Messages.shown(text.strip()) + AGAIN);
         }
         if (lower.contains("\"_class_name\"") || lower.contains("\"num_layers\"") || lower.contains("\"model_type\"")) {
-            return Optional.of("a model's configuration, which holds no tensors; give the folder that it lies in");
+            return Optional.of("a model's configuration without tensors; give the folder that contains it");
         }
         return Optional.empty();
     }

@@ -42,7 +42,7 @@ public final class Zeros {
     /** What is wrong with such a file, and what to do. */
     public static String describe(List<String> names, int all) {
         return names.size() + " of " + all
-                + " tensors hold nothing but zeros in whole or in part, as no trained ones do: "
+                + " tensors contain large parts with only zeros, unlike trained ones: "
                 + Messages.listed(names, MOST_LISTED) + "; an unfinished download? fetch the file again";
     }
 

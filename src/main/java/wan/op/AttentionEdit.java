@@ -4,7 +4,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * What is changed in one attention call: per head a factor of the logits, a bias for each group of keys and a factor of the output.
+ * The changes to one attention call: for each head a factor of the logits, a bias for each key group, and a factor of
+ * the output.
  * {@link #NONE} adds no operation and changes no bit.
  *
  * <p>A head attends softmax(scale * logits + bias) v, times its output factor. A bias of minus infinity blocks a group: its keys get no

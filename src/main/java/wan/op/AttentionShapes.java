@@ -1,6 +1,6 @@
 package wan.op;
 
-/** What {@link Ops#attention} asks of its arguments, the same for every backend. */
+/** Checks the arguments of {@link Ops#attention} for every backend. */
 public final class AttentionShapes {
     private AttentionShapes() {}
 

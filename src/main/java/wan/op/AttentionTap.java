@@ -4,9 +4,10 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * The place where one attention call can be watched. {@link #NONE} adds no operation and changes no bit.
+ * Observes one attention call. {@link #NONE} adds no operation and changes no bit.
  *
- * <p>Watching never changes the attention's output either: everything is computed from the same queries and keys beside it.
+ * <p>Observing never changes the attention's output: captures are computed from the same queries and keys, separately from
+ * it.
  * Keys appear in the order in which the call attends them.
  */
 public interface AttentionTap {

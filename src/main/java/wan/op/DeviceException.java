@@ -1,6 +1,6 @@
 package wan.op;
 
-/** A device stopped working: what it computed since is lost, what was handed over before is right. */
+/** A device stopped working. Values that it delivered earlier are correct; later ones are lost. */
 public final class DeviceException extends WanException {
     private static final long serialVersionUID = 1L;
 

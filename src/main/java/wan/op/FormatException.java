@@ -2,7 +2,7 @@ package wan.op;
 
 import org.jspecify.annotations.Nullable;
 
-/** A file that is not what it says it is: broken, truncated, hostile, or of an unknown format. */
+/** A file is broken, truncated, malicious, or of an unknown format. */
 public final class FormatException extends WanException {
     private static final long serialVersionUID = 1L;
 

@@ -2,7 +2,7 @@ package wan.op;
 
 import org.jspecify.annotations.Nullable;
 
-/** Passes everything on to another observer; what a subclass overrides is its own. */
+/** Forwards everything to another observer; subclasses override single methods. */
 public class ForwardingObserver implements PassObserver {
     private final PassObserver own;
 

@@ -2,7 +2,7 @@ package wan.op;
 
 import java.util.Arrays;
 
-/** What operations on single heads ask of their arguments, the same for every backend. */
+/** Checks the arguments of operations on single heads for every backend. */
 public final class HeadShapes {
     private HeadShapes() {}
 

@@ -1,7 +1,7 @@
 package wan.op;
 
 /**
- * Float32 values in a Java array with their shape: what goes into a run and what comes out of it.
+ * Float32 values in a Java array with their shape, for inputs and outputs of a run.
  *
  * <p>The array is not copied; whoever passes it on no longer changes it.
  */

@@ -3,7 +3,7 @@ package wan.op;
 import java.util.Arrays;
 import java.util.Locale;
 
-/** Infinities or NaN where numbers were expected: a type without the range, or broken weights. */
+/** Infinities or NaN where finite values were expected, because of a type with too small a range or broken weights. */
 public final class NonFiniteException extends WanException {
     private static final long serialVersionUID = 1L;
 

@@ -3,8 +3,8 @@ package wan.op;
 import java.util.function.Supplier;
 
 /**
- * Passes every operation on to another backend, through one place that a subclass fills: to trace, to time, to count. An operation that is
- * made of others is seen as those, and run as those.
+ * Forwards every operation to another backend, through one method that subclasses implement to trace, time or count. A
+ * composite operation is seen and run as its parts.
  */
 public abstract class ObservedOps implements Ops {
     private final Ops ops;

@@ -3,8 +3,8 @@ package wan.op;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Watches one pass and may change it: chooses the taps and edits of its attentions, sees its activations, and hears of every layer that is
- * done. What changes nothing adds no operation.
+ * Observes one pass and can change it: it chooses the taps and edits of attentions, sees activations, and is notified
+ * after every layer. An observer that changes nothing adds no operations.
  */
 public interface PassObserver {
     /** Watches and changes nothing. */

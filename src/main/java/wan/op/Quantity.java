@@ -3,9 +3,9 @@ package wan.op;
 import java.util.Locale;
 
 /**
- * What can be captured of an attention call. Letters: B batch, N the captured heads, f query groups, Lq queries, K key groups, Lk keys.
+ * A quantity that can be captured of an attention call. Letters: B batch, N the captured heads, f query groups, Lq queries, K key groups, Lk keys.
  *
- * <p>A group is a latent frame, but for the keys of cross-attention, where every text token is a group of its own.
+ * <p>A group is a latent frame; in cross-attention, every text token is a key group.
  * Logits are scaled, after RoPE, before softmax, and before any {@link AttentionEdit} but for {@link #LOGITS_USED}. Masses are of what
  * the attention uses, so after it.
  */

@@ -5,7 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * A stored tensor where it lies: a name, an element type, a shape, and little-endian C-order bytes, usually memory-mapped.
+ * A stored tensor in place: a name, an element type, a shape, and little-endian C-order bytes, usually memory-mapped.
  *
  * <p>Valid as long as the arena of whoever handed it out is open. The data need not be aligned.
  *

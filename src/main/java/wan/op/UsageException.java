@@ -1,6 +1,6 @@
 package wan.op;
 
-/** The request itself is wrong (an option, a combination, a size): the command line exits with 2. */
+/** The request is invalid (an option, a combination, a size). The command line exits with 2. */
 public final class UsageException extends WanException {
     private static final long serialVersionUID = 1L;
 

@@ -3,7 +3,7 @@ package wan.op;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What went wrong, in one line that a user can act on: where, what was expected, what was got, and a hint.
+ * A failure, described in one line that helps the user: where, what was expected, what was found, and a hint.
  *
  * <p>The command line prints the message without a stack trace and exits with 1 ({@link UsageException}: 2).
  */

@@ -1,5 +1,5 @@
 /**
- * The vocabulary everything else is written in: tensors, shapes, the model's operations, and the attention tap.
+ * Tensors, shapes, the operations of the model, and the attention tap, on which everything else is built.
  *
  * <p>The model is written once over {@link wan.op.Ops}; a backend executes the calls at once ({@code wan.jvm}) or records
  * them (TornadoVM). Nothing here depends on anything but the JDK.

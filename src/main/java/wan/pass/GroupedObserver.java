@@ -76,7 +76,7 @@ final class GroupedObserver {
 
     private static <T> T unchanged(boolean holds, T nothing) {
         if (!holds) {
-            throw new UsageException("a pass that computes the context's keys anew: expected no intervention and no"
+            throw new UsageException("a pass that recomputes the context's keys: expected no intervention and no"
                     + " recording of activations in it, since it runs in groups of frames; choose other passes");
         }
         return nothing;

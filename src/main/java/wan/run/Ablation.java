@@ -38,11 +38,11 @@ import wan.sampling.Sampler;
 import wan.sampling.SamplerInputs;
 
 /**
- * Many edits of one run, each on its own, and what each does to the result.
+ * Measures the effect of many edits of one run, each edit by itself.
  *
- * <p>The unedited run comes first. An edited run then begins with the first layer of the first pass that it changes, on the same caches, since
- * all before is the same to the bit. Those that leave last go first, so that what they overwrite is nothing that the others still need; pages
- * that a window uses again are copied where they are needed. A run with another cache policy, or by a method that cannot begin in
+ * <p>The unedited run comes first. An edited run then starts at the first layer of the first pass that it changes, on the same KV caches, because
+ * everything before is identical. Edits that depart last run first, so that they overwrite nothing that the others need; pages
+ * that a window reuses are copied where necessary. An edit with another cache policy, or of a sampler that cannot start in
  * the middle, runs as a whole.
  */
 public final class Ablation {
@@ -60,8 +60,8 @@ public final class Ablation {
      *
      * @param run the unedited run
      * @param watched heads whose frame logits are compared
-     * @param whole whether every run is computed from its start, which gives the same
-     * @throws UsageException if an edit cannot be run, or a name is there twice
+     * @param whole whether every run is computed from its start, with the same result
+     * @throws UsageException if an edit cannot be run, or two have the same name
      */
     public Ablation(
             Wan wan, RunSpec run, List<Variant> variants, List<HeadId> watched, boolean whole, RunMonitor monitor) {
@@ -118,7 +118,7 @@ public final class Ablation {
         return base;
     }
 
-    /** The part of a whole run's operations that an edit needs. */
+    /** The share of a whole run's operations that an edit needs. */
     public double share(Variant variant) {
         for (Edited each : edited) {
             if (each.variant().equals(variant) && each.departure() != null) {
@@ -128,7 +128,7 @@ public final class Ablation {
         return 1;
     }
 
-    /** Where an edit leaves the unedited run, in words. */
+    /** Where an edit departs from the unedited run, in words. */
     public String departure(Variant variant) {
         for (Edited each : edited) {
             if (each.variant().equals(variant) && each.departure() != null) {
@@ -138,7 +138,7 @@ public final class Ablation {
         return "the start";
     }
 
-    /** Bytes that are copied to the host so that edited runs can begin in the middle. */
+    /** Bytes that are copied to the host so that edited runs can start in the middle. */
     public long copiedBytes() {
         RunPlan plan = base.plan();
         long row = (long) Float.BYTES
@@ -178,11 +178,11 @@ public final class Ablation {
     }
 
     /**
-     * Runs the unedited run, then every edit that is not done.
+     * Runs the unedited run, then every edit that is not done yet.
      *
-     * @param done names of edits that are left out
-     * @param each gets every outcome and its latents, [B, T, C, H, W], as soon as they are there, in the order in which they are run
-     * @throws java.util.concurrent.CancellationException if the monitor ended it
+     * @param done names of edits to skip
+     * @param each receives every outcome and its latents, [B, T, C, H, W], as soon as they are ready, in the order of computation
+     * @throws java.util.concurrent.CancellationException if the monitor stopped it
      */
     public void execute(Set<String> done, RunMonitor monitor, BiConsumer<Outcome, HostTensor> each) {
         MemoryCheck.require(base, copiedBytes());

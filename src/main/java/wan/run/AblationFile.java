@@ -106,7 +106,8 @@ public final class AblationFile {
         JsonNode own = JsonMapper.shared()
                 .readTree(SpecJson.tree(ablation.base().resolved()).toString());
         if (!root.path("run").equals(own)) {
-            throw new WanException(file + ": is of another run; repeat the command that wrote it, or begin anew");
+            throw new WanException(
+                    file + ": belongs to a different run; repeat the command that wrote it, or start again");
         }
         Map<String, Variant> variants = new LinkedHashMap<>();
         ablation.variants().forEach(variant -> variants.put(variant.name(), variant));

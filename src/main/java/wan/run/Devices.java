@@ -17,7 +17,7 @@ import wan.op.UsageException;
 import wan.op.WanException;
 import wan.selftest.SelfTestCheck;
 
-/** Chooses what computes, among the backends that are found as services. */
+/** Chooses the device among the backends, which are found as services. */
 public final class Devices {
     private static final System.Logger LOG = System.getLogger("wan.run");
 

@@ -46,7 +46,7 @@ import wan.sampling.Sampler;
 import wan.sampling.SamplerInputs;
 import wan.vae.VaeFiles;
 
-/** A run that has been checked and planned against its model, and not been started. */
+/** A run that has been checked and planned for its model, but not started. */
 public final class Job {
     private final RunSpec spec;
     private final Session session;
@@ -78,7 +78,7 @@ public final class Job {
         this.caches = caches;
     }
 
-    /** Plans a run; what is odd but no error goes to the monitor. */
+    /** Plans a run; warnings go to the monitor. */
     static Job of(RunSpec asked, Session session, RunMonitor monitor) {
         LoadedModel model = session.model();
         WanConfig config = model.config();
@@ -212,7 +212,7 @@ public final class Job {
                 .on(frame, config.headDim());
     }
 
-    /** What each head keeps, or null where all keep the same. */
+    /** What each head keeps in the KV cache, or null if all heads keep the same. */
     public @Nullable HeadCaches caches() {
         return caches;
     }
@@ -295,7 +295,7 @@ public final class Job {
         }
     }
 
-    /** What was asked for. */
+    /** The specification of the run. */
     public RunSpec spec() {
         return spec;
     }
@@ -305,12 +305,12 @@ public final class Job {
         return plan;
     }
 
-    /** What is captured, with the model's own layers and heads. */
+    /** The captures, with the layers and heads of this model. */
     public CapturePlan capture() {
         return capture;
     }
 
-    /** The sizes that decide what a capture delivers. */
+    /** The sizes that determine the shapes of captures. */
     public RunGeometry geometry() {
         return geometry;
     }
@@ -324,12 +324,12 @@ public final class Job {
         return model;
     }
 
-    /** What it costs. */
+    /** The operations of the run. */
     public RunCost cost() {
         return new RunCost(model.config(), geometry.batch(), geometry.frameSeqLen());
     }
 
-    /** Bytes of what is captured, without the matrices that are assembled of it. */
+    /** Bytes of the captured tensors, without the assembled matrices. */
     public long captureBytes() {
         long bytes = 0;
         for (Pass pass : plan.passes()) {
@@ -400,17 +400,17 @@ public final class Job {
         return new Job(spec.withOutput(output), session, plan, capture, geometry, initialLatent, picture, caches);
     }
 
-    /** What the run needs of its device, found by going through it without running anything; null where no device is used. */
+    /** Memory that the run needs on its device, found by a rehearsal without running anything; null if no device is used. */
     public @Nullable MemoryPlan deviceMemory() {
         return Devices.memoryPlan(spec.device(), this::rehearse);
     }
 
-    /** What the run needs of this machine, found in the same way; null where a device is used. */
+    /** Memory that the run needs on this machine, found in the same way; null if a device is used. */
     public @Nullable HostMemory hostMemory() {
         return Devices.hostMemory(spec.device(), this::rehearse);
     }
 
-    /** Bytes of captures in the heap: the assembled matrices, and all tensors, or the largest where they go to a file as they come. */
+    /** Bytes of captures in the heap: the assembled matrices and all tensors, or only the largest tensor if they are streamed to a file. */
     public long capturedBytes() {
         long all = 0;
         long largest = 0;
@@ -449,17 +449,17 @@ public final class Job {
         }
     }
 
-    /** As the other, refusing to touch what an earlier run of the same name has left. */
+    /** Runs like {@link #execute(RunMonitor, Leftovers)}, but refuses to touch the folder of an unfinished run. */
     public RunResult execute(RunMonitor monitor) {
         return execute(monitor, Leftovers.KEEP);
     }
 
     /**
-     * Checks memory, opens the device, runs, and writes the files. Whatever ends a run that writes a result before its time leaves
-     * what it has so far in the folder {@code NAME.partial} beside it, and never touches an older result.
+     * Checks memory, opens the device, runs, and writes the files. If a run that writes a result ends early, for whatever reason, its
+     * data stays in the folder {@code NAME.partial} beside the result, and an older result is not touched.
      *
-     * @param leftovers what to do about such a folder
-     * @return also of a run that the monitor ended; see {@link RunResult#complete}
+     * @param leftovers what to do with such a folder of an earlier run
+     * @return the result, also if the monitor stopped the run; see {@link RunResult#complete}
      */
     public RunResult execute(RunMonitor monitor, Leftovers leftovers) {
         MemoryCheck.require(this, 0);
@@ -495,7 +495,7 @@ public final class Job {
                 return outputs.ended(follower.capture(), "interrupted in " + follower.position());
             } catch (NonFiniteException e) {
                 throw WeightDiagnosis.explain(e, model.config(), model.weights())
-                        .because("capture.keep_non_finite goes on with such values");
+                        .because("capture.keep_non_finite keeps such values");
             } finally {
                 monitor.ended();
                 if (!done) {
@@ -515,7 +515,7 @@ public final class Job {
         Path left = outputs.left();
         if (left != null) {
             monitor.notice(
-                    outputs.progress() + " are kept in " + left + "; the same run with leftovers.resume goes on");
+                    outputs.progress() + " are kept in " + left + "; continue the same run with leftovers.resume");
         }
     }
 
@@ -539,22 +539,22 @@ public final class Job {
     }
 
     /**
-     * Makes a result of what a run that ended before its time has left. It says that it is partial; what was left stays, and the run
-     * can still go on.
+     * Writes a result from the folder of an unfinished run, marked as partial. The folder stays, and the run can still be resumed.
      *
-     * @param target another file than the run's own, which is for whole results
-     * @throws WanException if nothing is left of this run
+     * @param target a file other than the run's own, which is for complete results
+     * @throws WanException if there is no such folder
      */
     public RunResult salvage(Path target, RunMonitor monitor) {
         Path own = spec.output().result();
         if (own == null || RunSpec.Output.same(own, target)) {
-            throw new UsageException("leftovers.salvage: expected another file than output.result, which is for whole"
-                    + " results, got " + target);
+            throw new UsageException(
+                    "leftovers.salvage: expected a file other than output.result, which is for complete"
+                            + " results, got " + target);
         }
         Path folder = PartialFolder.of(own);
         if (!PartialFolder.is(folder)) {
             throw new WanException(
-                    "leftovers.salvage: expected what a run of this name has left, " + folder + ", got none");
+                    "leftovers.salvage: expected the folder of an interrupted run, " + folder + ", got none");
         }
         PartialRun left = PartialRun.read(folder).verified(folder);
         String backend = left.fields().path("backend").asString("");
@@ -563,7 +563,7 @@ public final class Job {
         try (PartialTensors captures = left.captures(folder);
                 RunOutputs outputs = new RunOutputs(named, backend, Leftovers.KEEP, monitor)) {
             if (captures.names().isEmpty()) {
-                throw new WanException(folder + ": holds no captures yet");
+                throw new WanException(folder + ": contains no captures yet");
             }
             for (String name : captures.names()) {
                 CaptureSink.Pieces pieces = outputs.sink().open(name, captures.shape(name));

@@ -1,6 +1,6 @@
 package wan.run;
 
-/** What to do about the partial data of an earlier run of the same name. */
+/** What to do with the data of an unfinished run of the same name. */
 public enum Leftovers {
     /** Refuse to begin if a run can go on with it; else begin anew. */
     KEEP,

@@ -6,16 +6,16 @@ import java.util.List;
 import java.util.SequencedMap;
 
 /**
- * What one edit of an {@link Ablation} did, measured against the unedited run with the same noise.
+ * The effect of one edit of an {@link Ablation}, measured against the unedited run with the same noise.
  *
  * @param variant the edit
- * @param from the pass and layer from which it was computed; what is before was the unedited run's
- * @param computed the part of a whole run's operations that was computed
- * @param seconds that it took
- * @param latents of all generated frames and samples
- * @param frames of each frame, given ones included: the drift
- * @param watched frame logits of other heads
- * @param failure why there is none of this; empty if there is
+ * @param from the pass and layer at which it departs from the unedited run
+ * @param computed the share of a whole run's operations that was computed
+ * @param seconds the time that it took
+ * @param latents the difference of all generated frames and samples
+ * @param frames the difference of each frame (its drift), including given frames
+ * @param watched the differences of frame logits of the watched heads
+ * @param failure why there are no numbers; empty if there are
  */
 public record Outcome(
         Variant variant,

@@ -8,7 +8,7 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.file.PartialFolder;
 
 /**
- * How far a run got that is under way, or that ended before its time.
+ * The progress of an unfinished run.
  *
  * @param model of the run
  * @param version of the program that ran it

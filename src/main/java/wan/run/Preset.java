@@ -19,8 +19,8 @@ import wan.model.WanConfig;
 import wan.op.UsageException;
 
 /**
- * The settings that a public checkpoint was made for: one JSON document each, in the jar. A checkpoint that cannot be run has a sentence in
- * their place.
+ * The settings of a public checkpoint, from a JSON document in the jar. For a checkpoint that cannot be run, it has the
+ * reason instead.
  *
  * @param name as {@code --preset} takes it
  * @param title in a few words

@@ -207,7 +207,7 @@ public final class Prompts {
             float[] values = view.toFloats();
             for (float value : values) {
                 if (!Float.isFinite(value)) {
-                    throw new FormatException(path, "initial_latent has values that are no finite numbers");
+                    throw new FormatException(path, "initial_latent has values that are not finite");
                 }
             }
             return new HostTensor(view.shape(), values);

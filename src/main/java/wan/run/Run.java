@@ -11,7 +11,7 @@ import wan.op.AttentionKind;
 import wan.op.Quantity;
 import wan.op.Site;
 
-/** A run in the making; {@link #execute} carries it out. Captures frame logits of all layers and heads unless told otherwise. */
+/** The description of a run; {@link #execute} runs it. By default, it captures frame logits of all layers and heads. */
 public final class Run {
     private final Wan wan;
     private RunSpec spec;
@@ -29,7 +29,7 @@ public final class Run {
                 new RunSpec.Video(v.latentHeight(), v.latentWidth(), frames, v.initialLatent(), v.picture(), v.vae())));
     }
 
-    /** Rows and columns of a latent frame, an eighth of the video's pixels each; both even. */
+    /** Rows and columns of a latent frame: an eighth of the video's pixels in each direction, both even. */
     public Run latentSize(int height, int width) {
         RunSpec.Video v = spec.video();
         return with(spec.withVideo(
@@ -43,7 +43,7 @@ public final class Run {
                 new RunSpec.Noise(n.generator(), seed, n.bf16(), n.cudaDevice(), n.replay(), n.replayRun())));
     }
 
-    /** A window over the cache, in frames, and the first frames that it never evicts. */
+    /** A sliding window over the KV cache, in frames, and the number of first frames (the sink) that it never evicts. */
     public Run window(int localAttnSize, int sinkSize) {
         return with(spec.withCache(new RunSpec.Cache(localAttnSize, sinkSize)));
     }
@@ -68,38 +68,38 @@ public final class Run {
         return with(spec.withCapture(spec.capture().withPasses(passes)));
     }
 
-    /** What of each attention to capture. */
+    /** Quantities to capture of each attention. */
     public Run capture(Quantity... quantities) {
         return with(spec.withCapture(spec.capture().withQuantities(Set.of(quantities))));
     }
 
-    /** Boxes of query tokens whose attention is captured key by key: region logits and masses. */
+    /** Boxes of query tokens whose logits and masses are captured for every key token. */
     public Run queries(QueryRegion... boxes) {
         return with(spec.withCapture(spec.capture().withQueries(List.of(boxes))));
     }
 
-    /** Which activations to capture. */
+    /** Activations to capture. */
     public Run record(Site... sites) {
         return with(spec.withCapture(spec.capture().withSites(Set.of(sites))));
     }
 
-    /** What is changed. */
+    /** Interventions to apply. */
     public Run edit(EditPlan edits) {
         return with(spec.withEdits(edits));
     }
 
-    /** What computes: {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}. */
+    /** The device: {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}. */
     public Run device(String name) {
         return with(spec.withDevice(spec.device().named(name)));
     }
 
-    /** Streams captures to a file rather than to memory: what is too large for it, such as token logits. */
+    /** Streams captures to a file instead of memory, for large ones such as token logits. */
     public Run to(Path result) {
         RunSpec.Output o = spec.output();
         return with(spec.withOutput(new RunSpec.Output(result, o.latents(), o.passes(), o.complete(), o.video())));
     }
 
-    /** Follows the run, and may end it. */
+    /** Observes the run, and can stop it. */
     public Run monitor(RunMonitor follower) {
         monitor = follower;
         return this;
@@ -110,7 +110,7 @@ public final class Run {
         return this;
     }
 
-    /** The run as a value. */
+    /** The specification of the run. */
     public RunSpec spec() {
         return spec;
     }
@@ -120,7 +120,7 @@ public final class Run {
         return wan.prepare(spec, monitor);
     }
 
-    /** Runs until all that was asked for has been captured. */
+    /** Runs until everything requested has been captured. */
     public RunResult execute() {
         return prepare().execute(monitor);
     }

@@ -15,7 +15,7 @@ import wan.op.TensorView;
 import wan.op.WanException;
 import wan.pass.PassId;
 
-/** What a run gave. */
+/** The result of a run. */
 public final class RunResult {
     static final String COMPLETE = "complete";
 
@@ -44,17 +44,17 @@ public final class RunResult {
         this.state = state;
     }
 
-    /** {@code complete}, or why the run ended early. */
+    /** {@code complete}, or the reason why the run ended early. */
     public String state() {
         return state;
     }
 
-    /** Whether everything that was asked for is there. */
+    /** Whether everything requested was captured. */
     public boolean complete() {
         return state.equals(COMPLETE);
     }
 
-    /** What ran. */
+    /** The job that ran. */
     public Job job() {
         return job;
     }
@@ -64,7 +64,7 @@ public final class RunResult {
         return file;
     }
 
-    /** The folder of what a run that ended before its time has left, to go on with; null if there is none. */
+    /** The folder from which an unfinished run can be resumed; null if there is none. */
     public @Nullable Path partial() {
         return partial;
     }
@@ -78,7 +78,7 @@ public final class RunResult {
         return matrix(Quantity.FRAME_LOGITS, layer);
     }
 
-    /** Softmax weight of frames, as {@link #frameLogits}. */
+    /** Softmax weights of frames, in the form of {@link #frameLogits}. */
     public FrameMatrix frameMass(int layer) {
         return matrix(Quantity.FRAME_MASS, layer);
     }
@@ -117,8 +117,8 @@ public final class RunResult {
     }
 
     /**
-     * Writes what is in memory as {@code extract} writes it: {@code .safetensors}, {@code .npz}, or {@code .pt} as the reference's
-     * script does.
+     * Writes captures from memory to a file, as {@code extract} does: {@code .safetensors}, {@code .npz}, or {@code .pt} in the form
+     * of the reference's script.
      *
      * @throws WanException if the run has written its file already
      */

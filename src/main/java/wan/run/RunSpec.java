@@ -25,9 +25,9 @@ import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 /**
- * All of a run as a value: two runs of the same specification on the same machine give the same bits.
+ * The complete specification of a run. Two runs of the same specification on the same machine give identical results.
  *
- * <p>Relative paths are those of the process that reads them.
+ * <p>Relative paths are relative to the working directory of the process.
  */
 public record RunSpec(
         Model model,
@@ -41,14 +41,14 @@ public record RunSpec(
         Device device,
         Output output) {
     /**
-     * Which model.
+     * The model.
      *
      * @param path a folder or a file; null for the built-in demo model, whose weights are random
      * @param checkpoint weights in place of the model's own, or null
      * @param branch which of a checkpoint's weights
      * @param loras files of low-rank adapters that are merged into the weights, one after the other
-     * @param preset the preset that the run began with, for the record; or null
-     * @param allowZeroWeights whether zeros in parameters where trained ones have none are meant; otherwise a warning names them
+     * @param preset the preset from which the settings came, for the record, or null
+     * @param allowZeroWeights whether all-zero parameters are intended; otherwise a warning names them
      */
     public record Model(
             @Nullable Path path,
@@ -81,15 +81,15 @@ public record RunSpec(
     }
 
     /**
-     * What the video is of. Without texts and embeddings, embeddings are drawn from the seed.
+     * The prompts. Without texts and embeddings, embeddings are drawn from the seed.
      *
      * @param texts one per sample of the batch
-     * @param negative what guidance leads away from, or null
+     * @param negative the negative prompt, or null
      * @param embeddings a file with tensor {@code prompt_embeds} instead of texts, or null
      * @param tokenizer a file or folder; null for the one in the model's folder
      * @param textEncoder likewise
-     * @param keep whether embeddings are kept for next time
-     * @param later the prompts that follow, where the sampler switches or fades to them
+     * @param keep whether embeddings are cached
+     * @param later later prompts, to which the sampler switches or fades
      */
     public record Prompt(
             List<String> texts,
@@ -113,12 +113,12 @@ public record RunSpec(
         /** Embeddings drawn from the seed. */
         public static final Prompt RANDOM = new Prompt(List.of(), null, null, null, null, true);
 
-        /** Refuses texts beside embeddings. */
+        /** Refuses texts together with embeddings. */
         public Prompt {
             texts = List.copyOf(texts);
             later = List.copyOf(later);
             if (embeddings != null && !texts.isEmpty()) {
-                throw new UsageException("prompt.embeddings: expected no prompt.texts beside it");
+                throw new UsageException("prompt.embeddings: expected no prompt.texts with it");
             }
         }
 
@@ -127,7 +127,7 @@ public record RunSpec(
             return new Prompt(List.of(texts), null, null, null, null, true);
         }
 
-        /** Whether it says anything of the video. */
+        /** Whether there are texts or embeddings. */
         public boolean given() {
             return !texts.isEmpty() || embeddings != null;
         }
@@ -250,8 +250,7 @@ public record RunSpec(
         /** Refuses a policy beside a window. */
         public Cache {
             if (policy != null && localAttnSize != null && localAttnSize != -1) {
-                throw new UsageException(
-                        "cache.policy: expected no window beside it, got " + localAttnSize + " frames");
+                throw new UsageException("cache.policy: expected no window with it, got " + localAttnSize + " frames");
             }
             if (policy == null && heads != null) {
                 throw new UsageException("cache.heads: expected cache.policy with it, whose groups they are");

@@ -117,17 +117,17 @@ final class RunState implements AutoCloseable {
             found = found.verified(folder.path());
             if (found.commits().size() < recorded) {
                 monitor.notice(folder.path() + ": only " + found.commits().size() + " of " + recorded
-                        + " places to go on from are whole");
+                        + " checkpoints are intact");
             }
         }
         if (found.commits().isEmpty() && !found.finished()) {
-            monitor.notice(folder.path() + ": left by a run that had got nowhere; beginning anew");
+            monitor.notice(folder.path() + ": left by a run before its first checkpoint; starting from the beginning");
             return null;
         }
         if (leftovers == Leftovers.KEEP) {
             throw new WanException(
-                    folder.path() + ": holds " + progress(found) + " of an earlier run; leftovers.resume goes on"
-                            + " with it, leftovers.salvage makes a result of it that says it is partial, leftovers.discard removes it");
+                    folder.path() + ": holds " + progress(found) + " of an interrupted run; leftovers.resume continues"
+                            + " it, leftovers.salvage writes a partial result, leftovers.discard deletes it");
         }
         requireSame(folder.path(), found.fields(), header.path("fields"));
         requireSame(folder.path(), found.run().path("header_bytes"), header.path("header_bytes"));

@@ -14,10 +14,11 @@ import wan.op.Ops;
 import wan.text.Tokenizer;
 
 /**
- * What the runs of one open model share: the device with its packed weights, tokenizers, and the prompts that were encoded last. Runs take
+ * The state that the runs of one open model share: the device with its packed weights, tokenizers, and the most recently
+ * encoded prompts. Runs take
  * turns.
  *
- * <p>A device stays open after a run that ended well, if it can serve the next one; whatever failed is closed.
+ * <p>A device stays open after a successful run if it can serve the next one; after a failure it is closed.
  */
 final class Session implements AutoCloseable {
     /** Of 8 MB each at the sizes of Wan. */

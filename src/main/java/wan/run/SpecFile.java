@@ -15,7 +15,7 @@ import wan.file.StrictJson;
 import wan.file.TensorStore;
 import wan.op.FormatException;
 
-/** Where the specification of a run is read from: its own JSON, or the result of a run, which carries the one it was made by. */
+/** Reads the specification of a run from a JSON file or from a result, which contains the specification of its run. */
 public final class SpecFile {
     private static final int MOST_BYTES = 64 << 20;
 

@@ -31,9 +31,10 @@ import wan.weights.Lora;
 import wan.weights.ModelLayout.Branch;
 
 /**
- * A {@link RunSpec} as JSON, under names that stay: field by field, never by the names of Java. docs/RESULT-FORMAT.md lists them.
+ * A {@link RunSpec} as JSON with stable names: every field is mapped explicitly, independent of Java names.
+ * docs/RESULT-FORMAT.md lists them.
  *
- * <p>A field that is not there has its default, so a short file says little. A field that is not known is an error.
+ * <p>Missing fields have their defaults; unknown fields are errors.
  */
 public final class SpecJson {
     /** Raised when a file of the version before could be misread. */

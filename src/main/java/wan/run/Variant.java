@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 import wan.edit.EditPlan;
 
 /**
- * One changed run of an {@link Ablation}.
+ * One edited run of an {@link Ablation}.
  *
  * @param name unique among them, as {@code 3:5}
  * @param layer that alone is edited; -1 if there are several or none

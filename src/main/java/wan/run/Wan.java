@@ -10,7 +10,7 @@ import wan.weights.ConfigJson;
 import wan.weights.ModelFolder;
 
 /**
- * A model that is ready to run: where a program that uses this library begins.
+ * An open model: the entry point of the library.
  *
  * <pre>{@code
  * try (Wan wan = Wan.open(Path.of("weights/Wan2.1-T2V-1.3B"))) {
@@ -19,8 +19,8 @@ import wan.weights.ModelFolder;
  * }
  * }</pre>
  *
- * <p>Runs one job at a time. From the first run on the device stays open with its packed weights, and serves the next runs where it can;
- * close it when the last run is over.
+ * <p>Runs one job at a time. After the first run the device stays open with its packed weights, so that later runs can use it;
+ * close it after the last run.
  */
 public final class Wan implements AutoCloseable {
     private final RunSpec.Model spec;
@@ -31,7 +31,7 @@ public final class Wan implements AutoCloseable {
         this.session = session;
     }
 
-    /** Opens a model: a folder as it was downloaded, or a file. */
+    /** Opens a model: a downloaded folder, or a file. */
     public static Wan open(Path path) {
         return open(RunSpec.Model.of(path), RunMonitor.NONE);
     }
@@ -41,7 +41,7 @@ public final class Wan implements AutoCloseable {
         return open(RunSpec.Model.DEMO, RunMonitor.NONE);
     }
 
-    /** Opens the model of a specification; what is odd but no error goes to the monitor. */
+    /** Opens the model of a specification; warnings go to the monitor. */
     public static Wan open(RunSpec.Model model, RunMonitor monitor) {
         return new Wan(model, new Session(LoadedModel.open(model, monitor::notice)));
     }
@@ -52,7 +52,7 @@ public final class Wan implements AutoCloseable {
     }
 
     /**
-     * Begins to say what to run.
+     * Starts the description of a run.
      *
      * @param prompts one per sample; none for embeddings drawn from the seed
      */
@@ -63,7 +63,7 @@ public final class Wan implements AutoCloseable {
     /**
      * Checks and plans a run.
      *
-     * @throws UsageException if it cannot be run, with the field that is wrong
+     * @throws UsageException if it cannot be run; names the wrong field
      */
     public Job prepare(RunSpec run, RunMonitor monitor) {
         if (!run.model().equals(spec)) {
@@ -74,8 +74,7 @@ public final class Wan implements AutoCloseable {
     }
 
     /**
-     * Encodes the prompts of many runs in one go, as far as they keep what is encoded: so the text encoder is read once and not for
-     * each of them.
+     * Encodes the prompts of many runs together, if they use the cache of embeddings, so that the text encoder is loaded only once.
      */
     public void encodePrompts(List<RunSpec> runs, RunMonitor monitor) {
         session.encode(runs, monitor);

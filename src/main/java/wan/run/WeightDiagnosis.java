@@ -26,7 +26,7 @@ public final class WeightDiagnosis {
             if (model.weights() instanceof ModelFolder folder) {
                 folder.zeros(job.plan().numLayers())
                         .ifPresent(zeros -> LOG.log(
-                                Level.WARNING, zeros + "; model.allow_zero_weights says that the zeros are meant"));
+                                Level.WARNING, zeros + "; set model.allow_zero_weights if the zeros are intended"));
             }
         }
     }

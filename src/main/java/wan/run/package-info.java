@@ -1,4 +1,4 @@
-/** A run: what it is, what it needs, and what carries it out. */
+/** A run: its specification, its resources, and its execution. */
 @NullMarked
 package wan.run;
 

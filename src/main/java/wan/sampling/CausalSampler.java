@@ -206,7 +206,7 @@ public final class CausalSampler implements Sampler {
         if (pass.id().step() > 0) {
             throw new WanException(
                     pass.id() + " cannot run again, since its input is gone, and the cache policy is decided"
-                            + " by it; expected frame blocks of more than one frame; begin anew");
+                            + " by it; expected frame blocks of more than one frame; start again");
         }
         return start.frames(pass.firstFrame() - plan.settings().numInitialFrames(), pass.frames());
     }

@@ -117,7 +117,7 @@ final class RecomputePlanner {
     private static String frames(List<Integer> context) {
         return "frames "
                 + context.stream()
-                        .map(frame -> frame == Placement.GIVEN ? "first, encoded anew" : frame.toString())
+                        .map(frame -> frame == Placement.GIVEN ? "first, re-encoded" : frame.toString())
                         .collect(Collectors.joining(", "));
     }
 

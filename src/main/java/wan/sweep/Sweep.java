@@ -37,7 +37,7 @@ public record Sweep(RunSpec base, List<Axis> axes) {
         }
         if (base.output().video() != null) {
             throw new UsageException(
-                    "base.output.video: expected none; output.latents keeps the latents, which decode makes videos of");
+                    "base.output.video: expected none; set output.latents to keep the latents, and decode them afterwards");
         }
         // Where a run is written is the sweep's business.
         base = base.withOutput(new RunSpec.Output(

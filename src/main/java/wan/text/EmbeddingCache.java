@@ -95,7 +95,7 @@ final class EmbeddingCache {
                 writer.finish(Map.of(CHECKSUM, checksum(values)));
             }
         } catch (IOException | WanException e) {
-            LOG.log(Level.WARNING, folder + ": embeddings cannot be kept: " + e.getMessage());
+            LOG.log(Level.WARNING, folder + ": embeddings cannot be cached: " + e.getMessage());
         }
     }
 

@@ -149,7 +149,7 @@ public final class PromptEmbeddingFile {
                 for (float value : stored) {
                     if (!Float.isFinite(value)) {
                         throw new FormatException(
-                                file, Messages.shown(view.name()) + " has values that are no finite numbers");
+                                file, Messages.shown(view.name()) + " has values that are not finite");
                     }
                 }
                 int its = shape.rank() == 3 ? shape.dim(0) : 1;

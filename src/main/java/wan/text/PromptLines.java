@@ -36,7 +36,8 @@ public final class PromptLines {
         try {
             byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1); // never read to the end of what has none
             if (bytes.length > MAX_FILE_BYTES) {
-                throw new FormatException(file, "more than " + MAX_FILE_BYTES + " bytes are no file of prompts");
+                throw new FormatException(
+                        file, "more than " + MAX_FILE_BYTES + " bytes, too large for a file of prompts");
             }
             String text = StandardCharsets.UTF_8
                     .newDecoder()

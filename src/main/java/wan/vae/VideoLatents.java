@@ -55,7 +55,7 @@ public final class VideoLatents {
                         where,
                         "[B, F, 16, H, W], [F, 16, H, W] or [16, F, H, W]",
                         shape,
-                        "these are no latents of Wan2.1");
+                        "these are not latents of Wan2.1");
             }
             int batch = rank == 5 ? shape.dim(0) : 1;
             if (sample < 0 || sample >= batch) {
@@ -84,7 +84,7 @@ public final class VideoLatents {
         }
         for (float value : out) {
             if (!Float.isFinite(value)) {
-                throw new FormatException(where, "has values that are no finite numbers");
+                throw new FormatException(where, "has values that are not finite");
             }
         }
         return new HostTensor(Shape.of(1, frames, channels, shape.dim(-2), shape.dim(-1)), out);

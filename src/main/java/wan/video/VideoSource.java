@@ -81,7 +81,7 @@ public final class VideoSource {
         try {
             BufferedImage image = ImageIO.read(file.toFile());
             if (image == null) {
-                throw new FormatException(file, "is no picture that Java reads");
+                throw new FormatException(file, "is not a picture that Java can read");
             }
             return RgbFrame.of(image);
         } catch (IOException e) {

@@ -22,7 +22,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
 
-/** Writes any store of tensors as safetensors, a piece at a time: as one file, or in shards behind an index. */
+/** Writes any store of tensors as safetensors, piece by piece: as one file, or as shards with an index. */
 public final class Converter {
     private static final int CHUNK_ELEMENTS = 1 << 20;
     private static final long CHUNK_BYTES = 1 << 24;

@@ -219,7 +219,7 @@ public final class ModelLayout implements TensorStore {
                             + shown(prefixes.stream()
                                     .map(prefix -> prefix.isEmpty() ? "no prefix" : prefix)
                                     .toList()),
-                    "save the one that is meant to a file of its own");
+                    "save the intended one to a separate file");
         }
         return best.getFirst();
     }

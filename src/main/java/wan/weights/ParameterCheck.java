@@ -13,7 +13,7 @@ import wan.model.WanParameters;
 import wan.op.FormatException;
 import wan.op.Shape;
 
-/** Whether a checkpoint holds the parameters that its configuration asks for: everything that is wrong, in one message. */
+/** Checks that a checkpoint has the parameters that its configuration requires, and reports all problems in one message. */
 public final class ParameterCheck {
     private static final int MOST_LISTED = 10;
     private static final Pattern LAYER = Pattern.compile("blocks\\.(\\d{1,6})\\..*");

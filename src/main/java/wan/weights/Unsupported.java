@@ -7,7 +7,7 @@ import wan.file.Contents;
 import wan.op.FormatException;
 import wan.op.Shape;
 
-/** Models that are recognised by their tensors and cannot be run, each with a sentence that says why and what to do. */
+/** Models that are recognised by their tensors but cannot be run, each with the reason and what to do. */
 final class Unsupported {
     private Unsupported() {}
 

@@ -1,4 +1,4 @@
-/** Wan's weights in files: model folders as they are shipped, names and layouts, conversion, and random models. */
+/** Wan's weights in files: model folders as shipped, names and layouts, conversion, and random models. */
 @NullMarked
 package wan.weights;
 

@@ -81,8 +81,8 @@
     attending(block) {
       const pool = this.framePool, first = Math.floor(block.first / pool) * pool;
       const end = Math.min(this.allFrames, Math.ceil((block.first + block.frames) / pool) * pool);
-      if (end - first > block.frames) return `What frames ${first} to ${end - 1} attend on average`;
-      return block.frames > 1 ? `What frames ${first} to ${end - 1} attend` : `What frame ${first} attends`;
+      if (end - first > block.frames) return `Mean attention of frames ${first} to ${end - 1}`;
+      return block.frames > 1 ? `Attention of frames ${first} to ${end - 1}` : `Attention of frame ${first}`;
     }
 
     /** [T, T], NaN where nothing was attended or captured, Infinity where the run computed no finite number. */
@@ -651,8 +651,8 @@
     const scale = scaleOf(signed, ...matrices.map(([r, matrix]) => telling(matrix, r.frames, signed)));
     $("maps").replaceChildren();
     const shortened = [];
-    if (its.framePool > 1) shortened.push(`Frame values are means over ${its.framePool} x ${its.framePool} frames, to keep this file small.`);
-    if (its.blocks.length < its.allBlocks) shortened.push(`Measures are there for ${its.blocks.length} of ${its.allBlocks} frame blocks.`);
+    if (its.framePool > 1) shortened.push(`To keep this file small, frame values are means over ${its.framePool} x ${its.framePool} frames.`);
+    if (its.blocks.length < its.allBlocks) shortened.push(`Measures are available for ${its.blocks.length} of ${its.allBlocks} frame blocks.`);
     $("shortened").textContent = shortened.join(" ");
     $("shortened").hidden = !shortened.length;
     const addMap = (r, matrix, title, scale, bar) => figure($("maps"), title,
@@ -673,7 +673,7 @@
     const apart = scaleOf(true, ...differences);
     differences.forEach((list, i) => addMap(its, list, differenceTitle(comparable.map(r => r.name), i), apart, "difference"));
     for (const r of others()) {
-      if (!comparable.includes(r)) notice($("maps"), `${r.name} has no ${quantityTitle(what)} of this head, or averages other numbers of frames.`);
+      if (!comparable.includes(r)) notice($("maps"), `${r.name} has no ${quantityTitle(what)} of this head, or averages a different number of frames.`);
     }
 
     $("rows").replaceChildren();
@@ -688,7 +688,7 @@
     addRow(its.attending(shown),
       barSeries, true, "bars");
     if (its.slots.length > 1) {
-      addRow("The same in every pass", its.slots.map((s, i) => ({ name: s, values: of(its, i, block) })), false, "passes");
+      addRow("The same row in every pass", its.slots.map((s, i) => ({ name: s, values: of(its, i, block) })), false, "passes");
     }
     drawTokens(its, file, name);
   }
@@ -831,12 +831,12 @@
       const at = its.has.find(k => idOf(data.measures[k].id) === idOf(m[1]) || idOf(data.measures[k].title) === idOf(m[1]));
       if (at === undefined) throw new Error(`no measure "${m[1]}"; there are ${its.has.map(k => data.measures[k].id).join(", ")}`);
       const limit = Number(m[3]);
-      if (Number.isNaN(limit)) throw new Error(`"${m[3]}" is no number`);
+      if (Number.isNaN(limit)) throw new Error(`"${m[3]}" is not a number`);
       const values = its.measure(at, slot, block);
       return i => COMPARED[m[2]](values[i], limit);
     }
     const rules = its.hasRules.filter(r => data.rules[r].names.some(name => name.toLowerCase().includes(term.toLowerCase())));
-    if (!rules.length) throw new Error(`no role or measure "${term}"; say layer:3, L4H2, entropy>1.5 or a role`);
+    if (!rules.length) throw new Error(`unknown role or measure "${term}"; use layer:3, L4H2, entropy>1.5 or a role`);
     const roles = rules.map(r => its.roles(r, slot, block));
     return i => roles.some(list => list[i].toLowerCase().includes(term.toLowerCase()));
   }
@@ -877,8 +877,8 @@
     const shared = scaleOf(signed, ...used);
     grid.className = state.gallery === 2 && !kept ? "scroll layers" : "scroll";
     grid.style.setProperty("--heads", its.heads.length);
-    $("gallery-note").textContent = !heads.length ? "" : `${quantityTitle(what)}, ${its.slots[state.slot]}; query frames up, key frames to the right`
-      + (state.alone ? "; each head from its least to its largest value." : `; colours from ${number(shared.low)} to ${number(shared.high)}.`);
+    $("gallery-note").textContent = !heads.length ? "" : `${quantityTitle(what)}, ${its.slots[state.slot]}; query frames upwards, key frames to the right`
+      + (state.alone ? "; each head scaled from its minimum to its maximum." : `; colour scale from ${number(shared.low)} to ${number(shared.high)}.`);
     grid.replaceChildren(...heads.map(([layer, head], i) => {
       const button = document.createElement("button"), canvas = document.createElement("canvas"), name = label(layer, head);
       button.type = "button";
@@ -1001,8 +1001,8 @@
     if (its.tokens.length) choices.push([1, "key logits of the head"]);
     const mates = roleMates();
     if (its.tokens.length && mates.role) choices.push([4, `key logits, mean of all ${mates.role} heads`]);
-    if (film.points.length) choices.push([2, "what a point attends"]);
-    if (film.words) choices.push([3, "where a word is looked for"]);
+    if (film.points.length) choices.push([2, "attention of a point"]);
+    if (film.words) choices.push([3, "attention to a word"]);
     if (!choices.some(([value]) => value === state.show)) state.show = 0;
     options($("show"), choices, state.show);
     $("film").value = state.film;
@@ -1019,11 +1019,11 @@
     const point = film.points[state.point];
     const name = label(state.layer, state.head);
     $("film-note").textContent = [
-      film.points.length ? "Frames with a white box: press it to see what it attends." : "Press a frame to see it larger.",
+      film.points.length ? "Click a white box to see what it attends to." : "Click a frame to enlarge it.",
       `${name}: logits of key tokens, red above and blue below their mean.`,
-      point ? `${name}: softmax weight that frame ${point.frame}, row ${point.row}, column ${point.column} gives, ${point.pass}.` : "",
+      point ? `${name}: softmax weights of the query in frame ${point.frame}, row ${point.row}, column ${point.column}; ${point.pass}.` : "",
       `${film.words?.byHead ? name : `Layer ${state.layer}, mean of its heads`}: softmax weight on "${film.words?.names[state.word]}" of the prompt.`,
-      `Mean of ${mates.heads.length} heads that ${data.rules[state.rule]?.id} calls ${mates.role}: logits of key tokens, red above and blue below their mean.`,
+      `Mean of the ${mates.heads.length} ${mates.role} heads (${data.rules[state.rule]?.id}): logits of key tokens, red above and blue below their mean.`,
     ][state.show];
     const svg = framePicture(state.film, mapOf(state.film)), view = svg.viewBox.baseVal;
     svg.removeAttribute("aria-hidden");
@@ -1098,7 +1098,7 @@
     };
     for (const m of data.measures) add(m.title, m.definition, "= " + m.formula, "Source: " + m.source);
     for (const r of data.rules) add(r.id, r.definition, "Constants: " + r.constants, "Source: " + r.source);
-    add("Values", "Frame values in this file are rounded to half precision (a relative 0.05 %), token maps to 256 steps; measures are not rounded.");
+    add("Values", "Frame values in this file are rounded to half precision (relative error 0.05 %), token maps to 256 steps; measures are not rounded.");
   }
 
   // ---- the view in the address, so that it can be sent

@@ -18,7 +18,8 @@ public final class BenchSizes {
             paramLabel = "PREFIX",
             description = {
                 "Only operations whose names start so: linear, attention.",
-                "layer, pass: a whole layer, plain and captured, or all layers and the head. Only when named; a pass takes minutes."
+                "layer and pass (only if named) measure a whole layer with and without capture, and a pass of"
+                        + " all layers and the head, which takes minutes."
             })
     private String[] op = {""};
 
@@ -34,7 +35,7 @@ public final class BenchSizes {
             names = "--key-frames",
             split = ",",
             paramLabel = "N",
-            description = "Frames attended (default: ${DEFAULT-VALUE}).",
+            description = "Numbers of attended frames (default: ${DEFAULT-VALUE}).",
             defaultValue = "3,21")
     private int[] keyFrames = {};
 
@@ -57,7 +58,7 @@ public final class BenchSizes {
     @Option(
             names = "--text-len",
             paramLabel = "N",
-            description = "Text tokens that a layer attends (default: ${DEFAULT-VALUE}).",
+            description = "Number of text tokens (default: ${DEFAULT-VALUE}).",
             defaultValue = "512")
     private int textLen;
 
@@ -72,15 +73,15 @@ public final class BenchSizes {
     @Option(
             names = "--layers",
             paramLabel = "N",
-            description = "Layers of a pass (default: ${DEFAULT-VALUE}).",
+            description = "Number of layers of a pass (default: ${DEFAULT-VALUE}).",
             defaultValue = "30")
     private int layers;
 
     @Option(
             names = "--measured-layers",
             paramLabel = "N",
-            description = "So many of them are made and run, and the time of the others is that of these"
-                    + " (default: ${DEFAULT-VALUE}). Every layer takes memory for its keys, 20 MB a frame.",
+            description = "Run only this many layers and extrapolate the time of the others (default:"
+                    + " ${DEFAULT-VALUE}). Every layer takes 20 MB per frame for its KV cache.",
             defaultValue = "2")
     private int measuredLayers;
 

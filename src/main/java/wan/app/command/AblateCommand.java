@@ -48,9 +48,10 @@ import wan.sweep.DuckDb;
         description = {
             "Runs a video unedited, then once for each of many edits with the same noise, and measures what each edit changes.",
             "",
-            "An edited run begins where it leaves the unedited one, so what they share is computed once; the result is the"
-                    + " same to the bit. Numbers compare clean latents: relative L2, cosine, PSNR (of the latents' range), of"
-                    + " all frames and of each; --watch adds the frame logits of other heads."
+            "An edited run starts where it departs from the unedited one, so shared passes are computed"
+                    + " only once; the result is the same, bit for bit. The numbers compare clean latents, of all"
+                    + " frames and of each frame: relative L2, cosine similarity, PSNR (of the latents' range)."
+                    + " --watch adds the frame logits of other heads."
         },
         footer = {
             "",
@@ -58,9 +59,9 @@ import wan.sweep.DuckDb;
             "  wan-attn ablate --heads 0-2:all --figure heads.svg",
             "      the demo model: every head of three layers set to zero, one at a time",
             "  wan-attn ablate --model DIR --prompt \"a cat walks\" --do keep=1,1 --in-pass denoise -o keep.json",
-            "      every head, in turn, sees its own block, the first frame and the one before",
+            "every head in turn keeps only its own block, the first and the previous frame",
             "  wan-attn ablate --order keep.json --do keep=1,1 --figure curve.svg",
-            "      more and more heads at once, those of least effect first",
+            "more and more heads at once, the least important first",
             "  wan-attn ablate --policy streaming-llm,infinity-rope --num-frames 21",
             "      two cache policies beside the full cache"
         })
@@ -76,41 +77,40 @@ public final class AblateCommand implements Callable<Integer> {
     @Option(
             names = "--watch",
             paramLabel = "HEADS",
-            description = "Also compare the frame logits of these heads, over all passes: LAYER:HEADS.")
+            description = "Also compare the frame logits of these heads over all passes: LAYER:HEADS.")
     private @Nullable String watch;
 
     @Writes(OutputKind.ABLATION)
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
-            description = "All numbers as JSON (default: ${DEFAULT-VALUE}).")
+            description = "File for all numbers, as JSON (default: ${DEFAULT-VALUE}).")
     private Path output = Path.of("ablation.json");
 
     @Writes(OutputKind.ABLATION)
-    @Option(names = "--csv", paramLabel = "FILE", description = "Also write a row per edit as CSV.")
+    @Option(names = "--csv", paramLabel = "FILE", description = "Also write a CSV file with one row per edit.")
     private @Nullable Path csv;
 
     @Writes(OutputKind.ABLATION)
     @Option(
             names = "--parquet",
             paramLabel = "FILE",
-            description = "Also write the same as Parquet; needs DuckDB, as sweep does.")
+            description = "Also write the rows of --csv as Parquet; needs DuckDB, as sweep does.")
     private @Nullable Path parquet;
 
     @Writes(OutputKind.FIGURE)
     @Option(
             names = "--figure",
             paramLabel = "FILE",
-            description =
-                    "Also draw the effects, by layer and head, or by number of heads with --order; .svg, .pdf or .png.")
+            description = "Also draw the effects by layer and head, or by number of heads with --order (.svg, .pdf or"
+                    + " .png).")
     private @Nullable Path figure;
 
     @Writes(OutputKind.FIGURE)
     @Option(
             names = "--drift",
             paramLabel = "FILE",
-            description =
-                    "Also draw how far each frame is from the unedited run's, for the strongest edits; .svg, .pdf or .png.")
+            description = "Also draw the change of each frame for the strongest edits (.svg, .pdf or .png).")
     private @Nullable Path drift;
 
     @Writes(OutputKind.PAGE)
@@ -121,23 +121,23 @@ public final class AblateCommand implements Callable<Integer> {
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
-    @Option(names = "--whole", description = "Compute every run from its start, to check that sharing changes no bit.")
+    @Option(
+            names = "--whole",
+            description = "Compute every run from its start, to check that sharing passes changes nothing.")
     private boolean whole;
 
-    @Option(
-            names = "--resume",
-            description = "Go on with what an earlier run of the same command has left in OUTPUT.partial.")
+    @Option(names = "--resume", description = "Continue an interrupted run of the same command from OUTPUT.partial.")
     private boolean resume;
 
-    @Option(names = "--restart", description = "Remove what an earlier run has left in OUTPUT.partial, and begin anew.")
+    @Option(names = "--restart", description = "Delete OUTPUT.partial of an interrupted run and start again.")
     private boolean restart;
 
-    @Option(names = "--dry-run", description = "Print the edits and what each shares with the unedited run, and stop.")
+    @Option(names = "--dry-run", description = "Print the edits and how much of a run each one needs, then stop.")
     private boolean dryRun;
 
     @Option(
             names = {"--quiet", "-q"},
-            description = "No progress and no notices on stderr.")
+            description = "Print no progress and no notices on stderr.")
     private boolean quiet;
 
     @Override
@@ -198,7 +198,7 @@ public final class AblateCommand implements Callable<Integer> {
         }
         System.out.printf(
                 Locale.ROOT,
-                "%d edits: %.2f runs' operations in place of %d; %s copied to begin in the middle%n",
+                "%d edits: the operations of %.2f runs instead of %d; %s of state copied%n",
                 ablation.variants().size(),
                 sum,
                 ablation.variants().size() + 1,
@@ -213,10 +213,10 @@ public final class AblateCommand implements Callable<Integer> {
                 delete(left);
             } else if (resume) {
                 outcomes.addAll(AblationFile.resume(left, ablation));
-                monitor.notice("going on behind " + outcomes.size() + " edits");
+                monitor.notice("continuing after " + outcomes.size() + " edits");
             } else {
                 throw new WanException(
-                        left + ": an earlier run has left this; --resume goes on with it, --restart" + " begins anew");
+                        left + ": left by an interrupted run; --resume continues it, --restart deletes it");
             }
         }
         Map<String, Integer> places = new LinkedHashMap<>();
@@ -236,7 +236,9 @@ public final class AblateCommand implements Callable<Integer> {
                     });
         } catch (CancellationException e) {
             System.err.println("wan-attn: interrupted after " + outcomes.size() + " of " + places.size() + " edits"
-                    + (Files.exists(left) ? ", kept in " + left + "; the same command with --resume goes on" : ""));
+                    + (Files.exists(left)
+                            ? ", kept in " + left + "; continue with the same command and --resume"
+                            : ""));
             return INTERRUPTED;
         }
         finish(ablation, outcomes);

@@ -40,7 +40,7 @@ import wan.op.WanException;
 /** {@code wan-attn analyze}: measures of heads, their roles, and how runs agree. */
 @Command(
         name = "analyze",
-        description = "Measures every captured head, sorts heads into published roles, and compares runs.")
+        description = "Measures every captured head, assigns published head roles, and compares runs.")
 public final class AnalyzeCommand implements Callable<Integer> {
     private enum Format {
         TABLE,
@@ -61,9 +61,8 @@ public final class AnalyzeCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "RESULT",
             arity = "1..*",
-            description =
-                    "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
-                            + " folder of layer0.pt, layer1.pt, ...; the folder of a sweep stands for all of its results")
+            description = "Results of extract (.safetensors, .npz), or of the reference's script: layer3.pt, or a"
+                    + " folder of layer0.pt, layer1.pt, ...; or the folder of a sweep, for all of its results.")
     private List<Path> files = new ArrayList<>();
 
     @Mixin
@@ -89,94 +88,95 @@ public final class AnalyzeCommand implements Callable<Integer> {
     @Option(
             names = "--compare",
             paramLabel = "WHAT",
-            description =
-                    "How well looks at the same heads agree: runs (each pair of RESULTs; the default of two), summary (all"
-                            + " RESULTs on one screen; the default of more), passes (of each run), or none.")
+            description = "Report the agreement between runs (each pair of RESULTs; the default for two), in a"
+                    + " one-screen summary (the default for more than two), between passes (of each run), or none.")
     private @Nullable Compare compare;
 
     @Option(
             names = "--top",
             paramLabel = "K",
-            description = "Heads whose overlap the Jaccard index tells (default: a tenth of all).")
+            description = "Number of top heads for the Jaccard index (default: a tenth of all heads).")
     private @Nullable Integer top;
 
     @Option(
             names = "--bootstrap",
             paramLabel = "N",
-            description =
-                    "How often heads, or the prompts of a summary, are drawn for the intervals (default: ${DEFAULT-VALUE}).")
+            description = "Number of bootstrap samples for the intervals, over heads or, in a summary, over prompts"
+                    + " (default: ${DEFAULT-VALUE}).")
     private int bootstrap = 1000;
 
     @Option(
             names = "--seed",
             paramLabel = "N",
             converter = SeedConverter.class,
-            description = "For the intervals (default: ${DEFAULT-VALUE}).")
+            description = "Seed of the bootstrap (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Option(
             names = "--tokens",
-            description = "Also count which cached tokens the heads keep (Deep Forcing). Needs --what key-logits.")
+            description = "Also count how many heads would keep each cached token, as in Deep Forcing. Needs extract"
+                    + " --what key-logits.")
     private boolean tokens;
 
     @Option(
             names = "--query-frames",
             paramLabel = "N",
-            description = "--tokens: newest query frames that are summed over (default: all of the pass).")
+            description = "For --tokens: sum over this many of the newest query frames (default: all of the pass).")
     private int queryFrames;
 
     @Option(
             names = "--skip-sink",
             paramLabel = "N",
             description =
-                    "--tokens: first frames that are no candidates (default: ${DEFAULT-VALUE}; the paper keeps 10).")
+                    "For --tokens: exclude this many first frames (default: ${DEFAULT-VALUE}; the paper uses 10).")
     private int skipSink;
 
     @Option(
             names = "--skip-recent",
             paramLabel = "N",
             description =
-                    "--tokens: newest frames that are no candidates (default: ${DEFAULT-VALUE}; the paper keeps 4).")
+                    "For --tokens: exclude this many newest frames (default: ${DEFAULT-VALUE}; the paper uses 4).")
     private int skipRecent;
 
     @Option(
             names = "--keep-tokens",
             paramLabel = "C",
-            description = "--tokens: how many a head keeps (default: two frames' worth).")
+            description = "For --tokens: number of tokens that a head keeps (default: the tokens of two frames).")
     private int keptTokens;
 
     @Option(
             names = "--format",
             paramLabel = "FORMAT",
-            description = "table, json or csv; csv has the heads only (default: ${DEFAULT-VALUE}).")
+            description = "Output format: table, json, or csv with the heads only (default: table).")
     private Format format = Format.TABLE;
 
     @Writes(OutputKind.MEASURES)
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
-            description = "Write there instead of to stdout.")
+            description = "Write to FILE instead of stdout.")
     private @Nullable Path output;
 
     @Writes(OutputKind.ROLES)
     @Option(
             names = "--roles-csv",
             paramLabel = "FILE",
-            description = "Also write the roles of the one rule in --roles: a row per layer, a column per head.")
+            description = "Also write a CSV table of roles, one row per layer and one column per head. Needs exactly"
+                    + " one rule in --roles.")
     private @Nullable Path rolesCsv;
 
     @Writes(OutputKind.HEAD_MAP)
     @Option(
             names = "--head-map",
             paramLabel = "FILE",
-            description = "Also write Forcing-KV's head map (offline_head_file), JSON.")
+            description = "Also write a head map for Forcing-KV (its offline_head_file, JSON).")
     private @Nullable Path headMap;
 
     @Writes(OutputKind.HEAD_FILES)
     @Option(
             names = "--head-files",
             paramLabel = "DIR",
-            description = "Also write every head's frame mass as a .pt file that Forcing-KV's head_profile.py reads.")
+            description = "Also write every head's frame mass as a .pt file for Forcing-KV's head_profile.py.")
     private @Nullable Path headFiles;
 
     @Mixin

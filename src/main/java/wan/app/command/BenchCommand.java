@@ -34,10 +34,11 @@ import wan.run.RunSpec;
 @Command(
         name = "bench",
         description = {
-            "Measures the JVM backend's operations at the sizes of a model.",
+            "Measures the operations of the JVM backend at the sizes of a model.",
             "",
-            "Each line is a median after warm-up. 'ceiling' is the share of what the same threads reach with multiply-adds in"
-                    + " registers only, measured just before and after, because clocks drift."
+            "Each line is a median after warm-up. 'ceiling' is the fraction of the multiply-add rate that"
+                    + " the same threads reach in registers only, measured just before and after because clock"
+                    + " rates drift."
         },
         footer = {
             "",
@@ -56,7 +57,7 @@ public final class BenchCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private CommandSpec spec;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    @Option(names = "--threads", paramLabel = "N", description = "Number of compute threads (default: all cores).")
     private @Nullable Integer threads;
 
     @Option(
@@ -78,7 +79,8 @@ public final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "--seconds",
             paramLabel = "S",
-            description = "Time to measure each operation after as long a warm-up (default: ${DEFAULT-VALUE}).",
+            description = "Seconds to measure each operation, after a warm-up of the same length (default:"
+                    + " ${DEFAULT-VALUE}).",
             defaultValue = "2")
     private double seconds;
 
@@ -87,7 +89,7 @@ public final class BenchCommand implements Callable<Integer> {
 
     @Option(
             names = "--serve",
-            description = "Measure what is asked for on stdin, 'SECONDS OP SHAPE' a line, and answer each in JSON;"
+            description = "Read requests from stdin, one 'SECONDS OP SHAPE' per line, and answer each in JSON;"
                     + " --seconds is the warm-up. For bench/compare.")
     private boolean serve;
 
@@ -211,7 +213,7 @@ public final class BenchCommand implements Callable<Integer> {
                     && ops.kernels().startsWith("vector")) {
                 System.err.printf(
                         Locale.ROOT,
-                        "%s: %s %s reaches only %.0f%% of the ceiling: the kernel was not compiled as it should be%n",
+                        "%s: %s %s reaches only %.0f%% of the ceiling: the JVM did not compile the kernel well%n",
                         Program.NAME,
                         row.measured().op(),
                         row.measured().shape(),

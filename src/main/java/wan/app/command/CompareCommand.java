@@ -38,10 +38,10 @@ import wan.run.Program;
 @Command(
         name = "compare",
         description = {
-            "Compares two runs: latents that extract --save-latents wrote, or results of extract.",
+            "Compares two runs: two results of extract, or two files of extract --save-latents.",
             "",
-            "Every tensor that both files have counts, the first file's as the reference: relative L2, cosine, PSNR of the"
-                    + " reference's range. What is masked in both does not count."
+            "Compares every tensor that both files have, with A as the reference: relative L2, cosine"
+                    + " similarity, and PSNR for the reference's range. Values that are masked in both are ignored."
         },
         footer = {
             "",
@@ -68,21 +68,21 @@ public final class CompareCommand implements Callable<Integer> {
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
-            description = "Also write all numbers as JSON, each head's and each frame's too.")
+            description = "Also write all numbers as JSON, including those of each head and frame.")
     private @Nullable Path output;
 
     @Writes(OutputKind.FIGURE)
     @Option(
             names = "--figure",
             paramLabel = "FILE",
-            description =
-                    "Also draw each head's difference by layer and head, or each frame's of latents; .svg, .pdf or .png.")
+            description = "Also draw the difference of each head or, for latents, of each frame (.svg, .pdf or .png).")
     private @Nullable Path figure;
 
     @Option(
             names = "--quantity",
             paramLabel = "NAME",
-            description = "For --figure: frame_logits, frame_mass, ... as the table names them (default: the first).")
+            description = "Quantity for --figure, as named in the table: frame_logits, frame_mass, ... (default: the"
+                    + " first).")
     private @Nullable String quantity;
 
     @Mixin

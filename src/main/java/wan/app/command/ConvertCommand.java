@@ -32,11 +32,11 @@ import wan.weights.ParameterCheck;
 @Command(
         name = "convert",
         description = {
-            "Writes a checkpoint as .safetensors under Wan2.1's own names.",
+            "Converts a checkpoint to .safetensors with Wan2.1's own tensor names.",
             "",
-            "IN may be a PyTorch file (.pt, .pth), a .safetensors file or the .index.json of several, or a model's folder;"
-                    + " a Self-Forcing checkpoint, Wan2.1's own layout, Diffusers' or ComfyUI's. The layout is recognised"
-                    + " by itself. Nothing has to be converted before it can be used: wan-attn reads all of them."
+            "IN is a PyTorch file (.pt, .pth), a .safetensors file, the .index.json of several, or a"
+                    + " model folder. The layouts of Self-Forcing, Wan2.1, Diffusers and ComfyUI are recognised."
+                    + " Conversion is never required: wan-attn reads all of them directly."
         },
         footer = {
             "",
@@ -63,33 +63,33 @@ public final class ConvertCommand implements Callable<Integer> {
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "How real numbers are stored: keep, f32, bf16 or f16 (default: keep).")
+            description = "Type of floating-point tensors: keep, f32, bf16 or f16 (default: keep).")
     private String dtype = "keep";
 
     @Option(
             names = "--max-shard-bytes",
             paramLabel = "SIZE",
-            description =
-                    "Split into files of at most this much data, as 5GB or 4GiB, with an OUT.index.json (default: one"
-                            + " file).")
+            description = "Split into files of at most this size, such as 5GB or 4GiB, with an OUT.index.json (default:"
+                    + " one file).")
     private @Nullable String maxShardBytes;
 
     @Option(
             names = "--raw",
-            description = "Keep every tensor of the file, unchanged, under its path in the nested dicts joined by /.")
+            description = "Keep every tensor of the file unchanged; its name is its path in the nested dicts, joined by"
+                    + " /.")
     private boolean raw;
 
     @Option(
             names = "--use-ema",
             negatable = true,
-            description = "Take exactly generator_ema, or exactly generator, of a Self-Forcing checkpoint (default:"
-                    + " generator_ema, or generator if there is none).")
+            description = "Use generator_ema (or, with --no-use-ema, generator) of a Self-Forcing checkpoint (default:"
+                    + " generator_ema if present, else generator).")
     private @Nullable Boolean useEma;
 
     @Option(
             names = "--force",
-            description =
-                    "Replace weights that are there, which nothing else does. What the command reads is never replaced.")
+            description = "Overwrite existing weights. Without it, weights are never overwritten; inputs of the command"
+                    + " never are.")
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private boolean force;
 
@@ -100,7 +100,7 @@ public final class ConvertCommand implements Callable<Integer> {
         }
         DType stored = dtype();
         if (raw && (stored != null || useEma != null)) {
-            throw new UsageException("--raw keeps everything as it is; expected it without --dtype and --use-ema");
+            throw new UsageException("--raw: expected no --dtype or --use-ema with it, because it changes nothing");
         }
         long startNanos = System.nanoTime();
         try (TensorStore file = ModelFolder.weights(in)) {
@@ -170,7 +170,7 @@ public final class ConvertCommand implements Callable<Integer> {
                                     new String(ConfigJson.write(config), StandardCharsets.UTF_8).strip());
                         },
                         () -> System.err.println(Program.NAME + ": " + file.path()
-                                + ": no config.json beside it to check it against; to run the result, give it with"
+                                + ": no config.json beside it, so its parameters were not checked; to run the result, pass it as"
                                 + " --checkpoint, or put one beside it"));
         return metadata;
     }

@@ -26,10 +26,10 @@ import wan.video.VideoSink;
         description = "Decodes latents with Wan2.1's VAE into a video.",
         footer = {
             "",
-            "The name of --out says what is written: .mp4 (H.264); a folder or a name without",
-            "an ending, one PNG file a frame; .safetensors, tensor video [F,3,H,W] as decoded,",
-            "not clamped to [-1,1]; any other ending goes to ffmpeg, if it is on the PATH.",
-            "F latent frames give 1 + 4(F-1) frames. Memory does not grow with their number.",
+            "The name of --out sets the format: .mp4 (H.264); a folder or a name without an",
+            "ending: one PNG file per frame; .safetensors: the tensor video [F,3,H,W], not clamped",
+            "to [-1,1]; any other ending is written by ffmpeg, if it is on the PATH.",
+            "F latent frames give 1 + 4(F-1) frames. Memory does not grow with the length.",
             "",
             "Examples:",
             "  wan-attn extract --model DIR --prompt \"a cat walks\" --save-latents cat.safetensors",
@@ -39,7 +39,7 @@ public final class DecodeCommand implements Callable<Integer> {
     @Reads
     @Parameters(
             paramLabel = "LATENTS",
-            description = "What extract --save-latents wrote, or another file with latents [B,F,16,H,W], [F,16,H,W] or"
+            description = "A file of extract --save-latents, or another file with latents [B,F,16,H,W], [F,16,H,W] or"
                     + " [16,F,H,W].")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path latents;
@@ -58,13 +58,16 @@ public final class DecodeCommand implements Callable<Integer> {
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
-    @Option(names = "--sample", paramLabel = "N", description = "Which video of the batch (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--sample",
+            paramLabel = "N",
+            description = "Number of the video in the batch (default: ${DEFAULT-VALUE}).")
     private int sample;
 
     @Option(
             names = "--fps",
             paramLabel = "N",
-            description = "Frames per second of a video file (default: ${DEFAULT-VALUE}, Wan's).")
+            description = "Frames per second of the video (default: ${DEFAULT-VALUE}, as in Wan).")
     private int rate = VideoSink.FRAMES_PER_SECOND;
 
     @Override

@@ -7,9 +7,7 @@ import wan.backend.BackendProvider;
 import wan.run.Devices;
 
 /** {@code wan-attn devices}: what can compute here, and why something cannot. */
-@Command(
-        name = "devices",
-        description = "Lists what can compute here, as --device takes it, and says why something is not there.")
+@Command(name = "devices", description = "Lists the devices for --device, and why others are not available.")
 public final class DevicesCommand implements Callable<Integer> {
     @Override
     public Integer call() {

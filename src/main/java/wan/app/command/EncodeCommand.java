@@ -31,12 +31,12 @@ import wan.video.VideoSource;
 /** {@code wan-attn encode}: a video or a picture to latents. */
 @Command(
         name = "encode",
-        description = "Encodes a video or a picture with Wan2.1's VAE into latents, which a run can go on from.",
+        description = "Encodes a video or a picture with Wan2.1's VAE into latents that a run can continue from.",
         footer = {
             "",
-            "Writes tensor initial_latent [1,F,16,H,W] in float32, for extract --initial-latent.",
-            "1 + 4k frames give 1 + k latent frames; frames that do not complete four are left",
-            "out. Width and height must be multiples of 8, of 16 for the transformer.",
+            "Writes the tensor initial_latent [1,F,16,H,W] in float32, for extract --initial-latent.",
+            "1 + 4k frames give 1 + k latent frames; remaining frames are dropped. Width and height",
+            "must be multiples of 8, and of 16 for the transformer.",
             "",
             "Examples:",
             "  wan-attn encode photo.png --vae Wan2.1_VAE.pth --out photo.safetensors",
@@ -48,9 +48,8 @@ public final class EncodeCommand implements Callable<Integer> {
     @Reads
     @Parameters(
             paramLabel = "VIDEO",
-            description =
-                    "A picture, a folder of pictures in the order of their names, an MP4 file, a safetensors file with"
-                            + " tensor video [F,3,H,W], or what ffmpeg reads, if it is on the PATH.")
+            description = "A picture, a folder of pictures in the order of their names, an MP4 file, a safetensors file"
+                    + " with a tensor video [F,3,H,W], or any file that ffmpeg reads, if it is on the PATH.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path video;
 
@@ -68,7 +67,7 @@ public final class EncodeCommand implements Callable<Integer> {
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
-    @Option(names = "--frames", paramLabel = "N", description = "Only the first N frames.")
+    @Option(names = "--frames", paramLabel = "N", description = "Encode only the first N frames.")
     private int most = Integer.MAX_VALUE;
 
     @Override

@@ -33,9 +33,9 @@ import wan.text.TokenIds;
         description = "Encodes prompts with the UMT5 text encoder and writes the embeddings.",
         footer = {
             "",
-            "Writes tensor prompt_embeds [prompts, text length, channels] in float32, rows",
-            "behind a prompt's tokens zero, for extract --prompt-embeds; and, of a negative",
-            "prompt, negative_prompt_embeds. What was encoded is kept, and not encoded again.",
+            "Writes the tensor prompt_embeds [prompts, text length, channels] in float32, for",
+            "extract --prompt-embeds. Rows after a prompt's tokens are zero. A negative prompt",
+            "adds negative_prompt_embeds. Embeddings are cached and not computed again.",
             "",
             "Examples:",
             "  wan-attn encode-prompt --model Wan2.1-T2V-1.3B --prompt \"a cat walks\" \\",
@@ -51,7 +51,7 @@ public final class EncodePromptCommand implements Callable<Integer> {
     @Option(
             names = "--model",
             paramLabel = "DIR",
-            description = "A folder with text encoder and tokenizer: Wan's own, or Diffusers'.")
+            description = "A model folder with text encoder and tokenizer, in the layout of Wan or Diffusers.")
     private @Nullable Path model;
 
     @Mixin
@@ -64,23 +64,22 @@ public final class EncodePromptCommand implements Callable<Integer> {
     @Option(
             names = "--token-ids",
             paramLabel = "FILE",
-            description =
-                    "Ids instead of prompts: a text file, one prompt per line, ids separated by spaces or commas, as"
-                            + " tokenize --ids or Python prints them. They are taken as they are, </s> included; zeros at the end"
-                            + " are padding.")
+            description = "Token ids instead of prompts: a text file with one prompt per line and ids separated by"
+                    + " spaces or commas, as printed by tokenize --ids or Python. Ids must include </s>; zeros at"
+                    + " the end are padding.")
     private @Nullable Path tokenIds;
 
     @Option(
             names = "--negative-prompt",
             paramLabel = "TEXT",
-            description = "What guidance leads away from, for samplers that have it.")
+            description = "Negative prompt, for samplers with classifier-free guidance.")
     private @Nullable String negativePrompt;
 
     @Option(
             names = "--text-len",
             paramLabel = "TOKENS",
             defaultValue = "" + WAN_TEXT_LEN,
-            description = "Rows of an embedding (default: ${DEFAULT-VALUE}).")
+            description = "Number of rows of an embedding (default: ${DEFAULT-VALUE}).")
     private int textLen = WAN_TEXT_LEN;
 
     @Writes(OutputKind.EMBEDDINGS)

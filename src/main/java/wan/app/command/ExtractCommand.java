@@ -41,7 +41,7 @@ import wan.sampling.Method;
             "",
             "Examples:",
             "  wan-attn extract --layer 3",
-            "      the built-in demo model: random weights, at once",
+            "the built-in demo model with random weights; takes seconds",
             "  wan-attn extract --model weights/Wan2.1-T2V-1.3B \\",
             "      --prompt \"a cat walks\" --layer all --pass all \\",
             "      --what frame-logits,frame-mass --output run.safetensors",
@@ -51,15 +51,15 @@ import wan.sampling.Method;
             "      Self-Forcing's shipped layout, seven frame blocks of three",
             "  wan-attn extract --model model.safetensors --complete \\",
             "      --replay pytorch-run.safetensors",
-            "      repeats a PyTorch run with its own noise",
+            "repeats a recorded PyTorch run with its noise",
             "  wan-attn extract --spec run.safetensors --seed 43 -o other.safetensors",
-            "      the run that made this file, with another seed",
+            "repeats the run that made this file, with another seed",
             "  wan-attn extract --model DIR --layer 3 --what token-logits --dry-run",
-            "      what would be run and written, and how large it would be",
+            "shows what would run and how large the result would be",
             "",
-            "The assembled matrices (full_frame_attention) are of the batch's first",
-            "sample and of the first captured pass of each frame block; the tensors",
-            "of the passes have every sample."
+            "The assembled matrices (full_frame_attention) come from the batch's first",
+            "sample and the first captured pass of each frame block. The tensors of",
+            "single passes have all samples."
         })
 public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     private static final int INTERRUPTED = 130;
@@ -80,43 +80,43 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     @Option(
             names = {"--output", "--output_path", "-o"},
             paramLabel = "FILE",
-            description =
-                    "The result file (default: attention-layer<LIST>.safetensors). A name ending in .pt gives what the"
-                            + " reference's script saves, layer{l}.pt in a folder for several layers; .npz is for NumPy.")
+            description = "The result file (default: attention-layer<LIST>.safetensors). The ending sets the format:"
+                    + " .safetensors, .npz for NumPy, or .pt as the reference's script saves it (for several"
+                    + " layers, a folder with layer{l}.pt).")
     private @Nullable Path output;
 
     @Writes(OutputKind.PAGE)
     @Option(
             names = "--report",
             paramLabel = "FILE",
-            description = "Also write the interactive HTML report of the result, as the command report does.")
+            description = "Also write the interactive HTML report of the result, like the command report.")
     private @Nullable Path report;
 
     @Writes(OutputKind.LATENTS)
     @Option(
             names = "--save-latents",
             paramLabel = "FILE",
-            description = "Also write the clean latents, tensor output [B,T,C,H,W]. Runs to the end.")
+            description = "Also write the clean latents, as tensor output [B,T,C,H,W]. The run then continues to the"
+                    + " end.")
     private @Nullable Path saveLatents;
 
-    @Option(names = "--save-passes", description = "Add the flow and x0 of every pass to --save-latents.")
+    @Option(names = "--save-passes", description = "Add the flow and x0 of every pass to the file of --save-latents.")
     private boolean savePasses;
 
     @Writes(OutputKind.VIDEO)
     @Option(
             names = "--video",
             paramLabel = "FILE",
-            description =
-                    "Also decode the first sample while the run goes on, into video.mp4, a folder of pictures or a"
-                            + " .safetensors; see decode --help. Needs --vae. Runs to the end.")
+            description = "Also decode the first sample during the run, into video.mp4, a folder of pictures or a"
+                    + " .safetensors; see decode --help. Needs --vae. The run then continues to the end.")
     private @Nullable Path video;
 
     @Reads
     @Option(
             names = "--vae",
             paramLabel = "FILE",
-            description =
-                    "The VAE of Wan2.1 for --video: Wan2.1_VAE.pth, ... Krea's method also encodes its first picture by it.")
+            description = "The VAE of Wan2.1 for --video, as for decode. Krea's method also encodes its first picture"
+                    + " with it.")
     private @Nullable Path vae;
 
     @Reads
@@ -130,45 +130,44 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
     @Option(
             names = "--replay-run",
             paramLabel = "NAME",
-            description = "Which run of the --replay file, where it holds several; with what that run changes.")
+            description = "Name of the run in a --replay file that holds several, with the changes of that run.")
     private @Nullable String replayRun;
 
-    @Option(names = "--print-spec", description = "Print the run as JSON, for --spec, and stop.")
+    @Option(names = "--print-spec", description = "Print the specification of the run as JSON, for --spec, then stop.")
     private boolean printSpec;
 
     @Mixin
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
-    @Option(names = "--complete", description = "Run to the end even when everything has been captured.")
+    @Option(names = "--complete", description = "Run to the end, even after everything has been captured.")
     private boolean complete;
 
     @Option(
             names = "--resume",
-            description =
-                    "Go on with what an earlier run of the same command has left in OUTPUT.partial; from the start if"
-                            + " there is nothing. The result is the same, to the bit.")
+            description = "Continue an interrupted run of the same command from OUTPUT.partial; start from the"
+                    + " beginning if there is none. The result is the same, bit for bit.")
     private boolean resume;
 
-    @Option(names = "--restart", description = "Remove what an earlier run has left in OUTPUT.partial, and begin anew.")
+    @Option(names = "--restart", description = "Delete OUTPUT.partial of an interrupted run and start again.")
     private boolean restart;
 
     @Writes(OutputKind.PARTIAL_RESULT)
     @Option(
             names = "--salvage",
             paramLabel = "FILE",
-            description = "Run nothing: make a result, which says that it is partial, of what an earlier run has left.")
+            description = "Run nothing; write the captures of an interrupted run to FILE, marked as partial.")
     private @Nullable Path salvage;
 
-    @Option(names = "--profile", description = "Print where the time went, per operation and layer, on stderr.")
+    @Option(names = "--profile", description = "Print the time per operation and layer on stderr.")
     private boolean profile;
 
-    @Option(names = "--dry-run", description = "Print what would be run and written, and stop.")
+    @Option(names = "--dry-run", description = "Print what would run and be written, then stop.")
     private boolean dryRun;
 
     @Option(
             names = {"--quiet", "-q"},
-            description = "No progress and no notices on stderr.")
+            description = "Print no progress and no notices on stderr.")
     private boolean quiet;
 
     private @Nullable RunSpec spec;
@@ -262,11 +261,11 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             List<String> given = specOptions.given();
             if (!given.isEmpty()) {
                 throw new UsageException(String.join(", ", given)
-                        + ": expected no option that changes what is drawn beside --replay, which holds the noise");
+                        + ": expected no option for the noise together with --replay, which contains it");
             }
             if (specOptions.saysWhatIsRecorded()) {
                 throw new UsageException(
-                        "--replay: expected no prompt, initial latent, seed or generator beside it, since the"
+                        "--replay: expected no prompt, initial latent, seed or generator with it, because the"
                                 + " recording has its own");
             }
             base = base.replaying(replayFile, replayRun == null ? "" : replayRun);
@@ -309,7 +308,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             System.err.println("wan-attn: " + result.state()
                     + (left == null
                             ? " before anything was captured; nothing is kept"
-                            : "; what is finished is kept in " + left + ", the same command with --resume goes on"));
+                            : "; finished work is kept in " + left + "; continue with the same command and --resume"));
             return INTERRUPTED;
         }
         summarize(System.out, result);

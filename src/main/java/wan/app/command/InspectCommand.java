@@ -36,7 +36,7 @@ import wan.weights.ModelLayout;
 /** {@code wan-attn inspect}: what lies in a file of tensors. */
 @Command(
         name = "inspect",
-        description = "Lists the tensors and metadata of a model or of a result file.",
+        description = "Lists the tensors and metadata of a model or a result.",
         footer = {
             "",
             "Examples:",
@@ -54,22 +54,24 @@ public final class InspectCommand implements Callable<Integer> {
     @Reads
     @Parameters(
             paramLabel = "FILE",
-            description =
-                    "A .safetensors file, a .safetensors.index.json with its shards beside it, a PyTorch file (.pt, .pth), NumPy's"
-                            + " (.npz, .npy), a model's folder, a folder of the reference's layer0.pt, layer1.pt, ..., or the folder NAME.partial of a run that is under way or was stopped.")
+            description = "A .safetensors file, a .safetensors.index.json beside its shards, a PyTorch file (.pt,"
+                    + " .pth), a NumPy file (.npz, .npy), a model folder, a folder of the reference's layer0.pt,"
+                    + " layer1.pt, ..., or the folder NAME.partial of an unfinished run.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
 
     @Option(
             names = "--name",
             paramLabel = "GLOB",
-            description = "Only tensors of such names; * stands for any text, ? for one character.")
+            description = "Only tensors whose names match: * stands for any text, ? for one character.")
     private String glob = "*";
 
-    @Option(names = "--stats", description = "Also read the values: least, greatest, mean, standard deviation, NaNs.")
+    @Option(
+            names = "--stats",
+            description = "Also read the values: minimum, maximum, mean, standard deviation, number of NaNs.")
     private boolean stats;
 
-    @Option(names = "--json", description = "Print JSON instead of a table; nothing is shortened.")
+    @Option(names = "--json", description = "Print JSON instead of a table, without shortening anything.")
     private boolean json;
 
     @Override
@@ -84,8 +86,7 @@ public final class InspectCommand implements Callable<Integer> {
                     .filter(name -> pattern.matcher(name).matches())
                     .toList();
             if (names.isEmpty() && !store.names().isEmpty()) {
-                throw new WanException(
-                        file + ": none of its " + store.names().size() + " tensors is named like " + glob);
+                throw new WanException(file + ": none of its " + store.names().size() + " tensors matches " + glob);
             }
             PrintWriter out = spec.commandLine().getOut();
             if (json) {
@@ -114,8 +115,8 @@ public final class InspectCommand implements Callable<Integer> {
                         "  captured: %d tensors, %,d bytes%n",
                         run.captures().size(),
                         run.captureBytes());
-                out.println(
-                        "  the same extract command goes on with --resume, or makes a result of it with --salvage FILE");
+                out.println("the same extract command continues it with --resume, or writes a partial result with"
+                        + " --salvage FILE");
             }
         }
         out.flush();

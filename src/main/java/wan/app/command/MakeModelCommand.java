@@ -22,11 +22,11 @@ import wan.weights.RandomModel;
 /** {@code wan-attn make-model}: a model with random parameters, in the layout of Wan2.1. */
 @Command(
         name = "make-model",
-        description = "Writes a model with random parameters, to try things without a checkpoint.",
+        description = "Writes a model with random weights, for trying things without a checkpoint.",
         footer = {
             "",
-            "The same options give the same bytes on every machine. The attention of a",
-            "random model has the usual scale, but means nothing.",
+            "The same options give the same bytes on every machine. Logits of a random model",
+            "have the usual scale, but no meaning.",
             "",
             "Examples:",
             "  wan-attn make-model --out weights/tiny",
@@ -46,14 +46,14 @@ public final class MakeModelCommand implements Callable<Integer> {
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "How parameters are stored: bf16, f16 or f32 (default: bf16).")
+            description = "Type of the weights: bf16, f16 or f32 (default: bf16).")
     private String dtype = "bf16";
 
     @Option(
             names = "--seed",
             paramLabel = "N",
             converter = SeedConverter.class,
-            description = "Which of the random models (default: ${DEFAULT-VALUE}).")
+            description = "Seed of the weights (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Writes(OutputKind.MODEL)
@@ -61,15 +61,14 @@ public final class MakeModelCommand implements Callable<Integer> {
             names = {"-o", "--out"},
             paramLabel = "DIR",
             required = true,
-            description = "The folder to write; made if need be.")
+            description = "The folder to write; created if necessary.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
     @Option(
             names = "--force",
-            description =
-                    "Write into a folder that is not empty, and replace a model in it, which nothing else does. What the"
-                            + " command reads is never replaced.")
+            description = "Write into a folder that is not empty, and overwrite a model in it. Inputs of the command"
+                    + " are never overwritten.")
     private boolean force;
 
     @Override

@@ -38,14 +38,15 @@ final class MeasureHelp {
         lines.add("with a 95 % percentile bootstrap interval over heads.");
         lines.add(
                 "Tokens: importance of a cached token is the sum of q.k over the recent queries; a head keeps the C most");
-        lines.add("important ones (Deep Forcing, arXiv 2512.05081); told is how often each frame's tokens are kept.");
+        lines.add("important ones (Deep Forcing, arXiv 2512.05081). The table shows how often each frame's"
+                + " tokens are kept.");
         lines.add("");
         lines.add("Examples:");
         lines.add("  wan-attn extract --layer all --what frame-logits,frame-mass --output run.safetensors");
         lines.add("  wan-attn analyze run.safetensors");
         lines.add("  wan-attn analyze run.safetensors --format csv --output heads.csv");
         lines.add("  wan-attn analyze seed1.safetensors seed2.safetensors --top 20");
-        lines.add("      how well two runs agree on every measure and every role");
+        lines.add("the agreement of two runs on every measure and role");
         lines.add("  wan-attn analyze run.safetensors --roles forcing-kv --roles-csv roles.csv --head-map heads.json");
         lines.add("  wan-attn analyze run.safetensors --tokens --skip-sink 1 --skip-recent 4");
         return lines.stream().map(line -> line.replace("%", "%%")).toList();

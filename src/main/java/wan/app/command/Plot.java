@@ -198,7 +198,7 @@ final class Plot {
             series.add(new RowFigures.Series(row.head().label() + sink, row.values(), row.spread()));
         }
         return RowFigures.bars(
-                frame, layerTitle() + ": what " + blockTitle() + " attend", shown.title(), info.frames(), series);
+                frame, layerTitle() + ": attention of " + blockTitle(), shown.title(), info.frames(), series);
     }
 
     private Figure lines(FigureFrame frame) {
@@ -208,7 +208,7 @@ final class Plot {
                 .toList();
         return RowFigures.curves(
                 frame,
-                layerTitle() + ": what " + blockTitle() + " attend",
+                layerTitle() + ": attention of " + blockTitle(),
                 shown.title(),
                 "key frame",
                 info.frames(),
@@ -227,7 +227,7 @@ final class Plot {
         }
         return RowFigures.curves(
                 frame,
-                HeatMapFigures.named(head) + ": what " + blockTitle() + " attend in every pass",
+                HeatMapFigures.named(head) + ": attention of " + blockTitle() + " in every pass",
                 shown.title(),
                 "key frame",
                 info.frames(),
@@ -294,11 +294,13 @@ final class Plot {
                 }
             }
         }
-        String title = (oneHead ? HeatMapFigures.named(head()) : layerTitle()) + ": what "
+        String title = (oneHead ? HeatMapFigures.named(head()) : layerTitle())
+                + (wantsMass ? ": attention of " : ": logits of ")
                 + (pass.frames() == 1
                         ? "frame " + pass.firstFrame()
                         : "frames " + pass.firstFrame() + " to " + (pass.firstFrame() + pass.frames() - 1))
-                + (wantsMass ? " attend of the prompt, " : " find in the prompt, ") + pass.id();
+                + (wantsMass ? " to the prompt, " : " with the prompt, ")
+                + pass.id();
         return TokenFigures.prompt(
                 frame,
                 title,

@@ -27,30 +27,31 @@ import wan.op.UsageException;
 @Command(
         name = "plot",
         description = {
-            "Draws one figure of a result file, or of several as one: SVG and PDF with real text, or PNG.",
+            "Draws one figure of one or more results: SVG and PDF with real text, or PNG.",
             "",
-            "Several runs of the same layers, heads and frames are shown by their mean, in bars and lines with the"
-                    + " standard deviation; --over chooses something else."
+            "For several runs with the same layers, heads and frames, the figure shows their mean; bars"
+                    + " and lines also show the standard deviation. --over selects another statistic."
         },
         footer = {
             "",
             "Kinds:",
-            "  heads    heads of a layer, query frame by key frame (--layer, --head)",
-            "  bars     what a frame block attends, a bar chart per head, with the sink score (--layer, --head)",
-            "  lines    the same, all heads in one diagram (--layer, --head)",
-            "  mosaic   heads of all layers as thumbnails (--layer, --head)",
-            "  measure  a measure of every head, heads by layers (--measure, --layer, --head)",
-            "  passes   one head in every pass, as heat maps (--layer, --head)",
-            "  pass-lines  the same as lines over the key frames (--layer, --head)",
+            "heads    heat maps of a layer's heads, query frame by key frame (--layer, --head)",
+            "bars     attention of a frame block by key frame, one bar chart per head (--layer, --head)",
+            "lines    the same, all heads in one diagram (--layer, --head)",
+            "mosaic   thumbnails of all heads of all layers (--layer, --head)",
+            "measure  a measure of every head, by layer and head (--measure, --layer, --head)",
+            "passes   heat maps of one head in every pass (--layer, --head)",
+            "pass-lines  the same as lines over key frames (--layer, --head)",
             "  tokens   one head's key logits on the token grid of every attended frame (--layer, --head)",
             "  token-matrix  one head's logits, query token by key token; needs extract --what token-logits",
-            "  prompt   what heads of a layer make of each token of the prompt; needs extract --attention cross",
-            "           with --what frame-mass or frame-logits (--layer; with one --head by query frame)",
-            "  overlay  key logits over the frames of the video (--video); with --token N, where the queries of a frame",
-            "           block look for that token of the prompt; a name ending in .mp4 gives a video",
+            "prompt   cross-attention of a layer's heads to each token of the prompt; needs extract",
+            "--attention cross --what frame-mass or frame-logits (--layer; one --head: by query frame)",
+            "overlay  key logits drawn over the key frames of the video (--video); with --token N, which" + " regions",
+            "attend to that token of the prompt; an .mp4 output is a video",
             "",
-            "The first frame and the first layer are at the lower left. What was not attended is hatched. Names such as",
-            "L4H10 count from 1, as in the papers: layer 3, head 9. Plain numbers count from 0.",
+            "The first frame and the first layer are at the lower left. Frame pairs that were not"
+                    + " attended are hatched.",
+            "Plain numbers count from 0; labels count from 1, as in papers: L4H10 is head 9 of layer 3.",
             "",
             "Examples:",
             "  wan-attn plot run.safetensors --kind heads --layer 3 --out layer3.svg",
@@ -67,12 +68,14 @@ public final class PlotCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "RESULT",
             arity = "1..*",
-            description =
-                    "Files that extract wrote, what the reference's script saves, or the folder of a sweep for all of its"
-                            + " results.")
+            description = "Results of extract or of the reference's script, or the folder of a sweep, for all of its"
+                    + " results.")
     private List<Path> files = new ArrayList<>();
 
-    @Option(names = "--kind", paramLabel = "KIND", description = "Which figure, see below (default: ${DEFAULT-VALUE}).")
+    @Option(
+            names = "--kind",
+            paramLabel = "KIND",
+            description = "Kind of figure, see below (default: ${DEFAULT-VALUE}).")
     private String kind = "heads";
 
     @Writes(OutputKind.FIGURE)
@@ -80,38 +83,41 @@ public final class PlotCommand implements Callable<Integer> {
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             required = true,
-            description = "The figure; .svg, .pdf or .png, or .mp4 for an overlay.")
+            description = "The figure file: .svg, .pdf or .png, or .mp4 for an overlay.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
     @Option(
             names = "--layer",
             paramLabel = "LIST",
-            description = "Such as 3 or 0-5,9, 0-based (default: all that were captured, or the first of them where a"
-                    + " figure shows one).")
+            description = "Layers, counted from 0, such as 3 or 0-5,9 (default: all captured layers, or the first one"
+                    + " for figures of one layer).")
     private @Nullable String layers;
 
-    @Option(names = "--head", paramLabel = "LIST", description = "Likewise.")
+    @Option(
+            names = "--head",
+            paramLabel = "LIST",
+            description = "Heads, counted from 0, such as 3 or 0-5,9 (default: all captured heads, or the first one for"
+                    + " figures of one head).")
     private @Nullable String heads;
 
     @Option(
             names = "--what",
             paramLabel = "QUANTITY",
-            description = "frame-logits or frame-mass (default: frame-logits if captured).")
+            description = "Quantity: frame-logits or frame-mass (default: frame-logits if captured).")
     private @Nullable String what;
 
     @Option(
             names = "--measure",
             paramLabel = "NAME",
-            description = "For --kind measure; analyze --help has the list (default: ${DEFAULT-VALUE}).")
+            description = "Measure for --kind measure; see analyze --help (default: ${DEFAULT-VALUE}).")
     private String measure = "sink_score";
 
     @Option(
             names = "--over",
             paramLabel = "WAY",
-            description =
-                    "What becomes of several runs: mean, sd (standard deviation) or difference (the second less the"
-                            + " first) (default: ${DEFAULT-VALUE}).")
+            description = "Statistic over several runs: mean, sd (standard deviation) or difference (the second minus"
+                    + " the first) (default: ${DEFAULT-VALUE}).")
     private String over = "mean";
 
     @Mixin
@@ -128,14 +134,14 @@ public final class PlotCommand implements Callable<Integer> {
     @Option(
             names = "--video",
             paramLabel = "VIDEO",
-            description = "For --kind overlay: the run's video, as decode or extract --video wrote it.")
+            description = "For --kind overlay: the video of the run, from decode or extract --video.")
     private @Nullable Path video;
 
     @Option(
             names = "--token",
             paramLabel = "N",
-            description = "For --kind overlay: a token of the prompt, 0-based as tokenize prints them; needs"
-                    + " extract --attention cross --what query-logits.")
+            description = "For --kind overlay: a token of the prompt, by the number that tokenize prints; needs extract"
+                    + " --attention cross --what query-logits.")
     private @Nullable Integer token;
 
     @Override

@@ -6,10 +6,7 @@ import picocli.CommandLine.Command;
 import wan.run.Preset;
 
 /** {@code wan-attn presets}: the public checkpoints that are known, with the settings they were made for. */
-@Command(
-        name = "presets",
-        description =
-                "Lists the checkpoints whose settings are known, as --preset takes them, and those that cannot be run.")
+@Command(name = "presets", description = "Lists the presets for --preset, and the checkpoints that cannot be run.")
 public final class PresetsCommand implements Callable<Integer> {
     @Override
     public Integer call() {

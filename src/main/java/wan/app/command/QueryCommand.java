@@ -25,10 +25,10 @@ import wan.sweep.SweepFolder;
 @Command(
         name = "query",
         description = {
-            "Answers a question in SQL over the tables of a sweep: runs, heads and, if they were written, frames.",
+            "Runs an SQL query on the tables of a sweep: runs, heads and, if written, frames.",
             "",
-            "The tables are Parquet files in DIR/dataset, which are written anew with --update. Needs DuckDB beside the program:"
-                    + " mvn -Pduckdb -DskipTests package."
+            "The tables are Parquet files in DIR/dataset; --update rewrites them. Needs DuckDB beside the"
+                    + " program: mvn -Pduckdb -DskipTests package."
         },
         footer = {
             "",
@@ -54,20 +54,22 @@ public final class QueryCommand implements Callable<Integer> {
             index = "1",
             paramLabel = "SQL",
             arity = "0..1",
-            description = "DuckDB's SQL (default: how many runs are in which state).")
+            description = "A query in DuckDB's SQL (default: the number of runs in each state).")
     private String sql =
             "SELECT state, count(*) AS runs, sum(seconds) AS seconds FROM runs GROUP BY state ORDER BY state";
 
     @Option(
             names = "--format",
             paramLabel = "FORMAT",
-            description = "table, csv or json, one object a line (default: ${DEFAULT-VALUE}).")
+            description = "Output format: table, csv, or json with one object per line (default: table).")
     private Format format = Format.TABLE;
 
-    @Option(names = "--update", description = "Write the tables anew first, from the results that are there now.")
+    @Option(names = "--update", description = "First rewrite the tables from the results that exist now.")
     private boolean update;
 
-    @Option(names = "--frames", description = "With --update: the table frames too, a row for each pair of frames.")
+    @Option(
+            names = "--frames",
+            description = "With --update: also write the table frames, with one row per head and pair of frames.")
     private boolean frames;
 
     @Override

@@ -34,12 +34,14 @@ import wan.video.VideoSource;
 /** {@code wan-attn report}: an interactive page of one or more runs. */
 @Command(
         name = "report",
-        description = "Writes one self-contained HTML file to explore runs in a browser, offline.",
+        description = "Writes one self-contained HTML file for exploring runs offline in a browser.",
         footer = {
             "",
-            "The file holds every captured pass: an overview of layers and heads by any measure, each head's heat map, rows,",
-            "passes and token map, two runs side by side with their difference; with --video the frames, and attention on them.",
-            "It loads nothing from anywhere.",
+            "The file contains every captured pass: an overview of layers and heads by any measure, each"
+                    + " head's heat map,",
+            "rows, passes and token map, and up to four runs with their differences. With --video, it"
+                    + " shows attention on the",
+            "frames. It loads nothing from the network.",
             "",
             "Examples:",
             "  wan-attn extract --layer all --pass all --what frame-logits,frame-mass,key-logits --output run.safetensors",
@@ -55,25 +57,23 @@ public final class ReportCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "RESULT",
             arity = "1..*",
-            description =
-                    "Files that extract wrote (.safetensors, .npz), or what the reference's script saves: layer3.pt, or a"
-                            + " folder of layer0.pt, layer1.pt, ...; or the folder of a sweep, of which the page has an overview")
+            description = "Results of extract (.safetensors, .npz), or of the reference's script: layer3.pt, or a"
+                    + " folder of layer0.pt, layer1.pt, ...; or the folder of a sweep, for an overview page.")
     private List<Path> files = new ArrayList<>();
 
     @Reads
     @Option(
             names = "--video",
             paramLabel = "VIDEO",
-            description =
-                    "The first run's video, as decode or extract --video wrote it; the page then shows its frames, and"
-                            + " on them what was captured with key-logits, --query and cross-attention's query-mass.")
+            description = "The video of the first run, from decode or extract --video. The page then shows key-logits,"
+                    + " --query and cross-attention query-mass on the frames.")
     private @Nullable Path video;
 
     @Writes(OutputKind.PAGE)
     @Option(
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
-            description = "The page (default: ${DEFAULT-VALUE}).")
+            description = "The HTML file (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("report.html");
 
     @Mixin

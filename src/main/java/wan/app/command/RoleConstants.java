@@ -29,29 +29,28 @@ final class RoleConstants {
     @Option(
             names = "--static-mass",
             paramLabel = "X",
-            description = "forcing-kv: least recent mass of a static head (default: ${DEFAULT-VALUE}, published).")
+            description = "forcing-kv: minimum recent mass of a static head (default: ${DEFAULT-VALUE}, published).")
     private double staticMass = RoleOptions.DEFAULT.staticMass();
 
     @Option(
             names = "--positive-rate",
             paramLabel = "X",
-            description =
-                    "pyramid-forcing: least sign rate of an anchor (default: ${DEFAULT-VALUE}; not published, ours).")
+            description = "pyramid-forcing: minimum sign rate of an anchor head (default: ${DEFAULT-VALUE}; ours, not"
+                    + " published).")
     private double positiveRate = RoleOptions.DEFAULT.positiveRate();
 
     @Option(
             names = "--negative-rate",
             paramLabel = "X",
-            description =
-                    "pyramid-forcing: most sign rate of a veil head (default: ${DEFAULT-VALUE}; not published, ours).")
+            description = "pyramid-forcing: maximum sign rate of a veil head (default: ${DEFAULT-VALUE}; ours, not"
+                    + " published).")
     private double negativeRate = RoleOptions.DEFAULT.negativeRate();
 
     @Option(
             names = "--wave-share",
             paramLabel = "X",
-            description =
-                    "pyramid-forcing: least period share of a wave head (default: ${DEFAULT-VALUE}; not published,"
-                            + " ours).")
+            description = "pyramid-forcing: minimum period share of a wave head (default: ${DEFAULT-VALUE}; ours, not"
+                    + " published).")
     private double waveShare = RoleOptions.DEFAULT.waveShare();
 
     RoleOptions options() {

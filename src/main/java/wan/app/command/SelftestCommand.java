@@ -16,13 +16,13 @@ import wan.selftest.SelfTest;
 /** {@code wan-attn selftest}: every operation of a device against the oracle, and how fast each is. */
 @Command(
         name = "selftest",
-        description = "Runs every operation at several odd sizes on a device and compares it with plain loops in double"
-                + " precision; with --perf, measures each at the model's sizes.")
+        description = "Runs every operation on a device with several odd sizes and compares it with plain loops in"
+                + " double precision. With --perf, measures each operation at the model's sizes.")
 public final class SelftestCommand implements Callable<Integer> {
     @Mixin
     private DeviceOptions deviceOptions = new DeviceOptions();
 
-    @Option(names = "--op", paramLabel = "NAME", description = "Only operations whose name contains this.")
+    @Option(names = "--op", paramLabel = "NAME", description = "Only operations whose name contains NAME.")
     private String op = "";
 
     @Option(names = "--perf", description = "Measure GFLOP/s or GB/s at the model's sizes instead.")

@@ -36,21 +36,22 @@ import wan.sweep.SweepRunner;
 @Command(
         name = "sweep",
         description = {
-            "Runs every combination of prompts, seeds, presets, edits, policies or any other fields of a run.",
+            "Runs every combination of prompts, seeds, presets, edits, cache policies or any other" + " settings.",
             "",
-            "The model is opened once. A result is the one that extract gives, to the bit; one that is there is never computed"
-                    + " again. Whatever ends a sweep, the same command goes on with it; any number of processes may work at one"
-                    + " folder. docs/guide/sweeps.md shows the file, Slurm, Kubernetes and what to do with the results."
+            "The model is opened once. Each result is bit for bit that of extract, and is computed only"
+                    + " once. The same command continues a sweep, whatever ended it, and any number of processes"
+                    + " can work on one folder. docs/guide/sweeps.md describes the file, Slurm, Kubernetes and the"
+                    + " analysis of the results."
         },
         footer = {
             "",
             "Examples:",
             "  wan-attn sweep sweep.yaml --out heads --dry-run",
-            "      how many runs, operations, bytes and hours",
+            "prints the number of runs, operations, bytes and hours",
             "  wan-attn sweep sweep.yaml --out heads",
-            "      runs what is not done yet",
+            "runs everything that is not done yet",
             "  wan-attn sweep sweep.yaml --out /shared/heads --shard 3/64",
-            "      one of 64 processes; under Slurm, Kubernetes and torchrun the part is known"
+            "one of 64 processes; set automatically under Slurm, Kubernetes and torchrun"
         })
 public final class SweepCommand implements Callable<Integer> {
     private static final int INTERRUPTED = 130;
@@ -59,7 +60,7 @@ public final class SweepCommand implements Callable<Integer> {
     private static final int MOST_LABEL = 30;
 
     @Reads
-    @Parameters(paramLabel = "SWEEP", description = "The sweep, .json or .yaml.")
+    @Parameters(paramLabel = "SWEEP", description = "The sweep file, .json or .yaml.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path file;
 
@@ -68,67 +69,69 @@ public final class SweepCommand implements Callable<Integer> {
             names = {"-o", "--out", "--output"},
             paramLabel = "DIR",
             required = true,
-            description = "The folder of its results, new or that of the same sweep; one with further runs adds them.")
+            description = "Folder for the results. It may already hold results of this sweep; runs that were added to"
+                    + " the sweep file are added.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
     @Option(
             names = "--shard",
             paramLabel = "I/N",
-            description =
-                    "Begin with part I (from 0) of N, then help the others. Default: SLURM_ARRAY_TASK_ID and _COUNT,"
-                            + " JOB_COMPLETION_INDEX and JOB_COMPLETIONS, or RANK and WORLD_SIZE, if they are set.")
+            description = "Start with part I (from 0) of N, then help with the others (default: from"
+                    + " SLURM_ARRAY_TASK_ID and _COUNT, JOB_COMPLETION_INDEX and JOB_COMPLETIONS, or RANK and"
+                    + " WORLD_SIZE, if set).")
     private @Nullable String shard;
 
     @Option(
             names = "--retries",
             paramLabel = "N",
-            description =
-                    "How often a run that failed is tried again, in all (default: ${DEFAULT-VALUE}). A larger number later"
-                            + " tries those again that are given up.")
+            description = "Total number of retries of a failed run (default: ${DEFAULT-VALUE}). Repeat the command with"
+                    + " a larger number to try failed runs again.")
     private int retries = 1;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    @Option(names = "--threads", paramLabel = "N", description = "Number of compute threads (default: all cores).")
     private @Nullable Integer threads;
 
     @Writes(OutputKind.EVENTS)
     @Option(
             names = "--log",
             paramLabel = "FILE",
-            description =
-                    "Add one line of JSON for each event to this file: began, run_began, run_done, run_failed, ended.")
+            description = "Append one line of JSON per event to this file: began, run_began, run_done, run_failed,"
+                    + " notice, ended.")
     private @Nullable Path log;
 
     @Option(
             names = "--metrics-port",
             paramLabel = "PORT",
-            description = "Serve numbers at /metrics in Prometheus' text format; 0 takes a free port and says which.")
+            description = "Serve metrics at /metrics in Prometheus' text format; 0 takes a free port and prints it.")
     private @Nullable Integer metricsPort;
 
     @Option(
             names = "--metrics-host",
             paramLabel = "HOST",
-            description = "Where --metrics-port listens (default: ${DEFAULT-VALUE}, this machine alone).")
+            description = "Address on which --metrics-port listens (default: ${DEFAULT-VALUE}, this machine only).")
     private String metricsHost = "127.0.0.1";
 
     @Option(
             names = "--no-dataset",
-            description = "Do not write the tables DIR/dataset/*.parquet when the sweep is complete (it needs DuckDB).")
+            description = "Do not write the tables DIR/dataset/*.parquet at the end of the sweep (they need DuckDB).")
     private boolean noDataset;
 
-    @Option(names = "--frames", description = "Write the table frames too, a row for each pair of frames of a head.")
+    @Option(names = "--frames", description = "Also write the table frames, with one row per head and pair of frames.")
     private boolean frames;
 
     @Mixin
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private Force force = new Force();
 
-    @Option(names = "--dry-run", description = "Print what would be run, with an estimate from a few passes, and stop.")
+    @Option(
+            names = "--dry-run",
+            description = "Print what would run, with a time estimate from a few passes, then stop.")
     private boolean dryRun;
 
     @Option(
             names = {"--quiet", "-q"},
-            description = "No progress and no notices on stderr.")
+            description = "Print no progress and no notices on stderr.")
     private boolean quiet;
 
     @Override
@@ -210,7 +213,7 @@ public final class SweepCommand implements Callable<Integer> {
         } else if (frames) {
             DuckDb.open().close(); // says what is missing
         } else if (!quiet) {
-            System.err.println("wan-attn: no tables: DuckDB is not there; wan-attn query says how to get it");
+            System.err.println("wan-attn: no tables: DuckDB not found; wan-attn query --help says how to install it");
         }
     }
 
@@ -225,7 +228,7 @@ public final class SweepCommand implements Callable<Integer> {
         String state = counts.done() + " of " + counts.runs() + " runs done, " + counts.failed() + " failed, "
                 + counts.left() + " left";
         if (outcome.interrupted()) {
-            System.err.println("wan-attn: interrupted; " + state + "; the same command goes on");
+            System.err.println("wan-attn: interrupted; " + state + "; the same command continues it");
             return INTERRUPTED;
         }
         System.out.println(state + ", in " + out);

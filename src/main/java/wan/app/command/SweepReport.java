@@ -30,7 +30,7 @@ import wan.sweep.SweepFolder;
 import wan.sweep.SweepRun;
 
 /**
- * What a sweep says of heads: measures over its runs, how far these agree, roles that are stable and roles that are not.
+ * Head measures over a sweep: measures over its runs, how far these agree, roles that are stable and roles that are not.
  *
  * @param note what was run
  * @param summary of the results that are there
@@ -122,6 +122,6 @@ record SweepReport(SweepFolder folder, String note, RunsSummary summary) {
             html.append("<p>and ").append(folder.runs().size() - MOST_RUNS).append(" more</p>\n");
         }
         html.append("<p>wan-attn report runs/ID.safetensors opens one run with all its heads.</p>\n");
-        return HtmlPage.of("What a sweep says of heads", note, figures, html.toString());
+        return HtmlPage.of("Head measures over a sweep", note, figures, html.toString());
     }
 }

@@ -17,11 +17,11 @@ import wan.text.Tokenizer;
 /** {@code wan-attn tokenize}: which tokens a prompt becomes. */
 @Command(
         name = "tokenize",
-        description = "Shows the tokens of prompts, cleaned and cut as the reference does it; no weights are needed.",
+        description = "Shows the tokens of prompts, cleaned and truncated as in the reference. Needs no weights.",
         footer = {
             "",
-            "A row of the table is a row of the embeddings, and so a key of",
-            "cross-attention. The rows behind </s> are zero and are attended to, too.",
+            "Each row of the table is a row of the embeddings, and so one key of",
+            "cross-attention. The rows after </s> are zero; the model attends to them too.",
             "",
             "Examples:",
             "  wan-attn tokenize --model Wan2.1-T2V-1.3B --prompt \"a cat walks\"",
@@ -29,7 +29,10 @@ import wan.text.Tokenizer;
         })
 public final class TokenizeCommand implements Callable<Integer> {
     @Reads
-    @Option(names = "--model", paramLabel = "DIR", description = "A folder with a tokenizer: Wan's own, or Diffusers'.")
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            description = "A model folder with a tokenizer, in the layout of Wan or Diffusers.")
     private @Nullable Path model;
 
     @Mixin
@@ -39,12 +42,12 @@ public final class TokenizeCommand implements Callable<Integer> {
             names = "--text-len",
             paramLabel = "TOKENS",
             defaultValue = "" + EncodePromptCommand.WAN_TEXT_LEN,
-            description = "Cut prompts to that many tokens, </s> included (default: ${DEFAULT-VALUE}).")
+            description = "Truncate prompts to this many tokens, including </s> (default: ${DEFAULT-VALUE}).")
     private int textLen = EncodePromptCommand.WAN_TEXT_LEN;
 
     @Option(
             names = "--ids",
-            description = "Only the ids, a line for each prompt, as encode-prompt --token-ids reads them.")
+            description = "Print only the token ids, one line per prompt, as encode-prompt --token-ids reads them.")
     private boolean onlyIds;
 
     @Override

@@ -8,9 +8,8 @@ public final class Force {
 
     @Option(
             names = NAME,
-            description =
-                    "Replace what is there already, whoever wrote it. Without it only a file that this command wrote"
-                            + " is replaced, and only by a whole new one. What the command reads is never replaced.")
+            description = "Overwrite existing files of any origin. Without it, only a file that this command wrote is"
+                    + " replaced, and only by a complete new one. Inputs of the command are never overwritten.")
     @SuppressWarnings("UnusedVariable") // the guard asks picocli for it
     private boolean force;
 }

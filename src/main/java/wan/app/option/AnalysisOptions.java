@@ -12,38 +12,39 @@ public final class AnalysisOptions {
     @Option(
             names = "--pass",
             paramLabel = "PASS",
-            description = "Which pass of every frame block: first, last (denoising step), context, or a step such as 2"
+            description = "Pass of each frame block: first or last denoising step, context, or a step such as 2"
                     + " (default: ${DEFAULT-VALUE}).")
     private String pass = "first";
 
     @Option(
             names = "--frame-block",
             paramLabel = "N",
-            description = "Whose query frames count, 0-based, or last (default: ${DEFAULT-VALUE}).")
+            description = "Frame block whose queries count, 0-based, or last (default: ${DEFAULT-VALUE}).")
     private String frameBlock = "last";
 
     @Option(
             names = "--sample",
             paramLabel = "N",
-            description = "Which sample of a batch, 0-based (default: ${DEFAULT-VALUE}).")
+            description = "Sample of the batch, 0-based (default: ${DEFAULT-VALUE}).")
     private int sample;
 
     @Option(
             names = "--sink-frames",
             paramLabel = "N",
-            description = "First frames that are the sink (default: ${DEFAULT-VALUE}).")
+            description = "Number of first frames that count as the attention sink (default: ${DEFAULT-VALUE}).")
     private int sinkFrames = MeasureOptions.DEFAULT.sinkFrames();
 
     @Option(
             names = "--recent-frames",
             paramLabel = "N",
-            description = "Newest frames that are recent (default: ${DEFAULT-VALUE}).")
+            description = "Number of newest frames that count as recent (default: ${DEFAULT-VALUE}).")
     private int recentFrames = MeasureOptions.DEFAULT.recentFrames();
 
     @Option(
             names = "--skip-frames",
             paramLabel = "N",
-            description = "First frames that the recent mass leaves out of its total (default: ${DEFAULT-VALUE}).")
+            description = "Number of first frames left out of the total for the recent mass (default:"
+                    + " ${DEFAULT-VALUE}).")
     private int skipFrames = MeasureOptions.DEFAULT.skipFrames();
 
     /** Opens a result file. */

@@ -20,28 +20,27 @@ public final class CaptureOptions {
     @Option(
             names = {"--layer", "--layer_index", "--layers"},
             paramLabel = "LIST",
-            description = "Layers to capture, all from one run: 3, 0-5,9 or all; they count from 0 (default: 0).")
+            description = "Layers to capture, counted from 0: 3, 0-5,9 or all. All come from one run (default: 0).")
     private @Nullable String layer;
 
     @Option(
             names = "--attention",
             paramLabel = "KIND",
-            description =
-                    "self, cross or both (default: self). Each text token is a key group of its own in cross-attention.")
+            description = "self, cross or both (default: self). In cross-attention, every text token is a key group.")
     private @Nullable String attention;
 
     @Option(
             names = "--pass",
             paramLabel = "CHOICE",
-            description =
-                    "Passes of each frame block: first, last (denoising steps), context, all, or steps such as 0,2"
-                            + " (default: first, as in the reference). Passes over given latents are always included.")
+            description = "Passes to capture in each frame block: first or last denoising step, context, all, or steps"
+                    + " such as 0,2 (default: first, as in the reference). Passes over given latents are always"
+                    + " included.")
     private @Nullable String pass;
 
     @Option(
             names = "--head",
             paramLabel = "LIST",
-            description = "Heads to capture: 0, 2-4,7 or all; they count from 0 (default: all).")
+            description = "Heads to capture, counted from 0: 0, 2-4,7 or all (default: all).")
     private @Nullable String head;
 
     @Option(
@@ -49,34 +48,31 @@ public final class CaptureOptions {
             split = ",",
             paramLabel = "QUANTITY",
             description = {
-                "One or several of (default: frame-logits):",
-                "  frame-logits  mean logit of two frames' token pairs; exact, nearly free",
+                "One or more of (default: frame-logits):",
+                "frame-logits  mean logit over the token pairs of two frames; exact, almost free",
                 "  frame-mass    softmax weight per key frame; sums to 1",
                 "  key-logits    mean logit of a query frame with every key token",
                 "  query-logits  mean logit of every query token with a key frame",
-                "  query-mass    softmax weight of a key frame, or with --attention cross of a text",
-                "                token, for every query token: where the video looks for a word",
-                "  token-logits  every logit; large: see --dry-run",
-                "  logits-used   the same after what --edit changes",
+                "query-mass    softmax weight of every query token on a key frame or, with",
+                "--attention cross, on a text token: which regions attend to a word",
+                "token-logits  every logit; large, see --dry-run",
+                "logits-used   every logit after --edit",
                 "  q, k, v, q-raw, k-raw, z, attn-out, ffn-out, resid, cross-q, cross-z, cross-out",
-                "                activations: queries, keys, values (raw: before rotation), the",
-                "                heads' outputs, those of both parts of a layer, the residual stream"
+                "activations: queries, keys, values (raw: before RoPE), head outputs,",
+                "attention and FFN outputs, the residual stream"
             })
     private List<String> what = new ArrayList<>();
 
     @Option(
             names = "--query",
             paramLabel = "FRAME,ROW,COLUMN",
-            description =
-                    "Query tokens of which mean logit and softmax weight are captured key by key: one token or a box such as"
-                            + " 3,2-5,4-7 of a latent frame's grid of tokens; may be given several times.")
+            description = "Also capture the mean logit and softmax weight of these query tokens on every key token: one"
+                    + " token, or a box such as 3,2-5,4-7 in a latent frame's token grid. May be repeated.")
     private List<String> queries = new ArrayList<>();
 
     @Option(
             names = "--allow-non-finite",
-            description =
-                    "Go on with values that are not finite and keep them in the result; else the first one ends the"
-                            + " run.")
+            description = "Keep values that are not finite in the result. Without it, the first one ends the run.")
     private boolean allowNonFinite;
 
     /** The layers as they were given, for a file name: {@code 0-5,9}; null if they were not. */

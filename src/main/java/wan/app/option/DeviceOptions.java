@@ -15,56 +15,52 @@ public final class DeviceOptions {
     @Option(
             names = "--device",
             paramLabel = "NAME",
-            description = "jvm, onednn (bf16 or f32, whichever is faster here), onednn:bf16, onednn:f32, tornado,"
-                    + " tornado:DRIVER:DEVICE, or auto: a TornadoVM graphics processor if there is one, else"
-                    + " onednn or jvm, whichever is measured to be faster here (default: jvm)."
-                    + " wan-attn devices lists them.")
+            description = "jvm, onednn (the faster of bf16 and f32), onednn:bf16, onednn:f32, tornado,"
+                    + " tornado:DRIVER:DEVICE, or auto: a TornadoVM GPU if there is one, else the faster of onednn"
+                    + " and jvm, as measured at the start (default: jvm). wan-attn devices lists them.")
     private @Nullable String device;
 
     @Option(
             names = "--device-memory",
             paramLabel = "SIZE",
-            description = "What may be used of the device's memory, as 12g (default: all of it).")
+            description = "Limit for the memory used on the device, such as 12g (default: all of it).")
     private @Nullable String memory;
 
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description =
-                    "f32, f16 or bf16: how a TornadoVM device stores weights (default: f32); our kernels compute in f32 all"
-                            + " the same, cuBLAS multiplies this type. bf16 loses nothing of a bf16 checkpoint and halves"
-                            + " their memory.")
+            description = "Type in which a TornadoVM device stores weights: f32, f16 or bf16 (default: f32). Our own"
+                    + " kernels always compute in f32; cuBLAS multiplies in this type. bf16 is exact for a bf16"
+                    + " checkpoint and halves the memory.")
     private @Nullable String dtype;
 
     @Option(
             names = "--kv-cache-dtype",
             paramLabel = "TYPE",
-            description = "f32, f16 or bf16: how a TornadoVM device stores keys and values (default: f32).")
+            description = "Type in which a TornadoVM device stores the KV cache: f32, f16 or bf16 (default: f32).")
     private @Nullable String cacheDtype;
 
     @Option(
             names = "--libraries",
             paramLabel = "WHEN",
-            description = "cublas: linear layers by cuBLAS; cudnn: attention by cuDNN, which needs"
-                    + " --kv-cache-dtype f16; cublas,cudnn: both; off: our own kernels; auto: those that TornadoVM has"
-                    + " (on its CUDA backend), that compute rightly and that are faster here (default: auto).")
+            description = "Libraries on TornadoVM's CUDA backend: cublas for linear layers, cudnn for attention (needs"
+                    + " --kv-cache-dtype f16), cublas,cudnn for both, off for our own kernels, or auto: those that"
+                    + " are present, correct and faster on this device (default: auto).")
     private @Nullable String libraries;
 
     @Option(
             names = "--kernels",
             paramLabel = "KIND",
-            description =
-                    "Which of our own kernels: vector (processors), shared (graphics processors) or tensor (tensor"
-                            + " cores, where weights are bf16 and keys and values f16) on a TornadoVM device, vector or scalar with"
-                            + " jvm, or auto, those that suit (default: auto).")
+            description = "Our own kernels to use. With jvm: vector or scalar. On a TornadoVM device: vector (CPUs),"
+                    + " shared (GPUs) or tensor (tensor cores; needs weights in bf16 and the KV cache in f16). auto"
+                    + " takes what suits the device (default: auto).")
     private @Nullable String kernels;
 
     @Option(
             names = {"--gpu-id", "--gpu_id"},
             paramLabel = "N",
-            description =
-                    "Graphics processor N, as the reference's scripts count them: device N of TornadoVM's first driver where"
-                            + " --device begins with tornado. Elsewhere it changes nothing.")
+            description = "GPU number, as in the reference's scripts: with --device tornado, device N of TornadoVM's"
+                    + " first driver. It has no effect on other devices.")
     private @Nullable Integer gpuId;
 
     /**

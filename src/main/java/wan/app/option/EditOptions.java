@@ -16,25 +16,27 @@ public final class EditOptions {
     @Option(
             names = "--edit",
             paramLabel = "FILE",
-            description = "Interventions as JSON: a list of rules that zero, average, scale, re-weight, patch heads.")
+            description = "Interventions as JSON: a list of rules that zero, average, scale, bias, block or patch"
+                    + " heads.")
     private List<Path> files = new ArrayList<>();
 
     @Option(
             names = "--ablate",
             paramLabel = "HEADS",
-            description = "Zero the outputs of heads: LAYER:HEADS such as 3:5,7:0-3.")
+            description = "Zero the output of heads: LAYER:HEADS such as 3:5,7:0-3.")
     private List<String> ablated = new ArrayList<>();
 
     @Option(
             names = "--temperature",
             paramLabel = "HEADS=T",
-            description = "Divide the logits of heads: 3:5=0.7; several joined by ;.")
+            description = "Divide the logits of heads by T, such as 3:5=0.7; separate several by ;.")
     private List<String> temperatures = new ArrayList<>();
 
     @Option(
             names = "--bias-frame",
             paramLabel = "HEADS:FRAMES=B",
-            description = "Add to the logits of frames' keys: 0:3:5=-2 is layer 0, head 3, frame 5; -inf blocks them.")
+            description = "Add B to the logits of key frames: 0:3:5=-2 is layer 0, head 3, frame 5. -inf blocks the"
+                    + " frame.")
     private List<String> biases = new ArrayList<>();
 
     /**

@@ -17,12 +17,12 @@ public final class EncoderOptions {
     @Option(
             names = "--text-encoder",
             paramLabel = "PATH",
-            description = "The UMT5 encoder, or a folder with it (default: in the model's folder).")
+            description = "The UMT5 text encoder, or a folder that contains it (default: in the model's folder).")
     private @Nullable Path textEncoder;
 
     @Option(
             names = "--no-cache",
-            description = "Neither read nor keep embeddings in $WAN_ATTN_CACHE (default: ~/.cache/wan-attn).")
+            description = "Do not read or store embeddings in the cache, $WAN_ATTN_CACHE (default: ~/.cache/wan-attn).")
     private boolean noCache;
 
     /**

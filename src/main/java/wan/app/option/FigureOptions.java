@@ -21,7 +21,8 @@ public final class FigureOptions {
     @Option(
             names = "--width-mm",
             paramLabel = "MM",
-            description = "Width of the figure; one column of a paper has about 84 (default: ${DEFAULT-VALUE}).")
+            description = "Width of the figure in millimetres; one column of a paper is about 84 wide (default:"
+                    + " ${DEFAULT-VALUE}).")
     private double widthMm = 178;
 
     @Option(names = "--columns", paramLabel = "N", description = "Panels side by side (default: what fits).")
@@ -33,29 +34,28 @@ public final class FigureOptions {
     @Option(
             names = "--title",
             paramLabel = "TEXT",
-            description = "Instead of the title and the line below it; \"\" for no title at all.")
+            description = "Replaces the title and the line below it; \"\" removes both.")
     private @Nullable String title;
 
     @Option(
             names = "--limits",
             paramLabel = "LOW,HIGH",
-            description = "Ends of the colour scale: values such as -2,2, or percentiles of the values such as 2%%,98%%"
-                    + " (default: those of the values). What lies outside takes the colour of the end.")
+            description = "Ends of the colour scale: values such as -2,2, or percentiles such as 2%%,98%% (default:"
+                    + " from the values). Values outside get the colour of the end.")
     private @Nullable String limits;
 
     @Option(
             names = "--scale",
             paramLabel = "SCALE",
-            description =
-                    "Of colours: linear, log, or symmetric around 0 (default: symmetric for logits and differences,"
-                            + " linear for what is never negative).")
+            description = "Colour scale: linear, log, or symmetric around 0 (default: symmetric for logits and"
+                    + " differences, linear for values that are never negative).")
     private @Nullable String scale;
 
     @Option(
             names = {"--colour-map", "--cmap"},
             paramLabel = "NAME",
-            description = "RdBu_r, PuOr_r (0 in the middle), Reds, viridis, magma or Greys (default: RdBu_r; Reds for"
-                    + " what is never negative).")
+            description = "Colour map: RdBu_r or PuOr_r (diverging, 0 in the middle), Reds, viridis, magma or Greys"
+                    + " (default: RdBu_r; Reds for values that are never negative).")
     private @Nullable String colourMap;
 
     /**

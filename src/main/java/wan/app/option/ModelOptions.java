@@ -17,43 +17,40 @@ public final class ModelOptions {
     @Option(
             names = {"--model", "-m"},
             paramLabel = "PATH",
-            description =
-                    "A model: a folder with config.json and diffusion_pytorch_model.safetensors, as Wan2.1 ships it, Diffusers'"
-                            + " or Hugging Face's cache of one, a single file, or a .safetensors.index.json"
-                            + " (default: a small built-in demo model with random weights; with --checkpoint,"
-                            + " --no-checkpoint or --config-path the first of wan_models/Wan2.1-T2V-1.3B,"
-                            + " weights/Wan2.1-T2V-1.3B, models/Wan2.1-T2V-1.3B and Wan2.1-T2V-1.3B).")
+            description = "The model: a folder as Wan2.1 ships it (config.json and"
+                    + " diffusion_pytorch_model.safetensors), a Diffusers folder, a Hugging Face cache folder, a"
+                    + " single file, or a .safetensors.index.json (default: a small built-in demo model with random"
+                    + " weights; with --checkpoint, --no-checkpoint or --config-path, the first of"
+                    + " wan_models/Wan2.1-T2V-1.3B, weights/Wan2.1-T2V-1.3B, models/Wan2.1-T2V-1.3B and"
+                    + " Wan2.1-T2V-1.3B).")
     private @Nullable Path model;
 
     @Reads
     @Option(
             names = {"--config-path", "--config_path"},
             paramLabel = "FILE",
-            description =
-                    "A configuration of Self-Forcing (.yaml): its denoising steps, shift, frame block, window and context"
-                            + " noise. Options given beside it override it.")
+            description = "A Self-Forcing configuration (.yaml): takes its denoising steps, shift, frame block size,"
+                    + " window and context noise. Other options override it.")
     private @Nullable Path configPath;
 
     @Reads
     @Option(
             names = {"--checkpoint", "--checkpoint_path"},
             paramLabel = "PATH",
-            description =
-                    "Self-Forcing weights (.pt or .safetensors), or a folder with one such file, to take in place of the"
-                            + " model's own.")
+            description = "Self-Forcing weights (.pt or .safetensors), or a folder with one such file. They replace the"
+                    + " model's own weights.")
     private @Nullable Path checkpoint;
 
     @Option(
             names = {"--no-checkpoint", "--no_checkpoint"},
-            description = "Run the model's own weights; the same as leaving --checkpoint away.")
+            description = "Use the model's own weights; the same as omitting --checkpoint.")
     private boolean noCheckpoint;
 
     @Option(
             names = {"--use-ema", "--use_ema"},
             negatable = true,
-            description =
-                    "Take exactly generator_ema, or exactly generator, of the checkpoint (default: generator_ema, or"
-                            + " generator if there is none).")
+            description = "Use generator_ema (or, with --no-use-ema, generator) of the checkpoint (default:"
+                    + " generator_ema if present, else generator).")
     private @Nullable Boolean useEma;
 
     /**
@@ -95,23 +92,20 @@ public final class ModelOptions {
     @Option(
             names = "--lora",
             paramLabel = "FILE",
-            description =
-                    "Low-rank adapters to merge into the weights: a file of PEFT, Diffusers, ComfyUI or kohya. May"
-                            + " be repeated.")
+            description = "A LoRA file (PEFT, Diffusers, ComfyUI or kohya) to merge into the weights. May be repeated.")
     private List<Path> lora = new ArrayList<>();
 
     @Option(
             names = "--lora-strength",
             paramLabel = "X",
-            description = "What the adapters are multiplied with: one number, or one for each --lora (default: 1).")
+            description = "Factor of the LoRA: one number, or one for each --lora (default: 1).")
     private List<Double> loraStrength = new ArrayList<>();
 
     @Option(
             names = "--lora-alpha",
             paramLabel = "ALPHA",
-            description =
-                    "Alpha of LoRA files that do not say it, one or one for each --lora; the scale is alpha / rank"
-                            + " (default: the rank).")
+            description = "Alpha for LoRA files that do not contain it: one number, or one for each --lora. The scale"
+                    + " is alpha / rank (default: the rank).")
     private List<Double> loraAlpha = new ArrayList<>();
 
     private List<Lora> loras() {
@@ -133,9 +127,8 @@ public final class ModelOptions {
 
     @Option(
             names = "--allow-zero-weights",
-            description =
-                    "The weights hold zeros on purpose, where trained ones have none: no warning of an unfinished download"
-                            + " before the run.")
+            description = "Accept weights that are all zero where trained weights are not. Without it they are taken"
+                    + " for an unfinished download.")
     private boolean allowZeroWeights;
 
     /** What {@code --use-ema}, {@code --no-use-ema} or neither asks for. */

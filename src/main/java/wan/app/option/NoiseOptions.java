@@ -13,29 +13,27 @@ public final class NoiseOptions {
             names = "--seed",
             paramLabel = "N",
             converter = SeedConverter.class,
-            description = "Seed of all noise, from -2^63 to 2^64-1 as PyTorch's (default: 42).")
+            description = "Seed of all noise, from -2^63 to 2^64-1 as in PyTorch (default: 42).")
     private @Nullable Long seed;
 
     @Option(
             names = "--rng",
             paramLabel = "NAME",
-            description =
-                    "Whose numbers a seed gives: torch-cuda, torch-cpu or java (default: torch-cuda, which the reference"
-                            + " runs on).")
+            description = "Random number generator: torch-cuda, torch-cpu or java (default: torch-cuda, as in the"
+                    + " reference).")
     private @Nullable String rng;
 
     @Option(
             names = "--noise-dtype",
             paramLabel = "TYPE",
-            description = "The type noise is drawn in: bf16 or f32 (default: bf16, as in the reference).")
+            description = "Type in which noise is drawn: bf16 or f32 (default: bf16, as in the reference).")
     private @Nullable String dtype;
 
     @Option(
             names = "--cuda-device",
             paramLabel = "NAME",
-            description =
-                    "The device whose order of elements torch-cuda gives: a100, h100, h200, rtx-4090, ..., or SMs x"
-                            + " threads such as 108x2048 (default: h100).")
+            description = "GPU whose order of elements --rng torch-cuda reproduces: a100, h100, h200, rtx-4090, ..., or"
+                    + " SMs x threads such as 108x2048 (default: h100).")
     private @Nullable String cudaDevice;
 
     /** Whether a seed or generator was named. */

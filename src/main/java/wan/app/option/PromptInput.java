@@ -16,17 +16,16 @@ public final class PromptInput {
     @Option(
             names = "--initial-latent",
             paramLabel = "FILE",
-            description = "Given latent frames (image to video, continuation): a safetensors file with initial_latent"
-                    + " [B,F,C,H,W].")
+            description = "First latent frames of the video (image to video, continuation): a safetensors file with"
+                    + " initial_latent [B,F,C,H,W], as encode writes it.")
     private @Nullable Path initialLatent;
 
     @Reads
     @Option(
             names = "--picture",
             paramLabel = "FILE",
-            description =
-                    "A picture that an image-to-video model is given, as tensors of a safetensors file: y [C,F,H,W]"
-                            + " (mask and latent), clip_fea [1,tokens,features], or image_latent [C,1,H,W].")
+            description = "Input picture of an image-to-video model: a safetensors file with y [C,F,H,W] (mask and"
+                    + " latent), clip_fea [1,tokens,features], or image_latent [C,1,H,W].")
     private @Nullable Path picture;
 
     /** Whether any of the options was given. */

@@ -21,14 +21,15 @@ final class PromptOptions {
     @Option(
             names = "--prompt-embeds",
             paramLabel = "FILE",
-            description = "Embeddings instead of a prompt, as encode-prompt writes them, or a .pt, .npy or .npz file of"
-                    + " a tensor, a list or a dict.")
+            description = "Prompt embeddings instead of a prompt: a file of encode-prompt, or a .pt, .npy or .npz file"
+                    + " with a tensor, a list or a dict.")
     private @Nullable Path promptEmbeds;
 
     @Option(
             names = "--negative-prompt",
             paramLabel = "TEXT",
-            description = "What guidance leads away from. Distilled causal models run without guidance and ignore it.")
+            description = "Negative prompt for classifier-free guidance. Distilled causal models run without guidance"
+                    + " and ignore it.")
     private @Nullable String negativePrompt;
 
     /** Whether any of the options says what the prompt is. */
@@ -43,7 +44,7 @@ final class PromptOptions {
      */
     RunSpec.Prompt over(RunSpec.Prompt base) {
         if (promptEmbeds != null && text.given()) {
-            throw new UsageException("--prompt-embeds: expected no --prompt or --prompt-file beside it");
+            throw new UsageException("--prompt-embeds: expected no --prompt or --prompt-file with it");
         }
         List<String> texts = text.given() ? text.prompts() : base.texts();
         return new RunSpec.Prompt(

@@ -22,17 +22,16 @@ public final class PromptText {
     @Option(
             names = "--prompt-file",
             paramLabel = "FILE",
-            description = "Prompts from a UTF-8 text file, one per line, or from standard input (-); empty lines are"
-                    + " passed over. extract runs them as one batch, whose noise is drawn together.")
+            description = "Prompts from a UTF-8 text file, one per line, or from standard input (-). Empty lines are"
+                    + " skipped. extract runs them as one batch with jointly drawn noise.")
     private @Nullable Path promptFile;
 
     @Reads
     @Option(
             names = "--tokenizer",
             paramLabel = "PATH",
-            description =
-                    "spiece.model or tokenizer.json, a folder with one, or a text encoder's file that holds one, as ComfyUI's do"
-                            + " (default: in the model's folder or the text encoder).")
+            description = "spiece.model or tokenizer.json, a folder with one of them, or a ComfyUI text encoder file,"
+                    + " which contains one (default: from the model's folder or the text encoder).")
     private @Nullable Path tokenizer;
 
     /** Whether there are prompts. */

@@ -15,22 +15,20 @@ public final class RunOptions {
     @Option(
             names = {"--num-frames", "--num_frames", "--num-output-frames", "--num_output_frames"},
             paramLabel = "N",
-            description =
-                    "Latent frames to generate (default: 21). Frames that do not fill a frame block are left out.")
+            description = "Latent frames to generate (default: 21). Frames that do not fill a frame block are dropped.")
     private @Nullable Integer numFrames;
 
     @Option(
             names = {"--num-frame-per-block", "--num_frame_per_block"},
             paramLabel = "N",
-            description = "Latent frames of a frame block (default: 3).")
+            description = "Latent frames per frame block (default: 3).")
     private @Nullable Integer numFramePerBlock;
 
     @Option(
             names = "--independent-first-frame",
             negatable = true,
-            description =
-                    "Whether the first frame is a frame block of its own (default: on). 21 frames then give the frame"
-                            + " blocks [1,3,3,3,3,3,3]; off gives [3]*7, which Self-Forcing's shipped configuration runs.")
+            description = "Whether the first frame is its own frame block (default: on). With it, 21 frames give the"
+                    + " frame blocks [1,3,3,3,3,3,3]; without it [3]*7, as in Self-Forcing's shipped configuration.")
     private @Nullable Boolean independentFirstFrame;
 
     @Option(names = "--height", paramLabel = "PIXELS", description = "Video height, a multiple of 16 (default: 480).")
@@ -49,7 +47,7 @@ public final class RunOptions {
             names = "--steps",
             split = ",",
             paramLabel = "T",
-            description = "Denoising steps, falling (default: 1000,750,500,250).")
+            description = "Denoising steps in descending order (default: 1000,750,500,250).")
     private @Nullable List<Float> steps;
 
     @Option(
@@ -67,31 +65,32 @@ public final class RunOptions {
     @Option(
             names = {"--local-attn-size", "--local_attn_size"},
             paramLabel = "FRAMES",
-            description = "Sliding window, sink and present frame block included; -1 for none (default: that of"
-                    + " the model's config.json, else none).")
+            description = "Size of the sliding window, including the sink and the current frame block; -1 for no window"
+                    + " (default: from the model's config.json, else no window).")
     private @Nullable Integer localAttnSize;
 
     @Option(
             names = {"--sink-size", "--sink_size"},
             paramLabel = "FRAMES",
-            description = "First frames that the window never evicts (default: as for" + " --local-attn-size, else 0).")
+            description = "Number of first frames that the window never evicts, the attention sink (default: from the"
+                    + " model's config.json, else 0).")
     private @Nullable Integer sinkSize;
 
     @Option(
             names = "--cache-policy",
             paramLabel = "NAME",
-            description =
-                    "Which frames' keys each head keeps, in place of a window: full, self-forcing-window, streaming-llm,"
-                            + " dummy-forcing, dummy-forcing-longlive, forcing-kv, pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
+            description = "Cache policy, instead of a window: which frames' keys each head keeps. One of full,"
+                    + " self-forcing-window, streaming-llm, dummy-forcing, dummy-forcing-longlive, forcing-kv,"
+                    + " pyramid-forcing, deep-forcing, reward-forcing, infinity-rope.")
     private @Nullable String policy;
 
     @Option(
             names = "--head-groups",
             paramLabel = "GROUPS",
-            description =
-                    "Which heads are which group of the policy: mid=3:5,7:0-3;dummy=9:all (the policy's first group has"
-                            + " the others), a CSV of labels as analyze writes roles, Forcing-KV's JSON, or a result of extract whose"
-                            + " frame masses tell. Without it dummy-forcing chooses by itself, in the clean pass of the second frame block.")
+            description = "Head groups of the cache policy: a list such as mid=3:5,7:0-3;dummy=9:all (all other heads"
+                    + " are in the policy's first group), a CSV of roles from analyze, Forcing-KV's JSON, or a"
+                    + " result of extract with frame mass. Without it, dummy-forcing selects the groups itself in"
+                    + " the clean pass of the second frame block.")
     private @Nullable String headGroups;
 
     @Option(

@@ -26,69 +26,66 @@ public final class SamplerOptions {
     @Option(
             names = "--preset",
             paramLabel = "NAME",
-            description =
-                    "The settings that a public checkpoint was made for; wan-attn presets lists them. Options given"
-                            + " beside it override it.")
+            description = "Settings of a public checkpoint; wan-attn presets lists them. Other options override it.")
     private @Nullable String preset;
 
     @Option(
             names = {"--sampler", "--sample_solver"},
             paramLabel = "NAME",
-            description = "few-step (default), or all frames at once by unipc or dpm++.")
+            description = "few-step (default), or unipc or dpm++, which generate all frames at once.")
     private @Nullable String sampler;
 
     @Option(
             names = {"--sample-steps", "--sample_steps"},
             paramLabel = "N",
-            description = "Steps of unipc and dpm++ (default: 50).")
+            description = "Number of steps of unipc and dpm++ (default: 50).")
     private @Nullable Integer sampleSteps;
 
     @Option(
             names = {"--guide-scale", "--sample_guide_scale"},
             paramLabel = "S",
-            description =
-                    "How far unipc and dpm++ are led away from the negative prompt; 1 for not at all (default: 5).")
+            description = "Guidance scale of unipc and dpm++; 1 turns guidance off (default: 5).")
     private @Nullable Float guideScale;
 
     @Option(
             names = "--first-block-steps",
             split = ",",
             paramLabel = "T",
-            description = "Denoising steps of the first frame block (default: those of all).")
+            description = "Denoising steps of the first frame block (default: as --steps).")
     private @Nullable List<Float> firstBlockSteps;
 
     @Option(
             names = "--prompt-at",
             paramLabel = "FRAME=TEXT",
-            description = "Another prompt from the first frame block on that starts at this latent frame or behind it,"
-                    + " with LongLive's window; where keys are recomputed, it is faded in. May be repeated.")
+            description = "Switch to another prompt at the first frame block that starts at or after this latent frame,"
+                    + " as LongLive does. Models that recompute keys fade it in. May be repeated.")
     private Map<Integer, String> promptAt = new LinkedHashMap<>();
 
     @Reads
     @Option(
             names = "--prompt-schedule",
             paramLabel = "FILE",
-            description = "Prompts as --prompt-at takes them, one FRAME=TEXT per line of a UTF-8 text file.")
+            description = "A UTF-8 text file with one FRAME=TEXT per line, as for --prompt-at.")
     private @Nullable Path promptSchedule;
 
     @Option(
             names = "--interpolation-steps",
             paramLabel = "N",
-            description = "Frame blocks over which another prompt is faded in, where keys are recomputed (default: 4).")
+            description = "Number of frame blocks over which a new prompt is faded in, for models that recompute keys"
+                    + " (default: 4).")
     private @Nullable Integer interpolationSteps;
 
     @Option(
             names = "--global-sink",
             negatable = true,
-            description = "Whether the sink's keys survive a prompt switch (default: on).")
+            description = "Whether the sink's keys are kept at a prompt switch (default: on).")
     private @Nullable Boolean globalSink;
 
     @Option(
             names = "--slot-positions",
             negatable = true,
-            description =
-                    "Whether keys stand at their slots' time positions rather than at their absolute frames'; with"
-                            + " LongLive's window (default: off).")
+            description = "Whether keys have the time positions of their cache slots instead of their absolute frames,"
+                    + " with LongLive's window (default: off).")
     private @Nullable Boolean slotPositions;
 
     /** The preset's run, or the base. */

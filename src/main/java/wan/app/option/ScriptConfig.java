@@ -103,7 +103,8 @@ final class ScriptConfig {
         try {
             return parse.apply(text);
         } catch (IllegalArgumentException e) {
-            throw new FormatException(file, key + ": expected a number, true or false as its kind is, got " + text, e);
+            throw new FormatException(
+                    file, key + ": expected a number, or true or false, depending on the key, got " + text, e);
         }
     }
 

@@ -34,11 +34,11 @@ public final class SpecOptions {
     @Option(
             names = "--spec",
             paramLabel = "FILE",
-            description = "Run what this file says: a .json as extract --print-spec prints it, or a result of extract"
-                    + " (.safetensors, .npz), which carries the run that made it. Options given beside it override it.")
+            description = "Take all settings from this file: a .json of extract --print-spec, or a result of extract"
+                    + " (.safetensors, .npz), which records its run. Other options override it.")
     private @Nullable Path file;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    @Option(names = "--threads", paramLabel = "N", description = "Number of compute threads (default: all cores).")
     private @Nullable Integer threads;
 
     /** The file of {@code --spec}, or null. */

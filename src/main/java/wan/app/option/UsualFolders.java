@@ -23,8 +23,8 @@ final class UsualFolders {
                 .map(working::resolve)
                 .filter(Files::isDirectory)
                 .findFirst()
-                .orElseThrow(() -> new UsageException(
-                        "--model: expected the folder of the model, since there is none of the usual ones, "
-                                + String.join(", ", MODEL) + "; leave the checkpoint options away for the demo model"));
+                .orElseThrow(() ->
+                        new UsageException("--model: expected a model folder, because none of the usual ones exists: "
+                                + String.join(", ", MODEL) + "; omit the checkpoint options to use the demo model"));
     }
 }

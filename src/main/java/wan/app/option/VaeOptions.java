@@ -17,11 +17,12 @@ public final class VaeOptions {
             names = "--vae",
             required = true,
             paramLabel = "PATH",
-            description = "The VAE of Wan2.1: Wan2.1_VAE.pth, its safetensors, Diffusers' file, or a folder with one.")
+            description = "The VAE of Wan2.1: Wan2.1_VAE.pth, a safetensors or Diffusers file of it, taew2_1.pth to"
+                    + " decode previews, or a folder with one of them.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path vae;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads that compute (default: all cores).")
+    @Option(names = "--threads", paramLabel = "N", description = "Number of compute threads (default: all cores).")
     private @Nullable Integer threads;
 
     /** Opens the file. */

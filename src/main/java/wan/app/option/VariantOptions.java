@@ -36,76 +36,75 @@ public final class VariantOptions {
     @Option(
             names = "--do",
             paramLabel = "EFFECT",
-            description = "What is done to each head (default: ${DEFAULT-VALUE}): zero, mean, mean-frame, scale=V,"
+            description = "The edit of each head (default: ${DEFAULT-VALUE}): zero, mean, mean-frame, scale=V,"
                     + " temperature=T, keep=SINK,WINDOW, block=FRAMES or bias=FRAMES:V.")
     private String effect = "zero";
 
     @Option(
             names = "--heads",
             paramLabel = "HEADS",
-            description =
-                    "Which heads: LAYER:HEADS such as 3:5,7:0-3 (default: all, unless --edit or --policy is given).")
+            description = "Heads to edit: LAYER:HEADS such as 3:5,7:0-3 (default: all, unless --edit or --policy is"
+                    + " given).")
     private @Nullable String heads;
 
     @Option(
             names = "--by",
             paramLabel = "UNIT",
-            description = "What is edited at a time: head, layer (default: ${DEFAULT-VALUE}).")
+            description = "Unit of one edit: head or layer (default: ${DEFAULT-VALUE}).")
     private String by = "head";
 
     @Option(
             names = "--groups",
             paramLabel = "GROUPS",
-            description = "An edit for each group of heads: near=3:5,7:0-3;far=9:all.")
+            description = "One edit per group of heads, such as near=3:5,7:0-3;far=9:all.")
     private @Nullable String groups;
 
     @Reads
     @Option(
             names = "--order",
             paramLabel = "FILE",
-            description =
-                    "Edit heads together: the first of this order, the first two, ... FILE is the JSON of an earlier"
-                            + " ablate, least effect first, or a result of extract, whose --measure sorts them, highest first.")
+            description = "Edit more and more heads together, in the order given by FILE: the JSON of an earlier ablate"
+                    + " (least effect first), or a result of extract (highest --measure first).")
     private @Nullable Path order;
 
     @Option(
             names = "--measure",
             paramLabel = "NAME",
-            description = "For --order; analyze --help has the list (default: ${DEFAULT-VALUE}).")
+            description = "Measure for --order; see analyze --help (default: ${DEFAULT-VALUE}).")
     private String measure = "sink_score";
 
-    @Option(names = "--reverse", description = "For --order: the other end first.")
+    @Option(names = "--reverse", description = "Reverse the order of --order.")
     private boolean reverse;
 
     @Option(
             names = "--counts",
             split = ",",
             paramLabel = "LIST",
-            description = "For --order: how many heads (default: 1, 2, 4, ... and all).")
+            description = "Numbers of heads for --order (default: 1, 2, 4, ... and all).")
     private List<Integer> counts = new ArrayList<>();
 
     @Option(
             names = "--in-pass",
             split = ",",
             paramLabel = "LIST",
-            description = "Only in these passes: block1.step0, step0, denoise, context, ... (default: all).")
+            description = "Edit only in these passes: block1.step0, step0, denoise, context, ... (default: all).")
     private List<String> passes = new ArrayList<>();
 
     @Option(
             names = "--in-block",
             paramLabel = "LIST",
-            description = "Only in these frame blocks, counted from 0 (default: all).")
+            description = "Edit only in these frame blocks, counted from 0 (default: all).")
     private @Nullable String frameBlocks;
 
     @Reads
-    @Option(names = "--edit", paramLabel = "FILE", description = "One more edit: a plan as extract --edit takes it.")
+    @Option(names = "--edit", paramLabel = "FILE", description = "Add an edit: a file of rules as for extract --edit.")
     private List<Path> files = new ArrayList<>();
 
     @Option(
             names = "--policy",
             split = ",",
             paramLabel = "NAME",
-            description = "One more edit: a cache policy as extract --cache-policy takes it, with --head-groups.")
+            description = "Add an edit: a cache policy as for extract --cache-policy, with --head-groups.")
     private List<String> policies = new ArrayList<>();
 
     /**

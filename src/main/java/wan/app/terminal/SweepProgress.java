@@ -126,7 +126,7 @@ public final class SweepProgress implements SweepListener {
 
     @Override
     public void resumed(int passes, String progress) {
-        say(Program.NAME + ": going on behind " + progress);
+        say(Program.NAME + ": continuing after " + progress);
     }
 
     @Override

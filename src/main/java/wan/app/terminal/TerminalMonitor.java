@@ -70,7 +70,7 @@ public final class TerminalMonitor implements RunMonitor {
 
     @Override
     public void resumed(int passes, String done) {
-        notice("going on behind " + done);
+        notice("continuing after " + done);
         if (progress != null) {
             progress.skip(passes);
         }

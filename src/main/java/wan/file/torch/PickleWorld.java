@@ -325,7 +325,7 @@ final class PickleWorld {
 
     private static long[] longs(Unpickler pickle, Object value, String what) {
         if (!(value instanceof PyTuple tuple)) {
-            throw pickle.broken("has a tensor whose " + what + " is no tuple");
+            throw pickle.broken("has a tensor whose " + what + " is not a tuple");
         }
         long[] values = new long[tuple.size()];
         for (int i = 0; i < values.length; i++) {
@@ -362,7 +362,7 @@ final class PickleWorld {
         for (Object item : args.count(0, 1).isEmpty() ? List.of() : items(pickle, args.get(0))) {
             List<Object> pair = items(pickle, item);
             if (pair.size() != 2) {
-                throw pickle.broken("makes an OrderedDict of something that is not pairs");
+                throw pickle.broken("makes an OrderedDict from something other than pairs");
             }
             dict.put(key(pickle, pair.get(0)), pair.get(1));
         }

@@ -48,7 +48,7 @@ final class TensorPaths {
      */
     SequencedMap<String, TorchTensor> collect(Object root) {
         if (root instanceof TorchStorage) {
-            throw new FormatException(file, "holds a bare storage, which is no tensor");
+            throw new FormatException(file, "contains a bare storage instead of a tensor");
         }
         if (root instanceof PyOpaque opaque && opaque.items().isEmpty()) {
             throw new FormatException(

@@ -308,7 +308,7 @@ public final class TorchFile {
             TorchStorage storage = key instanceof String name ? world.storages().get(name) : null;
             if (storage == null && world.foreignStorages().containsKey(key)) {
                 throw broken("has a storage of " + world.foreignStorages().get(key)
-                        + ", behind which the others cannot be found; save it again in Python without "
+                        + ", after which the other entries cannot be found; save it again in Python without "
                         + "_use_new_zipfile_serialization=False");
             }
             if (storage == null) {
