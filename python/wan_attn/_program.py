@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ._result import load
 
-# What the program prints as it goes: 3/20  block0.step2  frames 0-0  layer 6/6  12.3 GFLOP/s  00:04 left, or without the time at first
+# What the program prints as it goes: 3/20  block0.step2  frame 0  layer 6/6  12.3 GFLOP/s  00:04 left, or without the time at first
 _PROGRESS = re.compile(r"\d+/\d+  .*  layer \d+/\d+  ")
 
 

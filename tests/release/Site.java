@@ -11,12 +11,15 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.commonmark.Extension;
 import org.commonmark.ext.gfm.tables.TablesExtension;
 import org.commonmark.ext.heading.anchor.HeadingAnchorExtension;
@@ -38,7 +41,7 @@ import wan.app.Main;
 final class Site {
     private static final String HOME = "docs/index.md";
     private static final String OPTIONS = "docs/options.html";
-    private static final String API = "api/index.html";
+    private static final String API = "apidocs/index.html";
     private static final List<Extension> EXTENSIONS =
             List.of(TablesExtension.create(), HeadingAnchorExtension.create());
     private static final Pattern ELSEWHERE = Pattern.compile("(?i)(https?|mailto):.*");
@@ -59,7 +62,7 @@ final class Site {
      * Writes the site.
      *
      * @param root the project's folder
-     * @param out where to; Javadoc in its folder api is linked if it is there
+     * @param out where to; Javadoc in its folder apidocs is linked if it is there
      */
     static void write(Path root, Path out) throws IOException {
         Site site = new Site(root, out);
@@ -284,15 +287,15 @@ final class Site {
      */
     static List<String> brokenLinks(Path site) throws IOException {
         List<String> broken = new ArrayList<>();
+        Map<Path, Set<String>> identifiers = new HashMap<>();
         try (var all = Files.walk(site)) {
             for (Path page : all.filter(file -> file.toString().endsWith(".html"))
-                    .filter(file -> !file.startsWith(site.resolve("api")))
                     .sorted()
                     .toList()) {
                 Matcher matcher = REFERENCE.matcher(Files.readString(page));
                 while (matcher.find()) {
-                    String link = matcher.group(1).replace("&amp;", "&");
-                    if (!ELSEWHERE.matcher(link).matches() && !leadsSomewhere(page, link)) {
+                    String link = unescaped(matcher.group(1));
+                    if (!ELSEWHERE.matcher(link).matches() && !leadsSomewhere(page, link, identifiers)) {
                         broken.add(slashes(site.relativize(page)) + ": " + link);
                     }
                 }
@@ -301,21 +304,36 @@ final class Site {
         return broken;
     }
 
-    private static boolean leadsSomewhere(Path page, String link) {
+    private static boolean leadsSomewhere(Path page, String link, Map<Path, Set<String>> identifiers) {
         int hash = link.indexOf('#');
         String path = URLDecoder.decode(hash < 0 ? link : link.substring(0, hash), StandardCharsets.UTF_8);
-        Path target = path.isEmpty() ? page : page.resolveSibling(path);
+        Path target = path.isEmpty() ? page : page.resolveSibling(path).normalize();
         if (!Files.isRegularFile(target)) {
             return false;
         }
+        return hash < 0
+                || identifiers
+                        .computeIfAbsent(target, Site::identifiers)
+                        .contains(URLDecoder.decode(link.substring(hash + 1), StandardCharsets.UTF_8));
+    }
+
+    private static Set<String> identifiers(Path page) {
         try {
-            return hash < 0
-                    || IDENTIFIER
-                            .matcher(Files.readString(target))
-                            .results()
-                            .anyMatch(found -> found.group(1).equals(link.substring(hash + 1)));
+            return IDENTIFIER
+                    .matcher(Files.readString(page))
+                    .results()
+                    .map(found -> unescaped(found.group(1)))
+                    .collect(Collectors.toSet());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static String unescaped(String attribute) {
+        return attribute
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&quot;", "\"")
+                .replace("&amp;", "&");
     }
 }

@@ -8,8 +8,8 @@ import wan.pass.Pass;
 final class KeyTable {
     /** What the words mean. */
     static final String LEGEND = """
-            keys: frames in slot order, @ their time positions where these differ, and the pass that wrote them;
-            own is the pass itself, ctx the context pass of their frame block""";
+            keys: frames in slot order and the pass that wrote them (own: this pass, ctx: the context pass of
+            their frame block); @ gives their time positions if they differ from the frames""";
 
     private KeyTable() {}
 

@@ -83,7 +83,7 @@ public final class PlotCommand implements Callable<Integer> {
             names = {"-o", "--out", "--output"},
             paramLabel = "FILE",
             required = true,
-            description = "The figure file: .svg, .pdf or .png, or .mp4 for an overlay.")
+            description = "The figure file: .svg, .pdf or .png, or .mp4 for an overlay. Required.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 

@@ -110,16 +110,20 @@ public final class Progress {
         boolean warm = clock.getAsLong() - startNanos >= WARM_UP_NANOS && recent.perSecond() > 0;
         return String.format(
                 Locale.ROOT,
-                "%d/%d  %s  frames %d-%d  layer %d/%d  %s%s",
+                "%d/%d  %s  %s  layer %d/%d  %s%s",
                 passNumber,
                 plan.passes().size(),
                 current.id(),
-                current.firstFrame(),
-                current.firstFrame() + current.frames() - 1,
+                frames(current),
                 layer + 1,
                 current.numLayers(),
                 rate(recent.perSecond()),
                 warm ? "  " + clock((totalFlops - doneFlops) / recent.perSecond()) + " left" : "");
+    }
+
+    private static String frames(Pass pass) {
+        int first = pass.firstFrame();
+        return pass.frames() == 1 ? "frame " + first : "frames " + first + "-" + (first + pass.frames() - 1);
     }
 
     /** Clears the terminal's line. */
