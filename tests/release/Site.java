@@ -163,13 +163,13 @@ final class Site {
                 <style>
                 :root{color-scheme:light dark;--ink:#1f2933;--soft:#52606d;--rule:#d5dbe1;--tint:#f3f5f7;--link:#0b62a8;--paper:#fff}
                 @media (prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#a3b0bd;--rule:#39434e;--tint:#1d242b;--link:#7cc0f5;--paper:#14181d}}
-                body{margin:0;font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+                body{margin:0;display:flex;flex-direction:column;font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
                 a{color:var(--link)}
-                nav{padding:1.2em 1.5em;font-size:.9em}
+                nav{order:1;padding:1.2em 1.5em;font-size:.9em;border-top:1px solid var(--rule)}
                 nav ul{list-style:none;margin:.2em 0 1em;padding:0}
                 nav h2{font-size:1em;margin:1em 0 .2em;color:var(--soft);border:0}
                 nav a[aria-current]{font-weight:bold;color:inherit;text-decoration:none}
-                main{padding:1.2em 1.5em 4em;max-width:52em;overflow-wrap:break-word}
+                main{padding:1.2em 1.5em 4em;width:100%%;max-width:52em;box-sizing:border-box;overflow-wrap:break-word}
                 h1{font-size:1.8em;line-height:1.2}h2{margin-top:2em;border-bottom:1px solid var(--rule)}
                 pre,code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.88em}
                 pre{background:var(--tint);padding:.8em 1em;overflow-x:auto;border-radius:4px}
@@ -177,13 +177,14 @@ final class Site {
                 table{border-collapse:collapse;display:block;overflow-x:auto}
                 th,td{border:1px solid var(--rule);padding:.35em .6em;text-align:left;vertical-align:top}
                 img{max-width:100%%;background:#fff}
-                @media (min-width:60em){body{display:grid;grid-template-columns:16em minmax(0,1fr)}nav{position:sticky;top:0;height:100vh;overflow-y:auto;box-sizing:border-box;border-right:1px solid var(--rule)}}
+                @media (min-width:60em){.contents{display:none}body{display:grid;grid-template-columns:16em minmax(0,1fr)}nav{order:0;border-top:0;position:sticky;top:0;height:100vh;overflow-y:auto;box-sizing:border-box;border-right:1px solid var(--rule)}}
                 </style>
                 </head>
                 <body>
-                <nav aria-label="Documentation">
+                <nav id="contents" aria-label="Documentation">
                 %s</nav>
                 <main>
+                <p class="contents"><a href="#contents">Contents</a></p>
                 %s</main>
                 </body>
                 </html>

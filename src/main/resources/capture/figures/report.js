@@ -598,7 +598,7 @@
 
   function drawOverview() {
     const measure = data.measures[state.measure], its = run();
-    $("measure-help").textContent = `${measure.definition} = ${measure.formula}`;
+    $("measure-help").textContent = `${measure.definition} Formula: ${measure.formula}.`;
     const of = r => r.measure(state.measure, slotOf(r), blockOf(r));
     const looks = [its, ...others()].map(r => [r, of(r), r.name]);
     const scale = scaleOf(measure.signed, ...looks.map(look => look[1]));
@@ -1096,7 +1096,7 @@
         list.append(dd);
       }
     };
-    for (const m of data.measures) add(m.title, m.definition, "= " + m.formula, "Source: " + m.source);
+    for (const m of data.measures) add(m.title, m.definition, "Formula: " + m.formula, "Source: " + m.source);
     for (const r of data.rules) add(r.id, r.definition, "Constants: " + r.constants, "Source: " + r.source);
     add("Values", "Frame values in this file are rounded to half precision (relative error 0.05 %), token maps to 256 steps; measures are not rounded.");
   }
