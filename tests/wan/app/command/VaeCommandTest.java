@@ -269,7 +269,7 @@ class VaeCommandTest {
         CommandLineRun plan = CommandLineRun.of(with(loud, anew, "--dry-run"));
         assertThat(plan.out()).doesNotContain("first, re-encoded");
         assertThat(plan.err())
-                .contains("frame 0 stays the first of the recomputed keys")
+                .contains("frame 0 stays first among the recomputed keys")
                 .contains("--vae names one");
         CommandLineRun plain = extract("--vae", vae, "--dry-run");
         assertThat(plain.exitCode()).isEqualTo(2);

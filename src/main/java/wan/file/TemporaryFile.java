@@ -135,7 +135,7 @@ public final class TemporaryFile implements AutoCloseable {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
             FileLock lock = channel.tryLock();
             if (lock != null && Files.deleteIfExists(file)) {
-                LOG.log(System.Logger.Level.INFO, "removed {0}, which a program that was killed had left", file);
+                LOG.log(System.Logger.Level.INFO, "removed {0}, left by a killed program", file);
             }
         } catch (NoSuchFileException e) {
             // Somebody else removed it.

@@ -165,8 +165,8 @@ public final class Job {
         }
         if (vae == null) {
             monitor.notice(
-                    "frame 0 stays the first of the recomputed keys: no VAE is given that could encode the oldest"
-                            + " picture anew; video.vae names one");
+                    "frame 0 stays first among the recomputed keys, because no VAE was given to re-encode the oldest"
+                            + " picture; set video.vae");
             return spec.encodingBy(null);
         }
         VaeFiles.open(vae).close();
@@ -260,7 +260,7 @@ public final class Job {
             List<String> others = preset.contradictions(spec);
             if (!others.isEmpty()) {
                 monitor.notice(file + " looks like a checkpoint of preset " + preset.name()
-                        + ", whose settings are others, such as " + others.getFirst());
+                        + ", whose settings differ, such as " + others.getFirst());
             }
         });
     }

@@ -108,7 +108,7 @@ final class RunState implements AutoCloseable {
         PartialRun found = leftovers == Leftovers.DISCARD ? null : PartialRun.of(folder.path(), folder.records());
         if (found == null) {
             if (leftovers == Leftovers.DISCARD && !folder.records().isEmpty()) {
-                monitor.notice(folder.path() + ": removed, as asked for");
+                monitor.notice(folder.path() + ": removed, as requested");
             }
             return null;
         }

@@ -96,10 +96,10 @@ public final class Wan implements AutoCloseable {
         int sink = cache.sinkSize() == null ? window.get().sinkSize() : cache.sinkSize();
         if (cache.sinkSize() == null) {
             monitor.notice("cache.local_attn_size " + size + " and cache.sink_size " + sink
-                    + " are those of the model's config.json; cache.local_attn_size -1 is none");
+                    + " come from the model's config.json; cache.local_attn_size -1 turns the window off");
         } else {
             monitor.notice("cache.local_attn_size " + size
-                    + " is that of the model's config.json; cache.local_attn_size -1 is none");
+                    + " comes from the model's config.json; cache.local_attn_size -1 turns the window off");
         }
         return run.withCache(new RunSpec.Cache(size, sink));
     }

@@ -229,7 +229,7 @@ public abstract sealed class Tokenizer permits SentencePieceTokenizer, FastToken
             LOG.log(
                     Level.WARNING,
                     "prompt \"" + start.replaceAll("\\s", " ") + "\" is longer than " + length
-                            + " tokens; its end is left out, as in the reference");
+                            + " tokens; its end is cut off, as in the reference");
         }
         return ids;
     }

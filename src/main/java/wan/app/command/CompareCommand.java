@@ -138,7 +138,7 @@ public final class CompareCommand implements Callable<Integer> {
             System.out.printf(Locale.ROOT, "frame %d  %.3e  %.6f%n", frame, d.relativeL2(), d.cosine());
         }
         if (!comparison.onlyFirst().isEmpty() || !comparison.onlySecond().isEmpty()) {
-            System.out.println("Not compared, since one file lacks them or they differ in shape: "
+            System.out.println("Not compared, because they are missing from one file or differ in shape: "
                     + comparison.onlyFirst().size() + " tensors of A, "
                     + comparison.onlySecond().size() + " of B");
         }

@@ -239,7 +239,7 @@ public final class SweepCommand implements Callable<Integer> {
                     + "/ID.json has each one's error, --retries " + (retries + 1) + " tries them again");
         }
         if (counts.left() > 0 && problems.isEmpty()) {
-            System.err.println("wan-attn: what is left is with other processes");
+            System.err.println("wan-attn: the remaining runs are claimed by other processes");
         }
         return counts.failed() > 0 || !problems.isEmpty() ? FAILED : 0;
     }

@@ -79,7 +79,7 @@ public final class TerminalMonitor implements RunMonitor {
     @Override
     public void restoring(int passes) {
         if (passes > 0) {
-            notice("filling the caches again: " + passes + (passes == 1 ? " pass" : " passes"));
+            notice("rebuilding the KV caches: " + passes + (passes == 1 ? " pass" : " passes"));
         }
     }
 
