@@ -17,7 +17,7 @@ public record JvmOptions(int threads, Kind kernels) {
         AUTO,
         /** The Vector API; an error if the module {@code jdk.incubator.vector} is not there. */
         VECTOR,
-        /** Plain loops with double accumulation: slow, for tests and doubts. */
+        /** Plain loops with double accumulation: slow, for tests and cross-checks. */
         SCALAR,
         /** Products in bfloat16 with float32 sums on the native library oneDNN, the rest as VECTOR; see {@link OneDnnStatus}. */
         ONEDNN_BF16,

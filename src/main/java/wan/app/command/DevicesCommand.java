@@ -6,7 +6,7 @@ import picocli.CommandLine.Command;
 import wan.backend.BackendProvider;
 import wan.run.Devices;
 
-/** {@code wan-attn devices}: what can compute here, and why something cannot. */
+/** {@code wan-attn devices}: the available devices, and why others are not available. */
 @Command(name = "devices", description = "Lists the devices for --device, and why others are not available.")
 public final class DevicesCommand implements Callable<Integer> {
     @Override

@@ -9,7 +9,7 @@ import wan.op.Shape;
  * Gathers {@link Quantity#FRAME_MASS} and {@link Quantity#QUERY_MASS} while the attention kernel runs.
  *
  * <p>Kernels hand in the weights of a few queries at a time, from several threads; each hand-in is summed over its queries at
- * once and kept apart, and the sums are added up in the order of the queries, so that chance has no part in the result.
+ * once and kept apart, and the sums are added up in the order of the queries, so that the result is deterministic.
  */
 public final class FrameMass {
     private final AttentionCall call;

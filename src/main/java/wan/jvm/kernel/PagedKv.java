@@ -257,7 +257,7 @@ public class PagedKv implements KvTensor {
         }
     }
 
-    /** Lets the memory go. */
+    /** Releases the memory. */
     public void release() {
         released = true;
         Arrays.fill(keys, null);

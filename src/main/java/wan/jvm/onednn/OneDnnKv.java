@@ -56,12 +56,12 @@ final class OneDnnKv extends PagedKv {
         return blocks;
     }
 
-    /** [headDim, blockKeys], as oneDNN likes it. */
+    /** [headDim, blockKeys], in oneDNN's layout. */
     MemorySegment keyBlock(int sample, int page, int head, int block) {
         return head(sample, page, head).asSlice(block * aligned(keyLayout));
     }
 
-    /** [blockKeys, headDim], as oneDNN likes it. */
+    /** [blockKeys, headDim], in oneDNN's layout. */
     MemorySegment valueBlock(int sample, int page, int head, int block) {
         return head(sample, page, head).asSlice(blocks * aligned(keyLayout) + block * aligned(valueLayout));
     }

@@ -8,7 +8,7 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The one vector width of this JVM. Two widths in one process spoil each other's type profiles, and a width that the processor
+ * The one vector width of this JVM. Two widths in one process pollute each other's type profiles, and a width that the processor
  * lacks is computed element by element: both cost a factor of a hundred, so the preferred width is taken and kept.
  *
  * <p>The system property {@value #BITS_PROPERTY} forces a width, for tests.
