@@ -12,8 +12,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.DType;
@@ -22,6 +25,7 @@ import wan.op.WanException;
 
 class PartialFolderTest {
     private static final int ROOM = 1000;
+    private static final Pattern NAMES = Pattern.compile("data|o\\.pt");
 
     @TempDir
     Path dir;
@@ -34,7 +38,7 @@ class PartialFolderTest {
     void journal_keepsWholeRecords_whereverItIsCutOrChanged() throws IOException {
         Path folder = dir.resolve("x.partial");
         List<Long> ends = new ArrayList<>();
-        try (PartialFolder partial = PartialFolder.open(folder)) {
+        try (PartialFolder partial = PartialFolder.open(folder, NAMES)) {
             for (int i = 0; i < 4; i++) {
                 partial.append(number(i));
                 ends.add(Files.size(folder.resolve("journal")));
@@ -61,15 +65,50 @@ class PartialFolderTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"mine.txt", "data.txt", "database", ".data", "data.0123abcd.tmp.x", "data/", "mine/"})
+    void folderOfSomebodyElse_isRefused_andUntouched(String name) throws IOException {
+        Path folder = Files.createDirectory(dir.resolve("x.partial"));
+        for (boolean journal : new boolean[] {false, true}) {
+            if (journal) {
+                Files.createFile(folder.resolve("journal"));
+            }
+            Path file = folder.resolve(name);
+            if (name.endsWith("/")) {
+                Files.createDirectories(file);
+            } else {
+                Files.writeString(file, "mine");
+            }
+            assertThatThrownBy(() -> PartialFolder.open(folder, NAMES))
+                    .isInstanceOf(WanException.class)
+                    .hasMessageContaining(name.replace("/", "") + ", which no run has left there");
+            assertThat(file).exists();
+        }
+    }
+
+    @Test
+    void dataWithoutAJournal_isSomebodyElses() throws IOException {
+        Path folder = Files.createDirectory(dir.resolve("x.partial"));
+        Files.writeString(folder.resolve("data"), "mine");
+        assertThatThrownBy(() -> PartialFolder.open(folder, NAMES)).hasMessageContaining("no run has left");
+        assertThat(folder.resolve("data")).hasContent("mine");
+        Files.createFile(folder.resolve("journal"));
+        Files.writeString(folder.resolve("o.pt.0123abcd.tmp"), "of a run that was killed");
+        try (PartialFolder partial = PartialFolder.open(folder, NAMES)) {
+            partial.remove();
+        }
+        assertThat(folder).doesNotExist();
+    }
+
     @Test
     void append_goesOnBehindWhatIsWhole() throws IOException {
         Path folder = dir.resolve("x.partial");
-        try (PartialFolder partial = PartialFolder.open(folder)) {
+        try (PartialFolder partial = PartialFolder.open(folder, NAMES)) {
             partial.append(number(0));
             partial.append(number(1));
         }
         Files.writeString(folder.resolve("journal"), "12345678 {\"cut\":\"short".repeat(20), StandardOpenOption.APPEND);
-        try (PartialFolder partial = PartialFolder.open(folder)) {
+        try (PartialFolder partial = PartialFolder.open(folder, NAMES)) {
             assertThat(partial.records()).containsExactly(number(0), number(1));
             partial.append(number(2));
             partial.keepOnly(2);
@@ -81,13 +120,13 @@ class PartialFolderTest {
     @Test
     void open_isRefused_whileAnotherHasIt() {
         Path folder = dir.resolve("x.partial");
-        try (PartialFolder first = PartialFolder.open(folder)) {
-            assertThatThrownBy(() -> PartialFolder.open(folder))
+        try (PartialFolder first = PartialFolder.open(folder, NAMES)) {
+            assertThatThrownBy(() -> PartialFolder.open(folder, NAMES))
                     .isExactlyInstanceOf(WanException.class)
                     .hasMessage(folder + ": is being written by another run; wait for it, or choose another name");
             first.append(number(0));
         }
-        try (PartialFolder second = PartialFolder.open(folder)) {
+        try (PartialFolder second = PartialFolder.open(folder, NAMES)) {
             second.remove();
         }
         assertThat(folder).doesNotExist();
@@ -96,7 +135,7 @@ class PartialFolderTest {
     @Test
     void open_refusesWhatIsNoFolder() throws IOException {
         Path file = Files.createFile(dir.resolve("x.partial"));
-        assertThatThrownBy(() -> PartialFolder.open(file))
+        assertThatThrownBy(() -> PartialFolder.open(file, NAMES))
                 .isExactlyInstanceOf(WanException.class)
                 .hasMessageContaining("expected a folder");
     }

@@ -3,6 +3,7 @@ package wan.file;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.FormatException;
@@ -28,6 +30,8 @@ public final class PartialFolder implements AutoCloseable {
     public static final String SUFFIX = ".partial";
 
     private static final String JOURNAL = "journal";
+    /** What {@link TemporaryFile} adds to a name. */
+    private static final Pattern TEMPORARY = Pattern.compile("\\.[0-9a-f]{8}\\.tmp$");
 
     /**
      * A finished file and its place.
@@ -84,11 +88,13 @@ public final class PartialFolder implements AutoCloseable {
     }
 
     /**
-     * Opens a folder to write it, and makes it if there is none.
+     * Opens a folder to write it, and makes it if there is none. What lies in it is removed sooner or later, so it may hold nothing
+     * but what was written through here.
      *
-     * @throws WanException if somebody else is writing it, or it cannot be written
+     * @param names those of its files
+     * @throws WanException if somebody else is writing it, it cannot be written, or it holds anything else
      */
-    public static PartialFolder open(Path folder) {
+    public static PartialFolder open(Path folder, Pattern names) {
         Path key = folder.toAbsolutePath().normalize();
         if (!OURS.add(key)) {
             throw inUse(folder);
@@ -96,7 +102,7 @@ public final class PartialFolder implements AutoCloseable {
         boolean opened = false;
         try {
             while (true) {
-                PartialFolder partial = tryOpen(folder);
+                PartialFolder partial = tryOpen(folder, names);
                 if (partial != null) {
                     opened = true;
                     return partial;
@@ -117,12 +123,13 @@ public final class PartialFolder implements AutoCloseable {
     }
 
     /** Null if the one who had it removed it meanwhile. */
-    private static @Nullable PartialFolder tryOpen(Path folder) throws IOException {
+    private static @Nullable PartialFolder tryOpen(Path folder, Pattern names) throws IOException {
         if (Files.isRegularFile(folder) || Files.isSymbolicLink(folder)) {
             throw new WanException(
                     folder + ": cannot write: expected a folder of partial data, or nothing of that name");
         }
         Files.createDirectories(folder);
+        requireOwn(folder, names);
         Path file = folder.resolve(JOURNAL);
         FileChannel channel =
                 FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
@@ -142,6 +149,26 @@ public final class PartialFolder implements AutoCloseable {
             if (!kept) {
                 channel.close();
             }
+        }
+    }
+
+    /** Refuses a folder that somebody else made: with other files, or with data and no journal, which is made first and removed last. */
+    private static void requireOwn(Path folder, Pattern names) throws IOException {
+        boolean journal = Files.isRegularFile(folder.resolve(JOURNAL), LinkOption.NOFOLLOW_LINKS);
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                String name = file.getFileName().toString();
+                boolean known = name.equals(JOURNAL)
+                        || names.matcher(TEMPORARY.matcher(name).replaceFirst(""))
+                                .matches();
+                if ((!known || !journal || !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS))
+                        && Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+                    throw new WanException(folder + ": cannot write: holds " + Messages.shown(name)
+                            + ", which no run has left there; move it away, or choose another name for the result");
+                }
+            }
+        } catch (DirectoryIteratorException e) {
+            throw e.getCause();
         }
     }
 

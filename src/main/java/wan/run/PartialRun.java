@@ -3,6 +3,7 @@ package wan.run;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -51,6 +52,12 @@ record PartialRun(
                     ? stage
                     : JsonMapper.shared().createObjectNode();
         }
+    }
+
+    /** The names of all files that a run of a target makes in its folder, results that are about to be moved included. */
+    static Pattern files(Path target) {
+        return Pattern.compile(String.join("|", CAPTURES, PASSES, STATE) + "|result\\.npz|layer\\d+\\.pt|"
+                + Pattern.quote(String.valueOf(target.getFileName())));
     }
 
     /** The first record of a journal. */

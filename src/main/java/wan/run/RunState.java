@@ -66,7 +66,7 @@ final class RunState implements AutoCloseable {
             SequencedMap<String, Long> room,
             Leftovers leftovers,
             RunMonitor monitor) {
-        PartialFolder folder = PartialFolder.open(PartialFolder.of(target));
+        PartialFolder folder = PartialFolder.open(PartialFolder.of(target), PartialRun.files(target));
         RunState state = null;
         boolean opened = false;
         try {
