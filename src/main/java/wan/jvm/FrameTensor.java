@@ -16,15 +16,15 @@ import wan.op.WanException;
  */
 record FrameTensor(Shape shape, int kept, MemorySegment values) implements Tensor {
     /** A frame of zeros with all its rows. */
-    static FrameTensor zeros(Shape shape) {
-        return zeros(shape, shape.rank() == 3 ? shape.dim(1) : 1);
+    static FrameTensor zeros(Arena arena, Shape shape) {
+        return zeros(arena, shape, shape.rank() == 3 ? shape.dim(1) : 1);
     }
 
     /** A frame of zeros of which some rows are kept. */
-    static FrameTensor zeros(Shape shape, int kept) {
+    static FrameTensor zeros(Arena arena, Shape shape, int kept) {
         long rows = shape.rank() == 3 ? shape.dim(1) : 1;
         long bytes = Math.multiplyExact(shape.size() / Math.max(1, rows) * kept, Float.BYTES);
-        return new FrameTensor(shape, kept, Arena.ofAuto().allocate(bytes, 64));
+        return new FrameTensor(shape, kept, arena.allocate(bytes, 64));
     }
 
     static FrameTensor own(String op, Tensor tensor) {

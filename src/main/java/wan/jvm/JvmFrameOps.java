@@ -1,5 +1,6 @@
 package wan.jvm;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -37,8 +38,11 @@ public final class JvmFrameOps implements FrameOps {
 
     private final Workers workers;
     private final Kernels kernels;
+    private final Arena arena = Arena.ofShared();
     /** Used again, since they are large. */
     private final float[][] qkvRows = new float[QKV][0];
+
+    private @Nullable PagedKv kvPage;
 
     /**
      * A backend with threads and packed parameters of its own; close it. With oneDNN's kernels, attention is oneDNN's and the
@@ -58,12 +62,12 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public Tensor allocate(Shape shape) {
-        return FrameTensor.zeros(shape);
+        return FrameTensor.zeros(arena, shape);
     }
 
     @Override
     public Tensor allocateBand(Shape shape, int kept) {
-        return FrameTensor.zeros(shape, kept);
+        return FrameTensor.zeros(arena, shape, kept);
     }
 
     @Override
@@ -106,7 +110,7 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public Tensor parameter(TensorView view) {
-        FrameTensor parameter = FrameTensor.zeros(view.shape());
+        FrameTensor parameter = FrameTensor.zeros(arena, view.shape());
         write(parameter, view.toFloats());
         return parameter;
     }
@@ -211,28 +215,37 @@ public final class JvmFrameOps implements FrameOps {
         begin(op);
         int pixels = to.size() / channels;
         float[] q = rows(0, from.values(), channels, pixels);
-        PagedKv kv = kernels.kvCache(1, 1, pixels, 1, channels);
-        try {
-            kv.allocate(0, 0);
-            float[] k = rows(1, from.values(), channels, pixels);
-            float[] v = rows(2, from.values(), channels, pixels);
-            kv.append(0, 0, 0, k, v, 0);
-            float[] mixed = k; // which has been copied
-            kernels.attention(new AttentionCall(q, pixels, kv, new int[] {0}, AttentionEdit.NONE), mixed, null);
-            workers.ranges(channels, 1, (first, end) -> {
-                for (int channel = first; channel < end; channel++) {
-                    for (int pixel = 0; pixel < pixels; pixel++) {
-                        to.values()
-                                .setAtIndex(
-                                        ValueLayout.JAVA_FLOAT,
-                                        (long) channel * pixels + pixel,
-                                        mixed[pixel * channels + channel]);
-                    }
+        float[] k = rows(1, from.values(), channels, pixels);
+        float[] v = rows(2, from.values(), channels, pixels);
+        PagedKv kv = kv(pixels, channels);
+        kv.append(0, 0, 0, k, v, 0);
+        float[] mixed = k; // which has been copied
+        kernels.attention(new AttentionCall(q, pixels, kv, new int[] {0}, AttentionEdit.NONE), mixed, null);
+        workers.ranges(channels, 1, (first, end) -> {
+            for (int channel = first; channel < end; channel++) {
+                for (int pixel = 0; pixel < pixels; pixel++) {
+                    to.values()
+                            .setAtIndex(
+                                    ValueLayout.JAVA_FLOAT,
+                                    (long) channel * pixels + pixel,
+                                    mixed[pixel * channels + channel]);
                 }
-            });
-        } finally {
-            kv.release();
+            }
+        });
+    }
+
+    /** Room for the keys and values of a frame. */
+    private PagedKv kv(int pixels, int channels) {
+        PagedKv present = kvPage;
+        if (present == null || present.pageTokens() != pixels || present.headDim() != channels) {
+            if (present != null) {
+                present.release();
+            }
+            present = kernels.kvCache(1, 1, pixels, 1, channels);
+            kvPage = present;
+            present.allocate(0, 0);
         }
+        return present;
     }
 
     /** Queries, keys or values of [3 channels, pixels] as [pixels, channels]; good until they are asked for again. */
@@ -254,8 +267,14 @@ public final class JvmFrameOps implements FrameOps {
 
     @Override
     public void close() {
+        if (kvPage != null) {
+            kvPage.release();
+        }
         workers.close();
         kernels.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 
     private static void begin(String op) {

@@ -126,7 +126,11 @@ public final class Launcher {
             command.add("-XX:TieredStopAtLevel=1");
         }
         if (arguments.isOfVideo()) {
-            command.add("-Xmn64m"); // what is kept lies outside of the heap, and the rest is garbage after every frame
+            // What is kept lies outside of the heap; the rest is garbage after a frame and should not get old before.
+            command.add("-Xmn48m");
+            command.add("-XX:SurvivorRatio=1");
+            command.add("-XX:InitialSurvivorRatio=3");
+            command.add("-XX:-UseAdaptiveSizePolicy");
         }
         command.add(arguments.heapFlag());
         command.addAll(wishes);

@@ -56,7 +56,7 @@ public interface FrameOps extends AutoCloseable {
     /** The backend's name, as provenance and messages show it. */
     String backend();
 
-    /** A tensor of zeros; it lives as long as it is referred to. */
+    /** A tensor of zeros; it lives until this is closed, and its memory as long. */
     Tensor allocate(Shape shape);
 
     /**

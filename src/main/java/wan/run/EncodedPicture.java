@@ -86,9 +86,12 @@ final class EncodedPicture implements FirstPicture {
                 List<HostTensor> last = video.last;
                 video.decoders.get(sample).decode(new HostTensor(latent, values), shown -> last.set(at, shown));
             }
-            new VaeEncoder(video.ops, video.store).encode(clamped(video.last.get(sample)), one -> {
-                System.arraycopy(one.values(), 0, encoded.values(), at * latent.intSize(), latent.intSize());
-            });
+            // Its frames are let go with it, hence operations of its own.
+            try (FrameOps ops = new JvmFrameOps(options)) {
+                new VaeEncoder(ops, video.store).encode(clamped(video.last.get(sample)), one -> {
+                    System.arraycopy(one.values(), 0, encoded.values(), at * latent.intSize(), latent.intSize());
+                });
+            }
         }
         video.decoded = Math.max(video.decoded, until + 1);
         return encoded;

@@ -183,11 +183,13 @@ final class BandPlan {
         }
     }
 
-    /** Rows of the frame that is given in a band: as many as make enough pixels of each frame. */
+    /** Rows of the frame that is given in a band: as many as make enough pixels of each frame that takes long. */
     private int band(int pixels) {
         long fewest = Long.MAX_VALUE;
         for (Step step : steps) {
-            fewest = Math.min(fewest, (long) step.to.rows() * step.to.shape.dim(2));
+            if (step.kernelRows > 1) {
+                fewest = Math.min(fewest, (long) step.to.rows() * step.to.shape.dim(2));
+            }
         }
         long rows = Math.ceilDiv((long) pixels * given.rows(), fewest);
         return (int) Math.min(given.rows(), Math.ceilDiv(rows, ALIGNMENT) * ALIGNMENT);
