@@ -13,6 +13,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
@@ -72,6 +73,17 @@ class MainTest {
         assertThat(line.execute(args.split(" "))).isEqualTo(2);
         assertThat(err.toString(UTF_8)).isEqualTo("wan-attn: " + message + "\n");
         assertThat(out.size()).isZero();
+    }
+
+    @Test
+    void commandLine_knowsOneCommand_whereItIsNamedFirst() {
+        assertThat(line.getSubcommands()).hasSizeGreaterThan(20).allSatisfy((name, command) -> {
+            Command annotation = command.getCommandSpec().userObject().getClass().getAnnotation(Command.class);
+            assertThat(annotation.name()).isEqualTo(name);
+            boolean toldOfAll = name.equals("completion") || name.equals("help");
+            assertThat(Main.commandLine(failures(false), name, "--layer").getSubcommands().keySet())
+                    .isEqualTo(toldOfAll ? line.getSubcommands().keySet() : Set.of(name));
+        });
     }
 
     @Test

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -54,29 +55,6 @@ import wan.run.Program;
         versionProvider = Main.Version.class,
         usageHelpAutoWidth = true,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {
-            ExtractCommand.class,
-            SweepCommand.class,
-            QueryCommand.class,
-            AblateCommand.class,
-            AnalyzeCommand.class,
-            CompareCommand.class,
-            PlotCommand.class,
-            ReportCommand.class,
-            InspectCommand.class,
-            ConvertCommand.class,
-            TokenizeCommand.class,
-            EncodePromptCommand.class,
-            DecodeCommand.class,
-            EncodeCommand.class,
-            MakeModelCommand.class,
-            PresetsCommand.class,
-            DevicesCommand.class,
-            SelftestCommand.class,
-            BenchCommand.class,
-            CompletionCommand.class,
-            CommandLine.HelpCommand.class,
-        },
         footer = {
             "",
             "Environment:",
@@ -89,6 +67,33 @@ import wan.run.Program;
 public final class Main implements Callable<Integer> {
     static final String STACKTRACE = "--stacktrace";
     private static final int MOST_IN_SYNOPSIS = 12;
+
+    /** The commands, in the order of the help. */
+    private static final List<Map.Entry<String, Class<?>>> COMMANDS = List.of(
+            Map.entry("extract", ExtractCommand.class),
+            Map.entry("sweep", SweepCommand.class),
+            Map.entry("query", QueryCommand.class),
+            Map.entry("ablate", AblateCommand.class),
+            Map.entry("analyze", AnalyzeCommand.class),
+            Map.entry("compare", CompareCommand.class),
+            Map.entry("plot", PlotCommand.class),
+            Map.entry("report", ReportCommand.class),
+            Map.entry("inspect", InspectCommand.class),
+            Map.entry("convert", ConvertCommand.class),
+            Map.entry("tokenize", TokenizeCommand.class),
+            Map.entry("encode-prompt", EncodePromptCommand.class),
+            Map.entry("decode", DecodeCommand.class),
+            Map.entry("encode", EncodeCommand.class),
+            Map.entry("make-model", MakeModelCommand.class),
+            Map.entry("presets", PresetsCommand.class),
+            Map.entry("devices", DevicesCommand.class),
+            Map.entry("selftest", SelftestCommand.class),
+            Map.entry("bench", BenchCommand.class),
+            Map.entry("completion", CompletionCommand.class),
+            Map.entry("help", CommandLine.HelpCommand.class));
+
+    /** Those that tell of the others. */
+    private static final Set<String> ABOUT_COMMANDS = Set.of("completion", "help");
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
@@ -157,7 +162,7 @@ public final class Main implements Callable<Integer> {
     public static int run(String... args) {
         Failures failures = new Failures(System.err, List.of(args).contains(STACKTRACE));
         try {
-            return commandLine(failures).execute(args);
+            return commandLine(failures, args).execute(args);
         } catch (Throwable e) { // picocli passes on what is not an Exception
             return failures.report(e);
         }
@@ -168,9 +173,21 @@ public final class Main implements Callable<Integer> {
         return commandLine(new Failures(System.err, false));
     }
 
-    /** The whole command line, as it is parsed, documented and completed. */
-    static CommandLine commandLine(Failures failures) {
+    /**
+     * The command line, as it is parsed, documented and completed.
+     *
+     * @param args what will be parsed. Behind the name of a command picocli needs to know no other, and learning all of them takes it a
+     *     fifth of a second.
+     */
+    static CommandLine commandLine(Failures failures, String... args) {
         CommandLine root = new CommandLine(new Main());
+        String first = args.length == 0 || ABOUT_COMMANDS.contains(args[0]) ? "" : args[0];
+        boolean named = COMMANDS.stream().anyMatch(command -> command.getKey().equals(first));
+        for (Map.Entry<String, Class<?>> command : COMMANDS) {
+            if (!named || command.getKey().equals(first)) {
+                root.addSubcommand(command.getKey(), command.getValue());
+            }
+        }
         for (CommandLine command : root.getSubcommands().values()) {
             CommandSpec one = command.getCommandSpec();
             if (one.helpCommand()) {
@@ -204,7 +221,7 @@ public final class Main implements Callable<Integer> {
         Map<String, CommandLine.IHelpSectionRenderer> sections = new HashMap<>(root.getHelpSectionMap());
         sections.put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, new OptionGroups());
         root.setHelpSectionMap(sections);
-        root.setParameterExceptionHandler((e, args) -> failures.reportUsage(e));
+        root.setParameterExceptionHandler((e, given) -> failures.reportUsage(e));
         root.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
         return root;
     }
