@@ -78,10 +78,13 @@ class MainTest {
     @Test
     void commandLine_knowsOneCommand_whereItIsNamedFirst() {
         assertThat(line.getSubcommands()).hasSizeGreaterThan(20).allSatisfy((name, command) -> {
-            Command annotation = command.getCommandSpec().userObject().getClass().getAnnotation(Command.class);
+            Command annotation =
+                    command.getCommandSpec().userObject().getClass().getAnnotation(Command.class);
             assertThat(annotation.name()).isEqualTo(name);
             boolean toldOfAll = name.equals("completion") || name.equals("help");
-            assertThat(Main.commandLine(failures(false), name, "--layer").getSubcommands().keySet())
+            assertThat(Main.commandLine(failures(false), name, "--layer")
+                            .getSubcommands()
+                            .keySet())
                     .isEqualTo(toldOfAll ? line.getSubcommands().keySet() : Set.of(name));
         });
     }

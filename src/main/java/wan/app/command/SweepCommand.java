@@ -70,7 +70,7 @@ public final class SweepCommand implements Callable<Integer> {
             paramLabel = "DIR",
             required = true,
             description = "Folder for the results. It may already hold results of this sweep; runs that were added to"
-                            + " the sweep file are added. Required.")
+                    + " the sweep file are added. Required.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 
