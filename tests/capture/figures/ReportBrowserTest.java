@@ -333,7 +333,7 @@ class ReportBrowserTest {
         until("a measure is understood", () -> id("filter-note").getText().endsWith("of 12 heads"));
         filter.clear();
         filter.sendKeys("nonsense");
-        until("it says so", () -> id("filter-note").getText().startsWith("no role or measure \"nonsense\""));
+        until("it says so", () -> id("filter-note").getText().startsWith("unknown role or measure \"nonsense\""));
         assertThat(filter.getDomAttribute("aria-invalid")).isEqualTo("true");
         assertThat(browser.findElements(By.cssSelector("#heads tbody tr"))).hasSize(12);
         filter.clear();
@@ -430,7 +430,7 @@ class ReportBrowserTest {
             String pointMap = filmFrame();
 
             id("show")
-                    .findElement(By.xpath("option[starts-with(., 'where a word')]"))
+                    .findElement(By.xpath("option[starts-with(., 'attention to a word')]"))
                     .click();
             browser.findElement(By.xpath("//div[@id='words']/button[.='token 1']"))
                     .click();

@@ -201,7 +201,7 @@ class AblateCommandTest {
         resumed.addAll(List.of("--seed", "7"));
         CommandLineRun other = ablate(resumed.toArray());
         assertThat(other.exitCode()).isEqualTo(1);
-        assertThat(other.err()).contains("is of another run").doesNotContain("\tat ");
+        assertThat(other.err()).contains("belongs to a different run").doesNotContain("\tat ");
     }
 
     @Test

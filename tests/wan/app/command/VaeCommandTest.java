@@ -270,7 +270,7 @@ class VaeCommandTest {
         assertThat(plan.out()).doesNotContain("first, re-encoded");
         assertThat(plan.err())
                 .contains("frame 0 stays first among the recomputed keys")
-                .contains("--vae names one");
+                .contains("set --vae");
         CommandLineRun plain = extract("--vae", vae, "--dry-run");
         assertThat(plain.exitCode()).isEqualTo(2);
         assertThat(plain.err()).contains("--vae: expected --video FILE");
