@@ -56,10 +56,12 @@ class GeneratedKernelsTest {
 
     @Test
     void localArrays_areIndexedByElements() throws IOException {
-        if (!TaskGraph.class.getModule().isNamed()) {
-            System.err.println("SKIPPED: TORNADOVM_HOME is not set; no kernel was generated");
+        boolean device = TaskGraph.class.getModule().isNamed() && FakeDriver.deviceIsThere();
+        if (!device) {
+            System.err.println(
+                    "SKIPPED: there is no SDK with a device; no kernel was generated, unless FakeDriverTest did");
         }
-        assumeTrue(TaskGraph.class.getModule().isNamed(), "needs TORNADOVM_HOME");
+        assumeTrue(device, "needs TORNADOVM_HOME, and a device");
         Settings settings = new Settings("shared", Storage.F32, Set.of(), 0);
         try (TornadoOps ops = TornadoDevices.open("tornado", settings)) {
             for (String op : List.of("Norm", "linear", "attention")) {

@@ -110,7 +110,7 @@ class TornadoStorageTest {
         }
     }
 
-    private static TensorView view(String name, Shape shape, float... values) {
+    static TensorView view(String name, Shape shape, float... values) {
         ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(values);
         return new TensorView(name, DType.F32, shape, MemorySegment.ofBuffer(bytes));

@@ -98,8 +98,8 @@ public final class TornadoDevices {
      * @param memoryBytes what may be used; 0 for all
      */
     public record Settings(String kernels, Storage storage, Set<Library> libraries, long memoryBytes) {
-        /** Everything the device has. */
-        public static final Settings DEFAULT = new Settings("", Storage.F32, EnumSet.allOf(Library.class), 0);
+        /** Float32 by our own kernels. */
+        public static final Settings DEFAULT = new Settings("", Storage.F32, Set.of(), 0);
 
         /** Copies the set. */
         public Settings {
