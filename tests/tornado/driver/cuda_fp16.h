@@ -7,3 +7,4 @@ static inline unsigned short __half_as_ushort(__half value) {
     __builtin_memcpy(&bits, &value, 2);
     return bits;
 }
+static inline __half __float2half(float value) { return (__half) value; }
