@@ -21,4 +21,14 @@ public interface DeviceCheck {
 
     /** Measures an operation at the sizes of a model. */
     Timing time(Ops ops, String op);
+
+    /** What a layer is that {@link HostSpeed} measures. */
+    default HostSpeed.Layer layer() {
+        return HostSpeed.Layer.OF_ONE_FRAME;
+    }
+
+    /** Where {@link HostSpeed} keeps what it measured. */
+    default HostSpeed.Kept kept() {
+        return HostSpeed.Kept.NOWHERE;
+    }
 }

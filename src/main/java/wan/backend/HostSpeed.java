@@ -6,24 +6,57 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import wan.op.Ops;
 
 /**
- * Which of several ways to compute on this machine's processor is the fastest, measured at the sizes of a model rather than told from what the
+ * Which of several ways to compute on this machine's processor is the fastest, measured at the sizes of the run rather than told from what the
  * processor has: bfloat16 products are not faster than float32 ones on every processor that has them. What was measured is kept as long as
- * the program runs.
+ * the program runs, and where {@link DeviceCheck#kept} says.
  */
 public final class HostSpeed {
     private static final System.Logger LOG = System.getLogger("wan.run");
 
-    /** How often a layer of the model does an operation, as the check counts them. */
-    private static final Map<String, Integer> LAYER = Map.of("linear", 6, "linearGelu", 2, "attention", 1);
+    /** How much of another's time one may take that rounds what it multiplies: equally fast is no reason to round. */
+    private static final double ROUNDED = 0.95;
 
-    private static final Map<List<String>, List<String>> MEASURED = new HashMap<>();
+    private static final String ROUNDS = ":bf16";
 
-    private record Measured(String device, double seconds) {}
+    private static final Map<String, List<String>> MEASURED = new HashMap<>();
+
+    /**
+     * What is measured.
+     *
+     * @param sizes in words
+     * @param times how often a layer does an operation of {@link DeviceCheck#time}
+     */
+    public record Layer(String sizes, Map<String, Double> times) {
+        /** A layer of the 1.3B model with three frames of keys, as the self-test has it. */
+        public static final Layer OF_ONE_FRAME =
+                new Layer("one frame of the 1.3B model", Map.of("linear", 6.0, "linearGelu", 2.0, "attention", 1.0));
+    }
+
+    /** A place for measurements that outlives the program. */
+    public interface Kept {
+        /** Keeps nothing. */
+        Kept NOWHERE = new Kept() {
+            @Override
+            public Map<String, Double> get(String what) {
+                return Map.of();
+            }
+
+            @Override
+            public void put(String what, Map<String, Double> seconds) {}
+        };
+
+        /** Seconds by device; empty if nothing is kept. */
+        Map<String, Double> get(String what);
+
+        /** Keeps seconds by device, if it can. */
+        void put(String what, Map<String, Double> seconds);
+    }
 
     private HostSpeed() {}
 
@@ -39,28 +72,45 @@ public final class HostSpeed {
         if (devices.size() == 1) {
             return devices;
         }
-        List<String> key = new ArrayList<>(devices);
-        key.add(String.valueOf(threads));
-        return MEASURED.computeIfAbsent(key, _ -> {
-            List<Measured> all = new ArrayList<>();
-            for (String device : devices) {
-                try (Ops ops = open.apply(device)) {
-                    all.add(new Measured(device, layer(ops, check)));
+        String what = String.join(", ", devices) + "; " + threads + " threads; "
+                + check.layer().sizes();
+        return MEASURED.computeIfAbsent(what, _ -> {
+            Map<String, Double> seconds = check.kept().get(what);
+            boolean kept = seconds.keySet().equals(Set.copyOf(devices));
+            if (!kept) {
+                seconds = new HashMap<>();
+                for (String device : devices) {
+                    try (Ops ops = open.apply(device)) {
+                        seconds.put(device, layer(ops, check));
+                    }
                 }
+                check.kept().put(what, seconds);
             }
-            all.sort(Comparator.comparingDouble(Measured::seconds));
-            LOG.log(
-                    System.Logger.Level.INFO,
-                    "measured, the products of a layer for one frame of the 1.3B model: {0}",
-                    all.stream()
-                            .map(one -> String.format(Locale.ROOT, "%s %.0f ms", one.device(), 1e3 * one.seconds()))
-                            .collect(Collectors.joining(", ")));
-            return all.stream().map(Measured::device).toList();
+            return sorted(
+                    devices,
+                    seconds,
+                    (kept ? "measured before, " : "measured, ") + check.layer().sizes());
         });
     }
 
+    private static List<String> sorted(List<String> devices, Map<String, Double> seconds, String how) {
+        List<String> sorted = new ArrayList<>(devices);
+        sorted.sort(Comparator.comparingDouble(
+                device -> seconds.getOrDefault(device, 0.0) / (device.endsWith(ROUNDS) ? ROUNDED : 1)));
+        LOG.log(
+                System.Logger.Level.INFO,
+                "{0}: a layer''s products take {1}; {2} it is",
+                how,
+                sorted.stream()
+                        .map(device -> String.format(
+                                Locale.ROOT, "%s %.1f ms", device, 1e3 * seconds.getOrDefault(device, 0.0)))
+                        .collect(Collectors.joining(", ")),
+                sorted.getFirst());
+        return sorted;
+    }
+
     private static double layer(Ops ops, DeviceCheck check) {
-        return LAYER.entrySet().stream()
+        return check.layer().times().entrySet().stream()
                 .mapToDouble(entry ->
                         entry.getValue() * check.time(ops, entry.getKey()).seconds())
                 .sum();

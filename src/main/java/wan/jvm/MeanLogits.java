@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Set;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.PagedKv;
+import wan.jvm.kernel.TaskPlan;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
 import wan.op.Quantity;
@@ -18,6 +19,9 @@ import wan.op.Shape;
 final class MeanLogits {
     /** What is computed here. */
     static final Set<Quantity> QUANTITIES = Set.of(Quantity.FRAME_LOGITS, Quantity.KEY_LOGITS, Quantity.QUERY_LOGITS);
+
+    /** Tokens that are summed at once, about. */
+    private static final int CHUNK_TOKENS = 192;
 
     private final AttentionCall call;
     private final PagedKv cache;
@@ -43,21 +47,39 @@ final class MeanLogits {
         float[] frame = array(wanted.contains(Quantity.FRAME_LOGITS), planes, queryGroups, keyGroups);
         float[] key = array(wanted.contains(Quantity.KEY_LOGITS), planes, queryGroups, call.keys());
         float[] query = array(wanted.contains(Quantity.QUERY_LOGITS), planes, call.queries(), keyGroups);
-        workers.run(planes, (plane, _) -> {
-            int sample = plane / heads.length;
-            int head = heads[plane % heads.length];
-            double[] meanQueries = frame.length + key.length > 0 ? meanQueries(sample, head) : new double[0];
-            double[] meanKeys = frame.length + query.length > 0 ? meanKeys(sample, head) : new double[0];
-            if (frame.length > 0) {
-                frameLogits(meanQueries, meanKeys, frame, plane * queryGroups * keyGroups);
-            }
-            if (key.length > 0) {
-                keyLogits(sample, head, meanQueries, key, plane * queryGroups * call.keys());
-            }
-            if (query.length > 0) {
-                queryLogits(sample, head, meanKeys, query, plane * call.queries() * keyGroups);
-            }
-        });
+        double[] meanQueries = frame.length + key.length > 0
+                ? means(workers, planes * queryGroups, queryGroupTokens, call.scale(), (row, from, count, sums, to) -> {
+                    int plane = row / queryGroups;
+                    int firstQuery = row % queryGroups * queryGroupTokens + from;
+                    sumQueries(plane / heads.length, heads[plane % heads.length], firstQuery, count, sums, to);
+                })
+                : new double[0];
+        double[] meanKeys = frame.length + query.length > 0
+                ? means(workers, planes * keyGroups, keyGroupTokens, 1, (row, from, count, sums, to) -> {
+                    int plane = row / keyGroups;
+                    int first = row % keyGroups * keyGroupTokens + from;
+                    sumKeys(plane / heads.length, heads[plane % heads.length], first, count, sums, to);
+                })
+                : new double[0];
+        if (frame.length > 0) {
+            workers.ranges(planes * queryGroups, 1, (from, to) -> {
+                for (int row = from; row < to; row++) {
+                    frameLogits(meanQueries, row, meanKeys, frame);
+                }
+            });
+        }
+        if (key.length > 0) {
+            int pages = call.pages().length;
+            int tiles = Math.ceilDiv(cache.pageTokens(), cache.tile());
+            workers.run(
+                    TaskPlan.even(planes * pages, tiles, tiles, workers.threads()),
+                    (i, from, to, _) -> keyLogits(i / pages, heads, i % pages, from, to, meanQueries, key));
+        }
+        if (query.length > 0) {
+            workers.run(
+                    TaskPlan.even(planes, call.queries(), call.queries(), workers.threads()),
+                    (plane, from, to, _) -> queryLogits(plane, heads, from, to, meanKeys, query));
+        }
         deliver(tap, Quantity.FRAME_LOGITS, heads.length, queryGroups, keyGroups, frame);
         deliver(tap, Quantity.KEY_LOGITS, heads.length, queryGroups, call.keys(), key);
         deliver(tap, Quantity.QUERY_LOGITS, heads.length, call.queries(), keyGroups, query);
@@ -73,44 +95,69 @@ final class MeanLogits {
         }
     }
 
-    /** [queryGroups, headDim], the scale of the logits included. */
-    private double[] meanQueries(int sample, int head) {
+    /** Adds up some tokens of a group. */
+    private interface Sum {
+        /**
+         * Adds.
+         *
+         * @param row group of a head of a sample
+         * @param from the first token, within the group
+         * @param to index of the sum's first channel
+         */
+        void of(int row, int from, int count, double[] sums, int to);
+    }
+
+    /**
+     * [rows, headDim]: what groups of tokens sum to, times a factor over their number. Groups are summed in chunks, so that few of them
+     * keep many threads busy.
+     */
+    private double[] means(Workers workers, int rows, int tokens, double factor, Sum sum) {
         int headDim = cache.headDim();
-        double[] means = new double[queryGroups * headDim];
-        for (int query = 0; query < call.queries(); query++) {
-            int from = call.index(sample, query, head);
-            int to = query / queryGroupTokens * headDim;
-            for (int channel = 0; channel < headDim; channel++) {
-                means[to + channel] += call.q()[from + channel];
+        int chunkTokens = Math.ceilDiv(CHUNK_TOKENS, cache.tile()) * cache.tile();
+        int chunks = Math.ceilDiv(tokens, chunkTokens);
+        double[] sums = new double[Math.multiplyExact(rows * chunks, headDim)];
+        workers.run(TaskPlan.even(rows, chunks, chunks, workers.threads()), (row, from, to, _) -> {
+            for (int chunk = from; chunk < to; chunk++) {
+                int first = chunk * chunkTokens;
+                sum.of(row, first, Math.min(chunkTokens, tokens - first), sums, (row * chunks + chunk) * headDim);
             }
-        }
-        for (int i = 0; i < means.length; i++) {
-            means[i] *= call.scale() / queryGroupTokens;
-        }
+        });
+        double[] means = new double[rows * headDim];
+        workers.ranges(rows, 64, (from, to) -> {
+            for (int i = from * headDim; i < to * headDim; i++) {
+                int at = i / headDim * chunks * headDim + i % headDim;
+                for (int chunk = 0; chunk < chunks; chunk++) {
+                    means[i] += sums[at + chunk * headDim];
+                }
+                means[i] *= factor / tokens;
+            }
+        });
         return means;
     }
 
-    /** [keyGroups, headDim]. */
-    private double[] meanKeys(int sample, int head) {
+    private void sumQueries(int sample, int head, int firstQuery, int count, double[] sums, int to) {
+        for (int query = firstQuery; query < firstQuery + count; query++) {
+            int from = call.index(sample, query, head);
+            for (int channel = 0; channel < cache.headDim(); channel++) {
+                sums[to + channel] += call.q()[from + channel];
+            }
+        }
+    }
+
+    private void sumKeys(int sample, int head, int firstKey, int keyCount, double[] sums, int to) {
         int headDim = cache.headDim();
         int tile = cache.tile();
-        double[] means = new double[keyGroups * headDim];
+        int page = call.pages()[firstKey / cache.pageTokens()]; // groups lie within pages
+        if (!cache.holds(sample, page, head)) {
+            Arrays.fill(sums, to, to + headDim, Double.NaN); // not attended
+            return;
+        }
+        float[] keys = cache.keys(sample, page, head);
         double[] lanes = new double[headDim * tile];
-        for (int key = 0; key < call.keys(); ) {
-            int token = key % cache.pageTokens();
-            int count = tileKeys(key);
-            int page = call.pages()[key / cache.pageTokens()];
-            if (!cache.holds(sample, page, head)) {
-                Arrays.fill(lanes, Double.NaN); // not attended
-                key += count;
-                if (key % keyGroupTokens == 0) {
-                    int to = (key / keyGroupTokens - 1) * headDim;
-                    Arrays.fill(means, to, to + headDim, Double.NaN);
-                    Arrays.fill(lanes, 0);
-                }
-                continue;
-            }
-            float[] keys = cache.keys(sample, page, head);
+        int end = firstKey % cache.pageTokens() + keyCount;
+        int count;
+        for (int token = firstKey % cache.pageTokens(); token < end; token += count) {
+            count = Math.min(tile - token % tile, end - token);
             int at = cache.keyIndex(token);
             if (token % tile == 0 && (count == tile || token + count == cache.pageTokens())) {
                 addTile(keys, at, lanes); // beyond a page's last key a tile holds zeros
@@ -121,16 +168,10 @@ final class MeanLogits {
                     }
                 }
             }
-            key += count;
-            if (key % keyGroupTokens == 0) {
-                int to = (key / keyGroupTokens - 1) * headDim;
-                for (int i = 0; i < lanes.length; i++) {
-                    means[to + i / tile] += lanes[i] / keyGroupTokens;
-                }
-                Arrays.fill(lanes, 0);
-            }
         }
-        return means;
+        for (int i = 0; i < lanes.length; i++) {
+            sums[to + i / tile] += lanes[i];
+        }
     }
 
     /** One loop over neighbours, which C2 turns into vectors: this is most of what a frame-logit capture costs. */
@@ -140,44 +181,39 @@ final class MeanLogits {
         }
     }
 
-    /** How many keys from this one on lie side by side in one group. */
-    private int tileKeys(int key) {
-        int token = key % cache.pageTokens();
-        int toTileEnd = cache.tile() - token % cache.tile();
-        int toGroupEnd = keyGroupTokens - key % keyGroupTokens;
-        return Math.min(toTileEnd, toGroupEnd); // groups end at page ends
-    }
-
-    private void frameLogits(double[] meanQueries, double[] meanKeys, float[] out, int to) {
+    /** One group of queries of a head with all groups of its keys. */
+    private void frameLogits(double[] meanQueries, int row, double[] meanKeys, float[] out) {
         int headDim = cache.headDim();
-        for (int group = 0; group < queryGroups; group++) {
-            for (int keyGroup = 0; keyGroup < keyGroups; keyGroup++) {
-                double sum = 0;
-                for (int channel = 0; channel < headDim; channel++) {
-                    sum += meanQueries[group * headDim + channel] * meanKeys[keyGroup * headDim + channel];
-                }
-                out[to + group * keyGroups + keyGroup] = (float) sum;
+        int firstKeyGroup = row / queryGroups * keyGroups;
+        for (int keyGroup = 0; keyGroup < keyGroups; keyGroup++) {
+            double sum = 0;
+            for (int channel = 0; channel < headDim; channel++) {
+                sum += meanQueries[row * headDim + channel] * meanKeys[(firstKeyGroup + keyGroup) * headDim + channel];
             }
+            out[row * keyGroups + keyGroup] = (float) sum;
         }
     }
 
-    private void keyLogits(int sample, int head, double[] meanQueries, float[] out, int to) {
+    /** Some tiles of a page. */
+    private void keyLogits(
+            int plane, int[] heads, int pageIndex, int fromTile, int endTile, double[] meanQueries, float[] out) {
         int headDim = cache.headDim();
         int tile = cache.tile();
+        int sample = plane / heads.length;
+        int head = heads[plane % heads.length];
+        int page = call.pages()[pageIndex];
+        boolean held = cache.holds(sample, page, head);
+        float[] keys = held ? cache.keys(sample, page, head) : new float[0];
         double[] sums = new double[tile];
-        for (int key = 0; key < call.keys(); key += tileKeys(key)) {
-            int count = tileKeys(key);
-            int page = call.pages()[key / cache.pageTokens()];
-            if (!cache.holds(sample, page, head)) {
-                for (int group = 0; group < queryGroups; group++) {
-                    int at = to + group * call.keys() + key;
-                    Arrays.fill(out, at, at + count, Float.NaN);
+        for (int token = fromTile * tile; token < Math.min(cache.pageTokens(), endTile * tile); token += tile) {
+            int count = Math.min(tile, cache.pageTokens() - token);
+            int at = cache.keyIndex(token);
+            for (int group = plane * queryGroups; group < (plane + 1) * queryGroups; group++) {
+                int to = group * call.keys() + pageIndex * cache.pageTokens() + token;
+                if (!held) {
+                    Arrays.fill(out, to, to + count, Float.NaN);
+                    continue;
                 }
-                continue;
-            }
-            float[] keys = cache.keys(sample, page, head);
-            int at = cache.keyIndex(key % cache.pageTokens());
-            for (int group = 0; group < queryGroups; group++) {
                 Arrays.fill(sums, 0);
                 for (int channel = 0; channel < headDim; channel++) {
                     double mean = meanQueries[group * headDim + channel];
@@ -186,22 +222,22 @@ final class MeanLogits {
                     }
                 }
                 for (int i = 0; i < count; i++) {
-                    out[to + group * call.keys() + key + i] = (float) sums[i];
+                    out[to + i] = (float) sums[i];
                 }
             }
         }
     }
 
-    private void queryLogits(int sample, int head, double[] meanKeys, float[] out, int to) {
+    private void queryLogits(int plane, int[] heads, int fromQuery, int endQuery, double[] meanKeys, float[] out) {
         int headDim = cache.headDim();
-        for (int query = 0; query < call.queries(); query++) {
-            int from = call.index(sample, query, head);
+        for (int query = fromQuery; query < endQuery; query++) {
+            int from = call.index(plane / heads.length, query, heads[plane % heads.length]);
             for (int keyGroup = 0; keyGroup < keyGroups; keyGroup++) {
                 double sum = 0;
                 for (int channel = 0; channel < headDim; channel++) {
-                    sum += call.q()[from + channel] * meanKeys[keyGroup * headDim + channel];
+                    sum += call.q()[from + channel] * meanKeys[(plane * keyGroups + keyGroup) * headDim + channel];
                 }
-                out[to + query * keyGroups + keyGroup] = (float) (sum * call.scale());
+                out[(plane * call.queries() + query) * keyGroups + keyGroup] = (float) (sum * call.scale());
             }
         }
     }

@@ -197,7 +197,7 @@ public final class Ablation {
             return;
         }
         monitor.started(base);
-        try (Ops ops = monitor.instrument(Devices.open(base.spec().device(), base::rehearse));
+        try (Ops ops = monitor.instrument(Devices.open(base.spec().device(), base.speedCheck(), base::rehearse));
                 NoiseSource noise = base.openNoise();
                 SamplerInputs inputs = base.inputs(noise)) {
             List<WanModel> models = base.models(ops);

@@ -42,12 +42,13 @@ public final class Devices {
     /**
      * Opens a device, and checks it against the oracle before it is used.
      *
+     * @param check measures at the run's sizes
      * @param rehearsal does with a backend what the run will do
      * @throws UsageException if the name is none, or the device cannot do what was asked for
      * @throws WanException if the device is not there or computes wrongly
      */
-    static Ops open(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        return open(settings(device), SelfTestCheck.ofTheModel(), rehearsal);
+    static Ops open(RunSpec.Device device, DeviceCheck check, Consumer<Ops> rehearsal) {
+        return open(settings(device), check, rehearsal);
     }
 
     static Ops open(DeviceSettings settings, DeviceCheck check, @Nullable Consumer<Ops> rehearsal) {
@@ -93,13 +94,12 @@ public final class Devices {
     }
 
     /** What auto is before anything has been tried: a device of its own if one is preferred, else the fastest of this processor. */
-    private static DeviceSettings likely(DeviceSettings settings) {
+    private static DeviceSettings likely(DeviceSettings settings, DeviceCheck check) {
         if (!settings.name().equals(AUTO)) {
             return settings;
         }
         List<String> others = preferred(false);
-        return settings.withName(
-                others.isEmpty() ? fastest(settings, SelfTestCheck.ofTheModel()).getFirst() : others.getFirst());
+        return settings.withName(others.isEmpty() ? fastest(settings, check).getFirst() : others.getFirst());
     }
 
     private static Ops checked(DeviceSettings settings, DeviceCheck check, @Nullable Consumer<Ops> rehearsal) {
@@ -141,24 +141,25 @@ public final class Devices {
      * Opens a device as it is, right or wrong, with all libraries that may be used.
      */
     public static Ops openUnchecked(RunSpec.Device device) {
-        DeviceSettings named = likely(settings(device));
+        DeviceSettings named = likely(settings(device), SelfTestCheck.ofTheModel());
         return provider(named.name()).open(named, null);
     }
 
     /**
      * What a run would need of a device, found by going through it without allocating or running anything.
      *
+     * @param check measures at the run's sizes, where the device is still to be chosen
      * @param rehearsal does with a backend what the run will do
      * @return null where the run computes on this machine
      */
-    static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings named = likely(settings(device));
+    static @Nullable MemoryPlan memoryPlan(RunSpec.Device device, DeviceCheck check, Consumer<Ops> rehearsal) {
+        DeviceSettings named = likely(settings(device), check);
         return provider(named.name()).memoryPlan(named, rehearsal);
     }
 
     /** The same of this machine; null where the run computes on a device. */
-    static @Nullable HostMemory hostMemory(RunSpec.Device device, Consumer<Ops> rehearsal) {
-        DeviceSettings named = likely(settings(device));
+    static @Nullable HostMemory hostMemory(RunSpec.Device device, DeviceCheck check, Consumer<Ops> rehearsal) {
+        DeviceSettings named = likely(settings(device), check);
         return provider(named.name()).hostMemory(named, rehearsal);
     }
 

@@ -12,6 +12,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
+import wan.backend.DeviceCheck;
 import wan.backend.HostMemory;
 import wan.backend.MemoryPlan;
 import wan.cache.Policies;
@@ -44,6 +45,7 @@ import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
 import wan.sampling.Sampler;
 import wan.sampling.SamplerInputs;
+import wan.selftest.SelfTestCheck;
 import wan.vae.VaeFiles;
 
 /** A run that has been checked and planned for its model, but not started. */
@@ -348,6 +350,22 @@ public final class Job {
         return caches != null ? this : List.of(plan, capture, geometry, spec.edits());
     }
 
+    /** Measures at the run's sizes, where one device is to be chosen of some. */
+    DeviceCheck speedCheck() {
+        long frames = 0;
+        long attended = 0;
+        for (Pass pass : plan.passes()) {
+            frames += pass.frames();
+            attended += (long) pass.frames() * pass.placement().attended().size();
+        }
+        RunSettings settings = plan.settings();
+        Grid frame = new Grid(1, settings.latentHeight() / 2, settings.latentWidth() / 2);
+        WanConfig config = model.config();
+        double keyFrames = frames == 0 ? 1 : Math.max(1, (double) attended / frames);
+        return SelfTestCheck.ofRun(
+                frame, config.numHeads(), config.headDim(), config.ffnDim(), keyFrames, SpeedFile.ofThisMachine());
+    }
+
     /** First frame of the last frame block. */
     public int lastFrameBlockStart() {
         RunSettings settings = plan.settings();
@@ -402,12 +420,12 @@ public final class Job {
 
     /** Memory that the run needs on its device, found by a rehearsal without running anything; null if no device is used. */
     public @Nullable MemoryPlan deviceMemory() {
-        return Devices.memoryPlan(spec.device(), this::rehearse);
+        return Devices.memoryPlan(spec.device(), speedCheck(), this::rehearse);
     }
 
     /** Memory that the run needs on this machine, found in the same way; null if a device is used. */
     public @Nullable HostMemory hostMemory() {
-        return Devices.hostMemory(spec.device(), this::rehearse);
+        return Devices.hostMemory(spec.device(), speedCheck(), this::rehearse);
     }
 
     /** Bytes of captures in the heap: the assembled matrices and all tensors, or only the largest tensor if they are streamed to a file. */

@@ -117,7 +117,7 @@ final class Session implements AutoCloseable {
         if (present != null) {
             present.device.close();
         }
-        Ops opened = Devices.open(device, job::rehearse);
+        Ops opened = Devices.open(device, job.speedCheck(), job::rehearse);
         try {
             Ops watched = monitor.instrument(opened);
             // One who measures a run measures that run alone.

@@ -129,6 +129,11 @@ public final class SelfTestCases {
 
     /** The sizes of one frame of a model, with three frames of keys. */
     public static List<Case> frame(Grid grid, int heads, int headDim, int ffnDim) {
+        return frame(grid, heads, headDim, ffnDim, 3);
+    }
+
+    /** The sizes of one frame of a model. */
+    static List<Case> frame(Grid grid, int heads, int headDim, int ffnDim, int keyFrames) {
         int tokens = grid.frameSeqLen();
         int dim = heads * headDim;
         List<Case> cases = new ArrayList<>();
@@ -139,8 +144,8 @@ public final class SelfTestCases {
         ffn.removeIf(one -> !one.op().equals("linearGelu"));
         cases.addAll(ffn);
         rows(cases, tokens, dim, 1);
-        attention(cases, 1, heads, tokens, 1, headDim, 3, Set.of());
-        attention(cases, 1, heads, tokens, 1, headDim, 3, Set.of(Quantity.FRAME_MASS));
+        attention(cases, 1, heads, tokens, 1, headDim, keyFrames, Set.of());
+        attention(cases, 1, heads, tokens, 1, headDim, keyFrames, Set.of(Quantity.FRAME_MASS));
         elements(cases, 1, grid, heads, headDim);
         return cases;
     }

@@ -1,17 +1,60 @@
 package wan.selftest;
 
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import wan.backend.DeviceCheck;
+import wan.backend.HostSpeed;
 import wan.backend.Storage;
+import wan.op.Grid;
 import wan.op.Ops;
 
 /**
  * Judges devices by the self-test's operations.
  *
  * @param sizes what is measured: of each operation the first case
+ * @param layer how often a layer does what is measured
+ * @param kept where measurements of layers are kept
  */
-public record SelfTestCheck(List<SelfTestCases.Case> sizes) implements DeviceCheck {
+public record SelfTestCheck(List<SelfTestCases.Case> sizes, HostSpeed.Layer layer, HostSpeed.Kept kept)
+        implements DeviceCheck {
     private static final long MEASURE_NANOS = 200_000_000;
+
+    /** Floating-point operations of the largest product that is measured, about: one of a frame of 1.3B. */
+    private static final double MOST_FLOPS = 4.5e10;
+    /** Frames of keys that are measured, at most: with more, attention takes as much longer as there are. */
+    private static final int MOST_KEY_FRAMES = 3;
+
+    /** Keeps nothing. */
+    public SelfTestCheck(List<SelfTestCases.Case> sizes) {
+        this(sizes, HostSpeed.Layer.OF_ONE_FRAME, HostSpeed.Kept.NOWHERE);
+    }
+
+    /**
+     * Measures at the sizes of a run.
+     *
+     * @param frame of one frame of tokens
+     * @param keyFrames frames that a frame attends, on average
+     */
+    public static SelfTestCheck ofRun(
+            Grid frame, int heads, int headDim, int ffnDim, double keyFrames, HostSpeed.Kept kept) {
+        double flops = 2.0 * frame.tokens() * heads * headDim * ffnDim;
+        int rows = Math.clamp((int) (frame.rows() * MOST_FLOPS / flops), 1, frame.rows());
+        int pages = Math.clamp((int) keyFrames, 1, MOST_KEY_FRAMES);
+        double more = (double) frame.rows() / rows;
+        HostSpeed.Layer layer = new HostSpeed.Layer(
+                String.format(
+                        Locale.ROOT,
+                        "frames of %d tokens that attend %.1f frames, %d heads of %d, ffn %d",
+                        frame.tokens(),
+                        keyFrames,
+                        heads,
+                        headDim,
+                        ffnDim),
+                Map.of("linear", 6 * more, "linearGelu", 2 * more, "attention", more * more * keyFrames / pages));
+        Grid measured = new Grid(1, rows, frame.columns());
+        return new SelfTestCheck(SelfTestCases.frame(measured, heads, headDim, ffnDim, pages), layer, kept);
+    }
 
     /** Measures at the sizes of one frame of the 1.3B model. */
     public static SelfTestCheck ofTheModel() {

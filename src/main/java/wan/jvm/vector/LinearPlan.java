@@ -14,13 +14,13 @@ import wan.jvm.kernel.TaskPlan;
  */
 record LinearPlan(int tiles, int panels, int groups, int chunks, int threads) {
     /**
-     * Panels of a group, at most. With {@link PackedWeights#SUPER} inputs they take 0.2 MB, and with the sums of a chunk of two threads 0.4 MB.
+     * Panels of a group, at most. With {@link PackedWeights#SUPER} inputs they take 0.2 MB, and with the sums of a piece 0.6 MB.
      */
     static final int GROUP = 4;
     /** Smaller groups read x too often; they are for the one row of a time embedding. */
     private static final int SMALL_GROUP = 3;
     /** The fewest tiles of a chunk: a panel's weights are read and widened once for all of a thread's tiles in it. */
-    private static final int CHUNK_TILES = Math.ceilDiv(390, Lanes.TILE);
+    private static final int CHUNK_TILES = Math.ceilDiv(780, Lanes.TILE);
     /** The balance that is good enough to keep chunks small and groups large. */
     private static final double BALANCED = 0.97;
 
@@ -63,7 +63,7 @@ record LinearPlan(int tiles, int panels, int groups, int chunks, int threads) {
             costs[group] = (long) firstPanel(group + 1) - firstPanel(group);
         }
         int count = firstTile(chunk + 1) - firstTile(chunk);
-        return TaskPlan.of(costs, count, Math.ceilDiv(count, Math.ceilDiv(count, 2 * CHUNK_TILES)), threads);
+        return TaskPlan.of(costs, count, Math.ceilDiv(count, Math.ceilDiv(count, CHUNK_TILES)), threads);
     }
 
     /** The balance of all chunks. */

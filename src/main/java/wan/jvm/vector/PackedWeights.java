@@ -24,7 +24,7 @@ import wan.op.DType;
  */
 final class PackedWeights {
     /** Inputs of a super-block: this deep a tile of x fits the first-level cache. */
-    static final int SUPER = 384;
+    static final int SUPER = 320;
 
     private static final int UPPER_HALF = 0xffff_0000;
     private static final int COPY = 64;

@@ -21,13 +21,16 @@ import wan.jvm.kernel.Workers;
  * Convolutions as products of matrices that are never whole: output channels by pixels.
  *
  * <p>A task is {@value #VECTORS} vectors of neighbouring pixels and all output channels. It copies the pixels and their margin,
- * does norm and activation there, and lays the windows out, {@link PackedWeights#SUPER} terms at a time, as the panels that
+ * does norm and activation there, and lays the windows out, {@value #DEPTH} terms at a time, as the panels that
  * {@link RegisterTile} reads; weights take the place of its rows. All sums of a call share the panels. Each sum is one chain of
  * multiply-adds in the order of input channel, row and column, so that how pixels are shared out changes no bit.
  */
 final class VectorConvolution {
     /** Vectors of pixels in a task. */
     static final int VECTORS = 8;
+
+    /** Terms of a block, at most. */
+    private static final int DEPTH = 384;
 
     private static final int PANELS = VECTORS / 2;
     private static final int TILE_FLOATS = TILE * PANEL;
@@ -49,7 +52,7 @@ final class VectorConvolution {
         float[] sums = new float[0];
 
         Scratch(Arena arena) {
-            panels = arena.allocate(4L * PANELS * PackedWeights.SUPER * PANEL, 64);
+            panels = arena.allocate(4L * PANELS * DEPTH * PANEL, 64);
         }
     }
 
@@ -64,7 +67,7 @@ final class VectorConvolution {
     /** Terms of a block: equal blocks, none deeper than the panels. */
     private static int blockDepth(JvmConvolution weights) {
         int depth = weights.depth();
-        return Math.ceilDiv(depth, Math.ceilDiv(depth, PackedWeights.SUPER));
+        return Math.ceilDiv(depth, Math.ceilDiv(depth, DEPTH));
     }
 
     private static int tiles(JvmConvolution weights) {
