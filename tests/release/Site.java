@@ -312,7 +312,8 @@ final class Site {
         if (!Files.isRegularFile(target)) {
             return false;
         }
-        return hash < 0
+        boolean top = hash < 0 || hash == link.length() - 1;
+        return top
                 || identifiers
                         .computeIfAbsent(target, Site::identifiers)
                         .contains(URLDecoder.decode(link.substring(hash + 1), StandardCharsets.UTF_8));
