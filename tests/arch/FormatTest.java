@@ -31,7 +31,7 @@ class FormatTest {
     @Test
     void sources_areFormatted() throws Exception {
         List<Path> sources = new ArrayList<>();
-        for (String root : List.of("src", "tests", "tornado", "bench/src")) {
+        for (String root : List.of("src", "tests", "tornado", "bench/src", "spark")) {
             if (Files.isDirectory(Path.of(root))) {
                 try (Stream<Path> files = Files.walk(Path.of(root))) {
                     files.filter(file -> file.toString().endsWith(".java")).forEach(sources::add);

@@ -168,6 +168,25 @@ public final class Main implements Callable<Integer> {
         }
     }
 
+    /**
+     * Runs a command that is a program of its own, in another jar, as if it were one of these.
+     *
+     * @param command with picocli's annotations
+     */
+    public static int runAlone(Callable<Integer> command, String... args) {
+        Failures failures = new Failures(System.err, List.of(args).contains(STACKTRACE));
+        try {
+            CommandLine root = new CommandLine(command);
+            root.getCommandSpec()
+                    .addOption(CommandLine.Model.OptionSpec.builder(STACKTRACE)
+                            .description("Show where an error came from.")
+                            .build());
+            return parsing(root, failures).execute(args);
+        } catch (Throwable e) { // picocli passes on what is not an Exception
+            return failures.report(e);
+        }
+    }
+
     /** The whole command line, for documents about it. */
     public static CommandLine commandLine() {
         return commandLine(new Failures(System.err, false));
@@ -201,7 +220,12 @@ public final class Main implements Callable<Integer> {
                 one.usageMessage().abbreviateSynopsis(one.options().size() > MOST_IN_SYNOPSIS);
             }
         }
-        root.getCommandSpec().mixinStandardHelpOptions(true);
+        return parsing(root, failures);
+    }
+
+    /** How a command line is parsed, and how what goes wrong is told. */
+    private static CommandLine parsing(CommandLine root, Failures failures) {
+        root.getCommandSpec().mixinStandardHelpOptions(true).versionProvider(new Version());
         CommandLine.IExecutionStrategy last = new CommandLine.RunLast();
         root.setExecutionStrategy(parsed -> {
             Integer helped = CommandLine.executeHelpRequest(parsed);

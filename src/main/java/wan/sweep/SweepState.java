@@ -88,7 +88,8 @@ public final class SweepState {
         return RUNS + "/" + id + LATENTS;
     }
 
-    static String record(String id) {
+    /** How a run went, in a few words of JSON. */
+    public static String record(String id) {
         return RUNS + "/" + id + RECORD;
     }
 

@@ -1,7 +1,6 @@
 package wan.app.command;
 
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -29,7 +28,6 @@ import wan.sweep.Sweep;
 import wan.sweep.SweepCost;
 import wan.sweep.SweepFolder;
 import wan.sweep.SweepJson;
-import wan.sweep.SweepListener;
 import wan.sweep.SweepRunner;
 
 /** {@code wan-attn sweep}: many runs from one file. */
@@ -54,8 +52,6 @@ import wan.sweep.SweepRunner;
             "one of 64 processes; set automatically under Slurm, Kubernetes and torchrun"
         })
 public final class SweepCommand implements Callable<Integer> {
-    private static final int INTERRUPTED = 130;
-    private static final int FAILED = 1;
     private static final double HOUR = 3600;
     private static final int MOST_LABEL = 30;
 
@@ -156,7 +152,7 @@ public final class SweepCommand implements Callable<Integer> {
                 }
                 SweepRunner.Options options = new SweepRunner.Options(own, retries, threads);
                 SweepRunner.Outcome outcome = new SweepRunner(folder, options, progress).execute();
-                int code = finish(outcome, progress);
+                int code = progress.finish(outcome, out, retries);
                 if (!noDataset && !outcome.interrupted() && outcome.counts().left() == 0) {
                     writeDataset();
                 }
@@ -219,28 +215,5 @@ public final class SweepCommand implements Callable<Integer> {
 
     private static String shown(String label) {
         return label.length() <= MOST_LABEL ? label : label.substring(0, MOST_LABEL) + "...";
-    }
-
-    private int finish(SweepRunner.Outcome outcome, SweepProgress progress) {
-        SweepListener.Counts counts = outcome.counts();
-        String how = outcome.interrupted() ? "interrupted" : counts.left() == 0 ? "complete" : "partly";
-        progress.ended(how, counts);
-        String state = counts.done() + " of " + counts.runs() + " runs done, " + counts.failed() + " failed, "
-                + counts.left() + " left";
-        if (outcome.interrupted()) {
-            System.err.println("wan-attn: interrupted; " + state + "; the same command continues it");
-            return INTERRUPTED;
-        }
-        System.out.println(state + ", in " + out);
-        List<String> problems = outcome.problems();
-        problems.forEach(problem -> System.err.println("wan-attn: " + problem));
-        if (counts.failed() > 0) {
-            System.err.println("wan-attn: " + counts.failed() + " runs failed; " + out.resolve("runs")
-                    + "/ID.json has each one's error, --retries " + (retries + 1) + " tries them again");
-        }
-        if (counts.left() > 0 && problems.isEmpty()) {
-            System.err.println("wan-attn: the remaining runs are claimed by other processes");
-        }
-        return counts.failed() > 0 || !problems.isEmpty() ? FAILED : 0;
     }
 }

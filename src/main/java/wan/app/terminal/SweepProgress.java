@@ -2,6 +2,7 @@ package wan.app.terminal;
 
 import java.io.PrintStream;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -15,11 +16,14 @@ import wan.run.Program;
 import wan.sampling.RunCost;
 import wan.sweep.SweepListener;
 import wan.sweep.SweepRun;
+import wan.sweep.SweepRunner;
 
 /** Shows a sweep on the terminal and in its log, and has the numbers for its metrics. */
 public final class SweepProgress implements SweepListener {
     private static final long REDRAW_NANOS = 200_000_000;
     private static final int MOST_NOTICES = 200;
+    private static final int INTERRUPTED = 130;
+    private static final int FAILED = 1;
 
     private final PrintStream err;
     private final boolean quiet;
@@ -158,21 +162,42 @@ public final class SweepProgress implements SweepListener {
     }
 
     private String status(Counts now) {
-        return String.format(
-                Locale.ROOT,
-                "%d done, %d failed, %d left; %.3f TFLOP/s%s",
-                now.done(),
-                now.failed(),
-                now.left(),
-                rate() / 1e12,
-                runsDone.get() == 0 ? "" : "; " + Progress.clock(secondsLeft(now)) + " left");
+        double rate = rate(); // none where others compute
+        return now.done() + " done, " + now.failed() + " failed, " + now.left() + " left"
+                + (rate == 0 ? "" : String.format(Locale.ROOT, "; %.3f TFLOP/s", rate / 1e12))
+                + (runsDone.get() == 0 ? "" : "; " + Progress.clock(secondsLeft(now)) + " left");
     }
 
-    /** The sweep has ended, however. */
-    public void ended(String how, Counts now) {
-        counts = now;
+    /**
+     * The sweep has ended: tells how.
+     *
+     * @param place where it lies
+     * @param retries how often runs were tried again
+     * @return the program's exit code
+     */
+    public int finish(SweepRunner.Outcome outcome, Object place, int retries) {
+        counts = outcome.counts();
+        int failed = counts.failed();
+        int left = counts.left();
         clear();
-        log(event("ended", now).put("how", how));
+        log(event("ended", counts)
+                .put("how", outcome.interrupted() ? "interrupted" : left == 0 ? "complete" : "partly"));
+        String state = counts.done() + " of " + counts.runs() + " runs done, " + failed + " failed, " + left + " left";
+        if (outcome.interrupted()) {
+            err.println(Program.NAME + ": interrupted; " + state + "; the same command continues it");
+            return INTERRUPTED;
+        }
+        System.out.println(state + ", in " + place);
+        List<String> problems = outcome.problems();
+        problems.forEach(problem -> err.println(Program.NAME + ": " + problem));
+        if (failed > 0) {
+            err.println(Program.NAME + ": " + failed + " runs failed; " + place + "/runs/ID.json has each one's error,"
+                    + " --retries " + (retries + 1) + " tries them again");
+        }
+        if (left > 0 && problems.isEmpty()) {
+            err.println(Program.NAME + ": the remaining runs are claimed by other processes");
+        }
+        return failed > 0 || !problems.isEmpty() ? FAILED : 0;
     }
 
     private double rate() {
