@@ -5,10 +5,12 @@
     python3 spark/tests/standalone.py
 
 The worker is killed with its executor as soon as a quarter of the runs is done, and nothing takes its place. Two runs are poisoned: they have to
-end as failed, with their error. Every result has to have the bytes of wan-attn sweep's. One line; exit 1 on any difference.
+end as failed, with their error. Every result has to have the bytes of wan-attn sweep's, and so do the tables. In a second sweep the executor is killed
+whenever it is at one of the runs: that one has to end as failed, and the others as they should. A line for each; exit 1 on any difference.
 """
 
 import argparse
+import glob
 import json
 import os
 import re
@@ -47,6 +49,8 @@ class Cluster:
     def __init__(self, folder, workers):
         self.folder = folder
         self.home = os.path.join(folder, "spark")
+        self.local = os.path.join(folder, "local")
+        os.mkdir(self.local)
         self.jdk = jdk()
         jars = os.path.join(self.home, "jars")
         os.makedirs(jars)
@@ -71,7 +75,7 @@ class Cluster:
     def start(self, name, *words):
         with open(os.path.join(self.folder, name + ".log"), "w") as log:
             process = subprocess.Popen(self.command(*words), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                                       env=os.environ | LOCAL | {"SPARK_HOME": self.home, "JAVA_HOME": self.jdk}, cwd=self.folder)
+                                       env=os.environ | LOCAL | {"SPARK_HOME": self.home, "JAVA_HOME": self.jdk, "SPARK_LOCAL_DIRS": self.local}, cwd=self.folder)
         self.processes.append(process)
         return process
 
@@ -90,10 +94,23 @@ class Cluster:
             time.sleep(0.1)
         raise SystemExit(f"{name} did not say \"{text}\":\n" + self.log(name)[-3000:])
 
-    def submit(self, name, *words):
+    def submit(self, name, *words, **more):
         conf = ["--conf", "spark.ui.enabled=false", "--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.executor.memory=600m"]
+        for key, value in more.items():
+            conf += ["--conf", f"spark.{key.replace('_', '.')}={value}"]
         return self.start(name, "org.apache.spark.deploy.SparkSubmit", "--master", self.url, *conf,
                           os.path.join(ROOT, "wan-attn-spark.jar"), *words)
+
+    def kill_executors(self, i):
+        """The executors of a worker, which starts another one."""
+        worker = str(self.workers[i].pid)
+        for stat in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(stat) as file:
+                    if file.read().rsplit(")", 1)[1].split()[1] == worker:
+                        os.kill(int(stat.split("/")[2]), signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
 
     def kill_worker(self, i):
         """The worker and what it started: its executor lies in the same session."""
@@ -138,19 +155,40 @@ def main():
         with open(file, "w") as out:
             json.dump(sweep(folder, given.seeds), out)
         alone = os.path.join(folder, "alone")
-        wan = ["java", "-jar", os.path.join(ROOT, "wan-attn.jar"), "sweep", file, "--out", alone, "-q", "--no-dataset"]
-        subprocess.run(wan, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wan_sweep(file, alone)
         expected = results(alone)
         if len(expected) != 2 * given.seeds:
             raise SystemExit(f"expected {2 * given.seeds} results of wan-attn sweep, got {len(expected)}")
         cluster = Cluster(folder, 2)
         try:
-            return compare(cluster, file, os.path.join(folder, "out"), expected)
+            return compare(cluster, file, os.path.join(folder, "out"), alone) or dying(cluster, folder)
         finally:
             cluster.end()
 
 
-def compare(cluster, file, out, expected):
+def table(out, name):
+    with open(os.path.join(out, "dataset", name + ".parquet"), "rb") as file:
+        return file.read()
+
+
+def hold(checks, said):
+    for what, holds in checks.items():
+        if not holds:
+            print("WRONG: " + what, flush=True)
+    if not all(checks.values()):
+        print(said[-4000:])
+    return all(checks.values())
+
+
+def wan_sweep(file, out):
+    with open(os.path.join(ROOT, "spark", "target", "classpath")) as jars:
+        duckdb = next(jar for jar in jars.read().strip().split(os.pathsep) if "duckdb" in jar)
+    subprocess.run(["java", "-jar", os.path.join(ROOT, "wan-attn.jar"), "sweep", file, "--out", out, "-q", "--frames"],
+                   env=os.environ | {"WAN_ATTN_JAVA_OPTS": "-Dwan.duckdb.jar=" + duckdb}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def compare(cluster, file, out, alone):
+    expected = results(alone)
     begun = time.time()
     driver = cluster.submit("driver", file, "--out", "file://" + out, "--retries", "1", "--frames")
     killed = None
@@ -174,17 +212,56 @@ def compare(cluster, file, out, expected):
         "two executors took part": len(workers) >= 2,
         "the program ends with 1 for the failed runs": driver.returncode == 1,
         "it says so in its last lines": f"{len(expected)} of {len(expected) + 2} runs done, 2 failed, 0 left" in said,
-        "the tables are there": all(os.path.exists(os.path.join(out, "dataset", t + ".parquet")) for t in ("runs", "heads", "frames")),
+        "the tables have the bytes of wan-attn sweep's": all(table(out, name) == table(alone, name) for name in ("heads", "frames")),
         "nothing unfinished is left": not [name for _, _, names in os.walk(out) for name in names if name.endswith((".tmp", ".crc"))],
     }
-    for what, holds in checks.items():
-        if not holds:
-            print("WRONG: " + what, flush=True)
-    if not all(checks.values()):
-        print(said[-4000:])
+    if not hold(checks, said):
         return 1
-    print(f"{len(found)} runs in {time.time() - begun:.1f} s, worker killed after {killed}, results the same, poisoned runs recorded")
+    print(f"{len(found)} runs in {time.time() - begun:.1f} s, worker killed after {killed}, results and tables the same, poisoned runs recorded")
     return 0
+
+
+def dying(cluster, folder):
+    """One run in four takes so long that its executor can be killed while it is at it."""
+    spec = sweep(folder, 3)
+    spec["axes"] = [{"points": [{"label": "one", "set": {"noise.seed": 1}}, {"label": "long", "set": {"video.num_frames": 60}},
+                                {"label": "two", "set": {"noise.seed": 2}}, {"label": "three", "set": {"noise.seed": 3}}]}]
+    file, out = os.path.join(folder, "dying.json"), os.path.join(folder, "dying")
+    with open(file, "w") as json_file:
+        json.dump(spec, json_file)
+    begun, kills = time.time(), 0
+    driver = cluster.submit("dying", file, "--out", "file://" + out, "--no-dataset", task_maxFailures=2)
+    while driver.poll() is None:
+        time.sleep(0.05)
+        for partial in glob.glob(os.path.join(cluster.local, "**", "*.safetensors.partial"), recursive=True):
+            if frames(partial) == 60:
+                cluster.kill_executors(0)
+                kills += 1
+                subprocess.run(["rm", "-rf", partial])
+        if time.time() - begun > 300:
+            raise SystemExit("the sweep did not end within 300 s:\n" + cluster.log("dying")[-3000:])
+    said = cluster.log("dying")
+    failed = [record for record in records(out) if record["state"] == "failed"]
+    checks = {
+        "three runs are done": len(results(out)) == 3,
+        "the executor was killed twice": kills == 2,
+        "the fourth is recorded": len(failed) == 1 and "its executor ended 2 times" in failed[0]["error"],
+        "the program ends with 1": driver.returncode == 1 and "3 of 4 runs done, 1 failed, 0 left" in said,
+    }
+    if not hold(checks, said):
+        print(failed)
+        return 1
+    print(f"4 runs in {time.time() - begun:.1f} s, executor killed {kills} times in one of them, which is recorded, the others done")
+    return 0
+
+
+def frames(partial):
+    """Of the run that lies there unfinished; 0 if that is not told yet."""
+    try:
+        with open(os.path.join(partial, "journal"), errors="replace") as journal:
+            return int(re.search(r'"num_frames":\s*"?(\d+)', journal.read()).group(1))
+    except (OSError, AttributeError):
+        return 0
 
 
 if __name__ == "__main__":
