@@ -154,6 +154,15 @@ class SweepRunnerTest {
                         "expected this sweep, or one that it adds runs to, got another, with the run seed 3");
     }
 
+    /** Runs that differ in nothing but numbers share a recording; those that are cut have another one. On the emulator, or an SDK's first device. */
+    @Test
+    void resultsOfADevice_areThoseOfEachRunAlone() throws IOException {
+        Sweep sweep = sweep(SWEEP.replace("\"threads\": 1", "\"name\": \"tornado\", \"threads\": 1"));
+        assertThat(sweep.base().device().name()).isEqualTo("tornado");
+        assertThat(run(sweep, SweepListener.NONE).counts()).isEqualTo(new SweepListener.Counts(6, 6, 0, 0));
+        assertComplete(sweep);
+    }
+
     /** 12 passes of a run, two frame blocks: asked for in the middle of the first, the end comes behind it. */
     @Test
     void interrupted_itFinishesTheFrameBlock_andGoesOnThere() throws IOException {

@@ -12,6 +12,8 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.RunResult;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -20,7 +22,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -185,9 +194,87 @@ class SweepCommandTest {
         CommandLineRun run = sweep("--retries", "0");
         assertThat(run.exitCode()).isEqualTo(1);
         assertThat(run.err()).contains("no-such-file.safetensors", "4 runs failed", "--retries 1 tries them again");
-        assertThat(run.out()).startsWith("0 of 4 runs done, 4 failed, 0 left");
+        assertThat(run.out()).startsWith("0 of 4 runs done, 4 failed, 0 left").contains("heads.parquet");
+        assertThat(run.err()).doesNotContain("DuckDB");
+        assertThat(query("SELECT count(*) FROM heads")).isEqualTo("0");
         assertThat(sweep("--retries", "-1").exitCode()).isEqualTo(2);
         assertThat(sweep("--shard", "2/2").err()).contains("shard: expected i/n");
+    }
+
+    /** Whether each line is one that Prometheus takes, and each sample has a type and a help before it, once. */
+    private static void assertPrometheus(String text) {
+        assertThat(text).endsWith("\n");
+        Set<String> helped = new HashSet<>();
+        Map<String, String> types = new HashMap<>();
+        Set<String> samples = new HashSet<>();
+        for (String line : text.split("\n", -1)) {
+            Matcher help = Pattern.compile("# HELP ([a-z_]+) \\S.*").matcher(line);
+            Matcher type =
+                    Pattern.compile("# TYPE ([a-z_]+) (counter|gauge|summary)").matcher(line);
+            Matcher sample = Pattern.compile("([a-z_]+)(\\{[a-z_]+=\"[a-z]+\"\\})? (NaN|[\\d.]+(E\\d+)?)")
+                    .matcher(line);
+            if (help.matches()) {
+                assertThat(helped.add(help.group(1))).as(line).isTrue();
+            } else if (type.matches()) {
+                assertThat(helped).contains(type.group(1));
+                assertThat(types.put(type.group(1), type.group(2))).as(line).isNull();
+                assertThat(type.group(1).endsWith("_total"))
+                        .as(line)
+                        .isEqualTo(type.group(2).equals("counter"));
+            } else if (!line.isEmpty()) {
+                assertThat(sample.matches()).as(line).isTrue();
+                assertThat(samples.add(sample.group(1) + sample.group(2)))
+                        .as(line)
+                        .isTrue();
+                String family = sample.group(1);
+                assertThat(types.containsKey(family)
+                                || "summary".equals(types.get(family.replaceFirst("_(sum|count)$", ""))))
+                        .as(line)
+                        .isTrue();
+            }
+        }
+        assertThat(samples).hasSizeGreaterThan(8);
+    }
+
+    private static double sample(String metrics, String name) {
+        return metrics.lines()
+                .filter(line -> line.startsWith(name + " "))
+                .mapToDouble(line -> Double.parseDouble(line.substring(name.length() + 1)))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    @Test
+    void metrics_canBeScrapedWhileItRuns() throws Exception {
+        int port;
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
+        CompletableFuture<CommandLineRun> ending =
+                CompletableFuture.supplyAsync(() -> sweep("--metrics-port", port, "--no-dataset", "-q"));
+        List<String> scraped = new ArrayList<>();
+        try (HttpClient client = HttpClient.newHttpClient()) {
+            HttpRequest request = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/metrics"))
+                    .build();
+            while (!ending.isDone()) {
+                try {
+                    scraped.add(client.send(request, HttpResponse.BodyHandlers.ofString())
+                            .body());
+                } catch (IOException e) {
+                    Thread.sleep(1); // not there yet, or no more
+                }
+            }
+        }
+        assertThat(ending.join().exitCode()).as(ending.join().err()).isZero();
+        scraped.forEach(SweepCommandTest::assertPrometheus);
+        List<Double> passes = scraped.stream()
+                .map(text -> sample(text, "wan_attn_sweep_passes_total"))
+                .toList();
+        assertThat(passes).isSorted();
+        assertThat(scraped)
+                .anyMatch(text -> sample(text, "wan_attn_sweep_runs{state=\"left\"}") > 0
+                        && sample(text, "wan_attn_sweep_passes_total") > 0
+                        && sample(text, "wan_attn_sweep_flop_total") > 0);
     }
 
     @Test

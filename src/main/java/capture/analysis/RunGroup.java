@@ -1,41 +1,71 @@
 package capture.analysis;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 import wan.op.WanException;
 
 /**
- * The data of a figure: one run, or several runs of the same shape combined.
- *
- * @param runs at least one; their frames, layers and heads are the same
- * @param merge how their values are combined
+ * The data of a figure: one run, or several runs of the same shape combined. Of many runs only some stay open; the others are opened
+ * again each time.
  */
-public record RunGroup(List<RunResult> runs, Merge merge) {
+public final class RunGroup implements AutoCloseable {
+    private static final int MOST_OPEN = 64;
+
+    private final List<Path> files;
+    private final Function<Path, RunResult> open;
+    private final Merge merge;
+    private final List<RunResult> kept = new ArrayList<>();
+
     /**
-     * Checks that the runs go together.
+     * Opens the runs, and checks that they go together.
      *
+     * @param files at least one; their frames, layers and heads are the same
+     * @param open opens one
+     * @param merge how their numbers become one
      * @throws wan.op.UsageException if their number does not go with the way
      * @throws WanException if they differ in frames, layers or heads
      */
-    public RunGroup {
-        runs = List.copyOf(runs);
-        merge.requireRuns(runs.size());
-        RunInfo first = runs.getFirst().info();
-        for (RunResult run : runs) {
-            RunInfo info = run.info();
-            if (info.frames() != first.frames()
-                    || !info.layers().equals(first.layers())
-                    || !info.heads().equals(first.heads())) {
-                throw WanException.mismatch(
-                        run.path().toString(),
-                        shape(first) + ", as " + runs.getFirst().path() + " has",
-                        shape(info),
-                        "runs in one figure have the same layers, heads and frames");
+    public RunGroup(List<Path> files, Function<Path, RunResult> open, Merge merge) {
+        this.files = List.copyOf(files);
+        this.open = open;
+        this.merge = merge;
+        merge.requireRuns(files.size());
+        try {
+            for (Path file : files) {
+                RunResult run = open.apply(file);
+                if (kept.size() < MOST_OPEN) {
+                    kept.add(run);
+                    requireShape(run);
+                } else {
+                    try (run) {
+                        requireShape(run);
+                    }
+                }
             }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private void requireShape(RunResult run) {
+        RunInfo first = first().info();
+        RunInfo info = run.info();
+        if (info.frames() != first.frames()
+                || !info.layers().equals(first.layers())
+                || !info.heads().equals(first.heads())) {
+            throw WanException.mismatch(
+                    run.path().toString(),
+                    shape(first) + ", as " + first().path() + " has",
+                    shape(info),
+                    "runs in one figure have the same layers, heads and frames");
         }
     }
 
@@ -61,52 +91,84 @@ public record RunGroup(List<RunResult> runs, Merge merge) {
 
     /** The run that stands for all in what they share. */
     public RunResult first() {
-        return runs.getFirst();
+        return kept.getFirst();
+    }
+
+    /** How many runs there are. */
+    public int size() {
+        return files.size();
     }
 
     /** Whether there is more than one run. */
     public boolean isMany() {
-        return runs.size() > 1;
+        return files.size() > 1;
+    }
+
+    /** How their numbers become one. */
+    public Merge merge() {
+        return merge;
+    }
+
+    /** What a look at each run gives, in their order. */
+    public <T> List<T> each(Function<RunResult, T> look) {
+        List<T> all = new ArrayList<>();
+        kept.forEach(run -> all.add(look.apply(run)));
+        for (Path file : files.subList(kept.size(), files.size())) {
+            try (RunResult run = open.apply(file)) {
+                all.add(look.apply(run));
+            }
+        }
+        return all;
     }
 
     /** The frame-by-frame matrices of one layer, merged. */
     public FrameMaps maps(Quantity quantity, int layer, PassSlot slot) {
-        List<FrameMaps> all =
-                runs.stream().map(run -> run.maps(quantity, layer, slot)).toList();
+        List<FrameMaps> all = each(run -> run.maps(quantity, layer, slot));
         return isMany() ? FrameMaps.merged(all, merge) : all.getFirst();
     }
 
     /** One measure of every head, merged. */
     public Map<HeadId, Double> measure(Measure measure, PassSlot slot, FrameBlock block, MeasureOptions options) {
-        List<double[]> each = new ArrayList<>();
-        Analysis any = null;
-        for (RunResult run : runs) {
-            any = Analysis.of(run, slot, block, options);
-            each.add(any.measure(measure));
-        }
-        double[] merged = isMany() ? merge.of(each) : each.getFirst();
+        List<double[]> all = each(run -> Analysis.of(run, slot, block, options).measure(measure));
+        double[] merged = isMany() ? merge.of(all) : all.getFirst();
+        List<HeadId> heads = heads();
         Map<HeadId, Double> values = new LinkedHashMap<>();
-        for (int i = 0; i < merged.length && any != null; i++) {
-            values.put(any.heads().get(i).head(), merged[i]);
+        for (int i = 0; i < merged.length; i++) {
+            values.put(heads.get(i), merged[i]);
         }
         return values;
     }
 
-    /** A row of numbers of every head, merged, by layer and head. */
-    public List<Row> rows(RowOf rowOf, PassSlot slot, FrameBlock block, MeasureOptions options) {
-        List<Analysis> analyses =
-                runs.stream().map(run -> Analysis.of(run, slot, block, options)).toList();
+    /** Every captured head, by layer and head, as an {@link Analysis} has them. */
+    private List<HeadId> heads() {
+        RunInfo info = first().info();
+        return info.layers().stream()
+                .flatMap(layer -> info.heads().stream().map(head -> new HeadId(layer, head)))
+                .toList();
+    }
+
+    /** A row of numbers of each head that is wanted, merged, by layer and head. */
+    public List<Row> rows(
+            RowOf rowOf, Predicate<HeadId> wanted, PassSlot slot, FrameBlock block, MeasureOptions options) {
+        List<HeadId> heads = heads().stream().filter(wanted).toList();
+        List<List<double[]>> all = each(run -> Analysis.of(run, slot, block, options).heads().stream()
+                .filter(view -> wanted.test(view.head()))
+                .map(rowOf::of)
+                .toList());
         List<Row> rows = new ArrayList<>();
-        for (int h = 0; h < analyses.getFirst().heads().size(); h++) {
+        for (int h = 0; h < heads.size(); h++) {
             int head = h;
-            List<double[]> each = analyses.stream()
-                    .map(analysis -> rowOf.of(analysis.heads().get(head)))
-                    .toList();
+            List<double[]> each = all.stream().map(run -> run.get(head)).toList();
             rows.add(new Row(
-                    analyses.getFirst().heads().get(h).head(),
+                    heads.get(h),
                     isMany() ? merge.of(each) : each.getFirst(),
                     isMany() && merge == Merge.MEAN ? Merge.SD.of(each) : null));
         }
         return rows;
+    }
+
+    @Override
+    public void close() {
+        kept.forEach(RunResult::close);
     }
 }

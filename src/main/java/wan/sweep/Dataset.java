@@ -144,7 +144,7 @@ public final class Dataset {
                 fill.to(out);
             }
             String query = "SELECT * FROM read_csv(" + DuckDb.quoted(rows)
-                    + ", header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', parallel = "
+                    + ", auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', parallel = "
                     // A prompt may have several lines.
                     + !table.name().equals("runs") + ", strict_mode = true, max_line_size = 100000000, columns = {"
                     + table.columns().stream()

@@ -9,6 +9,7 @@ import capture.analysis.PassSlot;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
+import capture.analysis.RunInfo;
 import capture.analysis.RunResult;
 import capture.analysis.RunsSummary;
 import capture.analysis.TokenImportance;
@@ -198,16 +199,8 @@ public final class AnalyzeCommand implements Callable<Integer> {
             summary(named);
             return 0;
         }
-        List<RunResult> results = new ArrayList<>();
-        try {
-            for (Path file : named) {
-                results.add(analysisOptions.open(file));
-            }
-            run(results);
-            return 0;
-        } finally {
-            results.forEach(RunResult::close);
-        }
+        run(named);
+        return 0;
     }
 
     private boolean exports() {
@@ -243,31 +236,43 @@ public final class AnalyzeCommand implements Callable<Integer> {
         }
     }
 
-    private void run(List<RunResult> results) {
+    /** One result after the other is open; what stays of each is one pass, seen from one frame block. */
+    private void run(List<Path> named) {
         RoleOptions roleOptions = constants.options();
+        Compare how = compare != null ? compare : defaultOf(named.size());
         List<AnalysisReport.Heads> analysed = new ArrayList<>();
-        for (RunResult result : results) {
-            analysed.add(heads(analysisOptions.analysis(result), roleOptions));
-        }
         List<AnalysisReport.Pair> pairs = new ArrayList<>();
-        Compare how = compare != null ? compare : defaultOf(results.size());
-        switch (how) {
-            case NONE, SUMMARY -> {}
-            case RUNS -> addPairs(pairs, analysed);
-            case PASSES -> {
-                for (RunResult result : results) {
+        List<RunsSummary.Run> runs = new ArrayList<>();
+        List<TokenImportance> importance = new ArrayList<>();
+        List<RunInfo> infos = new ArrayList<>();
+        for (Path file : named) {
+            try (RunResult result = analysisOptions.open(file)) {
+                AnalysisReport.Heads heads = heads(analysisOptions.analysis(result), roleOptions);
+                analysed.add(heads);
+                if (infos.isEmpty()) {
+                    infos.add(result.info());
+                }
+                if (how == Compare.PASSES) {
                     addPairs(pairs, passes(result, roleOptions));
+                }
+                if (how == Compare.SUMMARY) {
+                    runs.add(summarized(result, heads));
+                }
+                if (tokens) {
+                    importance.add(importance(result));
                 }
             }
         }
-        List<TokenImportance> importance = tokens ? importance(results) : List.of();
+        if (how == Compare.RUNS) {
+            addPairs(pairs, analysed);
+        }
         AnalysisReport report = new AnalysisReport(analysed, roleOptions, pairs, bootstrap, seed, importance);
         StringWriter text = new StringWriter();
         PrintWriter out = new PrintWriter(text);
         switch (format) {
             case TABLE -> {
                 if (how == Compare.SUMMARY) {
-                    new RunsReport(summary(results, analysed)).table(out);
+                    new RunsReport(summary(runs, bootstrap, seed)).table(out);
                 } else {
                     report.table(out);
                 }
@@ -275,27 +280,19 @@ public final class AnalyzeCommand implements Callable<Integer> {
             case JSON -> {
                 ObjectNode json = report.json();
                 if (how == Compare.SUMMARY) {
-                    new RunsReport(summary(results, analysed)).json(json.putObject("summary"));
+                    new RunsReport(summary(runs, bootstrap, seed)).json(json.putObject("summary"));
                 }
                 out.println(json.toPrettyString());
             }
             case CSV -> report.csv(out);
         }
         out.flush();
-        export(results, analysed, roleOptions);
+        export(infos.getFirst(), analysed, roleOptions);
         print(text.toString());
     }
 
     private static Compare defaultOf(int results) {
         return results > 2 ? Compare.SUMMARY : results == 2 ? Compare.RUNS : Compare.NONE;
-    }
-
-    private RunsSummary summary(List<RunResult> results, List<AnalysisReport.Heads> analysed) {
-        List<RunsSummary.Run> runs = new ArrayList<>();
-        for (int i = 0; i < results.size(); i++) {
-            runs.add(summarized(results.get(i), analysed.get(i)));
-        }
-        return summary(runs, bootstrap, seed);
     }
 
     private static RunsSummary summary(List<RunsSummary.Run> runs, int rounds, long seed) {
@@ -361,7 +358,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
         }
     }
 
-    private List<TokenImportance> importance(List<RunResult> results) {
+    private TokenImportance importance(RunResult result) {
         for (int value : new int[] {queryFrames, skipSink, skipRecent, keptTokens}) {
             if (value < 0) {
                 throw new UsageException(
@@ -369,24 +366,20 @@ public final class AnalyzeCommand implements Callable<Integer> {
             }
         }
         var options = new TokenImportance.Options(queryFrames, skipSink, skipRecent, keptTokens);
-        List<TokenImportance> importance = new ArrayList<>();
-        for (RunResult result : results) {
-            PassSlot slot = result.slot(analysisOptions.pass());
-            FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
-            CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
-                    .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
-                    .findFirst()
-                    .orElseThrow(() -> new WanException("--tokens: " + result.path()
-                            + " has no key logits of that pass; extract with --what key-logits"));
-            importance.add(TokenImportance.of(result, pass, result.info().layers(), options));
-        }
-        return importance;
+        PassSlot slot = result.slot(analysisOptions.pass());
+        FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
+        CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
+                .filter(p -> slot.holds(p.id()) && p.firstFrame() == block.first())
+                .findFirst()
+                .orElseThrow(() -> new WanException("--tokens: " + result.path()
+                        + " has no key logits of that pass; extract with --what key-logits"));
+        return TokenImportance.of(result, pass, result.info().layers(), options);
     }
 
-    private void export(List<RunResult> results, List<AnalysisReport.Heads> analysed, RoleOptions options) {
-        if (exports() && results.size() > 1) {
+    private void export(RunInfo first, List<AnalysisReport.Heads> analysed, RoleOptions options) {
+        if (exports() && analysed.size() > 1) {
             throw new UsageException(
-                    "--roles-csv, --head-map, --head-files: expected one RESULT, got " + results.size());
+                    "--roles-csv, --head-map, --head-files: expected one RESULT, got " + analysed.size());
         }
         AnalysisReport.Heads heads = analysed.getFirst();
         if (rolesCsv != null) {
@@ -398,10 +391,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
         }
         if (headMap != null) {
             HeadExports.forcingKvMap(
-                    headMap,
-                    heads.analysis(),
-                    RoleRule.FORCING_KV.of(heads.analysis(), options),
-                    results.getFirst().info());
+                    headMap, heads.analysis(), RoleRule.FORCING_KV.of(heads.analysis(), options), first);
         }
         if (headFiles != null) {
             HeadExports.forcingKvFiles(headFiles, heads.analysis());

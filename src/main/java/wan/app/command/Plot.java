@@ -26,7 +26,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import wan.app.option.AnalysisOptions;
@@ -38,6 +37,8 @@ import wan.op.WanException;
 
 /** Takes what a figure of {@code plot} shows out of the results. */
 final class Plot {
+    private static final int MOST_NAMES = 50;
+
     private final RunGroup runs;
     private final PlotKind kind;
     private final List<Integer> layers;
@@ -106,11 +107,13 @@ final class Plot {
     }
 
     private String note() {
-        String names = runs.runs().stream().map(RunResult::name).collect(Collectors.joining(", "));
+        List<String> all = runs.each(RunResult::name);
+        String names = first.name();
         if (runs.isMany()) {
             names = runs.merge() == Merge.DIFFERENCE
-                    ? runs.runs().getLast().name() + " less " + first.name()
-                    : runs.runs().size() + " runs: " + names;
+                    ? all.getLast() + " less " + first.name()
+                    : all.size() + " runs: " + String.join(", ", all.subList(0, Math.min(all.size(), MOST_NAMES)))
+                            + (all.size() > MOST_NAMES ? ", ..." : "");
         }
         boolean ofOnePass = kind.ofFrames() && kind != PlotKind.PASSES && kind != PlotKind.PASS_LINES;
         String model = info.metadata().containsKey("model") ? ", " + info.text("model") : "";
@@ -164,26 +167,26 @@ final class Plot {
 
     private Figure measures(FigureFrame frame) {
         Measure wanted = Measure.parse(measure);
-        for (RunResult run : runs.runs()) {
-            if (!run.has(wanted.quantity())) {
-                throw new WanException("--measure " + wanted.id() + ": " + run.path() + " has no "
-                        + wanted.quantity().option() + "; extract with --what "
-                        + wanted.quantity().option());
-            }
-        }
+        require(
+                wanted.quantity(),
+                "--measure " + wanted.id(),
+                "no " + wanted.quantity().option());
         Map<HeadId, Double> values =
                 new LinkedHashMap<>(runs.measure(wanted, slot(), block(), analysisOptions.measures()));
         values.keySet().removeIf(id -> !layers.contains(id.layer()) || !heads.contains(id.head()));
-        Shown shown = new Shown(wanted.quantity(), runs.merge(), runs.runs().size());
+        Shown shown = new Shown(wanted.quantity(), runs.merge(), runs.size());
         return HeatMapFigures.matrix(
                 frame, wanted.title(), shown.title(wanted.title()), shown.signed(wanted.signed()), values);
     }
 
     private List<RunGroup.Row> rows(Quantity quantity, PassSlot slot) {
-        return runs.rows(view -> RowFigures.row(quantity, view), slot, block(), analysisOptions.measures()).stream()
-                .filter(row -> row.head().layer() == layer()
-                        && heads.contains(row.head().head()))
-                .toList();
+        int layer = layer();
+        return runs.rows(
+                view -> RowFigures.row(quantity, view),
+                head -> head.layer() == layer && heads.contains(head.head()),
+                slot,
+                block(),
+                analysisOptions.measures());
     }
 
     private Figure bars(FigureFrame frame) {
@@ -386,13 +389,18 @@ final class Plot {
         Quantity quantity = what == null
                 ? (first.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS)
                 : quantityOf(what);
-        for (RunResult run : runs.runs()) {
-            if (!run.has(quantity)) {
-                throw new WanException("--what " + quantity.option() + ": " + run.path()
-                        + " has none; extract with --what " + quantity.option());
-            }
+        require(quantity, "--what " + quantity.option(), "none");
+        return new Shown(quantity, runs.merge(), runs.size());
+    }
+
+    private void require(Quantity quantity, String option, String none) {
+        List<Path> without = runs.each(run -> run.has(quantity) ? Path.of("") : run.path()).stream()
+                .filter(path -> !path.toString().isEmpty())
+                .toList();
+        if (!without.isEmpty()) {
+            throw new WanException(
+                    option + ": " + without.getFirst() + " has " + none + "; extract with --what " + quantity.option());
         }
-        return new Shown(quantity, runs.merge(), runs.runs().size());
     }
 
     private static Quantity quantityOf(String name) {

@@ -2,7 +2,6 @@ package wan.app.command;
 
 import capture.analysis.Merge;
 import capture.analysis.RunGroup;
-import capture.analysis.RunResult;
 import capture.figures.Figure;
 import capture.figures.FigureFile;
 import java.nio.file.Path;
@@ -152,14 +151,10 @@ public final class PlotCommand implements Callable<Integer> {
         if (!film) {
             FigureFile.check("--out", out);
         }
-        List<RunResult> results = new ArrayList<>();
-        try {
-            for (Path file : SweepResults.inPlaceOfFolders(files)) {
-                results.add(analysisOptions.open(file));
-            }
-            RunGroup runs = new RunGroup(results, Merge.parse(over));
+        try (RunGroup runs =
+                new RunGroup(SweepResults.inPlaceOfFolders(files), analysisOptions::open, Merge.parse(over))) {
             if (runs.isMany() && wanted.ofOneRun()) {
-                throw new UsageException("--kind " + kind + ": expected one result, got " + results.size());
+                throw new UsageException("--kind " + kind + ": expected one result, got " + runs.size());
             }
             Plot plot = new Plot(runs, wanted, layers, heads, what, measure, analysisOptions, figureOptions);
             if (film) {
@@ -168,8 +163,6 @@ public final class PlotCommand implements Callable<Integer> {
                 Figure figure = wanted == PlotKind.OVERLAY ? overlay(plot).figure(plot.frame()) : plot.figure();
                 FigureFile.write(out, figure, figureOptions.dpi());
             }
-        } finally {
-            results.forEach(RunResult::close);
         }
         System.out.println("Saved to " + out);
         return 0;
