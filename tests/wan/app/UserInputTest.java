@@ -120,7 +120,7 @@ class UserInputTest {
                 "extract --model OUT/m --latent-size 2x2 --num-frames 5 --num-frame-per-block 1 --layer 3 --dry-run ";
         assertThat(run(extract).out()).contains("3 frames, sink 1");
         assertThat(run(extract).err())
-                .contains("--local-attn-size 3 and --sink-size 1 are those of the model's config.json");
+                .contains("--local-attn-size 3 and --sink-size 1 come from the model's config.json");
         assertThat(run(extract + "--sink-size 0").out()).contains("3 frames, sink 0");
         assertThat(run(extract + "--local-attn-size 4 --sink-size 2").out()).contains("4 frames, sink 2");
         CommandLineRun none = run(extract + "--local-attn-size -1");

@@ -28,8 +28,8 @@ class MemoryPlanTest {
                 .hasMessage(
                         "memory of device tornado:0:1: expected 3.60 GiB (weights 3.00 GiB, keys and values 512.0 MiB,"
                                 + " activations 100.0 MiB), got 3.60 GiB; use cache.local_attn_size, fewer frames"
-                                + " (video.num_frames, sampler.num_frame_per_block) or a smaller video.latent_height, or more"
-                                + " device.memory_bytes if the device has it");
+                                + " (video.num_frames, sampler.num_frame_per_block) or a smaller video.latent_height, or a larger"
+                                + " device.memory_bytes if the device has more");
     }
 
     @Test

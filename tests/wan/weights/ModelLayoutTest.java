@@ -284,8 +284,8 @@ class ModelLayoutTest {
         assertThatThrownBy(() -> ModelLayout.of(new Names(twice("high_noise_model.", "low_noise_model."))))
                 .isInstanceOf(WanException.class)
                 .hasMessage(
-                        "x.pt: expected one model, got 2, under high_noise_model, low_noise_model; save the one that is"
-                                + " meant to a file of its own");
+                        "x.pt: expected one model, got 2, under high_noise_model, low_noise_model; save the intended one"
+                                + " to a separate file");
     }
 
     @Test

@@ -360,7 +360,7 @@ class ExtractCommandTest {
                 "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16 or bf16, got 'f64'",
                 "--threads 0 | 2 | --threads: expected 1 or more, got 0",
                 "--replay tests/goldens/rollout-a.safetensors --num-frames 7 | 2 | --num-frames: expected no option that"
-                        + " changes what is drawn beside --replay, which holds the noise",
+                        + " changes the noise, because --replay contains it",
                 "--replay tests/goldens/rollout-a.safetensors | 1 | prompt_embeds: expected [B, 32, 64], got [1, 16, 40];"
                         + " pad every prompt with zero rows to text_len",
                 "--replay tests/goldens/scheduler.safetensors | 1 | tests/goldens/scheduler.safetensors: expected a"
@@ -368,7 +368,7 @@ class ExtractCommandTest {
                 "--replay tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: metadata entry config:"
                         + " expected denoising_step_list, got none",
                 "--replay tests/goldens/rollout-a.safetensors --seed 1 | 2 | --replay: expected no prompt, initial latent,"
-                        + " seed or generator beside it, since the recording has its own",
+                        + " seed or generator with it, because the recording has its own",
                 "--initial-latent tests/goldens/rollout-d.safetensors --latent-size 8x8 | 1 | initial latent: expected",
                 "--initial-latent tests/goldens/ops.safetensors | 1 | tests/goldens/ops.safetensors: expected a tensor initial_latent",
                 "--latent-size 60000x60000 | 2 | latent size: expected at most 1048576 cells a frame, got 60000x60000",

@@ -261,7 +261,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             List<String> given = specOptions.given();
             if (!given.isEmpty()) {
                 throw new UsageException(String.join(", ", given)
-                        + ": expected no option for the noise together with --replay, which contains it");
+                        + ": expected no option that changes the noise, because --replay contains it");
             }
             if (specOptions.saysWhatIsRecorded()) {
                 throw new UsageException(
