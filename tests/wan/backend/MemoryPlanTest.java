@@ -37,7 +37,7 @@ class MemoryPlanTest {
         assertThatThrownBy(() -> plan(100 * MIB, 3071 * MIB).check())
                 .isInstanceOf(WanException.class)
                 .hasMessageContaining(
-                        "got 3.00 GiB; the weights alone do not fit: use another device.name, or more device.memory_bytes");
+                        "got 3.00 GiB; the weights alone do not fit: use another device.name, or a larger device.memory_bytes");
     }
 
     @Test

@@ -130,6 +130,7 @@ class TrainingStateTest {
                 + WEIGHT + "u";
         assertThatThrownBy(() -> open(legacy(pickle, "](" + text("1") + text("0") + "e", "")))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("has a storage of torch.QInt8Storage, after which the other entries cannot be found");
+                .hasMessageContaining(
+                        "has a storage of torch.QInt8Storage, after which the other entries cannot be found");
     }
 }
