@@ -54,11 +54,13 @@ class PlansTest {
         assertThat(LinearPlan.of(1, 48, 16).balance()).isEqualTo(1);
     }
 
-    /** What is packed of x at a time: with few threads a part of it, with many all, and nothing twice. */
+    /** What is packed of x at a time, in any width of vectors: with few threads a sixth of it. */
     @Test
     void chunks_areSmall_whereTheyKeepAllThreadsBusy() {
-        assertThat(LinearPlan.of(120, 48, 2).chunks()).isGreaterThan(1);
-        assertThat(LinearPlan.of(120, 48, 128).chunks()).isEqualTo(1);
+        LinearPlan few = linear(4680, 1536, 2);
+        assertThat(few.chunks()).isEqualTo(6);
+        assertThat(few.chunkTiles() * Lanes.TILE).isEqualTo(780);
+        assertThat(linear(4680, 1536, 128).chunks()).isLessThanOrEqualTo(few.chunks());
     }
 
     @Test
