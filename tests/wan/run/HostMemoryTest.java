@@ -68,6 +68,11 @@ class HostMemoryTest {
                 "jvm",
                 DType.BF16,
                 spec -> frames(spec, 16, 15).withCache(new RunSpec.Cache(null, null, "reward-forcing", null))),
+        HALF_CACHE(
+                "jvm",
+                DType.BF16,
+                spec -> captures(frames(spec, 16, 15), Quantity.KEY_LOGITS)
+                        .withDevice(new RunSpec.Device("jvm", DType.F32, DType.BF16, "auto", "auto", 0, null))),
         ONEDNN_F32("onednn:f32", DType.BF16, spec -> captures(frames(spec, 16, 13), Quantity.FRAME_MASS)),
         ONEDNN_BF16("onednn:bf16", DType.F32, spec -> frames(spec, 16, 13).withCache(new RunSpec.Cache(7, 0)));
 

@@ -356,7 +356,7 @@ class ExtractCommandTest {
                 "--save-passes | 2 | --save-passes: expected --save-latents with it, which the passes are added to",
                 "--rng numpy | 2 | --rng: expected torch-cuda, torch-cpu or java, got \"numpy\"",
                 "--dtype bf16 | 2 | --dtype: expected f32 with --device jvm, got bf16; it keeps a checkpoint's bf16 as it is",
-                "--kv-cache-dtype f16 | 2 | --kv-cache-dtype: expected f32 with --device jvm, got f16; it keeps no other type",
+                "--kv-cache-dtype f64 | 2 | --kv-cache-dtype: expected f32, f16 or bf16, got 'f64'",
                 "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16 or bf16, got 'f64'",
                 "--threads 0 | 2 | --threads: expected 1 or more, got 0",
                 "--replay tests/goldens/rollout-a.safetensors --num-frames 7 | 2 | --num-frames: expected no option that"

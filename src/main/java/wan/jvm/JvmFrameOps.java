@@ -16,6 +16,7 @@ import wan.jvm.kernel.PagedKv;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionEdit;
 import wan.op.Convolution;
+import wan.op.DType;
 import wan.op.FrameOps;
 import wan.op.Rows;
 import wan.op.Shape;
@@ -241,7 +242,7 @@ public final class JvmFrameOps implements FrameOps {
             if (present != null) {
                 present.release();
             }
-            present = kernels.kvCache(1, 1, pixels, 1, channels);
+            present = kernels.kvCache(1, 1, pixels, 1, channels, DType.F32);
             kvPage = present;
             present.allocate(0, 0);
         }

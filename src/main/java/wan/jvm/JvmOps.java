@@ -9,6 +9,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import wan.backend.HostMemory;
+import wan.backend.Storage;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.Epilogue;
@@ -54,6 +55,7 @@ public final class JvmOps implements Ops {
 
     private final Workers workers;
     private final Kernels kernels;
+    private final DType cacheType;
     private final ScratchPool pool;
     /** Where memory is only counted: nothing is allocated or computed. */
     private final @Nullable MemoryCount count;
@@ -75,6 +77,7 @@ public final class JvmOps implements Ops {
             workers.close();
             throw e;
         }
+        cacheType = options.cache();
         count = counting ? new MemoryCount(kernels) : null;
         pool = new ScratchPool(this::array, floats -> {
             if (count != null) {
@@ -130,7 +133,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public String backend() {
-        return "jvm, " + kernels.name();
+        return "jvm, " + kernels.name() + new Storage(DType.F32, cacheType).suffix();
     }
 
     /** Which kernels compute: {@code vector-512}, {@code scalar}. */
@@ -354,7 +357,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public KvTensor kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
-        return kernels.kvCache(batch, pages, pageTokens, numHeads, headDim);
+        return kernels.kvCache(batch, pages, pageTokens, numHeads, headDim, cacheType);
     }
 
     @Override

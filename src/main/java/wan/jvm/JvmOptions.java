@@ -2,6 +2,7 @@ package wan.jvm;
 
 import java.util.Locale;
 import wan.jvm.onednn.OneDnnStatus;
+import wan.op.DType;
 import wan.op.UsageException;
 
 /**
@@ -9,8 +10,9 @@ import wan.op.UsageException;
  *
  * @param threads threads that compute, the calling one included
  * @param kernels which kernels
+ * @param cache F32, F16 or BF16: what keys and values are stored as; oneDNN's kernels take F32 only
  */
-public record JvmOptions(int threads, Kind kernels) {
+public record JvmOptions(int threads, Kind kernels, DType cache) {
     /** Which kernels. */
     public enum Kind {
         /** The vector kernels where this Java has them, else the scalar ones. */
@@ -35,6 +37,11 @@ public record JvmOptions(int threads, Kind kernels) {
         if (threads < 1) {
             throw new UsageException("threads: expected 1 or more, got " + threads);
         }
+    }
+
+    /** Nothing is rounded. */
+    public JvmOptions(int threads, Kind kernels) {
+        this(threads, kernels, DType.F32);
     }
 
     /** All cores, the best kernels. */

@@ -62,7 +62,7 @@ public final class JvmProvider implements BackendProvider {
 
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
-        requireOwnTypes(settings, "it keeps a checkpoint's bf16 as it is, and the command convert makes one");
+        requireOwnWeights(settings, "it keeps a checkpoint's bf16 as it is, and the command convert makes one");
         return new JvmOps(options(settings));
     }
 
@@ -72,7 +72,8 @@ public final class JvmProvider implements BackendProvider {
     }
 
     private static JvmOptions options(DeviceSettings settings) {
-        return new JvmOptions(settings.threads(), kind(settings.kernels()));
+        return new JvmOptions(
+                settings.threads(), kind(settings.kernels()), settings.storage().cache());
     }
 
     private static JvmOptions.Kind kind(String kernels) {
@@ -84,8 +85,8 @@ public final class JvmProvider implements BackendProvider {
                         () -> new UsageException("device.kernels: expected auto, vector or scalar, got " + kernels));
     }
 
-    /** On the processor there is nothing to choose: it packs weights as they are stored, or as oneDNN multiplies them. */
-    static void requireOwnTypes(DeviceSettings settings, String hint) {
+    /** There is nothing to choose on the processor: it packs weights as they are stored, or as oneDNN multiplies them. */
+    static void requireOwnWeights(DeviceSettings settings, String hint) {
         String device = settings.name();
         if (settings.namesLibraries()) {
             throw new UsageException("device.libraries: expected auto or off with device.name " + device + ", got "
@@ -95,10 +96,6 @@ public final class JvmProvider implements BackendProvider {
         if (storage.weights() != DType.F32) {
             throw new UsageException("device.weights: expected f32 with device.name " + device + ", got "
                     + storage.weights().option() + "; " + hint);
-        }
-        if (storage.cache() != DType.F32) {
-            throw new UsageException("device.cache: expected f32 with device.name " + device + ", got "
-                    + storage.cache().option() + "; it keeps no other type");
         }
     }
 }

@@ -152,7 +152,8 @@ final class MeanLogits {
             Arrays.fill(sums, to, to + headDim, Double.NaN); // not attended
             return;
         }
-        float[] keys = cache.keys(sample, page, head);
+        float[] room = new float[cache.roomFloats()];
+        float[] keys = cache.keys(sample, page, head, firstKey % cache.pageTokens(), keyCount, room);
         double[] lanes = new double[headDim * tile];
         int end = firstKey % cache.pageTokens() + keyCount;
         int count;
@@ -203,9 +204,12 @@ final class MeanLogits {
         int head = heads[plane % heads.length];
         int page = call.pages()[pageIndex];
         boolean held = cache.holds(sample, page, head);
-        float[] keys = held ? cache.keys(sample, page, head) : new float[0];
+        int firstKey = fromTile * tile;
+        int keyCount = Math.min(cache.pageTokens(), endTile * tile) - firstKey;
+        float[] room = new float[cache.roomFloats()];
+        float[] keys = held ? cache.keys(sample, page, head, firstKey, keyCount, room) : room;
         double[] sums = new double[tile];
-        for (int token = fromTile * tile; token < Math.min(cache.pageTokens(), endTile * tile); token += tile) {
+        for (int token = firstKey; token < firstKey + keyCount; token += tile) {
             int count = Math.min(tile, cache.pageTokens() - token);
             int at = cache.keyIndex(token);
             for (int group = plane * queryGroups; group < (plane + 1) * queryGroups; group++) {

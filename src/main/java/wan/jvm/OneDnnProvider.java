@@ -10,6 +10,7 @@ import wan.backend.DeviceSettings;
 import wan.backend.HostMemory;
 import wan.backend.HostSpeed;
 import wan.jvm.onednn.OneDnnStatus;
+import wan.op.DType;
 import wan.op.Ops;
 import wan.op.UsageException;
 
@@ -90,7 +91,11 @@ public final class OneDnnProvider implements BackendProvider {
 
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
-        JvmProvider.requireOwnTypes(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
+        JvmProvider.requireOwnWeights(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
+        if (settings.storage().cache() != DType.F32) {
+            throw new UsageException("device.cache: expected f32 with device.name " + settings.name() + ", got "
+                    + settings.storage().cache().option() + "; it keeps no other type, device.name jvm does");
+        }
         return new JvmOps(options(settings));
     }
 

@@ -40,13 +40,14 @@ final class RegionMaps {
         int from = call.index(sample, query, head);
         int tile = cache.tile();
         double[] sums = new double[tile];
+        float[] room = new float[cache.roomFloats()];
         for (int p = 0; p < call.pages().length; p++) {
             int first = p * cache.pageTokens();
             if (!cache.holds(sample, call.pages()[p], head)) {
                 Arrays.fill(row, first, first + cache.pageTokens(), Float.NaN); // given back, and not attended
                 continue;
             }
-            float[] keys = cache.keys(sample, call.pages()[p], head);
+            float[] keys = cache.keys(sample, call.pages()[p], head, 0, cache.pageTokens(), room);
             for (int token = 0; token < cache.pageTokens(); token += tile) {
                 int at = cache.keyIndex(token);
                 int count = Math.min(tile, cache.pageTokens() - token);

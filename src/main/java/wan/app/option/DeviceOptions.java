@@ -37,7 +37,9 @@ public final class DeviceOptions {
     @Option(
             names = "--kv-cache-dtype",
             paramLabel = "TYPE",
-            description = "Type in which a TornadoVM device stores the KV cache: f32, f16 or bf16 (default: f32).")
+            description =
+                    "Type in which jvm or a TornadoVM device stores the KV cache: f32, f16 or bf16, which halve its"
+                            + " memory (default: f32).")
     private @Nullable String cacheDtype;
 
     @Option(

@@ -20,8 +20,12 @@ public interface Kernels extends AutoCloseable {
         return DType.F32;
     }
 
-    /** An empty cache, laid out as {@link #attention} reads it. */
-    PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim);
+    /**
+     * An empty cache, laid out as {@link #attention} reads it.
+     *
+     * @param type F32, F16 or BF16: what keys and values are stored as
+     */
+    PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim, DType type);
 
     /** The weights in the form that {@link #linear} reads, in one piece or some; lives until these kernels are closed. */
     MemorySegment[] pack(JvmLinear weights);

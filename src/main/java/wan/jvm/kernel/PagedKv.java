@@ -2,8 +2,8 @@ package wan.jvm.kernel;
 
 import java.util.Arrays;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 import wan.op.CachePart;
+import wan.op.DType;
 import wan.op.KvTensor;
 import wan.op.WanException;
 
@@ -22,12 +22,19 @@ public class PagedKv implements KvTensor {
     private final int numHeads;
     private final int headDim;
     private final int tile;
-    private final float[] @Nullable [] keys;
-    private final float[] @Nullable [] values;
+    private final DType type;
+    private final KvStore keys;
+    private final KvStore values;
     private final boolean[] written;
     private boolean released;
 
-    public PagedKv(int batch, int pages, int pageTokens, int numHeads, int headDim, int tile) {
+    /**
+     * An empty cache.
+     *
+     * @param tile neighbours in the inner loops
+     * @param type F32, F16 or BF16: what keys and values are rounded to
+     */
+    public PagedKv(int batch, int pages, int pageTokens, int numHeads, int headDim, int tile, DType type) {
         if (batch < 1 || pages < 1 || pageTokens < 1 || numHeads < 1 || headDim < 1) {
             throw WanException.mismatch(
                     "kvCache",
@@ -48,19 +55,21 @@ public class PagedKv implements KvTensor {
         this.numHeads = numHeads;
         this.headDim = headDim;
         this.tile = tile;
+        this.type = type;
         if (Math.max(pageKeyFloats(), pageValueFloats()) > Integer.MAX_VALUE - 8) {
             throw new WanException(
                     "kvCache: a head of a page of " + pageTokens + " tokens has more elements than a Java array holds");
         }
         int slots = Math.multiplyExact(batch, pages);
-        keys = new float[Math.multiplyExact(slots, numHeads)][];
-        values = new float[Math.multiplyExact(slots, numHeads)][];
+        int arrays = Math.multiplyExact(slots, numHeads);
+        keys = KvStore.of(type, arrays, (int) pageKeyFloats());
+        values = KvStore.of(type, arrays, (int) pageValueFloats());
         written = new boolean[slots];
     }
 
     /** What {@link #allocate} takes for one head. */
     public HostBytes headBytes() {
-        return new HostBytes(Float.BYTES * (pageKeyFloats() + pageValueFloats()), 0);
+        return new HostBytes(type.bytes(pageKeyFloats() + pageValueFloats()), 0);
     }
 
     /** Floats of a head's keys of a page. */
@@ -106,23 +115,37 @@ public class PagedKv implements KvTensor {
         return tile;
     }
 
-    /** The keys of one head of a page that has been written. */
-    public float[] keys(int sample, int page, int head) {
-        return held(keys, sample, page, head);
+    /** Numbers that {@link #keys} and {@link #values} want room for: none where they are float32 already. */
+    public int roomFloats() {
+        return type == DType.F32 ? 0 : (int) Math.max(pageKeyFloats(), pageValueFloats());
     }
 
-    /** The values of one head of a page that has been written. */
-    public float[] values(int sample, int page, int head) {
-        return held(values, sample, page, head);
+    /**
+     * The keys of one head of a page that has been written, at least those that are asked for.
+     *
+     * @param room of {@link #roomFloats()}, which may be what is returned
+     */
+    public float[] keys(int sample, int page, int head, int firstKey, int count, float[] room) {
+        int end = Math.ceilDiv(firstKey + count, tile) * tile * headDim;
+        return held(keys, sample, page, head, keyIndex(firstKey / tile * tile), end, room);
     }
 
-    private float[] held(float[] @Nullable [] store, int sample, int page, int head) {
+    /**
+     * The values of one head of a page that has been written.
+     *
+     * @param room of {@link #roomFloats()}, which may be what is returned
+     */
+    public float[] values(int sample, int page, int head, float[] room) {
+        return held(values, sample, page, head, 0, (int) pageValueFloats(), room);
+    }
+
+    private float[] held(KvStore store, int sample, int page, int head, int from, int to, float[] room) {
         requireWritten(sample, page);
-        float[] array = store[slot(sample, page) * numHeads + head];
-        if (array == null) {
+        int at = slot(sample, page) * numHeads + head;
+        if (!store.holds(at)) {
             throw new WanException("kv cache: head " + head + " gave page " + page + " back");
         }
-        return array;
+        return store.floats(at, from, to, room);
     }
 
     /** Checks that a page has been written. */
@@ -134,25 +157,19 @@ public class PagedKv implements KvTensor {
 
     /** Whether a head still has a page. */
     public final boolean holds(int sample, int page, int head) {
-        return keys[slot(sample, page) * numHeads + head] != null;
+        return keys.holds(slot(sample, page) * numHeads + head);
     }
 
     /** What the keys and values take that are held. */
     public final long heldBytes() {
-        long floats = 0;
-        for (int at = 0; at < keys.length; at++) {
-            float[] mine = keys[at];
-            float[] values = this.values[at];
-            floats += (mine == null ? 0 : mine.length) + (values == null ? 0 : values.length);
-        }
-        return Float.BYTES * floats;
+        return keys.heldBytes() + values.heldBytes();
     }
 
     /** Gives the memory of one head of a page back; it can be written again. */
     public void discard(int sample, int page, int head) {
         int at = slot(sample, page) * numHeads + head;
-        keys[at] = null;
-        values[at] = null;
+        keys.discard(at);
+        values.discard(at);
     }
 
     /** The number of a page among those of all samples. */
@@ -181,9 +198,7 @@ public class PagedKv implements KvTensor {
         allocateKeys(sample, page);
         int first = slot(sample, page) * numHeads;
         for (int at = first; at < first + numHeads; at++) {
-            if (values[at] == null) {
-                values[at] = new float[(int) pageValueFloats()];
-            }
+            values.allocate(at);
         }
     }
 
@@ -192,9 +207,7 @@ public class PagedKv implements KvTensor {
         int slot = slot(sample, page);
         written[slot] = true;
         for (int at = slot * numHeads; at < (slot + 1) * numHeads; at++) {
-            if (keys[at] == null) {
-                keys[at] = new float[(int) pageKeyFloats()];
-            }
+            keys.allocate(at);
         }
     }
 
@@ -207,28 +220,21 @@ public class PagedKv implements KvTensor {
      */
     public void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
         appendKeys(sample, page, head, k, firstRow);
-        float[] pageValues = values(sample, page, head);
-        int dim = numHeads * headDim;
+        int at = slot(sample, page) * numHeads + head;
         for (int channel = 0; channel < headDim; channel += tile) {
             int width = Math.min(tile, headDim - channel);
-            int to = valueIndex(channel);
             for (int token = 0; token < pageTokens; token++) {
-                System.arraycopy(
-                        v, (firstRow + token) * dim + head * headDim + channel, pageValues, to + token * tile, width);
+                int from = ((firstRow + token) * numHeads + head) * headDim + channel;
+                values.put(at, valueIndex(channel) + token * tile, 1, v, from, width);
             }
         }
     }
 
     /** Writes one head of a page's keys. */
     protected final void appendKeys(int sample, int page, int head, float[] k, int firstRow) {
-        float[] pageKeys = keys(sample, page, head);
-        int dim = numHeads * headDim;
+        int at = slot(sample, page) * numHeads + head;
         for (int token = 0; token < pageTokens; token++) {
-            int from = (firstRow + token) * dim + head * headDim;
-            int to = keyIndex(token);
-            for (int channel = 0; channel < headDim; channel++) {
-                pageKeys[to + channel * tile] = k[from + channel];
-            }
+            keys.put(at, keyIndex(token), tile, k, ((firstRow + token) * numHeads + head) * headDim, headDim);
         }
     }
 
@@ -241,17 +247,16 @@ public class PagedKv implements KvTensor {
     public void read(CachePart part, int sample, int page, float[] out, int firstRow) {
         requireWritten(sample, page);
         for (int head = 0; head < numHeads; head++) {
-            float @Nullable [] from = (part == CachePart.KEYS ? keys : values)[slot(sample, page) * numHeads + head];
+            int array = slot(sample, page) * numHeads + head;
+            KvStore store = part == CachePart.KEYS ? keys : values;
+            boolean held = store.holds(array);
             for (int token = 0; token < pageTokens; token++) {
                 int to = ((firstRow + token) * numHeads + head) * headDim;
                 for (int channel = 0; channel < headDim; channel++) {
-                    if (from == null) {
-                        out[to + channel] = 0;
-                    } else {
-                        out[to + channel] = part == CachePart.KEYS
-                                ? from[keyIndex(token) + channel * tile]
-                                : from[valueIndex(channel) + token * tile];
-                    }
+                    int at = part == CachePart.KEYS
+                            ? keyIndex(token) + channel * tile
+                            : valueIndex(channel) + token * tile;
+                    out[to + channel] = held ? store.get(array, at) : 0;
                 }
             }
         }
@@ -260,8 +265,8 @@ public class PagedKv implements KvTensor {
     /** Releases the memory. */
     public void release() {
         released = true;
-        Arrays.fill(keys, null);
-        Arrays.fill(values, null);
+        keys.discardAll();
+        values.discardAll();
         Arrays.fill(written, false);
     }
 

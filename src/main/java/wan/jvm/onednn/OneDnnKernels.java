@@ -67,7 +67,7 @@ public final class OneDnnKernels implements Kernels {
     }
 
     @Override
-    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
+    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim, DType type) {
         caches.removeIf(OneDnnKv::isReleased);
         OneDnnKv cache = new OneDnnKv(oneDnn, batch, pages, pageTokens, numHeads, headDim, Lanes.TILE);
         caches.add(cache);

@@ -37,7 +37,7 @@ final class OneDnnKv extends PagedKv {
     private boolean released;
 
     OneDnnKv(OneDnn oneDnn, int batch, int pages, int pageTokens, int numHeads, int headDim, int tile) {
-        super(batch, pages, pageTokens, numHeads, headDim, tile);
+        super(batch, pages, pageTokens, numHeads, headDim, tile, DType.F32);
         this.oneDnn = oneDnn;
         blockKeys = OneDnnLinear.blockSize(pageTokens, BLOCK_KEYS, 64);
         blocks = Math.ceilDiv(pageTokens, blockKeys);

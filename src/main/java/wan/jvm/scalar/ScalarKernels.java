@@ -17,6 +17,7 @@ import wan.jvm.kernel.PagedKv;
 import wan.jvm.kernel.RowAffine;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
+import wan.op.DType;
 
 /**
  * Plain loops with double accumulation: the oracle for every vector and device kernel, and the fallback where the Vector API is
@@ -40,8 +41,8 @@ public final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
-        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, 1);
+    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim, DType type) {
+        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, 1, type);
     }
 
     /** [out, in] float32. */
@@ -175,8 +176,9 @@ public final class ScalarKernels implements Kernels {
                 }
             }
             double[] mean = new double[headDim];
+            float[] room = new float[call.cache().roomFloats()];
             for (int page : seen) {
-                float[] values = call.cache().values(sample, call.pages()[page], head);
+                float[] values = call.cache().values(sample, call.pages()[page], head, room);
                 for (int token = 0; token < pageTokens; token++) {
                     int key = page * pageTokens + token;
                     weights[key] /= sum;
@@ -242,7 +244,8 @@ public final class ScalarKernels implements Kernels {
             Arrays.fill(logits, page * cache.pageTokens(), (page + 1) * cache.pageTokens(), Double.NaN);
             return;
         }
-        float[] keys = cache.keys(sample, call.pages()[page], head);
+        float[] keys =
+                cache.keys(sample, call.pages()[page], head, 0, cache.pageTokens(), new float[cache.roomFloats()]);
         int from = call.index(sample, query, head);
         for (int token = 0; token < cache.pageTokens(); token++) {
             int at = cache.keyIndex(token);

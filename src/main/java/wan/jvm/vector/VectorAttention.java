@@ -144,6 +144,10 @@ final class VectorAttention {
         final float[] blockSums = new float[PANEL];
         final float[] product = new float[TILE * PANEL];
         final RunningMasses masses = new RunningMasses(PANEL);
+        /** A page of keys and one of values that are stored in 16 bits, in float32. */
+        float[] keyRoom = new float[0];
+
+        float[] valueRoom = new float[0];
 
         Scratch(int headDim, Arena arena) {
             this.headDim = headDim;
@@ -152,13 +156,23 @@ final class VectorAttention {
             total = new State(headDim, PIECE_PANELS);
             part = new State(headDim, PIECE_PANELS);
         }
+
+        void makeRoom(int floats) {
+            if (keyRoom.length < floats) {
+                keyRoom = new float[floats];
+                valueRoom = new float[floats];
+            }
+        }
     }
 
     /** All workers' memory. */
     HostBytes scratch(PagedKv cache, int queries, int pages, int keyGroups) {
         int headDim = cache.headDim();
         long pieceQueries = (long) PIECE_PANELS * PANEL;
-        long heap = Scratch.LOGITS + 2 * State.floats(headDim, PIECE_PANELS) + 2 * pieceQueries * keyGroups;
+        long heap = 2L * cache.roomFloats()
+                + Scratch.LOGITS
+                + 2 * State.floats(headDim, PIECE_PANELS)
+                + 2 * pieceQueries * keyGroups;
         long outside = pieceQueries * headDim + Scratch.WEIGHTS;
         HostBytes all = new HostBytes(Float.BYTES * heap, Float.BYTES * outside).times(workers.threads());
         if (queries == 0 || pages == 0) {
@@ -178,12 +192,13 @@ final class VectorAttention {
         return Math.ceilDiv(headDim, TILE) * TILE * PANEL;
     }
 
-    private Scratch scratchOf(int worker, int headDim) {
+    private Scratch scratchOf(int worker, PagedKv cache) {
         Scratch mine = scratch[worker];
-        if (mine == null || mine.headDim != headDim) {
-            mine = new Scratch(headDim, arena);
+        if (mine == null || mine.headDim != cache.headDim()) {
+            mine = new Scratch(cache.headDim(), arena);
             scratch[worker] = mine;
         }
+        mine.makeRoom(cache.roomFloats());
         return mine;
     }
 
@@ -197,10 +212,10 @@ final class VectorAttention {
             runSplit(plan, call, panels, out, mass);
             return;
         }
-        int headDim = call.cache().headDim();
         workers.run(plan.tasks(), (plane, from, to, worker) -> {
             AttentionPlan.Plane of = plan.plane(plane);
-            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, headDim), from, to - from).run(out, mass);
+            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, call.cache()), from, to - from)
+                    .run(out, mass);
         });
     }
 
@@ -224,13 +239,13 @@ final class VectorAttention {
         workers.run(plan.tasks(), (plane, from, to, worker) -> {
             AttentionPlan.Plane of = plan.plane(plane);
             int i = of.sample() * heads + of.head();
-            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, headDim), from, to - from)
+            new Task(call, plan, of.sample(), of.head(), scratchOf(worker, call.cache()), from, to - from)
                     .runPart(of.part(), states[i][of.part()], masses[i], mass);
         });
         workers.run(
                 TaskPlan.even(states.length, panels, PIECE_PANELS, workers.threads()),
                 (i, from, to, worker) -> new Task(
-                                call, plan, i / heads, i % heads, scratchOf(worker, headDim), from, to - from)
+                                call, plan, i / heads, i % heads, scratchOf(worker, call.cache()), from, to - from)
                         .merge(states[i], masses[i], out, mass));
     }
 
@@ -312,8 +327,8 @@ final class VectorAttention {
             int[] seen = call.seen(head);
             for (int j = plan.firstPage(head, part); j < plan.firstPage(head, part + 1); j++) {
                 int i = seen[j];
-                float[] keys = call.cache().keys(sample, call.pages()[i], head);
-                float[] values = call.cache().values(sample, call.pages()[i], head);
+                float[] keys = call.cache().keys(sample, call.pages()[i], head, 0, pageTokens, scratch.keyRoom);
+                float[] values = call.cache().values(sample, call.pages()[i], head, scratch.valueRoom);
                 for (int key = 0; key < pageTokens; key += blockKeys) {
                     int count = Math.min(blockKeys, pageTokens - key);
                     for (int panel = 0; panel < panels; panel++) {
@@ -516,14 +531,7 @@ final class VectorAttention {
             int sample = task / panels / heads.length;
             int firstQuery = panel * PANEL;
             int queries = Math.min(PANEL, call.queries() - firstQuery);
-            Task rows = new Task(
-                    call,
-                    plan,
-                    sample,
-                    heads[headIndex],
-                    scratchOf(worker, call.cache().headDim()),
-                    panel,
-                    1);
+            Task rows = new Task(call, plan, sample, heads[headIndex], scratchOf(worker, call.cache()), panel, 1);
             rows.packQueries(0, firstQuery, (float) call.scale());
             float[] tile = new float[queries * call.keys()];
             int pageTokens = call.cache().pageTokens();
@@ -535,7 +543,8 @@ final class VectorAttention {
                     }
                     continue;
                 }
-                float[] keys = call.cache().keys(sample, call.pages()[i], heads[headIndex]);
+                float[] keys = call.cache()
+                        .keys(sample, call.pages()[i], heads[headIndex], 0, pageTokens, rows.scratch.keyRoom);
                 for (int key = 0; key < pageTokens; key += BLOCK_KEYS / TILE * TILE) {
                     int count = Math.min(BLOCK_KEYS / TILE * TILE, pageTokens - key);
                     rows.logits(keys, key, count, 0);

@@ -21,6 +21,7 @@ import wan.jvm.kernel.PagedKv;
 import wan.jvm.kernel.RowAffine;
 import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
+import wan.op.DType;
 
 /**
  * The kernels on the Vector API, in the one width that {@link Lanes} chose.
@@ -48,8 +49,8 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
-    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim) {
-        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, TILE);
+    public PagedKv kvCache(int batch, int pages, int pageTokens, int numHeads, int headDim, DType type) {
+        return new PagedKv(batch, pages, pageTokens, numHeads, headDim, TILE, type);
     }
 
     @Override
