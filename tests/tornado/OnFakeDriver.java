@@ -3,6 +3,7 @@ package tornado;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.platform.launcher.Launcher;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
@@ -42,7 +43,7 @@ final class OnFakeDriver {
         Launcher launcher = LauncherFactory.create();
         launcher.execute(request, listener);
         TestExecutionSummary summary = listener.getSummary();
-        summary.printFailuresTo(new PrintWriter(System.out, true), 8);
+        summary.printFailuresTo(new PrintWriter(System.out, true, StandardCharsets.UTF_8), 8);
         System.out.printf(
                 "on the fake driver: %d tests passed, %d failed, %d do not apply to a device, in %d s%n",
                 summary.getTestsSucceededCount(),

@@ -116,7 +116,9 @@ class NotFiniteTest {
         for (String attention : new String[] {"self", "both"}) {
             assertEnds(
                     extract("--model", model, "--layer", 2, "--what", quantity, "--attention", attention),
-                    "block0.step0: layer 2, head 0, self-attention " + quantity);
+                    "block0.step0: layer 2, head ",
+                    // Threads deliver tokens as they come, and all heads are wrong here.
+                    (quantity.equals("token-logits") ? "" : "head 0") + ", self-attention " + quantity);
         }
         Path text = poisoned(Goldens.path("model-tiny"), "blocks.1.cross_attn.k.weight", NAN);
         assertEnds(

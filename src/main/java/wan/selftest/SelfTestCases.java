@@ -71,7 +71,7 @@ public final class SelfTestCases {
     public record Case(String op, String size, double work, String unit, Body body) {
         /** Whether it multiplies matrices, or reads what was rounded for that. */
         boolean multiplies() {
-            return unit.equals("GFLOP/s") || op.equals(APPEND);
+            return unit.equals("GFLOP/s") || op.equals(APPEND) || rounds();
         }
 
         /** Whether an attention is a part of it. */
