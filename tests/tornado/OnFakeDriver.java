@@ -2,6 +2,7 @@ package tornado;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
+import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -43,7 +44,7 @@ final class OnFakeDriver {
         Launcher launcher = LauncherFactory.create();
         launcher.execute(request, listener);
         TestExecutionSummary summary = listener.getSummary();
-        summary.printFailuresTo(new PrintWriter(System.out, true, StandardCharsets.UTF_8), 8);
+        summary.printFailuresTo(new PrintWriter(new OutputStreamWriter(System.out, StandardCharsets.UTF_8), true), 8);
         System.out.printf(
                 "on the fake driver: %d tests passed, %d failed, %d do not apply to a device, in %d s%n",
                 summary.getTestsSucceededCount(),
