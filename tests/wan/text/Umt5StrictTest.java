@@ -255,7 +255,7 @@ class Umt5StrictTest {
 
     @ParameterizedTest
     @CsvSource({
-        "blocks.0.self_attn.norm_q.weight, a transformer of Wan",
+        "blocks.0.self_attn.norm_q.weight, a Wan transformer",
         "decoder.middle.0.residual.2.weight, a VAE",
         "visual.transformer.0.attn.to_qkv.weight, CLIP",
         "diffusion_model.blocks.0.self_attn.q.lora_A.weight, a LoRA",

@@ -28,7 +28,8 @@ public abstract class ObservedOps implements Ops {
      */
     protected abstract Tensor observe(String op, double flops, Supplier<Tensor> call);
 
-    private static double flops(Tensor x, Linear weights) {
+    /** Of one matrix product. */
+    protected static double flops(Tensor x, Linear weights) {
         return 2.0 * x.shape().size() * weights.outFeatures();
     }
 

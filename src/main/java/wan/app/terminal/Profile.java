@@ -1,13 +1,19 @@
 package wan.app.terminal;
 
 import java.io.PrintStream;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import wan.op.Dyn;
+import wan.op.Grid;
+import wan.op.KvTensor;
+import wan.op.Linear;
 import wan.op.ObservedOps;
 import wan.op.Ops;
 import wan.op.Tensor;
@@ -61,6 +67,45 @@ public final class Profile extends ObservedOps {
         operations.computeIfAbsent(op, name -> new Time()).add(1, nanos, flops);
         pending.add(1, nanos, flops);
         return result;
+    }
+
+    /** A device is timed as it works: the parts would be another recording than the one that was rehearsed. */
+    private boolean isWhole() {
+        return !deviceTime().isEmpty();
+    }
+
+    @Override
+    public List<Tensor> linears(Tensor x, List<Linear> weights) {
+        if (!isWhole()) {
+            return super.linears(x, weights);
+        }
+        List<Tensor> results = new ArrayList<>();
+        double flops = weights.stream().mapToDouble(one -> flops(x, one)).sum();
+        Tensor _ = observe("linears", flops, () -> {
+            results.addAll(observed().linears(x, weights));
+            return x;
+        });
+        return results;
+    }
+
+    @Override
+    public Tensor normRopeAppend(
+            KvTensor cache,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor normQ,
+            Tensor normK,
+            float eps,
+            Grid grid,
+            Dyn positions,
+            Dyn pages) {
+        return isWhole()
+                ? observe(
+                        "normRopeAppend",
+                        0,
+                        () -> observed().normRopeAppend(cache, q, k, v, normQ, normK, eps, grid, positions, pages))
+                : super.normRopeAppend(cache, q, k, v, normQ, normK, eps, grid, positions, pages);
     }
 
     public void passStarted() {

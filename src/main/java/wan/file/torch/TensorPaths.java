@@ -44,7 +44,7 @@ final class TensorPaths {
     /**
      * All tensors below a value, in the order of the file; a file that is one tensor has the path {@code tensor}.
      *
-     * @throws FormatException if the value contains itself, is nested too deep, or two tensors have one path
+     * @throws FormatException if the value is nested too deep, or two tensors have one path
      */
     SequencedMap<String, TorchTensor> collect(Object root) {
         if (root instanceof TorchStorage) {
@@ -107,7 +107,7 @@ final class TensorPaths {
 
     private void enter(String name, Object container, Iterator<? extends Map.Entry<?, ?>> children) {
         if (!open.add(container)) {
-            throw new FormatException(file, "holds " + PickleWorld.kind(container) + " that contains itself");
+            return; // its tensors have the paths of where it began
         }
         if (levels.size() == MAX_DEPTH) {
             throw new FormatException(file, "is nested more than " + MAX_DEPTH + " deep");
