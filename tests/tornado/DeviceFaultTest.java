@@ -79,7 +79,8 @@ class DeviceFaultTest {
         try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
             assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-d2", ops, passes::incrementAndGet))
                     .isInstanceOf(DeviceException.class)
-                    .hasMessageContaining("on the device as it was sent, got other values: the device or its driver failed");
+                    .hasMessageContaining(
+                            "on the device as it was sent, got other values: the device or its driver failed");
         }
         assertThat(passes).hasValue(0);
     }
