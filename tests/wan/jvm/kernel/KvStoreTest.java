@@ -11,7 +11,7 @@ import wan.op.NonFiniteException;
 
 class KvStoreTest {
     private static float stored(DType type, float value) {
-        KvStore store = KvStore.of(type, 1, 3);
+        KvStore<?> store = KvStore.of(type, 1, 3);
         store.allocate(0);
         store.put(0, 1, 1, new float[] {7, value}, 1, 1);
         float one = store.get(0, 1);
@@ -62,7 +62,7 @@ class KvStoreTest {
 
     @Test
     void heldBytes_areOfWhatIsThere() {
-        KvStore store = KvStore.of(DType.BF16, 3, 10);
+        KvStore<?> store = KvStore.of(DType.BF16, 3, 10);
         store.allocate(0);
         store.allocate(2);
         assertThat(store.heldBytes()).isEqualTo(40);

@@ -1,14 +1,33 @@
 package wan.jvm.kernel;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import wan.op.DType;
 import wan.op.HalfFormat;
 import wan.op.NonFiniteException;
 
-/** The arrays of keys, or of values: one for each head of each page of each sample, in float32 or rounded to 16 bits. */
-abstract sealed class KvStore {
-    /** Allocates no array yet. */
-    private KvStore() {}
+/**
+ * The arrays of keys, or of values: one for each head of each page of each sample, in float32 or rounded to 16 bits.
+ *
+ * @param <A> an array
+ */
+abstract sealed class KvStore<A> {
+    private final A[] arrays;
+    /** In the place of an array that is not held. */
+    private final A none;
+
+    private final Supplier<A> fresh;
+    private final long arrayBytes;
+
+    /** Allocates no array yet: all of them are the same one, which is none. */
+    private KvStore(A[] arrays, A none, Supplier<A> fresh, long arrayBytes) {
+        this.arrays = arrays;
+        this.none = none;
+        this.fresh = fresh;
+        this.arrayBytes = arrayBytes;
+        discardAll();
+    }
 
     /**
      * A store without arrays.
@@ -17,22 +36,39 @@ abstract sealed class KvStore {
      * @param arrays how many there may be
      * @param length of each, above 0
      */
-    static KvStore of(DType type, int arrays, int length) {
-        return type == DType.F32
-                ? new Floats(new float[arrays][0], length)
-                : new Halves(new short[arrays][0], length, HalfFormat.of(type));
+    static KvStore<?> of(DType type, int arrays, int length) {
+        return type == DType.F32 ? new Floats(arrays, length) : new Halves(arrays, length, HalfFormat.of(type));
     }
 
-    abstract boolean holds(int array);
+    /** An array, which has no elements where it is not held. */
+    final A array(int array) {
+        return arrays[array];
+    }
 
-    abstract void allocate(int array);
+    @SuppressWarnings("ReferenceEquality") // which array it is, not what it holds
+    final boolean holds(int array) {
+        return arrays[array] != none;
+    }
 
-    abstract void discard(int array);
+    final void allocate(int array) {
+        if (!holds(array)) {
+            arrays[array] = fresh.get();
+        }
+    }
 
-    abstract void discardAll();
+    final void discard(int array) {
+        arrays[array] = none;
+    }
+
+    final void discardAll() {
+        Arrays.fill(arrays, none);
+    }
 
     /** Bytes of the arrays that are held. */
-    abstract long heldBytes();
+    final long heldBytes() {
+        return arrayBytes
+                * IntStream.range(0, arrays.length).filter(this::holds).count();
+    }
 
     /**
      * Writes {@code count} numbers, {@code stride} apart.
@@ -51,48 +87,14 @@ abstract sealed class KvStore {
      */
     abstract float[] floats(int array, int from, int to, float[] room);
 
-    private static final class Floats extends KvStore {
-        private static final float[] NONE = {};
-
-        private final float[][] arrays;
-        private final int length;
-
-        Floats(float[][] arrays, int length) {
-            this.arrays = arrays;
-            this.length = length;
-        }
-
-        @Override
-        boolean holds(int array) {
-            return arrays[array].length > 0;
-        }
-
-        @Override
-        void allocate(int array) {
-            if (!holds(array)) {
-                arrays[array] = new float[length];
-            }
-        }
-
-        @Override
-        void discard(int array) {
-            arrays[array] = NONE;
-        }
-
-        @Override
-        void discardAll() {
-            Arrays.fill(arrays, NONE);
-        }
-
-        @Override
-        long heldBytes() {
-            return Float.BYTES
-                    * Arrays.stream(arrays).mapToLong(mine -> mine.length).sum();
+    private static final class Floats extends KvStore<float[]> {
+        Floats(int arrays, int length) {
+            super(new float[arrays][], new float[0], () -> new float[length], DType.F32.bytes(length));
         }
 
         @Override
         void put(int array, int to, int stride, float[] from, int first, int count) {
-            float[] mine = arrays[array];
+            float[] mine = array(array);
             for (int i = 0; i < count; i++) {
                 mine[to + i * stride] = from[first + i];
             }
@@ -100,59 +102,26 @@ abstract sealed class KvStore {
 
         @Override
         float get(int array, int at) {
-            return arrays[array][at];
+            return array(array)[at];
         }
 
         @Override
         float[] floats(int array, int from, int to, float[] room) {
-            return arrays[array];
+            return array(array);
         }
     }
 
-    private static final class Halves extends KvStore {
-        private static final short[] NONE = {};
-
-        private final short[][] arrays;
-        private final int length;
+    private static final class Halves extends KvStore<short[]> {
         private final HalfFormat format;
 
-        Halves(short[][] arrays, int length, HalfFormat format) {
-            this.arrays = arrays;
-            this.length = length;
+        Halves(int arrays, int length, HalfFormat format) {
+            super(new short[arrays][], new short[0], () -> new short[length], DType.F16.bytes(length));
             this.format = format;
         }
 
         @Override
-        boolean holds(int array) {
-            return arrays[array].length > 0;
-        }
-
-        @Override
-        void allocate(int array) {
-            if (!holds(array)) {
-                arrays[array] = new short[length];
-            }
-        }
-
-        @Override
-        void discard(int array) {
-            arrays[array] = NONE;
-        }
-
-        @Override
-        void discardAll() {
-            Arrays.fill(arrays, NONE);
-        }
-
-        @Override
-        long heldBytes() {
-            return Short.BYTES
-                    * Arrays.stream(arrays).mapToLong(mine -> mine.length).sum();
-        }
-
-        @Override
         void put(int array, int to, int stride, float[] from, int first, int count) {
-            short[] mine = arrays[array];
+            short[] mine = array(array);
             float limit = format.limit();
             for (int i = 0; i < count; i++) {
                 float value = from[first + i];
@@ -167,12 +136,12 @@ abstract sealed class KvStore {
 
         @Override
         float get(int array, int at) {
-            return format.widen(arrays[array][at]);
+            return format.widen(array(array)[at]);
         }
 
         @Override
         float[] floats(int array, int from, int to, float[] room) {
-            short[] mine = arrays[array];
+            short[] mine = array(array);
             if (format == HalfFormat.F16) { // two loops, each simple enough for C2 to make vectors of it
                 for (int i = from; i < to; i++) {
                     room[i] = Float.float16ToFloat(mine[i]);

@@ -23,8 +23,8 @@ public class PagedKv implements KvTensor {
     private final int headDim;
     private final int tile;
     private final DType type;
-    private final KvStore keys;
-    private final KvStore values;
+    private final KvStore<?> keys;
+    private final KvStore<?> values;
     private final boolean[] written;
     private boolean released;
 
@@ -139,7 +139,7 @@ public class PagedKv implements KvTensor {
         return held(values, sample, page, head, 0, (int) pageValueFloats(), room);
     }
 
-    private float[] held(KvStore store, int sample, int page, int head, int from, int to, float[] room) {
+    private float[] held(KvStore<?> store, int sample, int page, int head, int from, int to, float[] room) {
         requireWritten(sample, page);
         int at = slot(sample, page) * numHeads + head;
         if (!store.holds(at)) {
@@ -248,7 +248,7 @@ public class PagedKv implements KvTensor {
         requireWritten(sample, page);
         for (int head = 0; head < numHeads; head++) {
             int array = slot(sample, page) * numHeads + head;
-            KvStore store = part == CachePart.KEYS ? keys : values;
+            KvStore<?> store = part == CachePart.KEYS ? keys : values;
             boolean held = store.holds(array);
             for (int token = 0; token < pageTokens; token++) {
                 int to = ((firstRow + token) * numHeads + head) * headDim;
