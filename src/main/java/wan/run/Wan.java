@@ -70,7 +70,7 @@ public final class Wan implements AutoCloseable {
             throw new UsageException("model.path: expected the model that is open, " + name(spec.path()) + ", got "
                     + name(run.model().path()));
         }
-        return Job.of(windowed(run, monitor), session, monitor);
+        return JobPlanner.plan(windowed(run, monitor), session, monitor);
     }
 
     /**
