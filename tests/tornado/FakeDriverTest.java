@@ -1,6 +1,7 @@
 package tornado;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -10,6 +11,8 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import wan.file.Safetensors;
 import wan.op.DType;
 import wan.op.TensorView;
@@ -94,15 +97,13 @@ class FakeDriverTest {
         assertThat(ended.counts()).containsEntry("launches", 0L);
     }
 
-    /**
-     * Tests of whole rollouts, captures and interventions, in one JVM: kernels are compiled once for all of them.
-     *
-     * <p>Compiled kernels stay in {@link #folder} as long as this class runs.
-     */
-    @Test
-    void goldens_pass() throws IOException, InterruptedException {
-        FakeDriver.Ended ended = driver.run(Map.of(), OnFakeDriver.class.getName());
-        System.err.println(ended.printed().lines().reduce("", (before, line) -> line));
+    /** Tests of whole rollouts, captures and interventions, each class in a JVM of its own; compiled kernels stay in {@link #folder}. */
+    @ParameterizedTest
+    @MethodSource("tornado.OnFakeDriver#tests")
+    void passesOnTheDriver(String test) throws IOException, InterruptedException {
+        FakeDriver.Ended ended = driver.run(Map.of(), OnFakeDriver.class.getName(), test);
+        System.err.println(test + " " + ended.printed().lines().reduce("", (before, line) -> line));
+        assumeTrue(ended.status() != OnFakeDriver.NOTHING_RUN, test + " has nothing for the fake driver");
         assertThat(ended.status()).as(ended.printed()).isZero();
         assertThat(ended.counts()).containsEntry("faults", 0L);
     }
