@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -33,7 +35,7 @@ class DeviceFaultTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"6, 0, init0.ctx, blocks.", "22, 5, block0.ctx, blocks."})
+    @CsvSource({"6, 0, init0.ctx, blocks.", "20, 4, block0.step2, head.", "30, 5, block0.ctx, blocks."})
     void fault_isSeenInItsPass_andNamesPassAndLayer(int executions, int goodPasses, String pass, String layer) {
         System.setProperty(EmulatedCuda.PROPERTY, "dies-" + executions);
         AtomicInteger passes = new AtomicInteger();
@@ -56,7 +58,7 @@ class DeviceFaultTest {
         "skips-61, rollout-d2",
         "skips-85, rollout-d2",
         "skips-111, rollout-d2",
-        "drops-50, rollout-a",
+        "drops-20, rollout-a",
     })
     void oneFailureAmongGoodOnes_isSeenInItsPass(String trait, String rollout) {
         System.setProperty(EmulatedCuda.PROPERTY, trait);
@@ -70,9 +72,38 @@ class DeviceFaultTest {
         assertThat(passes.get()).isLessThan(trait.startsWith("skips") ? 2 : 10);
     }
 
+    /** Nothing waits between the graphs of a pass; which of them lacks a launch shows all the same. */
+    @Test
+    void oneFailureAmongGoodOnes_namesItsOwnLayer() {
+        Set<String> named = new TreeSet<>();
+        for (int launch = 70; launch < 140; launch += 7) {
+            System.setProperty(EmulatedCuda.PROPERTY, "skips-" + launch);
+            try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
+                assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-d2", ops, () -> {}))
+                        .isInstanceOf(DeviceException.class)
+                        .satisfies(
+                                e -> named.add(String.valueOf(e.getMessage()).replaceAll(".*in or before ([a-z]+\\.?\\d*).*", "$1")));
+            }
+        }
+        assertThat(named).hasSizeGreaterThan(2);
+    }
+
+    /** What each graph of a pass takes from it then stays empty, so that none takes what was another's. */
+    @Test
+    void queueThatDoesNotArrive_isSeenInItsPass() {
+        System.setProperty(EmulatedCuda.PROPERTY, "drops-21");
+        AtomicInteger passes = new AtomicInteger();
+        try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
+            assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-a", ops, passes::incrementAndGet))
+                    .isInstanceOf(DeviceException.class)
+                    .hasMessageContaining("expected the ticket of this execution back");
+        }
+        assertThat(passes).hasValue(10);
+    }
+
     /** When the device is filled: a launch that touches arrays, or the transfer of one. */
     @ParameterizedTest
-    @ValueSource(strings = {"skips-1", "skips-2", "loses-2", "loses-3"})
+    @ValueSource(strings = {"skips-1", "skips-2", "loses-2", "loses-4"})
     void arrayThatDoesNotArrive_isSeenBeforeAnythingRuns(String trait) {
         System.setProperty(EmulatedCuda.PROPERTY, trait);
         AtomicInteger passes = new AtomicInteger();

@@ -16,8 +16,8 @@ public final class Counters {
 
     Counters() {}
 
-    void asked(Segment segment) {
-        traffic = traffic.plus(Traffic.of(segment));
+    void asked(Batch batch) {
+        traffic = traffic.plus(Traffic.of(batch));
     }
 
     void recorded(int count, long nanos) {
@@ -65,7 +65,7 @@ public final class Counters {
         return kernels;
     }
 
-    /** What the segments so far ask of a device; of a rehearsal too, which runs none of them. */
+    /** What the batches so far ask of a device; of a rehearsal too, which runs none of them. */
     public Traffic traffic() {
         return traffic;
     }

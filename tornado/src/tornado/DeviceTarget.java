@@ -134,6 +134,14 @@ final class DeviceTarget {
         return kernels == Kernels.TENSOR && storage.cache() == DType.F16;
     }
 
+    /**
+     * Whether graphs may run one after the other without the host between them. TornadoVM's CUDA backend keeps what a launch needs in
+     * pinned memory of its own until then; OpenCL's reads arrays of the heap.
+     */
+    boolean runsAhead() {
+        return driver.equals("cuda");
+    }
+
     /** Items of a group that shares a row. */
     int rowItems() {
         return kernels == Kernels.VECTOR ? 1 : 128;
@@ -182,7 +190,11 @@ final class DeviceTarget {
         return failed(layer, "expected the ticket of this execution back, got an older one");
     }
 
-    /** A kernel did not run, or not with its own numbers. */
+    /**
+     * A kernel did not run, or not with its own numbers.
+     *
+     * @param layer of the execution that is missing, or the last that ran before that was seen, or empty
+     */
     DeviceException skipped(String task, String layer) {
         return failed(layer, "expected kernel " + task + " to have run each time, got another count");
     }

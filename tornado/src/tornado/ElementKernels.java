@@ -7,12 +7,17 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 
 /** Kernels with one item per element, which do little work; the first value of every slot is their number. */
 final class ElementKernels {
-    /** Where {@link #download} has its ticket; the counters follow. */
-    static final int TICKET = 2;
+    /** Where the slot of {@link #upload} says where its values begin. */
+    static final int FROM = 2;
+    /** Where the slot of {@link #download} says where they go. */
+    static final int TO = 2;
 
     private ElementKernels() {}
 
-    /** Slot: values, where the parts are. A part has two numbers: its end in the input, and how much further its place is. */
+    /**
+     * Slot: values, where the parts are, where the values begin. A part has two numbers: its end among the values, and how much further
+     * its place is.
+     */
     static void upload(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray input) {
         int i = context.globalIdx;
         if (i < step.get(slot)) {
@@ -20,27 +25,18 @@ final class ElementKernels {
             while (i >= step.get(part)) {
                 part += 2;
             }
-            act.set(step.get(part + 1) + i, input.get(i));
+            act.set(step.get(part + 1) + i, input.get(step.get(slot + FROM) + i));
         }
-        Launches.countUpload(context, step, slot, act, input);
+        Launches.count(context, step, slot, act);
     }
 
-    /**
-     * Slot: values, from, ticket, counters, where they are. The ticket comes back behind the values, and the counters behind it: the
-     * host sees that the values are this execution's, and that all kernels have run.
-     */
+    /** Slot: values, from, to. */
     static void download(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray output) {
         int i = context.globalIdx;
-        int values = step.get(slot);
-        if (i < values) {
-            output.set(i, act.get(step.get(slot + 1) + i));
+        if (i < step.get(slot)) {
+            output.set(step.get(slot + TO) + i, act.get(step.get(slot + 1) + i));
         }
-        if (i == 0) {
-            output.set(values, step.get(slot + 2));
-        }
-        for (int j = i; j < step.get(slot + 3); j += context.globalGroupSizeX) {
-            output.set(values + 1 + j, act.get(step.get(slot + 4) + j));
-        }
+        Launches.count(context, step, slot, act);
     }
 
     /** v / (1 + e^-v). Slot: values, x, y. */

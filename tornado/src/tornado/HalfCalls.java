@@ -34,6 +34,7 @@ final class HalfCalls {
         this.storage = storage;
         // A program's activations start as zeros and move on to the next program.
         this.firstBad = scratch.take(Shape.of(1));
+        recorder.watch(firstBad, value -> found = (int) value);
     }
 
     /** Widens the weights of one layer. Returns where they are now, from the store's first element on. */
@@ -142,14 +143,6 @@ final class HalfCalls {
         int items = Math.multiplyExact(inPool.length, half.pageElements());
         // The places of both tables are filled in by whoever runs the call.
         recorder.add(recorder.elements(kernel, half, half.wide(), items, tables, table, half.pageElements(), 0, 0));
-    }
-
-    /** Fetches, with all that is still to run, whether 16 bits had room for everything, and whether the device still works. */
-    void ask() {
-        if (recorder.takeUnconfirmed()) {
-            recorder.fetch(firstBad, values -> found = (int) values[0]);
-            boolean _ = recorder.takeUnconfirmed();
-        }
     }
 
     /**

@@ -18,6 +18,9 @@ enum Kernel {
     TOUCH_FOUR((g, id, c, s, slot, a) -> g.task(
             id, TouchKernels::touchFour, c, s, slot, a.act(), a.vectors(0), a.vectors(1), a.vectors(2), a.vectors(3))),
     TOUCH_SHORTS((g, id, c, s, slot, a) -> g.task(id, TouchKernels::touchShorts, c, s, slot, a.act(), a.shorts())),
+    BEGIN((g, id, c, s, slot, a) -> g.task(id, QueueKernels::begin, c, a.queue(), a.input(), a.act())),
+    FEED((g, id, c, s, slot, a) -> g.task(id, QueueKernels::feed, c, a.queue(), s, a.act(), slot)),
+    CONFIRM((g, id, c, s, slot, a) -> g.task(id, QueueKernels::confirm, c, a.queue(), a.act(), a.output())),
     UPLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::upload, c, s, slot, a.act(), a.input())),
     DOWNLOAD((g, id, c, s, slot, a) -> g.task(id, ElementKernels::download, c, s, slot, a.act(), a.output())),
     LINEAR_VECTOR((g, id, c, s, slot, a) ->
@@ -180,6 +183,7 @@ enum Kernel {
             FloatArray params,
             FloatArray input,
             FloatArray output,
+            IntArray queue,
             List<Object> stores,
             @Nullable LibraryOperands library) {
         GemmOperands gemm() {

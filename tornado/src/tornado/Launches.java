@@ -39,14 +39,10 @@ final class Launches {
         return number;
     }
 
-    /** What the device adds for one task of this execution. */
-    void expect(int task) {
-        sums[task] = added(sums[task], number);
-    }
-
-    private static int added(int sum, int number) {
-        int next = sum + number;
-        return next >= LIMIT ? next - LIMIT : next;
+    /** The device adds an execution's number for one task of it. */
+    void expect(int task, int execution) {
+        int next = sums[task] + execution;
+        sums[task] = next >= LIMIT ? next - LIMIT : next;
     }
 
     /** The first task whose counter is not what it should be, or -1. */
@@ -59,21 +55,22 @@ final class Launches {
         return -1;
     }
 
+    /** What a task's counter lacks: where one execution of it is missing, that one's number. */
+    int missing(int task, float counted) {
+        int missing = sums[task] - (int) counted;
+        return missing < 0 ? missing + LIMIT : missing;
+    }
+
     /** The last statement of a kernel. */
     static void count(KernelContext context, IntArray step, int slot, FloatArray act) {
         if (context.globalIdx == 0) {
-            int counter = step.get(slot + COUNTER);
-            float sum = act.get(counter) + step.get(slot + NUMBER);
-            act.set(counter, sum < LIMIT ? sum : sum - LIMIT);
+            add(act, step.get(slot + COUNTER), step.get(slot + NUMBER));
         }
     }
 
-    /** As the other, of what goes up: there the number stands behind the values. */
-    static void countUpload(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray input) {
-        if (context.globalIdx == 0) {
-            int counter = step.get(slot + COUNTER);
-            float sum = act.get(counter) + input.get(step.get(slot));
-            act.set(counter, sum < LIMIT ? sum : sum - LIMIT);
-        }
+    /** Adds the number of an execution to a counter. */
+    static void add(FloatArray act, int counter, float number) {
+        float sum = act.get(counter) + number;
+        act.set(counter, sum < LIMIT ? sum : sum - LIMIT);
     }
 }

@@ -36,8 +36,13 @@ import wan.op.WanException;
  * One execution plan with a task graph for every kind of segment. The only class that says what stays on the device.
  *
  * <p>Graph 0 puts every shared array there, graph 1 fetches those that kernels write, the others follow the keys. Every graph consumes
- * all shared arrays, used there or not: a graph that consumes only some breaks the next one (TornadoVM 5.2.0). Slots, tables and
- * inputs are transferred with each execution, so nothing is ever compiled twice.
+ * all shared arrays, used there or not: a graph that consumes only some breaks the next one (TornadoVM 5.2.0). Slots and tables are
+ * data, so nothing is ever compiled twice.
+ *
+ * <p>A batch is one graph that sends, the graphs of its segments, and one that fetches; only in the last the host waits. With
+ * {@code withIntraPlanConcurrency}, TornadoVM does not wait at the end of a graph ({@code TornadoTaskGraph.waitOn} asks an empty event),
+ * and runs graphs whose tasks form a chain on one stream ({@code isSerialTaskGraph}). Ours do: every kernel writes its counter into the
+ * activations.
  */
 final class Program implements AutoCloseable {
     private static final int TABLE_INTS = 8192;
@@ -46,6 +51,11 @@ final class Program implements AutoCloseable {
 
     private static final int INIT = 0;
     private static final int PULL = 1;
+    private static final int SEND = 2;
+    private static final int FETCH = 3;
+
+    private static final String FEED = Kernel.FEED.taskName();
+    private static final String BEGIN = Kernel.BEGIN.taskName();
 
     /**
      * TornadoVM compiles a kernel for every name of a graph and a task (5.2.0, {@code CUDATornadoDevice.compileTask}). So all graphs
@@ -58,17 +68,15 @@ final class Program implements AutoCloseable {
      *
      * @param act floats of activations
      * @param params how many small parameters
-     * @param input floats that go up with one segment
-     * @param output floats that come down with one segment
+     * @param batch what goes up with one batch and what comes down
      * @param libraryRows the most rows of each call of a library, by {@link LibraryCall#largest}
      */
-    record Sizes(int act, int params, int input, int output, Map<LibraryCall, Integer> libraryRows) {
+    record Sizes(int act, int params, Batch.Needs batch, Map<LibraryCall, Integer> libraryRows) {
         /** Whether all that {@code other} needs fits into these. */
         boolean hold(Sizes other) {
             return other.act <= act
                     && other.params <= params
-                    && other.input <= input
-                    && other.output <= output
+                    && batch.hold(other.batch)
                     && other.libraryRows.entrySet().stream()
                             .allMatch(call -> call.getValue() <= libraryRows.getOrDefault(call.getKey(), 0));
         }
@@ -77,17 +85,21 @@ final class Program implements AutoCloseable {
         Sizes max(Sizes other) {
             Map<LibraryCall, Integer> rows = new HashMap<>(libraryRows);
             other.libraryRows.forEach((call, most) -> rows.merge(call, most, Math::max));
-            return new Sizes(
-                    Math.max(act, other.act),
-                    Math.max(params, other.params),
-                    Math.max(input, other.input),
-                    Math.max(output, other.output),
-                    rows);
+            return new Sizes(Math.max(act, other.act), Math.max(params, other.params), batch.max(other.batch), rows);
         }
     }
 
+    /** Takes one value. */
+    @FunctionalInterface
+    interface FloatConsumer {
+        void accept(float value);
+    }
+
     private final KernelContext context = new KernelContext();
+    /** Slots and tables of the segment that runs; the first integer stays 0. Only the device writes it. */
     private final IntArray step;
+
+    private final StepQueue queue;
     /** Where the slot of a task is, by its name: a slot's place is part of what is compiled. */
     private final Map<String, Integer> slots = new HashMap<>();
 
@@ -100,6 +112,7 @@ final class Program implements AutoCloseable {
     private final DType factors;
     private final LibraryArrays operands;
     private final Launches launches;
+    private final FloatConsumer watcher;
     private final Set<Store> stores = new LinkedHashSet<>();
     private final Map<Segment.Key, Integer> graphs = new LinkedHashMap<>();
     private final Map<String, WorkerGrid1D> grids = new HashMap<>();
@@ -113,6 +126,7 @@ final class Program implements AutoCloseable {
      * Records all graphs and puts the shared arrays on the device.
      *
      * @param parameters all small parameters
+     * @param watched which activation goes with every ticket, to {@code watcher}
      * @param factors the type of what linear layers of a library multiply
      * @param kept activations of the program before this one, if any
      */
@@ -120,6 +134,8 @@ final class Program implements AutoCloseable {
             DeviceTarget target,
             Sizes sizes,
             float[] parameters,
+            int watched,
+            FloatConsumer watcher,
             Collection<Segment.Key> keys,
             DType factors,
             @Nullable MemorySegment kept,
@@ -128,7 +144,10 @@ final class Program implements AutoCloseable {
         this.counters = counters;
         this.sizes = sizes;
         this.factors = factors;
+        this.watcher = watcher;
         long start = System.nanoTime();
+        slots.put(FEED, 0);
+        slots.put(BEGIN, Call.SLOT);
         for (Segment.Key key : keys) {
             for (String task : tasks(key)) {
                 slots.putIfAbsent(task, slots.size() * Call.SLOT);
@@ -150,12 +169,19 @@ final class Program implements AutoCloseable {
         }
         params = new FloatArray(parameters.length);
         MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
-        input = new FloatArray(sizes.input() + 1); // and the number of the execution
-        output = new FloatArray(Math.max(samples, sizes.output()) + 1 + launches.tasks());
-        step = new IntArray(tables() + TABLE_INTS);
+        input = new FloatArray(1 + sizes.batch().input()); // and the number of the execution
+        output = new FloatArray(Math.max(samples, sizes.batch().output()) + 2 + launches.tasks());
+        step = new IntArray(touches() + 2 * samples + Call.SLOT);
+        queue = new StepQueue(sizes.batch().queue());
+        queue.set(StepQueue.COUNTERS, launches.tasks());
+        queue.set(StepQueue.FIRST_COUNTER, sizes.act());
+        queue.set(StepQueue.WATCHED, watched);
+        queue.set(StepQueue.BEGIN, counter(BEGIN));
         List<ImmutableTaskGraph> recorded = new ArrayList<>();
         recorded.add(initGraph());
         recorded.add(pullGraph());
+        recorded.add(sendGraph());
+        recorded.add(fetchGraph());
         for (Segment.Key key : keys) {
             graphs.put(key, recorded.size());
             recorded.add(graph(key));
@@ -163,11 +189,11 @@ final class Program implements AutoCloseable {
         plan = new TornadoExecutionPlan(recorded.toArray(new ImmutableTaskGraph[0]));
         TornadoExecutionPlan _ = plan.withDevice(target.device());
         TornadoExecutionPlan _ = plan.withGridScheduler(scheduler);
+        if (target.runsAhead()) {
+            TornadoExecutionPlan _ = plan.withIntraPlanConcurrency();
+        }
         counters.recorded(graphs.size(), System.nanoTime() - start);
         prepareTouching();
-        int check = tables() + 2 * samples;
-        step.set(check, samples);
-        step.set(check + 1, sizes.act() + launches.tasks());
         execute(INIT);
         try {
             checkArrived();
@@ -180,6 +206,16 @@ final class Program implements AutoCloseable {
     /** Where tables begin: behind the slots. */
     private int tables() {
         return slots.size() * Call.SLOT;
+    }
+
+    /** Where the slots of {@link TouchKernels} begin: behind the tables. */
+    private int touches() {
+        return tables() + TABLE_INTS;
+    }
+
+    /** Which of the activations counts a task. */
+    private int counter(String task) {
+        return sizes.act() + slot(task) / Call.SLOT;
     }
 
     /** The names of a graph's tasks. */
@@ -198,7 +234,7 @@ final class Program implements AutoCloseable {
     }
 
     private Object[] shared() {
-        List<Object> all = new ArrayList<>(List.of(act, params));
+        List<Object> all = new ArrayList<>(List.of(act, step, output, params));
         all.addAll(operands.all());
         stores.forEach(store -> all.add(store.array()));
         return all.toArray();
@@ -206,7 +242,6 @@ final class Program implements AutoCloseable {
 
     /** Touches all arrays; each leaves one value among the activations, at which {@link #checkArrived} looks. */
     private TaskGraph touching(TaskGraph graph) {
-        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
         List<Object> arrays = sampled();
         for (int from = 0; from < arrays.size(); ) {
             int next = from + 1;
@@ -219,27 +254,30 @@ final class Program implements AutoCloseable {
                 default -> next == from + 4 ? Kernel.TOUCH_FOUR : Kernel.TOUCH_VECTORS;
             };
             List<Object> some = arrays.subList(from, from + (kernel == Kernel.TOUCH_FOUR ? 4 : 1));
-            Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, some, null);
-            kernel.addTo(graph, task(graph, "touch" + from, 1), context, step, tables() + 2 * from, bound);
+            kernel.addTo(
+                    graph, task(graph, "touch" + from, 1), context, step, touches() + 2 * from, arrays(some, null));
             from += some.size();
         }
         return graph;
     }
 
-    /** All shared arrays but the activations. */
+    /** All shared arrays but those that kernels write for one another. */
     private List<Object> sampled() {
         Object[] all = shared();
-        return Arrays.asList(all).subList(1, all.length);
+        return Arrays.asList(all).subList(3, all.length);
     }
 
-    /** Says where each touch looks and where it leaves what it has seen. */
+    /** Says where each touch looks and where it leaves what it has seen, and where the download takes all of that. */
     private void prepareTouching() {
-        step.set(0, 0);
         List<Object> arrays = sampled();
+        int seen = sizes.act() + launches.tasks();
         for (int i = 0; i < arrays.size(); i++) {
-            step.set(tables() + 2 * i, sampleOf(arrays.get(i)));
-            step.set(tables() + 2 * i + 1, sizes.act() + launches.tasks() + i);
+            step.set(touches() + 2 * i, sampleOf(arrays.get(i)));
+            step.set(touches() + 2 * i + 1, seen + i);
         }
+        int check = touches() + 2 * arrays.size();
+        step.set(check, arrays.size());
+        step.set(check + 1, seen);
     }
 
     /** Where an array has a value that a device's memory does not have by chance. */
@@ -283,9 +321,9 @@ final class Program implements AutoCloseable {
     private ImmutableTaskGraph initGraph() {
         TaskGraph graph = new TaskGraph("init").transferToDevice(DataTransferMode.FIRST_EXECUTION, shared());
         touching(graph);
-        Kernel.Arrays bound = new Kernel.Arrays(act, params, input, output, List.of(), null);
         int samples = sampled().size();
-        Kernel.DOWNLOAD.addTo(graph, task(graph, "samples", samples), context, step, tables() + 2 * samples, bound);
+        String id = task(graph, "samples", samples);
+        Kernel.DOWNLOAD.addTo(graph, id, context, step, touches() + 2 * samples, arrays(List.of(), null));
         return graph.persistOnDevice(shared())
                 .transferToHost(DataTransferMode.EVERY_EXECUTION, output)
                 .snapshot();
@@ -300,27 +338,42 @@ final class Program implements AutoCloseable {
                 .snapshot();
     }
 
+    /** Sends what a batch needs. The graphs that follow take over these two arrays from it, as they do all others from the one before. */
+    private ImmutableTaskGraph sendGraph() {
+        TaskGraph graph = new TaskGraph("send").consumeFromDevice("init", shared());
+        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, queue.ints(), input);
+        Kernel.BEGIN.addTo(graph, task(graph, BEGIN, 1), context, step, 0, arrays(List.of(), null));
+        return graph.persistOnDevice(queue.ints(), input).snapshot();
+    }
+
+    private ImmutableTaskGraph fetchGraph() {
+        TaskGraph graph = new TaskGraph("fetch").consumeFromDevice("init", resident());
+        String id = task(graph, Kernel.CONFIRM.taskName(), DeviceTarget.ELEMENT_ITEMS);
+        Kernel.CONFIRM.addTo(graph, id, context, step, 0, arrays(List.of(), null));
+        return graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output).snapshot();
+    }
+
+    /** What is on the device while a batch runs. */
+    private Object[] resident() {
+        List<Object> all = new ArrayList<>(Arrays.asList(shared()));
+        all.add(queue.ints());
+        all.add(input);
+        return all.toArray();
+    }
+
     private ImmutableTaskGraph graph(Segment.Key key) {
-        TaskGraph graph = new TaskGraph(SEGMENTS).consumeFromDevice("init", shared());
-        graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, step);
-        boolean uploads = key.calls().stream().anyMatch(call -> call.kernel() == Kernel.UPLOAD);
-        if (uploads) {
-            graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, input);
-        }
-        boolean downloads = false;
+        TaskGraph graph = new TaskGraph(SEGMENTS).consumeFromDevice("init", resident());
+        Kernel.FEED.addTo(
+                graph, task(graph, FEED, target.rowItems()), context, step, tables(), arrays(List.of(), null));
         List<String> tasks = tasks(key);
         for (int i = 0; i < key.calls().size(); i++) {
             Call.Shape call = key.calls().get(i);
-            downloads |= call.kernel() == Kernel.DOWNLOAD;
             String id = tasks.get(i);
             if (!call.kernel().isLibrary()) {
                 String _ = task(graph, id, 1);
             }
             Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.library()));
             call.kernel().addTo(graph, id, context, step, slot(id), bound);
-        }
-        if (downloads) {
-            graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output);
         }
         return graph.snapshot();
     }
@@ -371,11 +424,11 @@ final class Program implements AutoCloseable {
         if (second != null) {
             bound.add(second.array());
         }
-        return new Kernel.Arrays(act, params, input, output, bound, library);
+        return arrays(bound, library);
     }
 
-    boolean knows(Segment.Key key) {
-        return graphs.containsKey(key);
+    private Kernel.Arrays arrays(List<Object> stores, @Nullable LibraryOperands library) {
+        return new Kernel.Arrays(act, params, input, output, queue.ints(), stores, library);
     }
 
     /** Whether everything a segment needs is as large here as it has to be by now. */
@@ -391,42 +444,114 @@ final class Program implements AutoCloseable {
         return graphs.keySet();
     }
 
-    /** Runs a segment and hands over what it delivers. */
-    void run(Segment segment) {
+    /** Whether it has room for what goes up and comes down with one batch. */
+    Batch.Needs room() {
+        return sizes.batch();
+    }
+
+    /** Runs a batch and hands over what its segments deliver. */
+    void run(Batch batch) {
+        int number = launches.next();
+        input.set(0, number);
+        launches.expect(slot(BEGIN) / Call.SLOT, number);
+        tickets = tickets % MOST_TICKETS + 1;
+        queue.clear();
+        queue.set(StepQueue.TICKET, tickets);
+        Map<Integer, Segment> numbered = new HashMap<>();
+        int up = 1;
+        int down = 0;
+        for (Segment segment : batch.segments()) {
+            int execution = launches.next();
+            numbered.put(execution, segment);
+            queue(segment, execution, up, down);
+            for (float[] values : segment.uploads()) {
+                MemorySegment.copy(values, 0, input.getSegment(), ValueLayout.JAVA_FLOAT, 4L * up, values.length);
+                up += values.length;
+            }
+            down += segment.downloadFloats();
+        }
+        queue.set(StepQueue.TAIL, down);
+        execute(SEND);
+        batch.segments().forEach(this::launch);
+        execute(FETCH);
+        counters.launched(2);
+        // The SDK's native code only prints what goes wrong on a device, and the array keeps its values.
+        String last = batch.segments().getLast().layer();
+        if (output.get(down) != tickets) {
+            throw target.fault(last);
+        }
+        int skipped = launches.firstWrong(output, down + 2);
+        if (skipped >= 0) {
+            Segment in = numbered.get(launches.missing(skipped, output.get(down + 2 + skipped)));
+            throw target.skipped(task(skipped), in == null ? last : in.layer());
+        }
+        watcher.accept(output.get(down + 1));
+        int from = 0;
+        for (Segment segment : batch.segments()) {
+            float[] values = new float[segment.downloadFloats()];
+            MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 4L * from, values, 0, values.length);
+            from += values.length;
+            segment.receiver().accept(values);
+        }
+    }
+
+    /** Puts the slots and tables of a segment in the queue, and expects its kernels to be counted. */
+    private void queue(Segment segment, int number, int up, int down) {
+        List<int[]> tables = segment.tables();
+        IdentityHashMap<int[], Integer> places = new IdentityHashMap<>();
+        int end = tables();
+        for (int[] table : tables) {
+            places.put(table, end);
+            end += table.length;
+        }
+        if (end - tables() > TABLE_INTS) {
+            throw WanException.mismatch(
+                    "one graph",
+                    "at most " + TABLE_INTS + " numbers of pages and heads",
+                    end - tables(),
+                    MemoryPlan.smaller());
+        }
+        List<Integer> to = new ArrayList<>();
+        int[] all = new int[segment.calls().size() * Call.SLOT];
+        List<String> tasks = tasks(segment.key());
+        for (int i = 0; i < segment.calls().size(); i++) {
+            Call call = segment.calls().get(i);
+            String task = tasks.get(i);
+            int at = i * Call.SLOT;
+            to.add(slot(task));
+            System.arraycopy(call.arguments(), 0, all, at, call.arguments().length);
+            for (Call.Table table : call.tables()) {
+                all[at + table.argument()] = Objects.requireNonNull(places.get(table.values()));
+            }
+            if (call.kernel() == Kernel.UPLOAD) {
+                all[at + ElementKernels.FROM] = up;
+            } else if (call.kernel() == Kernel.DOWNLOAD) {
+                all[at + ElementKernels.TO] = down;
+            }
+            LibraryCall library = call.library();
+            if (library instanceof LibraryCall.Sdpa) {
+                all[at + SdpaKernels.RECORDED_ROWS] = recordedRows(library);
+            }
+            if (!call.kernel().isLibrary()) {
+                all[at + Launches.COUNTER] = counter(task);
+                all[at + Launches.NUMBER] = number;
+                launches.expect(slot(task) / Call.SLOT, number);
+            }
+        }
+        launches.expect(slot(FEED) / Call.SLOT, number);
+        queue.add(counter(FEED), number, to, all, tables);
+    }
+
+    private void launch(Segment segment) {
         Integer graph = graphs.get(segment.key());
         if (graph == null) {
             throw new IllegalStateException("no graph for " + segment.key());
         }
-        IdentityHashMap<int[], Integer> tables = new IdentityHashMap<>(); // calls share them
-        int number = launches.next();
-        int end = tables();
-        int slot = 0;
         List<String> tasks = tasks(segment.key());
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
-            slot = slot(tasks.get(i));
-            for (int j = 0; j < call.arguments().length; j++) {
-                step.set(slot + j, call.arguments()[j]);
-            }
-            for (Call.Table values : call.tables()) {
-                Integer table = tables.putIfAbsent(values.values(), end);
-                if (table == null) {
-                    table = end;
-                    end = append(end, values.values());
-                }
-                step.set(slot + values.argument(), table);
-            }
-            LibraryCall library = call.library();
-            if (library instanceof LibraryCall.Sdpa) {
-                step.set(slot + SdpaKernels.RECORDED_ROWS, recordedRows(library));
-            }
             if (call.kernel().isLibrary()) {
                 continue;
-            }
-            step.set(slot + Launches.COUNTER, sizes.act() + slot / Call.SLOT);
-            step.set(slot + Launches.NUMBER, number);
-            if (call.kernel() != Kernel.DOWNLOAD) { // which brings the counters
-                launches.expect(slot / Call.SLOT);
             }
             WorkerGrid1D grid = grids.get(SEGMENTS + "." + tasks.get(i));
             if (grid == null) {
@@ -435,48 +560,8 @@ final class Program implements AutoCloseable {
             grid.setGlobalWork((long) call.groups() * call.groupItems(), 1, 1);
             grid.setLocalWork(call.groupItems(), 1, 1);
         }
-        int to = 0;
-        for (float[] values : segment.uploads()) {
-            MemorySegment.copy(values, 0, input.getSegment(), ValueLayout.JAVA_FLOAT, 4L * to, values.length);
-            to += values.length;
-        }
-        input.set(to, number);
-        int count = segment.downloadFloats();
-        if (count > 0) {
-            tickets = tickets % MOST_TICKETS + 1;
-            step.set(slot + ElementKernels.TICKET, tickets); // a download ends its segment
-            step.set(slot + ElementKernels.TICKET + 1, launches.tasks());
-            step.set(slot + ElementKernels.TICKET + 2, sizes.act());
-        }
         execute(graph);
-        counters.launched(segment.calls().size());
-        if (count > 0) {
-            // The SDK's native code only prints what goes wrong on a device, and the array keeps its values.
-            if (output.get(count) != tickets) {
-                throw target.fault(segment.layer());
-            }
-            int skipped = launches.firstWrong(output, count + 1);
-            if (skipped >= 0) {
-                throw target.skipped(task(skipped), segment.layer());
-            }
-            float[] values = new float[count];
-            MemorySegment.copy(output.getSegment(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
-            segment.receiver().accept(values);
-        }
-    }
-
-    private int append(int at, int[] values) {
-        if (at + values.length > step.getSize()) {
-            throw WanException.mismatch(
-                    "one graph",
-                    "at most " + TABLE_INTS + " numbers of pages and heads",
-                    at + values.length - (step.getSize() - TABLE_INTS),
-                    MemoryPlan.smaller());
-        }
-        for (int i = 0; i < values.length; i++) {
-            step.set(at + i, values[i]);
-        }
-        return at + values.length;
+        counters.launched(1 + segment.calls().size());
     }
 
     private void execute(int graph) {
@@ -487,19 +572,16 @@ final class Program implements AutoCloseable {
 
     /** Fetches what kernels have written, for the program that follows. Returns the activations. */
     MemorySegment pull() {
-        prepareTouching();
         execute(PULL);
         return act.getSegment().asSlice(0, 4L * sizes.act());
     }
 
     @Override
     public void close() {
-        for (int graph : compiled) {
-            if (graph != INIT && graph != PULL) {
-                TornadoExecutionPlan _ = plan.withGraph(graph).freeDeviceMemory();
-            }
+        // Each array is freed by the graph that has put it there, once: a second time is an error.
+        if (compiled.contains(SEND)) {
+            TornadoExecutionPlan _ = plan.withGraph(SEND).freeDeviceMemory();
         }
-        // Freeing graph 1 would free the shared arrays a second time; close() frees the selected graph only.
         TornadoExecutionPlan _ = plan.withGraph(INIT);
         try {
             plan.close();

@@ -17,16 +17,18 @@ import uk.ac.manchester.tornado.api.exceptions.TornadoOutOfMemoryException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import wan.backend.MemoryPlan;
 import wan.op.DType;
-import wan.op.DeviceException;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * Collects calls into segments and runs them. A segment whose graph is known runs as soon as it is complete; an unknown one waits,
- * with all that follow, until a result is needed or the outermost scope closes, so that a whole pass is recorded at once.
+ * Collects calls into segments and those into batches. A batch runs when a result is needed or the outermost scope closes, so a whole
+ * pass is recorded at once, and from then on runs with one wait for the device.
  */
 final class Recorder implements AutoCloseable {
+    /** Page tables grow with the pass: room for the next ones saves recording again. */
+    private static final int QUEUE_STEP = 1024;
+
     private final DeviceTarget target;
     private final Parameters parameters;
     private final ScratchStack scratch;
@@ -35,23 +37,25 @@ final class Recorder implements AutoCloseable {
     private final List<WeightShard> shards = new ArrayList<>();
     private final WideStore wideWeights = new WideStore();
     private final List<PagePool> pools = new ArrayList<>();
-    private final List<Segment> pending = new ArrayList<>();
+    private Batch pending = new Batch();
     private Segment current = new Segment();
     private final boolean rehearsal;
     /** What the program of a rehearsal would be. */
     private final Set<Segment.Key> rehearsedKeys = new LinkedHashSet<>();
 
-    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, 0, 0, Map.of());
+    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, Batch.Needs.NONE, Map.of());
 
     private @Nullable Program program;
-    private int inputFloats;
-    private int outputFloats;
+    /** What the largest segment needs. */
+    private Batch.Needs segmentNeeds = Batch.Needs.NONE;
+
     private int mostFrames;
     private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
     private boolean failed;
     private @Nullable Forecast forecast;
     private String layer = "";
-    private boolean unconfirmed;
+    private int watched;
+    private Program.FloatConsumer watcher = value -> {};
     /** Whether the present program has parameters that have not been added yet. */
     private boolean foreseen;
 
@@ -81,11 +85,10 @@ final class Recorder implements AutoCloseable {
         return layer.isEmpty() ? "" : " after " + layer;
     }
 
-    /** Whether calls were added since this was asked: only what comes back shows that a device still works. */
-    boolean takeUnconfirmed() {
-        boolean was = unconfirmed;
-        unconfirmed = false;
-        return was;
+    /** One of the activations, which {@code to} is told at the end of every batch. */
+    void watch(DeviceTensor value, Program.FloatConsumer to) {
+        watched = value.offset();
+        watcher = to;
     }
 
     /** A scope within one operation: its graphs do not end with it. */
@@ -107,7 +110,6 @@ final class Recorder implements AutoCloseable {
             libraryRows.merge(library.largest(), call.arguments()[0], Math::max);
         }
         current.add(call, scratch.top());
-        unconfirmed = true;
     }
 
     /** Adds calls that belong into one graph. */
@@ -127,8 +129,6 @@ final class Recorder implements AutoCloseable {
             cut();
         }
         current.upload(to.offset(), values);
-        inputFloats = Math.max(inputFloats, current.uploadFloats());
-        unconfirmed = true;
     }
 
     /** Sends values to new scratch. */
@@ -143,7 +143,6 @@ final class Recorder implements AutoCloseable {
         int count = from.shape().intSize();
         add(elements(Kernel.DOWNLOAD, null, count, from.offset()));
         current.deliver(count, to);
-        outputFloats = Math.max(outputFloats, count + 1);
         cut();
     }
 
@@ -293,28 +292,34 @@ final class Recorder implements AutoCloseable {
         return mostFrames == 0 ? 1 : Math.ceilDiv(3, mostFrames);
     }
 
-    /** Ends a segment. It runs at once if its graph is known and none is waiting. */
+    /** Ends a segment. It runs with those that wait, when they are drained or no other fits to them. */
     void cut() {
         if (current.isEmpty()) {
             return;
         }
         Segment ended = current;
         ended.end(layer);
-        counters.asked(ended);
         current = new Segment();
-        if (rehearsal) {
-            if (rehearsedKeys.add(ended.key())) {
-                pending.add(ended);
-            }
-            return;
+        segmentNeeds = segmentNeeds.max(ended.needs());
+        if (!pending.takes(ended, room(ended))) {
+            run();
         }
         pending.add(ended);
-        if (pending.size() == 1
-                && program != null
-                && program.knows(pending.getFirst().key())
-                && fits(program)) {
-            runPending(program);
+        if (rehearsal) {
+            rehearsedKeys.add(ended.key());
         }
+    }
+
+    /** What a batch may need with this segment: what the program has room for, if it is to stay. */
+    private Batch.Needs room(Segment next) {
+        Program present = program;
+        if (present == null || !fits(present)) {
+            return Batch.Needs.MOST;
+        }
+        Set<Segment.Key> known = present.keys();
+        boolean stays = known.contains(next.key())
+                && pending.segments().stream().allMatch(segment -> known.contains(segment.key()));
+        return stays ? present.room() : Batch.Needs.MOST;
     }
 
     /** Whether something failed since the last time that all that was waiting could run. */
@@ -325,42 +330,41 @@ final class Recorder implements AutoCloseable {
     /** Runs all that is waiting. */
     void drain() {
         cut();
-        if (rehearsal && (!pending.isEmpty() || !rehearsedSizes.hold(sizes()))) {
+        run();
+        failed = false;
+    }
+
+    private void run() {
+        if (rehearsal && !(pending.isEmpty() && rehearsedSizes.hold(sizes()))) {
             rehearsedSizes = sizesWithRoom().max(rehearsedSizes);
             shards.forEach(WeightShard::close);
-            pending.clear();
         }
-        if (pending.isEmpty()) {
-            failed = false;
+        Batch batch = pending;
+        if (batch.isEmpty()) {
+            return;
+        }
+        counters.asked(batch);
+        if (rehearsal) {
+            pending = new Batch();
             return;
         }
         Program present = program;
         Set<Segment.Key> keys = new LinkedHashSet<>();
-        pending.forEach(segment -> keys.add(segment.key()));
-        if (present == null || !present.keys().containsAll(keys) || !fits(present)) {
-            try {
-                present = record(present, keys);
-            } catch (RuntimeException e) {
-                pending.clear(); // closing the scopes must not try again
-                failed = true;
-                throw e;
-            }
-        }
-        runPending(present);
-        failed = false;
-    }
-
-    private void runPending(Program present) {
-        List<Segment> now = List.copyOf(pending);
-        pending.clear();
+        batch.segments().forEach(segment -> keys.add(segment.key()));
         try {
-            now.forEach(present::run);
+            if (present == null || !present.keys().containsAll(keys) || !fits(present)) {
+                present = record(present, keys);
+            }
+            pending = new Batch();
+            present.run(batch);
         } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
             failed = true;
             throw target.failure(e);
-        } catch (DeviceException e) {
+        } catch (RuntimeException e) {
             failed = true;
             throw e;
+        } finally {
+            pending = new Batch(); // closing the scopes must not try again
         }
     }
 
@@ -388,7 +392,15 @@ final class Recorder implements AutoCloseable {
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
             Program fresh = new Program(
-                    target, sizes, parameters.values(), all, target.storage().weights(), kept, counters);
+                    target,
+                    sizes,
+                    parameters.values(),
+                    watched,
+                    watcher,
+                    all,
+                    target.storage().weights(),
+                    kept,
+                    counters);
             program = fresh;
             return fresh;
         } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
@@ -414,12 +426,15 @@ final class Recorder implements AutoCloseable {
             int more = most * framesToCome();
             rows.put(call, call.fits(more, limit) ? more : most);
         });
-        return new Program.Sizes(roomFor(now.act()), now.params(), roomFor(now.input()), roomFor(now.output()), rows);
+        Batch.Needs batch = now.batch().max(pending.needs());
+        int queue = Math.ceilDiv(batch.queue(), QUEUE_STEP) * QUEUE_STEP;
+        Batch.Needs room = new Batch.Needs(queue, roomFor(batch.input()), roomFor(batch.output()));
+        return new Program.Sizes(roomFor(now.act()), now.params(), room, rows);
     }
 
     private Program.Sizes sizes() {
         return new Program.Sizes(
-                Math.max(16, scratch.peak()), parameters.count(), inputFloats, outputFloats, Map.copyOf(libraryRows));
+                Math.max(16, scratch.peak()), parameters.count(), segmentNeeds, Map.copyOf(libraryRows));
     }
 
     /** What a rehearsal has seen. */
@@ -454,7 +469,8 @@ final class Recorder implements AutoCloseable {
         long pages = 0;
         long largestStore = 0;
         long activations = 4L * sizes.act();
-        long rest = activations + 4L * ((long) sizes.params() + sizes.input() + sizes.output());
+        Batch.Needs batch = sizes.batch();
+        long rest = activations + 4L * ((long) sizes.params() + batch.queue() + batch.input() + batch.output());
         rest += LibraryArrays.bytes(sizes.libraryRows(), target.storage().weights());
         for (Store store : stores) {
             largestStore = Math.max(largestStore, store.bytes());
@@ -478,7 +494,7 @@ final class Recorder implements AutoCloseable {
 
     @Override
     public void close() {
-        pending.clear();
+        pending = new Batch();
         if (program != null) {
             program.close();
             program = null;

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Calls that run as one task graph, with what goes up before them and what comes down after. */
@@ -51,6 +52,7 @@ final class Segment {
 
     private @Nullable Delivery delivery;
     private String layer = "";
+    private @Nullable Key key;
 
     /**
      * Nothing more will be added.
@@ -74,7 +76,7 @@ final class Segment {
             end += upload.values().length;
             parts[2 * i] = end;
         }
-        int[] slot = {end, 0};
+        int[] slot = {end, 0, 0};
         return Call.elements(Kernel.UPLOAD, null, end, List.of(new Call.Table(1, parts)), slot);
     }
 
@@ -139,7 +141,35 @@ final class Segment {
         return delivery == null ? ignored -> {} : delivery.to();
     }
 
+    /** The same object for as long as nothing is added. */
     Key key() {
-        return new Key(calls.stream().map(Call::shape).toList());
+        Key known = key;
+        if (known == null || known.calls().size() != calls.size()) {
+            known = new Key(calls.stream().map(Call::shape).toList());
+            key = known;
+        }
+        return known;
+    }
+
+    /** The groups of each call, and the items of a group. */
+    List<Integer> grids() {
+        return calls.stream()
+                .flatMap(call -> Stream.of(call.groups(), call.groupItems()))
+                .toList();
+    }
+
+    /** Its tables in the order of their places; calls share them. */
+    List<int[]> tables() {
+        return calls.stream()
+                .flatMap(call -> call.tables().stream())
+                .map(Call.Table::values)
+                .distinct() // arrays are compared by identity
+                .toList();
+    }
+
+    /** What it takes of the queue, the input and the output. */
+    Batch.Needs needs() {
+        int tables = tables().stream().mapToInt(table -> table.length).sum();
+        return new Batch.Needs(StepQueue.entry(calls.size(), tables), uploadFloats, downloadFloats());
     }
 }

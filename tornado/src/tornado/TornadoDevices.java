@@ -55,6 +55,8 @@ public final class TornadoDevices {
         // Executions become four times slower after some 20,000 events otherwise.
         preset("tornado.max.events", "2048");
         preset("tornado.tvm.maxbytecodesize", "65536");
+        // Else the CUDA backend waits for the device after every graph, in what it calls a flush.
+        preset("tornado.vmflush", "False");
         // Its own default is 4 GB whatever the device has; ours is planned before anything is allocated.
         preset("tornado.device.memory", (memoryBytes > 0 ? memoryBytes >> 20 : 1 << 20) + "MB");
         // Without -cl-fast-relaxed-math: infinities and small differences count here.

@@ -23,8 +23,8 @@ import wan.op.WanException;
  * The TornadoVM backend: each operation becomes calls of kernels, which are recorded into task graphs once and replayed from then on.
  *
  * <p>The host runs the model's code in every pass, which costs microseconds: it fills the slots. What runs on the device is decided by
- * the kernels and their arrays alone, so layers, passes, frame blocks and sessions share graphs. Results of taps arrive when the graph
- * before the attention has run: at once, or, in a pass that is being recorded, when its outermost scope closes.
+ * the kernels and their arrays alone, so layers, passes, frame blocks and sessions share graphs. What a pass asks for runs as one {@link Batch}
+ * when its outermost scope closes or a result is read; results of taps arrive then.
  *
  * <p>For one calling thread at a time; an interrupt is seen before the next operation.
  */
@@ -126,8 +126,6 @@ public final class TornadoOps implements Ops {
             if (outermost) {
                 if (recorder.hasFailed()) {
                     halves.forget(); // nothing to see where nothing has run
-                } else {
-                    halves.ask();
                 }
                 recorder.drain();
                 halves.judge();

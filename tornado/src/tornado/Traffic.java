@@ -1,29 +1,31 @@
 package tornado;
 
 /**
- * What segments ask of a device, counted from what was recorded, so that a rehearsal of a large model has it too.
+ * What batches ask of a device, counted from what was recorded, so that a rehearsal of a large model has it too.
  *
- * @param executions of graphs: TornadoVM waits for the device at the end of each
+ * @param executions of graphs
  * @param launches of kernels of ours
  * @param libraryCalls of cuBLAS and cuDNN
- * @param sends executions that also send values, besides the numbers of their calls
- * @param fetches executions that fetch values
+ * @param waits for the device, each with one transfer from it; where TornadoVM runs no graph ahead, every execution is another
  * @param copiedBytes read and written on the device only to bring operands into the form that a library or a kernel takes, and back
  */
-public record Traffic(long executions, long launches, long libraryCalls, long sends, long fetches, long copiedBytes) {
-    static final Traffic NONE = new Traffic(0, 0, 0, 0, 0, 0);
+public record Traffic(long executions, long launches, long libraryCalls, long waits, long copiedBytes) {
+    static final Traffic NONE = new Traffic(0, 0, 0, 0, 0);
 
-    static Traffic of(Segment segment) {
-        long libraryCalls = segment.calls().stream()
-                .filter(call -> call.kernel().isLibrary())
-                .count();
-        return new Traffic(
-                1,
-                segment.calls().size() - libraryCalls,
-                libraryCalls,
-                segment.uploads().isEmpty() ? 0 : 1,
-                segment.downloadFloats() > 0 ? 1 : 0,
-                segment.calls().stream().mapToLong(Traffic::copied).sum());
+    /** One graph and launch before all segments, one after them, and one more launch in each. */
+    static Traffic of(Batch batch) {
+        long segments = batch.segments().size();
+        long calls = 0;
+        long libraryCalls = 0;
+        long copied = 0;
+        for (Segment segment : batch.segments()) {
+            calls += segment.calls().size();
+            for (Call call : segment.calls()) {
+                libraryCalls += call.kernel().isLibrary() ? 1 : 0;
+                copied += copied(call);
+            }
+        }
+        return new Traffic(segments + 2, calls - libraryCalls + segments + 2, libraryCalls, 1, copied);
     }
 
     Traffic plus(Traffic other) {
@@ -31,8 +33,7 @@ public record Traffic(long executions, long launches, long libraryCalls, long se
                 executions + other.executions,
                 launches + other.launches,
                 libraryCalls + other.libraryCalls,
-                sends + other.sends,
-                fetches + other.fetches,
+                waits + other.waits,
                 copiedBytes + other.copiedBytes);
     }
 
@@ -42,8 +43,7 @@ public record Traffic(long executions, long launches, long libraryCalls, long se
                 executions - before.executions,
                 launches - before.launches,
                 libraryCalls - before.libraryCalls,
-                sends - before.sends,
-                fetches - before.fetches,
+                waits - before.waits,
                 copiedBytes - before.copiedBytes);
     }
 

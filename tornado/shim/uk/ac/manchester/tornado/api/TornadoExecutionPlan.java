@@ -1,6 +1,7 @@
 package uk.ac.manchester.tornado.api;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -34,6 +35,10 @@ public class TornadoExecutionPlan implements AutoCloseable {
     private long launches;
     private long transfers;
     private long fills;
+    /** Whether graphs run only when a transfer to the host waits for them, as late as a device may be. */
+    private boolean ahead;
+
+    private final List<Runnable> late = new ArrayList<>();
 
     /** A plan of these graphs. */
     public TornadoExecutionPlan(ImmutableTaskGraph... immutableTaskGraphs) {
@@ -64,6 +69,12 @@ public class TornadoExecutionPlan implements AutoCloseable {
         return this;
     }
 
+    /** The real one lets independent tasks overlap, and does not wait for a graph that transfers nothing to the host. */
+    public TornadoExecutionPlan withIntraPlanConcurrency() {
+        ahead = true;
+        return this;
+    }
+
     /** Frees the selected graph's device memory. */
     public TornadoExecutionPlan freeDeviceMemory() {
         return this;
@@ -71,10 +82,38 @@ public class TornadoExecutionPlan implements AutoCloseable {
 
     /** Runs the selected graph. */
     public TornadoExecutionResult execute() {
+        int chosen = selected;
+        TaskGraph graph = graphs.get(chosen).graph;
+        long[][] sizes = graph.tasks.stream().map(task -> sizes(graph, task)).toArray(long[][]::new);
+        if (ahead && graph.toHost.isEmpty()) {
+            late.add(() -> {
+                TornadoExecutionResult _ = execute(chosen, sizes);
+            });
+            return new TornadoExecutionResult(array -> {});
+        }
+        late.forEach(Runnable::run);
+        late.clear();
+        return execute(chosen, sizes);
+    }
+
+    /** The items of a task's grid and of a group, as they are set now. */
+    private long[] sizes(TaskGraph graph, TaskGraph.Task task) {
+        if (task.library()) {
+            return new long[0];
+        }
+        WorkerGrid grid = grids.get(graph.name + "." + task.name());
+        if (grid == null) {
+            throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
+        }
+        long[] local = grid.getLocalWork();
+        return new long[] {grid.getGlobalWork()[0], local == null ? 1 : local[0]};
+    }
+
+    private TornadoExecutionResult execute(int chosen, long[][] sizes) {
         if (++executions > Emulator.lifetime()) {
             return new TornadoExecutionResult(array -> {});
         }
-        TaskGraph graph = graphs.get(selected).graph;
+        TaskGraph graph = graphs.get(chosen).graph;
         Map<Object, Object> device = new IdentityHashMap<>();
         for (Object array : graph.consumed) {
             Object there = shared.get(array);
@@ -84,7 +123,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
             }
             device.put(array, there);
         }
-        boolean first = executed.add(selected);
+        boolean first = executed.add(chosen);
         for (TaskGraph.Transfer transfer : graph.toDevice) {
             for (Object array : transfer.arrays()) {
                 Object there = device.computeIfAbsent(array, TornadoExecutionPlan::blank);
@@ -101,8 +140,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
                 }
             }
         }
-        for (TaskGraph.Task task : graph.tasks) {
-            run(graph, task, device);
+        for (int i = 0; i < sizes.length; i++) {
+            run(graph.tasks.get(i), sizes[i], device);
         }
         for (Object array : graph.persisted) {
             shared.put(array, device.get(array));
@@ -115,7 +154,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
         return new TornadoExecutionResult(array -> copy(device.get(array), array));
     }
 
-    private void run(TaskGraph graph, TaskGraph.Task task, Map<Object, Object> device) {
+    private void run(TaskGraph.Task task, long[] sizes, Map<Object, Object> device) {
         Object[] arguments = task.arguments().clone();
         int context = -1;
         for (int i = 0; i < arguments.length; i++) {
@@ -132,12 +171,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
             task.code().accept(arguments);
             return;
         }
-        WorkerGrid grid = grids.get(graph.name + "." + task.name());
-        if (grid == null) {
-            throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
-        }
         int at = context;
-        long[] local = grid.getLocalWork();
         Emulator.run(
                 task.name(),
                 item -> {
@@ -145,8 +179,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
                     mine[at] = item;
                     task.code().accept(mine);
                 },
-                Math.toIntExact(grid.getGlobalWork()[0]),
-                local == null ? 1 : Math.toIntExact(local[0]));
+                Math.toIntExact(sizes[0]),
+                Math.toIntExact(sizes[1]));
     }
 
     /** Device memory for an array; floats, of 16 bits too, read as NaN until they are written. */
