@@ -81,8 +81,8 @@ class DeviceFaultTest {
             try (Ops ops = TornadoDevices.open("tornado", Settings.DEFAULT)) {
                 assertThatThrownBy(() -> TornadoRecordingTest.rollOut("rollout-d2", ops, () -> {}))
                         .isInstanceOf(DeviceException.class)
-                        .satisfies(
-                                e -> named.add(String.valueOf(e.getMessage()).replaceAll(".*in or before ([a-z]+\\.?\\d*).*", "$1")));
+                        .satisfies(e -> named.add(
+                                String.valueOf(e.getMessage()).replaceAll(".*in or before ([a-z]+\\.?\\d*).*", "$1")));
             }
         }
         assertThat(named).hasSizeGreaterThan(2);

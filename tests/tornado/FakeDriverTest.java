@@ -135,6 +135,9 @@ class FakeDriverTest {
                     result.toString());
             assertThat(ended.status()).as(ended.printed()).isZero();
             assertThat(ended.counts().getOrDefault("faults", 0L)).isZero();
+            // Before a pass was one batch, there were two for each graph: more than a third of the launches.
+            assertThat(ended.counts().getOrDefault("waits", 0L))
+                    .isLessThanOrEqualTo(ended.counts().getOrDefault("launches", 0L) / 5);
             results.add(result);
         }
         try (Safetensors expected = Safetensors.open(results.get(0));
