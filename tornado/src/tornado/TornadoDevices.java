@@ -184,6 +184,12 @@ public final class TornadoDevices {
         if (kernels == DeviceTarget.Kernels.TENSOR) {
             requireTensorCores(backend, settings.storage());
         }
+        if (kernels == DeviceTarget.Kernels.VECTOR
+                && !emulated()
+                && info.driver().equals("cuda")) {
+            throw new UsageException("device.kernels vector: expected a device of TornadoVM's OpenCL backend, got "
+                    + info.option() + " of cuda, which has no vectors of 16; use shared or tensor");
+        }
         Set<Library> libraries = libraries(backend);
         libraries.retainAll(settings.libraries());
         if (settings.storage().cache() != DType.F16) {
@@ -214,13 +220,18 @@ public final class TornadoDevices {
         }
     }
 
+    /** Whether the shim is in the place of an SDK; it runs every kernel on every device. */
+    private static boolean emulated() {
+        return !TaskGraph.class.getModule().isNamed();
+    }
+
     /** They take TornadoVM's CUDA buffers only, and are modules that only SDKs with that backend have. */
     private static Set<Library> libraries(TornadoBackend backend) {
         Set<Library> found = EnumSet.noneOf(Library.class);
-        boolean emulated = !TaskGraph.class.getModule().isNamed();
         if (backend.getBackendType() == TornadoVMBackendType.CUDA) {
             for (Library library : Library.values()) {
-                if (emulated || ModuleLayer.boot().findModule(library.module()).isPresent()) {
+                if (emulated()
+                        || ModuleLayer.boot().findModule(library.module()).isPresent()) {
                     found.add(library);
                 }
             }
