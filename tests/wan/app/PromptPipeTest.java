@@ -15,6 +15,7 @@ import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import wan.text.TokenizerGolden;
 
@@ -96,5 +97,32 @@ class PromptPipeTest {
         CommandLineRun run = CommandLineRun.of("extract", "--prompt-file", "/dev/zero", "--print-spec");
         assertThat(run.exitCode()).isEqualTo(1);
         assertThat(run.err()).contains("/dev/zero: more than ").hasLineCount(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            textBlock =
+                    """
+                    UTF-16,         got UTF-16; convert it
+                    UTF-16LE,       got UTF-16; convert it
+                    UTF-16BE,       got UTF-16; convert it
+                    ISO-8859-1,     got other bytes; convert it
+                    """)
+    void otherEncodings_areRefused_byName(String charset, String message) throws IOException {
+        Path file = Files.write(folder.resolve("prompts.txt"), "café\na dog\n".getBytes(charset));
+        CommandLineRun run = CommandLineRun.of("extract", "--prompt-file", file, "--print-spec");
+        assertThat(run.exitCode()).isEqualTo(1);
+        assertThat(run.err()).contains(file + ": expected text in UTF-8, " + message).hasLineCount(1);
+    }
+
+    @Test
+    void notText_isRefused_byName() throws IOException {
+        Path binary = Files.write(folder.resolve("binary"), new byte[] {'a', ' ', 'c', 0, 't', '\n'});
+        Path empty = Files.createFile(folder.resolve("empty"));
+        for (Path file : List.of(binary, empty, folder, folder.resolve("missing"))) {
+            CommandLineRun run = CommandLineRun.of("extract", "--prompt-file", file, "--print-spec");
+            assertThat(run.exitCode()).isEqualTo(1);
+            assertThat(run.err()).contains(file + ": ").hasLineCount(1);
+        }
     }
 }

@@ -88,4 +88,20 @@ class ArgumentsTest {
         Path shorter = Files.writeString(folder.resolve("short"), "?\0");
         assertThat(Arguments.restored(args, shorter)).isSameAs(args);
     }
+
+    @Test
+    void openFiles_getNamesThatAnotherProcessCanOpen(@TempDir Path own) throws Exception {
+        Files.createFile(own.resolve("63"));
+        Files.createFile(own.resolve("0"));
+        String[] args = {"extract", "--spec=/dev/fd/63", "/proc/self/fd/63", "--prompt", "see /dev/fd/63", "/dev/fd/0", "/dev/fd/64"};
+        assertThat(Arguments.of(args).restWithFiles(own))
+                .containsExactly(
+                        "extract",
+                        "--spec=" + own.resolve("63"),
+                        own.resolve("63").toString(),
+                        "--prompt",
+                        "see /dev/fd/63",
+                        "/dev/fd/0",
+                        "/dev/fd/64");
+    }
 }

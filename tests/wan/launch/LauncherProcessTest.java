@@ -85,6 +85,16 @@ class LauncherProcessTest {
         assertThat(result).isEqualTo(new Result(7, "<wan.app.Main>\n<extract>\n<two words>\n<ü>\n<>\nfrom stdin", ""));
     }
 
+    /** As {@code bash -c 'wan-attn ... <(echo a cat)'} does. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void program_readsAPipe_thatOnlyTheLauncherHasOpen() throws Exception {
+        Map<String, String> env = scripted("for a; do last=$a; done; cat \"$last\"");
+        List<String> command = new ArrayList<>(List.of("sh", "-c", "exec 3<<X; exec \"$@\"\na cat\nX\n", "sh"));
+        command.addAll(launcher(env, "tokenize", "--prompt-file", "/dev/fd/3").command());
+        assertThat(run(process(env, command), "").out()).isEqualTo("a cat\n");
+    }
+
     @Test
     void launcher_givesTheFlags_withTheUsersLast() throws Exception {
         Map<String, String> env = new HashMap<>(scripted("for a; do echo \"$a\"; done"));

@@ -2,6 +2,7 @@ package wan.app;
 
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -18,6 +19,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 import wan.app.command.AblateCommand;
 import wan.app.command.AnalyzeCommand;
 import wan.app.command.BenchCommand;
@@ -239,6 +241,7 @@ public final class Main implements Callable<Integer> {
             }
             return last.execute(parsed);
         });
+        root.registerConverter(Path.class, Main::path);
         root.setExpandAtFiles(false); // a prompt may begin with @
         root.setCaseInsensitiveEnumValuesAllowed(true);
         root.setUsageHelpAutoWidth(true);
@@ -248,6 +251,14 @@ public final class Main implements Callable<Integer> {
         root.setParameterExceptionHandler((e, given) -> failures.reportUsage(e));
         root.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
         return root;
+    }
+
+    /** An empty name would mean the working folder; it is nearly always a shell variable that is not set. */
+    private static Path path(String text) {
+        if (text.isEmpty()) {
+            throw new TypeConversionException("expected a path, got an empty one; an unset variable?");
+        }
+        return Path.of(text);
     }
 
     @Override

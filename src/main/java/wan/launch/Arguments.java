@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The command line, split into what the launcher takes and what the program gets.
@@ -17,6 +19,8 @@ import java.util.List;
  * @param rest everything else, in order
  */
 record Arguments(String java, String heap, List<String> rest) {
+    /** A file by its number in this process, alone or behind {@code --option=}. */
+    private static final Pattern OPEN_FILE = Pattern.compile("(--?[^=]*=|)/(?:dev|proc/self)/fd/(\\d{1,5})");
 
     /**
      * Takes {@code --java} and {@code --heap}, with the value after a space or {@code =}, from wherever they stand before a
@@ -49,6 +53,23 @@ record Arguments(String java, String heap, List<String> rest) {
             }
         }
         return new Arguments(java, heap, rest);
+    }
+
+    /**
+     * The arguments, with names of files that only the launcher has open as names that the program can open: for {@code <(...)} bash
+     * opens a pipe and passes {@code /dev/fd/63}, but the program inherits no more than stdin, stdout and stderr.
+     *
+     * @param own the launcher's open files, such as {@code /proc/4711/fd}
+     */
+    List<String> restWithFiles(Path own) {
+        List<String> named = new ArrayList<>();
+        for (String arg : rest) {
+            Matcher matcher = OPEN_FILE.matcher(arg);
+            boolean inherited = !matcher.matches() || Integer.parseInt(matcher.group(2)) <= 2;
+            Path file = inherited ? null : own.resolve(matcher.group(2));
+            named.add(file != null && Files.exists(file) ? matcher.group(1) + file : arg);
+        }
+        return named;
     }
 
     /** Whether the command reads results and is over in seconds, of which the optimising compiler would take more than it gives back. */

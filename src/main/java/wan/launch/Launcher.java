@@ -76,7 +76,8 @@ public final class Launcher {
             command.add("-Dwan.args.encoded=true");
         }
         command.add(MAIN);
-        for (String argument : arguments.rest()) {
+        Path openFiles = Path.of("/proc", String.valueOf(ProcessHandle.current().pid()), "fd");
+        for (String argument : arguments.restWithFiles(openFiles)) {
             command.add(mangled ? URLEncoder.encode(argument, StandardCharsets.UTF_8) : argument);
         }
         return runAndWait(command, mangled);

@@ -2,13 +2,13 @@ package wan.text;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import wan.file.Messages;
 import wan.op.FormatException;
 
 /** Prompts in a UTF-8 text file, one per line. */
@@ -23,7 +23,7 @@ public final class PromptLines {
         try (InputStream in = Files.newInputStream(file)) {
             return read(file, in);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw Messages.io(file, "cannot read", e);
         }
     }
 
@@ -39,10 +39,17 @@ public final class PromptLines {
                 throw new FormatException(
                         file, "more than " + MAX_FILE_BYTES + " bytes, too large for a file of prompts");
             }
+            if (isUtf16(bytes)) {
+                throw new FormatException(
+                        file, "expected text in UTF-8, got UTF-16; convert it with iconv -f UTF-16 -t UTF-8");
+            }
             String text = StandardCharsets.UTF_8
                     .newDecoder()
                     .decode(ByteBuffer.wrap(bytes))
                     .toString();
+            if (text.indexOf('\0') >= 0) {
+                throw new FormatException(file, "expected text in UTF-8, got a NUL character; is it a binary file?");
+            }
             String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
             List<String> lines =
                     withoutMark.lines().filter(line -> !line.isBlank()).toList();
@@ -53,7 +60,16 @@ public final class PromptLines {
         } catch (CharacterCodingException e) {
             throw new FormatException(file, "expected text in UTF-8, got other bytes; convert it with iconv?", e);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw Messages.io(file, "cannot read", e);
         }
+    }
+
+    /** UTF-16 with a mark is no UTF-8, and UTF-16 without one would pass for text full of NUL characters. */
+    private static boolean isUtf16(byte[] bytes) {
+        return bytes.length > 1
+                && ((bytes[0] == (byte) 0xff && bytes[1] == (byte) 0xfe)
+                        || (bytes[0] == (byte) 0xfe && bytes[1] == (byte) 0xff)
+                        || bytes[0] == 0
+                        || bytes[1] == 0);
     }
 }
