@@ -15,7 +15,11 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -136,7 +140,8 @@ class ModelFolderTest {
                 .isInstanceOf(WanException.class)
                 .hasMessage(
                         dir.resolve(WEIGHTS) + ": the sizes of the model are unknown: neither a config.json beside it"
-                                + " nor a configuration in its metadata");
+                                + " nor a configuration in its metadata; a fine-tuned model's file goes into"
+                                + " model.checkpoint, and the folder of its base model into model.path");
         Files.copy(dir.resolve(WEIGHTS), dir.resolve("a.safetensors"));
         Files.move(dir.resolve(WEIGHTS), dir.resolve("b.safetensors"));
         assertThatThrownBy(() -> ModelFolder.open(dir))
@@ -332,5 +337,72 @@ class ModelFolderTest {
                     .hasMessageContaining("2 that could be meant")
                     .hasMessageContaining(other.getFileName().toString());
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "checkpoint_model_000600/model.pt",
+                "transformer/diffusion_pytorch_model.safetensors",
+                "hub/models--org--wan/snapshots/0123/diffusion_pytorch_model.safetensors"
+            })
+    void open_takesTheConfigurationOfTheFolder_orThatBesideTheWeights(String name) throws IOException {
+        Path made = dir.resolve("made");
+        RandomModel.write(made, SMALL, DType.BF16, 1, (done, total) -> {});
+        Path file = dir.resolve("user").resolve(name);
+        Files.createDirectories(file.resolveSibling(""));
+        Files.move(made.resolve(WEIGHTS), file);
+        Path config = (name.startsWith("hub") ? file : file.resolveSibling("")).resolveSibling("config.json");
+        Files.move(made.resolve("config.json"), config);
+        try (ModelFolder model = ModelFolder.open(dir.resolve("user"))) {
+            assertThat(model.config()).isEqualTo(SMALL);
+        }
+    }
+
+    @Test
+    void cacheOfSeveralModels_hasOneTransformer() throws IOException {
+        Path wan = dir.resolve("models--org--wan/snapshots/0123");
+        RandomModel.write(wan, SMALL, DType.BF16, 1, (done, total) -> {});
+        Files.createDirectories(dir.resolve("models--org--tokenizer/snapshots/4567"));
+        try (ModelFolder model = ModelFolder.open(dir)) {
+            assertThat(model.config()).isEqualTo(SMALL);
+        }
+    }
+
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void open_saysThatADownloadIsUnfinished() throws IOException {
+        Files.createSymbolicLink(dir.resolve(WEIGHTS), Path.of("../blobs/0123"));
+        assertThatThrownBy(() -> ModelFolder.open(dir))
+                .hasMessageEndingWith("found only " + WEIGHTS
+                        + " (a link to a file that is missing); an unfinished download? fetch it again");
+        for (String ending : List.of(".part", ".crdownload", ".incomplete")) {
+            Path folder = Files.createDirectories(dir.resolve(ending));
+            Files.createFile(folder.resolve(WEIGHTS + ending));
+            assertThatThrownBy(() -> ModelFolder.open(folder))
+                    .hasMessageEndingWith(
+                            "found only " + WEIGHTS + ending + "; an unfinished download? fetch it again");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"one.npy", "several.npz"})
+    void numpyFiles_areNamed(String name) throws IOException {
+        Path file = dir.resolve(name);
+        byte[] array = ("\u0093NUMPY\u0001\0\u0046\0"
+                        + String.format("%-69s%n", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }")
+                        + "\0\0\0\0")
+                .getBytes(StandardCharsets.ISO_8859_1);
+        if (name.endsWith("z")) {
+            try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
+                zip.putNextEntry(new ZipEntry("a.npy"));
+                zip.write(array);
+            }
+        } else {
+            Files.write(file, array);
+        }
+        assertThatThrownBy(() -> ModelFolder.open(file))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("got a NumPy file without their names");
     }
 }

@@ -6,6 +6,7 @@ import java.io.Reader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
@@ -35,6 +36,9 @@ public final class StrictJson {
 
     private static final JsonMapper MAPPER = JsonMapper.builder(FACTORY).build();
 
+    /** Where an object or a list began that has no end, told with Java's names of things. */
+    private static final Pattern START_MARKER = Pattern.compile(" ?\\(start marker at .*", Pattern.DOTALL);
+
     private StrictJson() {}
 
     /** A parser over the bytes. All its failures are {@link JacksonException}, see {@link #failure}. */
@@ -57,8 +61,9 @@ public final class StrictJson {
 
     /** What the parser complained about, on one line. */
     static FormatException failure(Object file, String what, JacksonException e) {
-        String reason =
-                e.getCause() instanceof CharacterCodingException ? "not UTF-8" : Messages.shown(e.getOriginalMessage());
+        String reason = e.getCause() instanceof CharacterCodingException
+                ? "not UTF-8"
+                : Messages.shown(START_MARKER.matcher(e.getOriginalMessage()).replaceFirst(""));
         return new FormatException(file, what + ": " + reason, e);
     }
 

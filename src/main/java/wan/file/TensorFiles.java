@@ -14,6 +14,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import wan.op.FormatException;
 import wan.op.WanException;
 
 /**
@@ -29,6 +30,11 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
             Pattern.compile("(.*?)[-_.](\\d{1,6})[-_.]of[-_.](\\d{1,6})(\\.(?:safetensors|bin|pth?))");
     private static final List<String> SUFFIXES = List.of(".safetensors", ".pt", ".pth", ".bin", ".ckpt");
     private static final String INDEX = ".index.json";
+    /** What downloaders add to the name of a file until it is whole. */
+    private static final List<String> UNFINISHED =
+            List.of(".part", ".partial", ".incomplete", ".crdownload", ".download", ".aria2", ".tmp");
+
+    private static final String LOST_LINK = " (a link to a file that is missing)";
     private static final int MOST_NAMED = 8;
     private static final int MOST_FOLDERS = 200;
 
@@ -44,7 +50,15 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
      * @throws WanException if there is nothing, or several files could be meant, which are named
      */
     public TensorStore open(Path path) {
-        return open(find(path));
+        TensorStore store = open(find(path));
+        if (FileKind.of(store.path()) == FileKind.NUMPY && Contents.of(store.names()) != kind) {
+            store.close();
+            throw new FormatException(
+                    store.path(),
+                    "expected weights, such as " + names.getFirst() + ", got a NumPy file without their names; weights"
+                            + " come as .safetensors, .pt or .pth");
+        }
+        return store;
     }
 
     /** Opens what was found. */
@@ -94,9 +108,14 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
 
     private static String contents(Path folder) {
         List<String> found = list(folder).stream()
-                .map(file -> file.getFileName() + (Files.isDirectory(file) ? "/" : ""))
+                .map(file -> file.getFileName() + (Files.isDirectory(file) ? "/" : Files.exists(file) ? "" : LOST_LINK))
                 .toList();
-        return found.isEmpty() ? "an empty folder" : "only " + named(found);
+        if (found.isEmpty()) {
+            return "an empty folder";
+        }
+        boolean unfinished = found.stream()
+                .anyMatch(name -> name.endsWith(LOST_LINK) || UNFINISHED.stream().anyMatch(name::endsWith));
+        return "only " + named(found) + (unfinished ? "; an unfinished download? fetch it again" : "");
     }
 
     private static String named(List<String> names) {
@@ -190,14 +209,14 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
         }
     }
 
-    /** What lies in the folders of a folder, two deep: a trainer's checkpoints, a program's folder of models. */
+    /** What lies in the folders of a folder, two deep: a trainer's checkpoints, a program's folder of models, a cache of several. */
     private List<List<Path>> below(Path folder) {
         List<List<Path>> found = new ArrayList<>();
         List<Path> level = folders(folder);
         for (int depth = 0; depth < 2 && found.isEmpty(); depth++) {
             List<Path> next = new ArrayList<>();
             for (Path each : level.subList(0, Math.min(level.size(), MOST_FOLDERS))) {
-                found.addAll(in(each));
+                found.addAll(in(snapshot(each)));
                 next.addAll(folders(each));
             }
             level = next;

@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
 import wan.file.Messages;
@@ -92,7 +93,14 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
             WanConfig config = configOf(path);
             return open(path, layout(checkpoint, branch), loras, _ -> config);
         }
-        return open(path, layout(path, branch), loras, ModelFolder::configOf);
+        return open(
+                path,
+                layout(path, branch),
+                loras,
+                // A trainer's checkpoint may lie in a folder below the one with the configuration.
+                store -> configuration(store)
+                        .or(() -> configFile(path).map(ConfigJson::read))
+                        .orElseThrow(() -> unknownSizes(store)));
     }
 
     private static ModelLayout layout(Path file, ModelLayout.Branch branch) {
@@ -186,15 +194,24 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
 
     /** The configuration of a model whose weights do not matter and may not even be there. */
     private static WanConfig configOf(Path path) {
-        Path root = Files.isDirectory(path) ? TensorFiles.snapshot(path) : path;
-        for (Path folder : List.of(root, root.resolve(DIFFUSERS_FOLDER))) {
-            if (Files.exists(folder.resolve(CONFIG))) {
-                return ConfigJson.read(folder.resolve(CONFIG));
-            }
+        Optional<Path> file = Files.isDirectory(path) ? configFile(path) : Optional.empty();
+        if (file.isPresent()) {
+            return ConfigJson.read(file.get());
         }
         try (TensorStore store = weights(path)) {
-            return configOf(store);
+            return configuration(store).orElseThrow(() -> unknownSizes(store));
         }
+    }
+
+    /** The configuration in a model's folder, or beside its file. */
+    private static Optional<Path> configFile(Path path) {
+        Path root = Files.isDirectory(path)
+                ? TensorFiles.snapshot(path)
+                : path.toAbsolutePath().resolveSibling("");
+        return Stream.of(root, root.resolve(DIFFUSERS_FOLDER))
+                .map(folder -> folder.resolve(CONFIG))
+                .filter(Files::exists)
+                .findFirst();
     }
 
     /**
@@ -203,21 +220,13 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
      * @throws WanException if it cannot be read
      */
     public static Optional<ConfigJson.Window> window(Path path) {
-        Path root = Files.isDirectory(path)
-                ? TensorFiles.snapshot(path)
-                : path.toAbsolutePath().resolveSibling("");
-        for (Path folder : List.of(root, root.resolve(DIFFUSERS_FOLDER))) {
-            if (Files.exists(folder.resolve(CONFIG))) {
-                return ConfigJson.window(folder.resolve(CONFIG));
-            }
-        }
-        return Optional.empty();
+        return configFile(path).flatMap(ConfigJson::window);
     }
 
-    private static WanConfig configOf(TensorStore store) {
-        return configuration(store)
-                .orElseThrow(() -> new WanException(store.path() + ": the sizes of the model are unknown: neither a "
-                        + CONFIG + " beside it nor a configuration in its metadata"));
+    private static WanException unknownSizes(TensorStore store) {
+        return new WanException(store.path() + ": the sizes of the model are unknown: neither a " + CONFIG
+                + " beside it nor a configuration in its metadata; a fine-tuned model's file goes into model.checkpoint,"
+                + " and the folder of its base model into model.path");
     }
 
     /**
