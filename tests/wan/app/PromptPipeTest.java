@@ -7,6 +7,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -109,7 +110,7 @@ class PromptPipeTest {
                     ISO-8859-1,     got other bytes; convert it
                     """)
     void otherEncodings_areRefused_byName(String charset, String message) throws IOException {
-        Path file = Files.write(folder.resolve("prompts.txt"), "café\na dog\n".getBytes(charset));
+        Path file = Files.write(folder.resolve("prompts.txt"), "café\na dog\n".getBytes(Charset.forName(charset)));
         CommandLineRun run = CommandLineRun.of("extract", "--prompt-file", file, "--print-spec");
         assertThat(run.exitCode()).isEqualTo(1);
         assertThat(run.err()).contains(file + ": expected text in UTF-8, " + message).hasLineCount(1);

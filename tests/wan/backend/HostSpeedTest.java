@@ -141,4 +141,18 @@ class HostSpeedTest {
                 .containsExactly("only");
         assertThat(measured).isZero();
     }
+
+    @Test
+    void secondsOfOneDevice_areMeasured_andKept() {
+        Memory kept = new Memory();
+        Map<String, Double> seconds = Map.of("attention SCALAR", 3.0);
+        for (int i = 0; i < 2; i++) {
+            assertThat(HostSpeed.seconds("c:SCALAR", 1, HostSpeedTest::open, keeping("any", kept, seconds)))
+                    .isEqualTo(3);
+        }
+        assertThat(measured).isEqualTo(1);
+        assertThat(HostSpeed.seconds("c:SCALAR", 2, HostSpeedTest::open, keeping("any", kept, seconds)))
+                .isEqualTo(3);
+        assertThat(measured).isEqualTo(2);
+    }
 }

@@ -96,6 +96,18 @@ class LauncherProcessTest {
     }
 
     @Test
+    @EnabledOnOs(OS.LINUX)
+    void launcher_saysWhatIsTooSmall_whereJavaGivesUp() throws Exception {
+        Map<String, String> env = scripted("echo \"$1\"; kill -ABRT $$");
+        List<String> command = new ArrayList<>(List.of("sh", "-c", "ulimit -v 60000000; exec \"$@\"", "sh"));
+        command.addAll(launcher(env, "presets").command());
+        Result limited = run(process(env, command), "");
+        assertThat(limited.exitCode()).isEqualTo(134);
+        assertThat(limited.out()).isEqualTo("-XX:+SuppressFatalErrorMessage\n");
+        assertThat(limited.err()).contains("ulimit -v is too small").hasLineCount(1);
+    }
+
+    @Test
     void launcher_givesTheFlags_withTheUsersLast() throws Exception {
         Map<String, String> env = new HashMap<>(scripted("for a; do echo \"$a\"; done"));
         env.put("WAN_ATTN_JAVA_OPTS", " -Xlog:gc  -XX:+UseSerialGC ");

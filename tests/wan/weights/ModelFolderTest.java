@@ -389,7 +389,7 @@ class ModelFolderTest {
     @ValueSource(strings = {"one.npy", "several.npz"})
     void numpyFiles_areNamed(String name) throws IOException {
         Path file = dir.resolve(name);
-        byte[] array = ("\u0093NUMPY\u0001\0\u0046\0"
+        byte[] array = ("\u0093NUMPY\u0001\0F\0"
                         + String.format("%-69s%n", "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }")
                         + "\0\0\0\0")
                 .getBytes(StandardCharsets.ISO_8859_1);

@@ -240,7 +240,8 @@ class ExtractCommandTest {
                 folder.resolve("r.safetensors"));
         assertThat(run.exitCode()).isZero();
         assertThat(run.out())
-                .contains("block6.step0", "frame blocks [1, 3, 3, 3, 3, 3, 3]", " of heap (keys and values ");
+                .contains("block6.step0", "frame blocks [1, 3, 3, 3, 3, 3, 3]", " of heap (keys and values ")
+                .doesNotContain("of computing");
         try (Stream<Path> files = Files.list(folder)) {
             assertThat(files).isEmpty();
         }
@@ -255,6 +256,12 @@ class ExtractCommandTest {
                 .containsPattern(
                         "memory +[0-9.]+ MiB of 3.0 GiB on device tornado:0:0, and as much on the host: weights")
                 .containsPattern("largest array [0-9.]+ MiB \\(.*\\), of at most ");
+    }
+
+    @Test
+    void dryRun_tellsTheTime_whereALayerIsLargeEnoughToMeasure() {
+        CommandLineRun run = CommandLineRun.of("extract", "--dry-run", "--layer", "3", "--latent-size", "60x104");
+        assertThat(run.out()).containsPattern("time +about [0-9:]+ of computing, from a measured layer\n");
     }
 
     @Test

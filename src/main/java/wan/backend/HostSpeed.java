@@ -1,5 +1,7 @@
 package wan.backend;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -72,25 +74,52 @@ public final class HostSpeed {
         if (devices.size() == 1) {
             return devices;
         }
-        String what = String.join(", ", devices) + "; " + threads + " threads; "
-                + check.layer().sizes();
-        return MEASURED.computeIfAbsent(what, _ -> {
-            Map<String, Double> seconds = check.kept().get(what);
-            boolean kept = seconds.keySet().equals(Set.copyOf(devices));
-            if (!kept) {
-                seconds = new HashMap<>();
-                for (String device : devices) {
-                    try (Ops ops = open.apply(device)) {
-                        seconds.put(device, layer(ops, check));
-                    }
-                }
-                check.kept().put(what, seconds);
-            }
+        return MEASURED.computeIfAbsent(key(devices, threads, check), what -> {
+            Map<String, Double> before = kept(devices, what, check);
             return sorted(
                     devices,
-                    seconds,
-                    (kept ? "measured before, " : "measured, ") + check.layer().sizes());
+                    before.isEmpty() ? measured(devices, what, open, check) : before,
+                    (before.isEmpty() ? "measured, " : "measured before, ")
+                            + check.layer().sizes());
         });
+    }
+
+    /**
+     * What a layer's products take on one device.
+     *
+     * @param threads that compute
+     * @param open opens it
+     * @return seconds for one frame
+     */
+    public static synchronized double seconds(
+            String device, int threads, Function<String, Ops> open, DeviceCheck check) {
+        List<String> devices = List.of(device);
+        String what = key(devices, threads, check);
+        Map<String, Double> before = kept(devices, what, check);
+        return requireNonNull((before.isEmpty() ? measured(devices, what, open, check) : before).get(device));
+    }
+
+    private static String key(List<String> devices, int threads, DeviceCheck check) {
+        return String.join(", ", devices) + "; " + threads + " threads; "
+                + check.layer().sizes();
+    }
+
+    /** What is kept of just these devices, or nothing. */
+    private static Map<String, Double> kept(List<String> devices, String what, DeviceCheck check) {
+        Map<String, Double> seconds = check.kept().get(what);
+        return seconds.keySet().equals(Set.copyOf(devices)) ? seconds : Map.of();
+    }
+
+    private static Map<String, Double> measured(
+            List<String> devices, String what, Function<String, Ops> open, DeviceCheck check) {
+        Map<String, Double> seconds = new HashMap<>();
+        for (String device : devices) {
+            try (Ops ops = open.apply(device)) {
+                seconds.put(device, layer(ops, check));
+            }
+        }
+        check.kept().put(what, seconds);
+        return seconds;
     }
 
     private static List<String> sorted(List<String> devices, Map<String, Double> seconds, String how) {

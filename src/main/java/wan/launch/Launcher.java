@@ -22,6 +22,11 @@ import java.util.concurrent.TimeUnit;
 public final class Launcher {
     private static final String MAIN = "wan.app.Main";
 
+    /** Without it a JVM that lacks memory writes its report into stdout and into files of the working folder. */
+    private static final String NO_REPORT = "-XX:+SuppressFatalErrorMessage";
+
+    private static final int ABORTED = 128 + 6;
+
     private Launcher() {}
 
     /**
@@ -71,6 +76,10 @@ public final class Launcher {
             command.add("-Dwan.tornado.problem=" + (mangled ? problem.replaceAll("[^\\x20-\\x7e]", "?") : problem));
         }
         command.add("-Dwan.stderr.terminal=" + stderrIsTerminal());
+        boolean limited = isLimited(Path.of("/proc/self/limits"));
+        if (limited) {
+            command.add(1, NO_REPORT);
+        }
         command.addAll(StartCache.classPath(System.getProperty("java.class.path"), tornado.isEmpty(), more));
         if (mangled) {
             command.add("-Dwan.args.encoded=true");
@@ -80,7 +89,22 @@ public final class Launcher {
         for (String argument : arguments.restWithFiles(openFiles)) {
             command.add(mangled ? URLEncoder.encode(argument, StandardCharsets.UTF_8) : argument);
         }
-        return runAndWait(command, mangled);
+        int exitCode = runAndWait(command, mangled);
+        if (limited && exitCode == ABORTED) {
+            complain("Java gave up, most likely because ulimit -v is too small: it counts what Java reserves, some 6 GB"
+                    + " and the heap; raise it, or take less heap with --heap SIZE");
+        }
+        return exitCode;
+    }
+
+    /** Whether the address space is limited, which Java reserves freely. */
+    static boolean isLimited(Path limits) {
+        try {
+            return Files.readAllLines(limits).stream()
+                    .anyMatch(line -> line.startsWith("Max address space") && !line.contains("unlimited"));
+        } catch (IOException e) {
+            return false; // not Linux
+        }
     }
 
     /** The JDK to use: what was named, or what is found. */

@@ -2,6 +2,7 @@ package wan.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.ServiceLoader;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -161,6 +162,18 @@ public final class Devices {
     static @Nullable HostMemory hostMemory(RunSpec.Device device, DeviceCheck check, Consumer<Ops> rehearsal) {
         DeviceSettings named = likely(settings(device), check);
         return provider(named.name()).hostMemory(named, rehearsal);
+    }
+
+    /** What a layer takes for one frame where the run computes on this machine, in seconds; empty where it computes on a device. */
+    static OptionalDouble layerSeconds(RunSpec.Device device, DeviceCheck check) {
+        DeviceSettings named = likely(settings(device), check);
+        BackendProvider provider = provider(named.name());
+        if (!provider.isOnHost()) {
+            return OptionalDouble.empty();
+        }
+        DeviceSettings tuned = provider.tuned(named, check);
+        return OptionalDouble.of(
+                HostSpeed.seconds(tuned.name(), tuned.threads(), _ -> provider.open(tuned, null), check));
     }
 
     private static DeviceSettings settings(RunSpec.Device device) {

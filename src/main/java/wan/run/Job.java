@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 import wan.backend.DeviceCheck;
 import wan.backend.HostMemory;
@@ -39,6 +40,9 @@ import wan.selftest.SelfTestCheck;
 
 /** A run that has been checked and planned for its model, but not started. */
 public final class Job {
+    /** Of a layer for one frame. */
+    private static final double LEAST_MEASURED_FLOPS = 1e10;
+
     private final RunSpec spec;
     private final Session session;
     private final LoadedModel model;
@@ -164,6 +168,23 @@ public final class Job {
         double keyFrames = frames == 0 ? 1 : Math.max(1, (double) attended / frames);
         return SelfTestCheck.ofRun(
                 frame, config.numHeads(), config.headDim(), config.ffnDim(), keyFrames, SpeedFile.ofThisMachine());
+    }
+
+    /**
+     * About how long the run will compute on this machine, from what a layer of its sizes was measured to take, now or before. Opening the
+     * model, encoding the prompt and writing the result come on top.
+     *
+     * @return seconds; empty where a device computes, or where layers are so small that a measurement is mostly of Java's compiler
+     */
+    public OptionalDouble estimatedSeconds() {
+        double layers = plan.passes().stream()
+                .mapToDouble(pass -> (double) geometry.batch() * pass.frames() * pass.numLayers())
+                .sum();
+        if (cost().flops(plan) < LEAST_MEASURED_FLOPS * layers) {
+            return OptionalDouble.empty();
+        }
+        OptionalDouble seconds = Devices.layerSeconds(spec.device(), speedCheck());
+        return seconds.isEmpty() ? seconds : OptionalDouble.of(layers * seconds.getAsDouble());
     }
 
     /** First frame of the last frame block. */

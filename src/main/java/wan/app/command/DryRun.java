@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import wan.backend.Bytes;
 import wan.backend.HostMemory;
+import wan.app.terminal.Progress;
 import wan.backend.MemoryPlan;
 import wan.edit.HeadCaches;
 import wan.model.WanConfig;
@@ -97,6 +98,11 @@ record DryRun(PrintStream out, Job job, Path target) {
                 "%noperations    %.3f TFLOP in %d passes%n",
                 cost.flops(plan) / 1e12,
                 plan.passes().size());
+        job.estimatedSeconds()
+                .ifPresent(seconds -> out.printf(
+                        Locale.ROOT,
+                        "time          about %s of computing, from a measured layer%n",
+                        Progress.clock(seconds)));
         HeadCaches caches = job.caches();
         if (caches != null) {
             double kept = caches.keptShare(plan.numLayers(), settings.totalFrames());
