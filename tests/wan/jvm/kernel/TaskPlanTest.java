@@ -32,6 +32,31 @@ class TaskPlanTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 16, 64, 128})
+    void planes_areCut_onlyWhereTheyAreTooFew(int threads) {
+        for (int planes : new int[] {0, 1, 3, 57, 1000}) {
+            TaskPlan plan = TaskPlan.planes(planes, 30, threads);
+            int[] seen = new int[planes * 30];
+            AtomicInteger pieces = new AtomicInteger();
+            for (int task = 0; task < plan.tasks(); task++) {
+                plan.pieces(task, (plane, from, to) -> {
+                    pieces.incrementAndGet();
+                    for (int unit = from; unit < to; unit++) {
+                        seen[plane * 30 + unit]++;
+                    }
+                });
+            }
+            assertThat(seen).doesNotContain(0, 2);
+            double whole = planes / (Math.ceilDiv(planes, threads) * (double) threads);
+            if (planes == 0 || whole >= 0.95) {
+                assertThat(pieces).hasValue(planes);
+            } else {
+                assertThat(plan.balance()).isGreaterThan(whole);
+            }
+        }
+    }
+
     @Test
     void cuts_followTheCost() {
         // Of two heads one sees three times as much: the first of two threads gets two thirds of it.

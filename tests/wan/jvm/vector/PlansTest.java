@@ -45,6 +45,32 @@ class PlansTest {
         }
     }
 
+    /** The VAE's convolutions at 480 x 832: blocks of pixels and tiles of output channels of its four sizes of frames. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 16, 64, 128})
+    void convolutions_keepAllThreadsBusy(int threads) {
+        int pixels = VectorConvolution.VECTORS * Lanes.WIDTH;
+        for (int[] frame : new int[][] {{60, 104, 384}, {120, 208, 384}, {240, 416, 192}, {480, 832, 96}}) {
+            int blocks = Math.ceilDiv(frame[0] * frame[1], pixels);
+            int tiles = Math.ceilDiv(frame[2], Lanes.TILE);
+            assertThat(VectorConvolution.tasks(blocks, tiles, threads).balance())
+                    .as("%d x %d, %d channels, %d threads", frame[0], frame[1], frame[2], threads)
+                    .isGreaterThan(0.93);
+        }
+    }
+
+    /** Token logits of one head and one frame: fewer panels of queries than threads, so that these divide keys. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 16, 64, 128})
+    void tokenLogits_keepAllThreadsBusy(int threads) {
+        int panels = Math.ceilDiv(1560, Lanes.PANEL);
+        for (int frames : new int[] {3, 21}) {
+            assertThat(VectorAttention.tokenTasks(panels, 6 * frames, threads).balance())
+                    .as("%d frames, %d threads", frames, threads)
+                    .isGreaterThan(0.95);
+        }
+    }
+
     /** One tile of rows: threads beyond the panels have nothing to do, and weights are read once, so that memory is the limit. */
     @Test
     void timeEmbedding_hasNoMoreTasksThanPanels() {

@@ -18,14 +18,17 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import wan.jvm.JvmFrameOps;
 import wan.jvm.JvmOps;
 import wan.jvm.JvmOptions;
 import wan.jvm.KernelTwins;
 import wan.jvm.RecordingTap;
 import wan.jvm.Tensors;
 import wan.op.AttentionTap;
+import wan.op.Convolution;
 import wan.op.DType;
 import wan.op.Dyn;
+import wan.op.FrameOps;
 import wan.op.KvTensor;
 import wan.op.Linear;
 import wan.op.Quantity;
@@ -172,13 +175,35 @@ public class VectorKernelsTest {
                         Quantity.FRAME_MASS,
                         Quantity.KEY_LOGITS,
                         Quantity.QUERY_LOGITS,
-                        Quantity.QUERY_MASS);
+                        Quantity.QUERY_MASS,
+                        Quantity.TOKEN_LOGITS);
                 results.add(ops.read(ops.attention(y, cache, pages, rows, tokens, tap)));
                 results.add(ops.read(ops.attention(y, cache, pages, rows / 2, 1, AttentionTap.NONE)));
-                tap.wanted().forEach(quantity -> results.add(tap.values(quantity)));
+                tap.wanted().stream()
+                        .sorted()
+                        .forEach(quantity -> results.add(
+                                quantity.inTiles() ? tap.tiles(quantity, 1, rows, 2 * tokens) : tap.values(quantity)));
             }
         }
+        results.add(convolved(kernels, threads, random));
         return results.toArray(float[][]::new);
+    }
+
+    /** Several tiles of output channels, and fewer blocks of pixels than the most threads. */
+    private static float[] convolved(JvmOptions.Kind kernels, int threads, Random random) {
+        Shape shape = Shape.of(40, 30, 50);
+        try (FrameOps ops = new JvmFrameOps(new JvmOptions(threads, kernels))) {
+            Tensor x = ops.allocate(Shape.of(20, 30, 50));
+            ops.write(x, Tensors.random(random, 20 * 30 * 50));
+            Tensor y = ops.allocate(shape);
+            ops.write(y, Tensors.random(random, shape.intSize()));
+            Convolution weights = ops.convolution(
+                    Tensors.f32("w", Tensors.random(random, 40 * 20 * 3 * 3), 40, 20, 1, 3, 3),
+                    Tensors.f32("b", Tensors.random(random, 40), 40));
+            FrameOps.Before before = new FrameOps.Before(null, FrameOps.Activation.SILU);
+            ops.convolve(x, before, FrameOps.Sampling.SAME, weights, new FrameOps.Sum(0, y, y, true));
+            return ops.read(y);
+        }
     }
 
     @Test

@@ -12,6 +12,8 @@ import java.util.Arrays;
 public final class TaskPlan {
     /** Tasks for each thread in a loop over items that all are alike: a thread that is held up leaves some to the others. */
     private static final int TASKS_PER_THREAD = 4;
+    /** The balance of whole planes below which they are cut. */
+    private static final double BALANCED = 0.95;
 
     private final long[] unitCosts;
     private final int units;
@@ -27,12 +29,16 @@ public final class TaskPlan {
         void run(int plane, int from, int to);
     }
 
-    private TaskPlan(long[] unitCosts, int units, int longestPiece, int threads, int tasks) {
+    private TaskPlan(long[] unitCosts, int units, int longestPiece, int threads, long[] cuts) {
         this.unitCosts = unitCosts;
         this.units = units;
         this.longestPiece = longestPiece;
         this.threads = threads;
-        cuts = new long[tasks + 1];
+        this.cuts = cuts;
+    }
+
+    private static long[] cuts(long[] unitCosts, int units, int tasks) {
+        long[] cuts = new long[tasks + 1];
         long total = units * Arrays.stream(unitCosts).sum();
         int plane = 0;
         long before = 0; // cost of the planes before
@@ -46,6 +52,7 @@ public final class TaskPlan {
             cuts[task] = (long) plane * units + Math.min(within, units);
         }
         cuts[tasks] = (long) unitCosts.length * units;
+        return cuts;
     }
 
     /**
@@ -56,15 +63,34 @@ public final class TaskPlan {
      * @param longestPiece units that a kernel takes at once
      */
     public static TaskPlan of(long[] unitCosts, int units, int longestPiece, int threads) {
-        long all = (long) unitCosts.length * units;
-        return new TaskPlan(unitCosts, units, longestPiece, threads, tasks(all, 1, longestPiece, threads));
+        int tasks = tasks((long) unitCosts.length * units, 1, longestPiece, threads);
+        return new TaskPlan(unitCosts, units, longestPiece, threads, cuts(unitCosts, units, tasks));
     }
 
     /** Cuts planes of equal size and cost. */
     public static TaskPlan even(int planes, int units, int longestPiece, int threads) {
-        long[] costs = new long[planes];
-        Arrays.fill(costs, 1);
-        return of(costs, units, longestPiece, threads);
+        return of(ones(planes), units, longestPiece, threads);
+    }
+
+    /**
+     * Hands out whole planes of equal size and cost, for work that has to be prepared once more where a plane is cut: planes are cut only where there
+     * are too few of them to keep the threads busy.
+     */
+    public static TaskPlan planes(int planes, int units, int threads) {
+        long[] wholes = cuts(ones(planes), 1, tasks(planes, 1, 1, threads));
+        Arrays.setAll(wholes, task -> wholes[task] * units);
+        TaskPlan whole = new TaskPlan(ones(planes), units, units, threads, wholes);
+        if (whole.balance() >= BALANCED) {
+            return whole;
+        }
+        TaskPlan cut = even(planes, units, units, threads);
+        return cut.balance() > whole.balance() ? cut : whole;
+    }
+
+    private static long[] ones(int count) {
+        long[] ones = new long[count];
+        Arrays.fill(ones, 1);
+        return ones;
     }
 
     /**
@@ -74,7 +100,8 @@ public final class TaskPlan {
      */
     public static TaskPlan loop(int items, int grain, int threads) {
         int tasks = tasks(items, Math.max(1, grain), Math.ceilDiv(items, TASKS_PER_THREAD * threads), threads);
-        return new TaskPlan(new long[] {1}, items, Math.max(1, items), threads, tasks);
+        long[] one = {1};
+        return new TaskPlan(one, items, Math.max(1, items), threads, cuts(one, items, tasks));
     }
 
     /** The same number for each thread, unless there is not enough to do. */

@@ -36,6 +36,8 @@ final class VectorAttention {
     private static final int PIECE_PANELS = PIECE_QUERIES / PANEL;
     /** Keys of a block, at most. */
     private static final int BLOCK_KEYS = 264;
+    /** Keys whose captured logits are formed at once. */
+    private static final int TOKEN_BLOCK = BLOCK_KEYS / TILE * TILE;
     /** The bias of a blocked key that shares its page with others: finite, so that a maximum of such keys is one too. */
     private static final float BLOCKED = -1e30f;
 
@@ -487,6 +489,27 @@ final class VectorAttention {
             }
         }
 
+        /** The logits of at most {@value #TOKEN_BLOCK} keys of a page, NaN where the head gave the page back. */
+        void tokenLogits(int page, int key, int queries, float[] tile) {
+            PagedKv cache = call.cache();
+            int count = Math.min(TOKEN_BLOCK, cache.pageTokens() - key);
+            int to = page * cache.pageTokens() + key;
+            if (!cache.holds(sample, call.pages()[page], head)) {
+                for (int query = 0; query < queries; query++) {
+                    int at = query * call.keys() + to;
+                    Arrays.fill(tile, at, at + count, Float.NaN);
+                }
+                return;
+            }
+            float[] keys = cache.keys(sample, call.pages()[page], head, key, count, scratch.keyRoom);
+            logits(keys, key, count, 0);
+            for (int j = 0; j < count; j++) {
+                for (int query = 0; query < queries; query++) {
+                    tile[query * call.keys() + to + j] = scratch.logits[j * PANEL + query];
+                }
+            }
+        }
+
         /** Adds the weights of one block to its key groups; the softmax itself is not touched. */
         private void addMasses(
                 int firstKey, int count, int panel, FrameMass mass, RunningMasses masses, float[] maxima) {
@@ -521,42 +544,63 @@ final class VectorAttention {
         }
     }
 
+    /** The logits of a panel of queries, which several tasks may form. */
+    private static final class LogitTile {
+        private final int size;
+        private int missing;
+        private float @Nullable [] values;
+
+        LogitTile(int size, int blocks) {
+            this.size = size;
+            missing = blocks;
+        }
+
+        synchronized float[] values() {
+            float[] present = values == null ? new float[size] : values;
+            values = present;
+            return present;
+        }
+
+        /** Whether none is missing any more; then this keeps nothing. */
+        synchronized boolean add(int blocks) {
+            missing -= blocks;
+            if (missing == 0) {
+                values = null;
+            }
+            return missing == 0;
+        }
+    }
+
+    /** Planes are panels of queries of a captured head, units blocks of keys. */
+    static TaskPlan tokenTasks(int panels, int blocks, int threads) {
+        return TaskPlan.planes(panels, blocks, threads);
+    }
+
     void tokenLogits(AttentionCall call, AttentionTap tap) {
         int[] heads = tap.heads();
         int panels = Math.ceilDiv(call.queries(), PANEL);
         AttentionPlan plan = AttentionPlan.of(call, panels, PIECE_PANELS, workers.threads());
-        workers.run(call.cache().batch() * heads.length * panels, (task, worker) -> {
-            int panel = task % panels;
-            int headIndex = task / panels % heads.length;
-            int sample = task / panels / heads.length;
+        int blocksOfPage = Math.ceilDiv(call.cache().pageTokens(), TOKEN_BLOCK);
+        int blocks = call.pages().length * blocksOfPage;
+        LogitTile[] tiles = new LogitTile[call.cache().batch() * heads.length * panels];
+        Arrays.setAll(
+                tiles, i -> new LogitTile(Math.min(PANEL, call.queries() - i % panels * PANEL) * call.keys(), blocks));
+        workers.run(tokenTasks(tiles.length, blocks, workers.threads()), (plane, from, to, worker) -> {
+            int panel = plane % panels;
+            int headIndex = plane / panels % heads.length;
+            int head = heads[headIndex];
+            int sample = plane / panels / heads.length;
             int firstQuery = panel * PANEL;
             int queries = Math.min(PANEL, call.queries() - firstQuery);
-            Task rows = new Task(call, plan, sample, heads[headIndex], scratchOf(worker, call.cache()), panel, 1);
+            Task rows = new Task(call, plan, sample, head, scratchOf(worker, call.cache()), panel, 1);
             rows.packQueries(0, firstQuery, (float) call.scale());
-            float[] tile = new float[queries * call.keys()];
-            int pageTokens = call.cache().pageTokens();
-            for (int i = 0; i < call.pages().length; i++) {
-                if (!call.cache().holds(sample, call.pages()[i], heads[headIndex])) {
-                    for (int query = 0; query < queries; query++) {
-                        int from = query * call.keys() + i * pageTokens;
-                        Arrays.fill(tile, from, from + pageTokens, Float.NaN);
-                    }
-                    continue;
-                }
-                float[] keys = call.cache()
-                        .keys(sample, call.pages()[i], heads[headIndex], 0, pageTokens, rows.scratch.keyRoom);
-                for (int key = 0; key < pageTokens; key += BLOCK_KEYS / TILE * TILE) {
-                    int count = Math.min(BLOCK_KEYS / TILE * TILE, pageTokens - key);
-                    rows.logits(keys, key, count, 0);
-                    for (int j = 0; j < count; j++) {
-                        for (int query = 0; query < queries; query++) {
-                            tile[query * call.keys() + i * pageTokens + key + j] =
-                                    rows.scratch.logits[j * PANEL + query];
-                        }
-                    }
-                }
+            float[] tile = tiles[plane].values();
+            for (int block = from; block < to; block++) {
+                rows.tokenLogits(block / blocksOfPage, block % blocksOfPage * TOKEN_BLOCK, queries, tile);
             }
-            call.edit().deliver(tap, sample, headIndex, heads[headIndex], firstQuery, queries, call.keys(), tile);
+            if (tiles[plane].add(to - from)) {
+                call.edit().deliver(tap, sample, headIndex, head, firstQuery, queries, call.keys(), tile);
+            }
         });
     }
 }

@@ -15,18 +15,19 @@ import jdk.incubator.vector.FloatVector;
 import wan.jvm.kernel.ConvolutionCall;
 import wan.jvm.kernel.Frame;
 import wan.jvm.kernel.JvmConvolution;
+import wan.jvm.kernel.TaskPlan;
 import wan.jvm.kernel.Workers;
 
 /**
  * Convolutions as products of matrices that are never whole: output channels by pixels.
  *
- * <p>A task is {@value #VECTORS} vectors of neighbouring pixels and all output channels. It copies the pixels and their margin,
- * does norm and activation there, and lays the windows out, {@value #DEPTH} terms at a time, as the panels that
+ * <p>A task is {@value #VECTORS} vectors of neighbouring pixels and all output channels, or some of them if there are few pixels for the threads. It
+ * copies the pixels and their margin, does norm and activation there, and lays the windows out, {@value #DEPTH} terms at a time, as the panels that
  * {@link RegisterTile} reads; weights take the place of its rows. All sums of a call share the panels. Each sum is one chain of
- * multiply-adds in the order of input channel, row and column, so that how pixels are shared out changes no bit.
+ * multiply-adds in the order of input channel, row and column, so that how they are shared out changes no bit.
  */
 final class VectorConvolution {
-    /** Vectors of pixels in a task. */
+    /** Vectors of pixels in a block. */
     static final int VECTORS = 8;
 
     /** Terms of a block, at most. */
@@ -44,7 +45,7 @@ final class VectorConvolution {
     private static final class Scratch {
         /** [panel][term][PANEL]. */
         final MemorySegment panels;
-        /** [in][position]: the task's pixels with their margin. */
+        /** [in][position]: the block's pixels with their margin. */
         float[] pixels = new float[0];
         /** [position]: what a pixel's channels are multiplied with. */
         float[] factors = new float[0];
@@ -100,7 +101,14 @@ final class VectorConvolution {
 
     void run(ConvolutionCall call, float[] packed) {
         Plan plan = new Plan(call, packed);
-        workers.run(plan.tasks(), (task, worker) -> new Task(plan, scratch[worker], task).run());
+        workers.run(
+                tasks(plan.blocks(), tiles(call.weights()), workers.threads()),
+                (block, from, to, worker) -> new Task(plan, scratch[worker], block, from, to).run());
+    }
+
+    /** Planes are blocks of pixels, units tiles of output channels. */
+    static TaskPlan tasks(int blocks, int tiles, int threads) {
+        return TaskPlan.planes(blocks, tiles, threads);
     }
 
     /** What all tasks of a call share. */
@@ -108,12 +116,12 @@ final class VectorConvolution {
         final ConvolutionCall call;
         final JvmConvolution weights;
         final float[] packed;
-        /** Vectors beside each other in a task: as many as waste the fewest lanes at the frame's edges. */
+        /** Vectors beside each other in a block: as many as waste the fewest lanes at the frame's edges. */
         final int across;
 
-        final int taskRows;
-        final int taskColumns;
-        final int tasksAcross;
+        final int blockRows;
+        final int blockColumns;
+        final int blocksAcross;
         /** Of the copied pixels; where windows step by two, even and odd columns lie apart. */
         final int copiedRows;
 
@@ -130,12 +138,12 @@ final class VectorConvolution {
             this.packed = packed;
             weights = call.weights();
             across = lanes(call, 1) < lanes(call, 2) ? 1 : 2;
-            taskRows = VECTORS / across;
-            taskColumns = across * WIDTH;
-            tasksAcross = Math.ceilDiv(call.columns(), taskColumns);
+            blockRows = VECTORS / across;
+            blockColumns = across * WIDTH;
+            blocksAcross = Math.ceilDiv(call.columns(), blockColumns);
             int step = call.step();
-            copiedRows = (taskRows - 1) * step + weights.kernelRows();
-            copiedColumns = (taskColumns - 1) * step + weights.kernelColumns();
+            copiedRows = (blockRows - 1) * step + weights.kernelRows();
+            copiedColumns = (blockColumns - 1) * step + weights.kernelColumns();
             pitch = Math.ceilDiv(copiedColumns, step);
             positions = Math.ceilDiv(copiedRows * step * pitch, WIDTH) * WIDTH;
             terms = new int[weights.depth()];
@@ -159,16 +167,16 @@ final class VectorConvolution {
             return (long) Math.ceilDiv(call.rows().count(), rows) * Math.ceilDiv(call.columns(), columns);
         }
 
-        int tasks() {
-            return Math.ceilDiv(call.rows().count(), taskRows) * tasksAcross;
+        int blocks() {
+            return Math.ceilDiv(call.rows().count(), blockRows) * blocksAcross;
         }
 
-        /** Row of a vector within the task. */
+        /** Row of a vector within the block. */
         int row(int vector) {
             return vector / across;
         }
 
-        /** First column of a vector within the task. */
+        /** First column of a vector within the block. */
         int column(int vector) {
             return vector % across * WIDTH;
         }
@@ -180,7 +188,7 @@ final class VectorConvolution {
         }
     }
 
-    /** One task: its pixels in all output channels. */
+    /** A block of pixels in some tiles of output channels. */
     private static final class Task {
         private final Plan plan;
         private final ConvolutionCall call;
@@ -188,16 +196,30 @@ final class VectorConvolution {
         private final Scratch scratch;
         private final int firstRow;
         private final int firstColumn;
-        private final int tiles;
+        private final int firstTile;
+        private final int endTile;
 
-        Task(Plan plan, Scratch scratch, int task) {
+        Task(Plan plan, Scratch scratch, int block, int firstTile, int endTile) {
             this.plan = plan;
             this.scratch = scratch;
             call = plan.call;
             weights = plan.weights;
-            firstRow = call.rows().first() + task / plan.tasksAcross * plan.taskRows;
-            firstColumn = task % plan.tasksAcross * plan.taskColumns;
-            tiles = tiles(weights);
+            firstRow = call.rows().first() + block / plan.blocksAcross * plan.blockRows;
+            firstColumn = block % plan.blocksAcross * plan.blockColumns;
+            this.firstTile = firstTile;
+            this.endTile = endTile;
+        }
+
+        private int tiles() {
+            return endTile - firstTile;
+        }
+
+        private int firstOut() {
+            return firstTile * TILE;
+        }
+
+        private int endOut() {
+            return Math.min(endTile * TILE, weights.outChannels());
         }
 
         void run() {
@@ -211,7 +233,7 @@ final class VectorConvolution {
                 case SILU -> silu(scratch.pixels, count);
                 case RELU -> relu(scratch.pixels, count);
             }
-            int size = call.sums().size() * tiles * PANELS * TILE_FLOATS;
+            int size = call.sums().size() * tiles() * PANELS * TILE_FLOATS;
             if (scratch.sums.length < size) {
                 scratch.sums = new float[size];
             }
@@ -368,9 +390,10 @@ final class VectorConvolution {
 
         private void multiply(int sum, int first, int depth) {
             int frame = call.sums().get(sum).kernelFrame();
-            int weightsAt = (frame * weights.depth() + first) * tiles * TILE;
-            int at = sum * tiles * PANELS * TILE_FLOATS;
-            for (int tile = 0; tile < tiles; tile++) {
+            int weightsAt =
+                    ((frame * weights.depth() + first) * VectorConvolution.tiles(weights) + firstTile * depth) * TILE;
+            int at = sum * tiles() * PANELS * TILE_FLOATS;
+            for (int tile = firstTile; tile < endTile; tile++) {
                 for (int panel = 0; panel < PANELS; panel++) {
                     long panelAt = 4L * panel * depth * PANEL;
                     RegisterTile.add(
@@ -383,7 +406,7 @@ final class VectorConvolution {
 
         /** Index of a vector of an output channel within a sum's tiles. */
         private int sumIndex(int sum, int out, int vector) {
-            return ((sum * tiles + out / TILE) * PANELS + vector / 2) * TILE_FLOATS
+            return ((sum * tiles() + out / TILE - firstTile) * PANELS + vector / 2) * TILE_FLOATS
                     + out % TILE * PANEL
                     + vector % 2 * WIDTH;
         }
@@ -404,7 +427,7 @@ final class VectorConvolution {
 
         private void start(int sum) {
             Frame start = call.sums().get(sum).start();
-            for (int out = 0; out < weights.outChannels(); out++) {
+            for (int out = firstOut(); out < endOut(); out++) {
                 for (int vector = 0; vector < VECTORS; vector++) {
                     int to = sumIndex(sum, out, vector);
                     if (start == null) {
@@ -423,7 +446,7 @@ final class VectorConvolution {
         private void finish(int sum) {
             Frame to = call.sums().get(sum).to();
             boolean add = call.sums().get(sum).add();
-            for (int out = 0; out < weights.outChannels(); out++) {
+            for (int out = firstOut(); out < endOut(); out++) {
                 for (int vector = 0; vector < VECTORS; vector++) {
                     int valid = valid(vector);
                     if (valid > 0) {
