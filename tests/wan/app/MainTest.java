@@ -13,8 +13,8 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -102,17 +102,19 @@ class MainTest {
 
     @Test
     void emptyPath_isRefused_byEveryOptionThatTakesOne() {
-        line.getSubcommands().forEach((name, command) -> command.getCommandSpec().options().stream()
-                .filter(option ->
-                        option.type() == Path.class || Arrays.asList(option.auxiliaryTypes()).contains(Path.class))
-                .filter(option -> option.paramLabel().indexOf('=') < 0)
-                .forEach(option -> {
-                    err.reset();
-                    assertThat(line.execute(name, option.longestName(), "")).isEqualTo(2);
-                    assertThat(err.toString(UTF_8))
-                            .contains(option.longestName(), "expected a path, got an empty one")
-                            .hasLineCount(1);
-                }));
+        line.getSubcommands()
+                .forEach((name, command) -> command.getCommandSpec().options().stream()
+                        .filter(option -> option.type() == Path.class
+                                || Arrays.asList(option.auxiliaryTypes()).contains(Path.class))
+                        .filter(option -> option.paramLabel().indexOf('=') < 0)
+                        .forEach(option -> {
+                            err.reset();
+                            assertThat(line.execute(name, option.longestName(), ""))
+                                    .isEqualTo(2);
+                            assertThat(err.toString(UTF_8))
+                                    .contains(option.longestName(), "expected a path, got an empty one")
+                                    .hasLineCount(1);
+                        }));
     }
 
     private static Stream<Arguments> failures() {

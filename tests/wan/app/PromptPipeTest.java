@@ -101,9 +101,7 @@ class PromptPipeTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            textBlock =
-                    """
+    @CsvSource(textBlock = """
                     UTF-16,         got UTF-16; convert it
                     UTF-16LE,       got UTF-16; convert it
                     UTF-16BE,       got UTF-16; convert it
@@ -113,7 +111,9 @@ class PromptPipeTest {
         Path file = Files.write(folder.resolve("prompts.txt"), "café\na dog\n".getBytes(Charset.forName(charset)));
         CommandLineRun run = CommandLineRun.of("extract", "--prompt-file", file, "--print-spec");
         assertThat(run.exitCode()).isEqualTo(1);
-        assertThat(run.err()).contains(file + ": expected text in UTF-8, " + message).hasLineCount(1);
+        assertThat(run.err())
+                .contains(file + ": expected text in UTF-8, " + message)
+                .hasLineCount(1);
     }
 
     @Test

@@ -93,7 +93,9 @@ class ArgumentsTest {
     void openFiles_getNamesThatAnotherProcessCanOpen(@TempDir Path own) throws Exception {
         Files.createFile(own.resolve("63"));
         Files.createFile(own.resolve("0"));
-        String[] args = {"extract", "--spec=/dev/fd/63", "/proc/self/fd/63", "--prompt", "see /dev/fd/63", "/dev/fd/0", "/dev/fd/64"};
+        String[] args = {
+            "extract", "--spec=/dev/fd/63", "/proc/self/fd/63", "--prompt", "see /dev/fd/63", "/dev/fd/0", "/dev/fd/64"
+        };
         assertThat(Arguments.of(args).restWithFiles(own))
                 .containsExactly(
                         "extract",

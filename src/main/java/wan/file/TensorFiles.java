@@ -114,7 +114,8 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
             return "an empty folder";
         }
         boolean unfinished = found.stream()
-                .anyMatch(name -> name.endsWith(LOST_LINK) || UNFINISHED.stream().anyMatch(name::endsWith));
+                .anyMatch(
+                        name -> name.endsWith(LOST_LINK) || UNFINISHED.stream().anyMatch(name::endsWith));
         return "only " + named(found) + (unfinished ? "; an unfinished download? fetch it again" : "");
     }
 
