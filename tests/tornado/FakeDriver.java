@@ -52,6 +52,7 @@ record FakeDriver(Path folder) {
         }
         compile(folder, "driver.cpp", "libcuda.so.1");
         compile(folder, "compiler.cpp", "libnvrtc.so.13");
+        compile(folder, "cublaslt.cpp", "libcublasLt.so.13");
         return new FakeDriver(folder);
     }
 

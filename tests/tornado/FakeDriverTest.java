@@ -81,6 +81,35 @@ class FakeDriverTest {
         assertThat(ended.status()).isEqualTo(1);
     }
 
+    /** cuBLAS by our provider, on the driver's own; {@link #goldens_pass} has whole rollouts. */
+    @Test
+    void callOfCublasThatFails_endsTheRun_withPassAndLayer() throws IOException, InterruptedException {
+        FakeDriver.Ended ended = driver.wanAttn(
+                Map.of("FAKE_CUDA_CUBLAS", "40"),
+                "extract",
+                "--model",
+                "tests/goldens/model-tiny.safetensors",
+                "--replay",
+                "tests/goldens/rollout-d2.safetensors",
+                "--layer",
+                "1",
+                "--device",
+                "tornado",
+                "--libraries",
+                "cublas",
+                "--dtype",
+                "bf16",
+                "--output",
+                folder.resolve("cublas.safetensors").toString());
+        assertThat(ended.printed())
+                .containsPattern(
+                        "block0\\.step0: device tornado:0:0 in or before blocks\\.\\S+: cuBLAS: cublasLtMatmul of"
+                                + " \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16: expected success, got status 13"
+                                + " \\(CUBLAS_STATUS_EXECUTION_FAILED\\)");
+        assertThat(ended.status()).isEqualTo(1);
+        assertThat(ended.counts()).containsEntry("faults", 0L);
+    }
+
     @Test
     void deviceThatDies_endsTheRun() throws IOException, InterruptedException {
         long launches = selfTest("FAKE_CUDA_DIES", "0").counts().getOrDefault("launches", 0L);

@@ -18,6 +18,7 @@ final class OnFakeDriver {
     private static final List<Class<?>> TESTS = List.of(
             TornadoOpsSelfTest.class,
             TensorKernelsTest.class,
+            CublasTest.class,
             TornadoRolloutGoldenTest.class,
             TornadoForwardGoldenTest.class,
             TornadoFamilyGoldenTest.class,

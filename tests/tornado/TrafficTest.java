@@ -69,9 +69,10 @@ class TrafficTest {
         "shared, F32, F32, '', 34, 436, 0, 0",
         "shared, BF16, F16, '', 34, 1071, 0, 16.5",
         "tensor, BF16, F16, '', 34, 439, 0, 0.1",
-        "shared, F32, F32, CUBLAS, 34, 920, 242, 51.0",
-        "shared, BF16, F16, CUBLAS CUDNN, 154, 1433, 302, 47.8",
-        "tensor, BF16, F16, CUBLAS CUDNN, 154, 1223, 302, 45.2",
+        "shared, F32, F32, CUBLAS, 34, 314, 242, 0",
+        "tensor, BF16, F16, CUBLAS, 34, 375, 242, 2.6",
+        "shared, BF16, F16, CUBLAS CUDNN, 154, 885, 302, 14.6",
+        "tensor, BF16, F16, CUBLAS CUDNN, 154, 675, 302, 12.0",
     })
     void pass_of13b(
             String kernels,

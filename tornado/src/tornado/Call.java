@@ -61,8 +61,6 @@ record Call(
     @Nullable
     LibraryCall library() {
         return switch (kernel) {
-            case STAGE_ROWS, STAGE_WEIGHTS, STAGE_HALF_ROWS, STAGE_HALF_WEIGHTS, GEMM, FINISH_ROWS, FINISH_HALF_ROWS ->
-                new LibraryCall.Gemm(arguments[1], arguments[2]);
             case STAGE_QUERIES, STAGE_KEYS, STAGE_VALUES, STAGE_GROUPS, SDPA, FINISH_ATTENTION, FINISH_MASSES ->
                 new LibraryCall.Sdpa(
                         arguments[1], arguments[2], arguments[3], arguments[6], arguments[7], arguments[14]);

@@ -13,6 +13,7 @@ import wan.op.WanException;
 /** Parameters of y = x W^T + b: where they come from and where they lie on the device. */
 final class DeviceLinear implements Linear {
     private final TensorView weight;
+    private final TensorView biasView;
     private final int inFeatures;
     private final int outFeatures;
     private final int bias;
@@ -23,15 +24,17 @@ final class DeviceLinear implements Linear {
      * Not yet on the device.
      *
      * @param weight [out, in...]
+     * @param biasView [out]
      * @param bias where the bias lies among the parameters
      */
-    DeviceLinear(TensorView weight, int outFeatures, int bias) {
+    DeviceLinear(TensorView weight, TensorView biasView, int outFeatures, int bias) {
         Shape shape = weight.shape();
         if (shape.rank() < 2 || shape.dim(0) != outFeatures || outFeatures == 0) {
             throw WanException.mismatch(
                     "linear " + weight.name(), "[" + outFeatures + ", in]", shape, "is the bias of another layer?");
         }
         this.weight = weight;
+        this.biasView = biasView;
         this.outFeatures = outFeatures;
         this.inFeatures = Math.toIntExact(shape.size() / outFeatures);
         this.bias = bias;
@@ -95,15 +98,34 @@ final class DeviceLinear implements Linear {
         return Math.multiplyExact(panels() * LinearKernels.PANEL, inFeatures);
     }
 
+    /** What it takes in a shard. */
+    int elements(boolean plain) {
+        return plain ? Math.addExact(biasAfter(inFeatures, outFeatures), aligned(outFeatures)) : packedElements();
+    }
+
+    /** How far behind plain weights the bias is, in elements of the same type. */
+    static int biasAfter(int in, int out) {
+        return aligned(Math.multiplyExact(in, out));
+    }
+
+    private static int aligned(int elements) {
+        return Math.ceilDiv(elements, 16) * 16;
+    }
+
     /**
-     * Writes [out / 32][in][32]; the last panel is filled up with zeros.
+     * Writes [out, in] and the bias, or [out / 32][in][32]; the last panel is filled up with zeros.
      *
      * @throws WanException if a finite weight is none in {@code dtype}
      */
-    void pack(MemorySegment to, DType dtype) {
+    void pack(MemorySegment to, DType dtype, boolean plain) {
         float[] values = weight.toFloats(); // [out, in]
         if (dtype != DType.F32) {
             checkRange(values, HalfFormat.of(dtype));
+        }
+        if (plain) {
+            write(to, dtype, 16L * vector, values);
+            write(to, dtype, 16L * vector + biasAfter(inFeatures, outFeatures), biasView.toFloats());
+            return;
         }
         float[] panel = new float[inFeatures * LinearKernels.PANEL];
         for (int p = 0; p < panels(); p++) {
@@ -114,15 +136,19 @@ final class DeviceLinear implements Linear {
                             feature < outFeatures ? values[feature * inFeatures + k] : 0;
                 }
             }
-            long at = dtype.bytes(16L * vector + (long) p * panel.length);
-            if (dtype == DType.F32) {
-                MemorySegment.copy(panel, 0, to, ValueLayout.JAVA_FLOAT, at, panel.length);
-            } else {
-                HalfFormat format = HalfFormat.of(dtype);
-                for (int i = 0; i < panel.length; i++) {
-                    to.set(ValueLayout.JAVA_SHORT, at + 2L * i, format.narrow(panel[i]));
-                }
-            }
+            write(to, dtype, 16L * vector + (long) p * panel.length, panel);
+        }
+    }
+
+    private static void write(MemorySegment to, DType dtype, long element, float[] values) {
+        long at = dtype.bytes(element);
+        if (dtype == DType.F32) {
+            MemorySegment.copy(values, 0, to, ValueLayout.JAVA_FLOAT, at, values.length);
+            return;
+        }
+        HalfFormat format = HalfFormat.of(dtype);
+        for (int i = 0; i < values.length; i++) {
+            to.set(ValueLayout.JAVA_SHORT, at + 2L * i, format.narrow(values[i]));
         }
     }
 

@@ -114,6 +114,11 @@ final class DeviceTarget {
         return libraries.contains(Library.CUBLAS);
     }
 
+    /** Whether linear layers take their inputs in 16 bits. */
+    boolean roundsInputs() {
+        return cublas() && storage.weights() != DType.F32;
+    }
+
     /** Whether attention is cuDNN's. */
     boolean cudnn() {
         return libraries.contains(Library.CUDNN);
@@ -188,6 +193,12 @@ final class DeviceTarget {
      */
     DeviceException fault(String layer) {
         return failed(layer, "expected the ticket of this execution back, got an older one");
+    }
+
+    /** A library could not be called, or refused. */
+    DeviceException refused(LibraryException why, String layer) {
+        return new DeviceException(
+                "device " + name + (layer.isEmpty() ? "" : " in or before " + layer) + ": " + why.getMessage());
     }
 
     /**

@@ -40,7 +40,7 @@ final class HalfCalls {
     /** Widens the weights of one layer. Returns where they are now, from the store's first element on. */
     Store widen(DeviceLinear linear) {
         WideStore wide = recorder.wideWeights();
-        int table = parameters.halfTable(HalfFormat.of(storage.weights()));
+        int table = weightTable();
         recorder.add(recorder.elements(
                 Kernel.WIDEN_WEIGHTS,
                 linear.shard(),
@@ -90,10 +90,34 @@ final class HalfCalls {
         }
     }
 
-    /** What {@link HalfKernels#pattern} needs to round the inputs of a linear layer as its weights are. */
-    int[] roundingInputs(DeviceLinear linear) {
-        return rounding(new Rounding(
-                "input of " + linear.layer(), storage.weights(), "device.weights bf16 has the range of f32"));
+    /**
+     * What {@link HalfKernels#rounded} needs to round the inputs of linear layers as their weights are.
+     *
+     * @param what they are, for a message
+     */
+    Inputs roundingInputs(String what) {
+        int[] all = rounding(inputs(what));
+        int infinity = all[2] << all[1];
+        int half = storage.weights() == DType.F16 ? 1 : 0;
+        return new Inputs(narrowed.size(), new int[] {all[3], all[4], all[5], infinity, half});
+    }
+
+    /** As {@link #roundingInputs} gives it, with the number of the call. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    record Inputs(int number, int[] table) {}
+
+    /** Says what a rounding was for, once that is known. */
+    void name(int number, String what) {
+        narrowed.set(number - 1, inputs(what));
+    }
+
+    private Rounding inputs(String what) {
+        return new Rounding(what, storage.weights(), "device.weights bf16 has the range of f32");
+    }
+
+    /** Where the values of all 16-bit patterns of weights are among the parameters. */
+    int weightTable() {
+        return parameters.halfTable(HalfFormat.of(storage.weights()));
     }
 
     /**

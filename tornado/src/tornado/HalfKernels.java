@@ -2,6 +2,7 @@ package tornado;
 
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.math.TornadoMath;
+import uk.ac.manchester.tornado.api.types.BFloat16;
 import uk.ac.manchester.tornado.api.types.HalfFloat;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
@@ -152,6 +153,37 @@ final class HalfKernels {
             act.set(step.get(at + 1), step.get(at + 2));
         }
         return pattern;
+    }
+
+    /**
+     * The pattern nearest to a value, by the device's own conversions, of any of the two types. What is not finite then is reported as by
+     * {@link #pattern}.
+     *
+     * <p>From {@code at}: as {@link #half}, the pattern of infinity, and whether it is float16.
+     */
+    static int rounded(IntArray step, int at, FloatArray act, FloatArray params, float value) {
+        int pattern = step.get(at + 3);
+        if (TornadoMath.abs(value) < params.get(step.get(at))) {
+            if (step.get(at + 4) == 0) {
+                pattern = BFloat16.bf16FromFloat(value);
+            } else {
+                pattern = new HalfFloat(value).getHalfFloatValue();
+            }
+        } else if (act.get(step.get(at + 1)) == 0f) {
+            act.set(step.get(at + 1), step.get(at + 2));
+        }
+        return pattern;
+    }
+
+    /** Slot: items, from, to, where a table of {@link #rounded} begins. */
+    static void roundRows(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            float value = act.get(step.get(slot + 1) + i);
+            halves.set(step.get(slot + 2) + i, (short) rounded(step, step.get(slot + 3), act, params, value));
+        }
+        Launches.count(context, step, slot, act);
     }
 
     /** Where element {@code i} of the listed pages lies. One division: they cost more than all the rest here. */

@@ -35,54 +35,14 @@ enum Kernel {
             g.task(id, HalfKernels::widenPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     NARROW_PAGES((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::narrowPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
-    STAGE_ROWS((g, id, c, s, slot, a) ->
-            g.task(id, LibraryKernels::stageRows, c, s, slot, a.act(), a.gemm().x())),
-    STAGE_WEIGHTS((g, id, c, s, slot, a) -> g.task(
-            id,
-            LibraryKernels::stageWeights,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.first(),
-            a.gemm().w())),
-    STAGE_HALF_ROWS((g, id, c, s, slot, a) -> g.task(
-            id,
-            LibraryKernels::stageHalfRows,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.gemm().halfX())),
-    STAGE_HALF_WEIGHTS((g, id, c, s, slot, a) -> g.task(
-            id,
-            LibraryKernels::stageHalfWeights,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.shorts(),
-            a.gemm().halfW())),
-    GEMM((g, id, c, s, slot, a) -> g.libraryTask(id, GemmOperands::gemm, a.gemm())),
-    FINISH_ROWS((g, id, c, s, slot, a) -> g.task(
-            id,
-            LibraryKernels::finishRows,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.gemm().y())),
-    FINISH_HALF_ROWS((g, id, c, s, slot, a) -> g.task(
-            id,
-            LibraryKernels::finishHalfRows,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.gemm().halfY())),
+    MATMUL((g, id, c, s, slot, a) ->
+            g.libraryTask(id, CublasProvider.Task::descriptor, new CublasProvider.Task(s, slot, a))),
+    LINEAR_FEW((g, id, c, s, slot, a) ->
+            g.task(id, FewRowsKernels::linearFew, c, s, slot, a.act(), a.params(), a.floats())),
+    LINEAR_FEW_HALF((g, id, c, s, slot, a) ->
+            g.task(id, FewRowsKernels::linearFewHalf, c, s, slot, a.act(), a.params(), a.shorts())),
+    ROUND_ROWS(
+            (g, id, c, s, slot, a) -> g.task(id, HalfKernels::roundRows, c, s, slot, a.act(), a.params(), a.halves())),
     STAGE_QUERIES((g, id, c, s, slot, a) -> g.task(
             id,
             SdpaKernels::stageQueries,
@@ -136,6 +96,10 @@ enum Kernel {
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM_MODULATE(
             (g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNormModulate, c, s, slot, a.act(), a.params())),
+    LAYER_NORM_HALF((g, id, c, s, slot, a) ->
+            g.task(id, RowKernels::layerNormHalf, c, s, slot, a.act(), a.params(), a.halves())),
+    LAYER_NORM_MODULATE_HALF((g, id, c, s, slot, a) ->
+            g.task(id, RowKernels::layerNormModulateHalf, c, s, slot, a.act(), a.params(), a.halves())),
     MODULATION((g, id, c, s, slot, a) -> g.task(id, ElementKernels::modulation, c, s, slot, a.act(), a.params())),
     ROPE((g, id, c, s, slot, a) -> g.task(id, ElementKernels::rope, c, s, slot, a.act(), a.params())),
     AVERAGE_HEADS((g, id, c, s, slot, a) -> g.task(id, ElementKernels::averageHeads, c, s, slot, a.act())),
@@ -184,12 +148,10 @@ enum Kernel {
             FloatArray input,
             FloatArray output,
             IntArray queue,
+            ShortArray halves,
+            FloatArray workspace,
             List<Object> stores,
             @Nullable LibraryOperands library) {
-        GemmOperands gemm() {
-            return (GemmOperands) Objects.requireNonNull(library);
-        }
-
         SdpaOperands sdpa() {
             return (SdpaOperands) Objects.requireNonNull(library);
         }
@@ -241,7 +203,7 @@ enum Kernel {
 
     /** Whether it is a function of a library: such a task has no grid. */
     boolean isLibrary() {
-        return this == GEMM || this == SDPA;
+        return this == MATMUL || this == SDPA;
     }
 
     /** As task names show it. */

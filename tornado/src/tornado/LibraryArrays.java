@@ -29,18 +29,17 @@ final class LibraryArrays {
      * Allocates what these calls need.
      *
      * @param rows the most rows of each call
-     * @param factors the type of what linear layers multiply
      */
-    LibraryArrays(Map<LibraryCall, Integer> rows, DType factors) {
-        operands(rows, factors)
+    LibraryArrays(Map<LibraryCall, Integer> rows) {
+        operands(rows)
                 .forEach((library, operands) -> arrays.put(
                         library, operands.stream().map(Operand::allocate).toList()));
     }
 
     /** Bytes of what the constructor would allocate. */
-    static long bytes(Map<LibraryCall, Integer> rows, DType factors) {
+    static long bytes(Map<LibraryCall, Integer> rows) {
         long bytes = 0;
-        for (List<Operand> operands : operands(rows, factors).values()) {
+        for (List<Operand> operands : operands(rows).values()) {
             for (Operand operand : operands) {
                 bytes += operand.dtype().bytes(operand.elements());
             }
@@ -48,14 +47,14 @@ final class LibraryArrays {
         return bytes;
     }
 
-    private static Map<Library, List<Operand>> operands(Map<LibraryCall, Integer> rows, DType factors) {
+    private static Map<Library, List<Operand>> operands(Map<LibraryCall, Integer> rows) {
         Map<Library, List<Operand>> most = new EnumMap<>(Library.class);
         rows.forEach((call, count) -> {
-            List<DType> types = call.types(factors);
+            List<DType> types = call.types();
             List<Long> elements = call.elements(count);
             List<Operand> operands = most.computeIfAbsent(
                     call.library(),
-                    library -> new ArrayList<>(Collections.nCopies(types.size(), new Operand(factors, 0))));
+                    library -> new ArrayList<>(Collections.nCopies(types.size(), new Operand(DType.F16, 0))));
             for (int i = 0; i < types.size(); i++) {
                 operands.set(
                         i, new Operand(types.get(i), Math.max(operands.get(i).elements(), elements.get(i))));

@@ -9,12 +9,8 @@ import wan.op.DType;
 sealed interface LibraryCall {
     Library library();
 
-    /**
-     * The types of the operands.
-     *
-     * @param factors of what linear layers multiply
-     */
-    List<DType> types(DType factors);
+    /** The types of the operands. */
+    List<DType> types();
 
     /** Elements of each operand, with the most rows there may be. */
     List<Long> elements(int rows);
@@ -32,24 +28,6 @@ sealed interface LibraryCall {
     /** Whether no operand is longer than {@code limit}. */
     default boolean fits(int rows, long limit) {
         return Collections.max(elements(rows)) <= limit;
-    }
-
-    /** One matmul: y [rows, out] = x [rows, in] w [in, out]. */
-    record Gemm(int in, int out) implements LibraryCall {
-        @Override
-        public Library library() {
-            return Library.CUBLAS;
-        }
-
-        @Override
-        public List<DType> types(DType factors) {
-            return List.of(factors, factors, GemmOperands.sums(factors));
-        }
-
-        @Override
-        public List<Long> elements(int rows) {
-            return List.of((long) rows * in, (long) in * out, (long) rows * out);
-        }
     }
 
     /**
@@ -72,7 +50,7 @@ sealed interface LibraryCall {
         }
 
         @Override
-        public List<DType> types(DType factors) {
+        public List<DType> types() {
             return Collections.nCopies(4, DType.F16);
         }
 

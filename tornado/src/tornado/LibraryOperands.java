@@ -5,7 +5,7 @@ import uk.ac.manchester.tornado.api.common.Access;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 
 /** The arrays and the numbers that are recorded of one call of a library. */
-sealed interface LibraryOperands permits GemmOperands, SdpaOperands {
+sealed interface LibraryOperands permits SdpaOperands {
     /**
      * A call of a library's function.
      *

@@ -9,8 +9,10 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.WanException;
 
-/** Linear layers: by our own kernels, on tensor cores or not, or by a library. */
+/** Linear layers: by our own kernels, on tensor cores or not, or by a library, whose inputs are in 16 bits where its weights are. */
 final class LinearCalls {
+    private static final int NO_HALF = -1;
+
     private final DeviceTarget target;
     private final Recorder recorder;
     private final ScratchStack scratch;
@@ -39,9 +41,21 @@ final class LinearCalls {
     /** Into new scratch, {@link LinearKernels#BIAS} or {@link LinearKernels#GELU}. */
     Tensor linear(String op, Tensor x, Linear weights, int mode) {
         DeviceLinear w = Operands.linear(op, x, weights);
-        DeviceTensor y = scratch.take(Shape.of(x.shape().dim(0), w.outFeatures()));
-        into(op, x, List.of(w), List.of(y), new Epilogue(mode));
-        return y;
+        int rows = x.shape().dim(0);
+        DeviceTensor y = scratch.take(Shape.of(rows, w.outFeatures()));
+        // In float16 the result may be beyond its range, which has to be seen.
+        boolean half = mode == LinearKernels.GELU
+                && Linears.byLibrary(target, rows)
+                && target.storage().weights() == DType.BF16;
+        if (!half) {
+            into(op, x, List.of(w), List.of(y), new Epilogue(mode));
+            return y;
+        }
+        int place = scratch.takeHalves(y.shape());
+        begin(op, List.of(w));
+        int from = inHalves(x, w.layer());
+        add(from, w, rows, y, new Epilogue(mode), place);
+        return new DeviceHalf(y, place, () -> add(from, w, rows, y, new Epilogue(mode), NO_HALF));
     }
 
     /** Several layers of one input, in one launch where their weights lie in one array. */
@@ -77,38 +91,108 @@ final class LinearCalls {
     private static DeviceTensor notInput(String op, Tensor residual, Tensor x, DeviceLinear w) {
         OpChecks.expect(op + " " + w.name(), residual, x.shape().dim(0), w.outFeatures());
         DeviceTensor to = Operands.activation(op, residual);
-        if (to.equals(Operands.activation(op, x))) {
+        if (!(x instanceof DeviceHalf) && to.equals(Operands.activation(op, x))) {
             throw new WanException(op + " " + w.name() + ": x and the residual are the same tensor");
         }
         return to;
     }
 
-    private void into(String op, Tensor x, List<DeviceLinear> layers, List<DeviceTensor> results, Epilogue epilogue) {
-        DeviceTensor from = Operands.activation(op, x);
+    private void begin(String op, List<DeviceLinear> layers) {
         Operands.begin(op);
         layers.forEach(recorder::place);
         recorder.in(layers.getLast().layer());
+    }
+
+    private void into(String op, Tensor x, List<DeviceLinear> layers, List<DeviceTensor> results, Epilogue epilogue) {
         int rows = x.shape().dim(0);
+        if (Linears.byLibrary(target, rows)) {
+            begin(op, layers);
+            byLibrary(x, layers, results, epilogue);
+            return;
+        }
+        DeviceTensor from = Operands.activation(op, x);
+        begin(op, layers);
         if (rows == 0) {
             return;
         }
-        if (together(layers, rows)) {
+        if (target.cublas()) {
+            for (int i = 0; i < layers.size(); i++) {
+                int[] slot =
+                        slot(from.offset(), layers.get(i), rows, layers.get(i).vector(), results.get(i), epilogue);
+                slot[15] = target.storage().weights() == DType.F32 ? 0 : halves.weightTable();
+                recorder.add(Linears.few(target, layers.get(i).shard(), slot));
+            }
+        } else if (together(layers, rows)) {
             own(from, layers, results, epilogue);
-            return;
-        }
-        boolean staged = false; // a library's input is copied once
-        for (int i = 0; i < layers.size(); i++) {
-            DeviceLinear w = layers.get(i);
-            if (Linears.byLibrary(target, rows, w)) {
-                int[] rounding = target.storage().weights() == DType.F32 ? new int[0] : halves.roundingInputs(w);
-                int[] slot = slot(from, w, w.vector(), results.get(i), epilogue);
-                List<Call> calls = Linears.library(w.shard(), rounding, slot);
-                recorder.addTogether(staged ? calls.subList(1, calls.size()) : calls);
-                staged = true;
-            } else {
-                own(from, List.of(w), List.of(results.get(i)), epilogue);
+        } else {
+            for (int i = 0; i < layers.size(); i++) {
+                own(from, List.of(layers.get(i)), List.of(results.get(i)), epilogue);
             }
         }
+    }
+
+    private void byLibrary(Tensor x, List<DeviceLinear> layers, List<DeviceTensor> results, Epilogue epilogue) {
+        int rows = x.shape().dim(0);
+        int from = target.roundsInputs()
+                ? inHalves(x, layers.getFirst().layer())
+                : Operands.activation("linear", x).offset();
+        for (int i = 0; i < layers.size(); i++) {
+            DeviceLinear w = layers.get(i);
+            DeviceTensor to = results.get(i);
+            if (epilogue.mode() != LinearKernels.ADD_GATED) {
+                add(from, w, rows, to, epilogue, NO_HALF);
+                continue;
+            }
+            // No epilogue of the library multiplies by a gate.
+            scratch.lend((long) rows * w.outFeatures(), room -> {
+                DeviceTensor product = new DeviceTensor(to.shape(), to.owner(), false, room);
+                add(from, w, rows, product, new Epilogue(LinearKernels.BIAS), NO_HALF);
+                DeviceModulation.Row gate = epilogue.gate();
+                recorder.addElements(
+                        Kernel.GATED_RESIDUAL,
+                        to.shape().intSize(),
+                        to.offset(),
+                        room,
+                        w.outFeatures(),
+                        gate.at(),
+                        gate.stride(),
+                        epilogue.rowsPerEntry(),
+                        gate.table());
+            });
+        }
+    }
+
+    /**
+     * Adds a library's call.
+     *
+     * @param half where the result goes in 16 bits, or {@link #NO_HALF}
+     */
+    private void add(int from, DeviceLinear w, int rows, DeviceTensor to, Epilogue epilogue, int half) {
+        int[] slot = slot(from, w, rows, w.vector(), to, epilogue);
+        slot[14] = CublasMatmul.type(target.storage().weights());
+        slot[15] = half;
+        recorder.add(Linears.library(w.shard(), slot));
+    }
+
+    /** Where an input is in 16 bits, rounded now if the operation before has not left it so. */
+    private int inHalves(Tensor x, String layer) {
+        if (x instanceof DeviceHalf half && half.isHalf()) {
+            DeviceTensor _ = half.room().alive("linear");
+            return half.place();
+        }
+        DeviceTensor from = Operands.activation("linear", x);
+        String what = "input of " + layer;
+        Recorder.Rounded before = recorder.rounded();
+        if (before != null && before.from() == from.offset()) {
+            halves.name(before.number(), what);
+            return before.to();
+        }
+        int to = scratch.takeHalves(from.shape());
+        HalfCalls.Inputs rounding = halves.roundingInputs(what);
+        int items = from.shape().intSize();
+        List<Call.Table> tables = List.of(new Call.Table(3, rounding.table()));
+        recorder.add(recorder.elements(Kernel.ROUND_ROWS, null, null, items, tables, from.offset(), to, 0));
+        return to;
     }
 
     /** Whether one launch can make all of them. */
@@ -116,7 +200,7 @@ final class LinearCalls {
         DeviceLinear first = layers.getFirst();
         boolean alike =
                 layers.stream().allMatch(w -> w.outFeatures() == first.outFeatures() && w.shard() == first.shard());
-        return alike && !Linears.byLibrary(target, rows, first) && (layers.size() == 1 || !widens(rows));
+        return alike && (layers.size() == 1 || !widens(rows));
     }
 
     /** Whether weights have to be widened before a kernel reads them. */
@@ -129,7 +213,7 @@ final class LinearCalls {
         DeviceLinear first = layers.getFirst();
         boolean widens = widens(rows);
         Store weights = widens ? halves.widen(first) : first.shard();
-        int[] slot = slot(x, first, widens ? 0 : first.vector(), results.getFirst(), epilogue);
+        int[] slot = slot(x.offset(), first, rows, widens ? 0 : first.vector(), results.getFirst(), epilogue);
         List<Linears.Part> more = new ArrayList<>();
         for (int i = 1; i < layers.size(); i++) {
             more.add(new Linears.Part(
@@ -148,13 +232,13 @@ final class LinearCalls {
         });
     }
 
-    private static int[] slot(DeviceTensor x, DeviceLinear w, int vector, DeviceTensor y, Epilogue epilogue) {
+    private static int[] slot(int x, DeviceLinear w, int rows, int vector, DeviceTensor y, Epilogue epilogue) {
         DeviceModulation.Row gate = epilogue.gate();
         return new int[] {
-            x.shape().dim(0),
+            rows,
             w.inFeatures(),
             w.outFeatures(),
-            x.offset(),
+            x,
             w.inFeatures(),
             y.offset(),
             w.outFeatures(),

@@ -5,7 +5,7 @@ import wan.op.DType;
 
 /** Calls that make a matmul. */
 final class Linears {
-    /** Rows of one per frame, as the time embedding has, are not worth the copies around a library's call. */
+    /** Below, inputs are not rounded: a row per frame, as the time embedding has. */
     private static final int LIBRARY_ROWS = 4;
 
     /** Below, most of a tile of tensor cores is empty. */
@@ -55,37 +55,31 @@ final class Linears {
         return call(Kernel.LINEAR_TENSOR, weights, more, slot, tiles, TensorLinearKernels.ITEMS);
     }
 
-    /** Whether a linear layer is a library's: where the device has one and the matmul is large enough. */
-    static boolean byLibrary(DeviceTarget target, int rows, DeviceLinear linear) {
-        LibraryCall call = new LibraryCall.Gemm(linear.inFeatures(), linear.outFeatures());
-        return target.cublas() && rows >= LIBRARY_ROWS && call.fits(rows, target.arrayElements(DType.F32));
+    /** Whether a linear layer is a library's. */
+    static boolean byLibrary(DeviceTarget target, int rows) {
+        return target.cublas() && rows >= LIBRARY_ROWS;
     }
 
     /**
-     * One linear layer by a library; {@link LinearKernels} has the slot, with room for argument 14.
+     * A linear layer by a library.
      *
-     * @param weights packed weights, as they are stored
-     * @param rounding what {@link HalfKernels#pattern} needs, or empty in float32
+     * @param weights plain weights
+     * @param slot as {@link CublasProvider} has it
      */
-    static List<Call> library(Store weights, int[] rounding, int... slot) {
-        int x = Math.multiplyExact(slot[0], slot[1]);
-        int w = Math.multiplyExact(slot[1], slot[2]);
-        int y = Math.multiplyExact(slot[0], slot[2]);
-        Call gemm = new Call(Kernel.GEMM, null, null, slot, List.of(), 0, 0);
-        if (weights.dtype() == DType.F32) {
-            return List.of(
-                    Call.elements(Kernel.STAGE_ROWS, null, x, List.of(), slot),
-                    Call.elements(Kernel.STAGE_WEIGHTS, weights, w, List.of(), slot),
-                    gemm,
-                    Call.elements(Kernel.FINISH_ROWS, null, y, List.of(), slot));
-        }
-        List<Call.Table> table = List.of(new Call.Table(14, rounding));
-        boolean halfSums = GemmOperands.sums(weights.dtype()) != DType.F32;
-        return List.of(
-                Call.elements(Kernel.STAGE_HALF_ROWS, null, x, table, slot),
-                Call.elements(Kernel.STAGE_HALF_WEIGHTS, weights, w, List.of(), slot),
-                gemm,
-                Call.elements(halfSums ? Kernel.FINISH_HALF_ROWS : Kernel.FINISH_ROWS, null, y, table, slot));
+    static Call library(Store weights, int... slot) {
+        return new Call(Kernel.MATMUL, weights, null, slot, List.of(), 0, 0);
+    }
+
+    /**
+     * A linear layer of few rows.
+     *
+     * @param weights plain weights
+     * @param slot as {@link FewRowsKernels} has it
+     */
+    static Call few(DeviceTarget target, Store weights, int... slot) {
+        Kernel kernel = weights.dtype() == DType.F32 ? Kernel.LINEAR_FEW : Kernel.LINEAR_FEW_HALF;
+        List<Call.Table> parts = List.of(new Call.Table(14, ONE_PART));
+        return new Call(kernel, weights, null, slot, parts, Math.multiplyExact(slot[0], slot[2]), target.rowItems());
     }
 
     /**

@@ -21,6 +21,7 @@ final class Operands {
         return switch (tensor) {
             case DeviceTensor own -> own.alive(op);
             case DeviceModulation own -> own.values().alive(op);
+            case DeviceHalf own -> own.values().alive(op);
             default -> throw WanException.mismatch(op, "a tensor of the tornado backend", tensor, "");
         };
     }

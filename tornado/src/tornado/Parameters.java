@@ -36,6 +36,14 @@ final class Parameters {
         return at;
     }
 
+    /** Adds values that begin at a multiple of 16 bytes, as libraries want them. */
+    int addAligned(float... more) {
+        while (count % 4 != 0) {
+            int _ = add(0f);
+        }
+        return add(more);
+    }
+
     /** Says what is going to be added, from the first value on. */
     void expect(float[] all) {
         expected = all;

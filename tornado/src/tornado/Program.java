@@ -28,7 +28,6 @@ import uk.ac.manchester.tornado.api.types.arrays.IntArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 import wan.backend.MemoryPlan;
-import wan.op.DType;
 import wan.op.DeviceException;
 import wan.op.WanException;
 
@@ -69,14 +68,19 @@ final class Program implements AutoCloseable {
      * @param act floats of activations
      * @param params how many small parameters
      * @param batch what goes up with one batch and what comes down
+     * @param halves 16-bit activations
+     * @param workspace floats that cuBLAS may use; 0 where it is not called
      * @param libraryRows the most rows of each call of a library, by {@link LibraryCall#largest}
      */
-    record Sizes(int act, int params, Batch.Needs batch, Map<LibraryCall, Integer> libraryRows) {
+    record Sizes(
+            int act, int params, Batch.Needs batch, int halves, int workspace, Map<LibraryCall, Integer> libraryRows) {
         /** Whether all that {@code other} needs fits into these. */
         boolean hold(Sizes other) {
             return other.act <= act
                     && other.params <= params
                     && batch.hold(other.batch)
+                    && other.halves <= halves
+                    && other.workspace <= workspace
                     && other.libraryRows.entrySet().stream()
                             .allMatch(call -> call.getValue() <= libraryRows.getOrDefault(call.getKey(), 0));
         }
@@ -85,7 +89,13 @@ final class Program implements AutoCloseable {
         Sizes max(Sizes other) {
             Map<LibraryCall, Integer> rows = new HashMap<>(libraryRows);
             other.libraryRows.forEach((call, most) -> rows.merge(call, most, Math::max));
-            return new Sizes(Math.max(act, other.act), Math.max(params, other.params), batch.max(other.batch), rows);
+            return new Sizes(
+                    Math.max(act, other.act),
+                    Math.max(params, other.params),
+                    batch.max(other.batch),
+                    Math.max(halves, other.halves),
+                    Math.max(workspace, other.workspace),
+                    rows);
         }
     }
 
@@ -96,7 +106,10 @@ final class Program implements AutoCloseable {
     }
 
     private final KernelContext context = new KernelContext();
-    /** Slots and tables of the segment that runs; the first integer stays 0. Only the device writes it. */
+    /**
+     * Slots and tables of the segment that runs; the first integer stays 0. Only the device writes its side. The host's has the slots of
+     * libraries, which read them there.
+     */
     private final IntArray step;
 
     private final StepQueue queue;
@@ -107,9 +120,10 @@ final class Program implements AutoCloseable {
     private final FloatArray params;
     private final FloatArray input;
     private final FloatArray output;
+    private final ShortArray halves;
+    private final FloatArray workspace;
     private final DeviceTarget target;
     private final Sizes sizes;
-    private final DType factors;
     private final LibraryArrays operands;
     private final Launches launches;
     private final FloatConsumer watcher;
@@ -127,7 +141,6 @@ final class Program implements AutoCloseable {
      *
      * @param parameters all small parameters
      * @param watched which activation goes with every ticket, to {@code watcher}
-     * @param factors the type of what linear layers of a library multiply
      * @param kept activations of the program before this one, if any
      */
     Program(
@@ -137,13 +150,11 @@ final class Program implements AutoCloseable {
             int watched,
             FloatConsumer watcher,
             Collection<Segment.Key> keys,
-            DType factors,
-            @Nullable MemorySegment kept,
+            @Nullable Kept kept,
             Counters counters) {
         this.target = target;
         this.counters = counters;
         this.sizes = sizes;
-        this.factors = factors;
         this.watcher = watcher;
         long start = System.nanoTime();
         slots.put(FEED, 0);
@@ -154,18 +165,22 @@ final class Program implements AutoCloseable {
             }
         }
         launches = new Launches(slots.size());
-        operands = new LibraryArrays(sizes.libraryRows(), factors);
+        operands = new LibraryArrays(sizes.libraryRows());
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 addStore(call.first());
                 addStore(call.second());
             }
         }
-        int samples = 1 + operands.all().size() + stores.size(); // of what is shared, but for the activations
+        halves = new ShortArray(Math.max(16, sizes.halves()));
+        workspace = new FloatArray(Math.max(16, sizes.workspace()));
+        // Of what is shared, but for the activations.
+        int samples = 1 + (sizes.workspace() > 0 ? 2 : 0) + operands.all().size() + stores.size();
         act = new FloatArray(sizes.act() + launches.tasks() + samples);
         act.init(0);
         if (kept != null) {
-            act.getSegment().asSlice(0, kept.byteSize()).copyFrom(kept);
+            copy(kept.act(), act.getSegment());
+            copy(kept.halves(), halves.getSegment());
         }
         params = new FloatArray(parameters.length);
         MemorySegment.copy(parameters, 0, params.getSegment(), ValueLayout.JAVA_FLOAT, 0, parameters.length);
@@ -235,6 +250,10 @@ final class Program implements AutoCloseable {
 
     private Object[] shared() {
         List<Object> all = new ArrayList<>(List.of(act, step, output, params));
+        if (sizes.workspace() > 0) {
+            all.add(halves);
+            all.add(workspace);
+        }
         all.addAll(operands.all());
         stores.forEach(store -> all.add(store.array()));
         return all.toArray();
@@ -331,6 +350,9 @@ final class Program implements AutoCloseable {
 
     private ImmutableTaskGraph pullGraph() {
         List<Object> mutable = new ArrayList<>(List.of(act));
+        if (sizes.workspace() > 0) {
+            mutable.add(halves);
+        }
         stores.stream().filter(store -> store.use() != Store.Use.WEIGHTS).forEach(store -> mutable.add(store.array()));
         TaskGraph graph = new TaskGraph("pull").consumeFromDevice("init", shared());
         return touching(graph)
@@ -407,7 +429,6 @@ final class Program implements AutoCloseable {
         List<Object> arrays = operands.of(call.library());
         int rows = recordedRows(call);
         return switch (call) {
-            case LibraryCall.Gemm gemm -> new GemmOperands(arrays, factors, rows, gemm.in(), gemm.out());
             case LibraryCall.Sdpa sdpa -> new SdpaOperands(arrays, rows, sdpa);
         };
     }
@@ -428,7 +449,7 @@ final class Program implements AutoCloseable {
     }
 
     private Kernel.Arrays arrays(List<Object> stores, @Nullable LibraryOperands library) {
-        return new Kernel.Arrays(act, params, input, output, queue.ints(), stores, library);
+        return new Kernel.Arrays(act, params, input, output, queue.ints(), halves, workspace, stores, library);
     }
 
     /** Whether everything a segment needs is as large here as it has to be by now. */
@@ -551,6 +572,9 @@ final class Program implements AutoCloseable {
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
             if (call.kernel().isLibrary()) {
+                for (int j = 0; j < call.arguments().length; j++) {
+                    step.set(slot(tasks.get(i)) + j, call.arguments()[j]);
+                }
                 continue;
             }
             WorkerGrid1D grid = grids.get(SEGMENTS + "." + tasks.get(i));
@@ -560,7 +584,11 @@ final class Program implements AutoCloseable {
             grid.setGlobalWork((long) call.groups() * call.groupItems(), 1, 1);
             grid.setLocalWork(call.groupItems(), 1, 1);
         }
-        execute(graph);
+        try {
+            execute(graph);
+        } catch (LibraryException e) {
+            throw target.refused(e, segment.layer());
+        }
         counters.launched(1 + segment.calls().size());
     }
 
@@ -570,10 +598,19 @@ final class Program implements AutoCloseable {
         counters.executed(compiled.add(graph), System.nanoTime() - start);
     }
 
-    /** Fetches what kernels have written, for the program that follows. Returns the activations. */
-    MemorySegment pull() {
+    /** Activations, for the program that follows. */
+    record Kept(MemorySegment act, MemorySegment halves) {}
+
+    private static void copy(MemorySegment from, MemorySegment to) {
+        to.asSlice(0, from.byteSize()).copyFrom(from);
+    }
+
+    /** Fetches what kernels have written, for the program that follows. */
+    Kept pull() {
         execute(PULL);
-        return act.getSegment().asSlice(0, 4L * sizes.act());
+        return new Kept(
+                act.getSegment().asSlice(0, 4L * sizes.act()),
+                halves.getSegment().asSlice(0, 2L * sizes.halves()));
     }
 
     @Override

@@ -1,6 +1,5 @@
 package tornado;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -26,6 +25,9 @@ import wan.op.WanException;
  * pass is recorded at once, and from then on runs with one wait for the device.
  */
 final class Recorder implements AutoCloseable {
+    /** What NVIDIA recommends for an H100: 32 MiB. */
+    private static final int MOST_WORKSPACE = 8 << 20;
+
     /** Page tables grow with the pass: room for the next ones saves recording again. */
     private static final int QUEUE_STEP = 1024;
 
@@ -43,7 +45,7 @@ final class Recorder implements AutoCloseable {
     /** What the program of a rehearsal would be. */
     private final Set<Segment.Key> rehearsedKeys = new LinkedHashSet<>();
 
-    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, Batch.Needs.NONE, Map.of());
+    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, Batch.Needs.NONE, 0, 0, Map.of());
 
     private @Nullable Program program;
     /** What the largest segment needs. */
@@ -51,6 +53,8 @@ final class Recorder implements AutoCloseable {
 
     private int mostFrames;
     private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
+    private int workspaceFloats;
+    private @Nullable Rounded rounded;
     private boolean failed;
     private @Nullable Forecast forecast;
     private String layer = "";
@@ -100,10 +104,36 @@ final class Recorder implements AutoCloseable {
         });
     }
 
+    /**
+     * Activations that the last call has left in 16 bits as well.
+     *
+     * @param from where they are as floats
+     * @param to where they are in the array of halves
+     * @param number of the rounding
+     */
+    record Rounded(int from, int to, int number) {}
+
+    /** What the last call has left in 16 bits as well, or null. */
+    @Nullable
+    Rounded rounded() {
+        return rounded;
+    }
+
+    /** Adds a call that leaves activations in 16 bits as well. */
+    void addRounding(Call call, Rounded of) {
+        add(call);
+        rounded = of;
+    }
+
     /** Adds a call to the present segment. */
     void add(Call call) {
+        rounded = null;
         if (!current.hasRoom(1)) {
             cut();
+        }
+        if (call.kernel() == Kernel.MATMUL) {
+            long sums = (long) call.arguments()[0] * call.arguments()[2];
+            workspaceFloats = Math.max(workspaceFloats, Math.clamp(sums, 16, MOST_WORKSPACE));
         }
         LibraryCall library = call.library();
         if (library != null) {
@@ -128,6 +158,7 @@ final class Recorder implements AutoCloseable {
         if (!current.takesUpload(to.offset(), values.length)) {
             cut();
         }
+        rounded = null;
         current.upload(to.offset(), values);
     }
 
@@ -194,7 +225,7 @@ final class Recorder implements AutoCloseable {
             return;
         }
         for (List<String> names : all.shards()) {
-            WeightShard shard = new WeightShard(target.storage().weights());
+            WeightShard shard = shard();
             shards.add(shard);
             for (String name : names) {
                 place(Objects.requireNonNull(byName.get(name)), shard);
@@ -213,9 +244,14 @@ final class Recorder implements AutoCloseable {
 
     private void place(DeviceLinear linear, WeightShard shard) {
         linear.place(shard);
-        if (shard.dtype() != DType.F32) {
+        if (shard.dtype() != DType.F32 && !target.cublas()) {
             wideWeights.reserve(linear.packedElements());
         }
+    }
+
+    /** Panels for our kernels, plain for a library. */
+    private WeightShard shard() {
+        return new WeightShard(target.storage().weights(), target.cublas());
     }
 
     /** Gives all layers of this one's kind a place, together where that is possible. */
@@ -231,16 +267,17 @@ final class Recorder implements AutoCloseable {
         DType dtype = target.storage().weights();
         long limit = target.arrayElements(dtype);
         for (DeviceLinear member : kind) {
-            if (member.packedElements() > limit) {
+            int elements = member.elements(target.cublas());
+            if (elements > limit) {
                 throw WanException.mismatch(
                         "linear " + member.name() + " on device " + target.name(),
                         "at most " + dtype.bytes(limit) + " bytes in one array of the device",
-                        dtype.bytes(member.packedElements()),
+                        dtype.bytes(elements),
                         "use another device.name, or jvm");
             }
             WeightShard last = shards.isEmpty() ? null : shards.getLast();
-            if (last == null || !last.hasRoom(member.packedElements(), limit)) {
-                last = new WeightShard(dtype);
+            if (last == null || !last.hasRoom(elements, limit)) {
+                last = shard();
                 shards.add(last);
             }
             place(member, last);
@@ -371,7 +408,7 @@ final class Recorder implements AutoCloseable {
     private Program record(@Nullable Program before, Set<Segment.Key> keys) {
         Set<Segment.Key> all = new LinkedHashSet<>();
         Program.Sizes sizes = sizesWithRoom();
-        MemorySegment kept = null;
+        Program.Kept kept = null;
         try {
             if (before != null) {
                 all.addAll(before.keys());
@@ -391,16 +428,7 @@ final class Recorder implements AutoCloseable {
             foreseen = known != null;
             plan(sizes, all).check();
             shards.forEach(WeightShard::close);
-            Program fresh = new Program(
-                    target,
-                    sizes,
-                    parameters.values(),
-                    watched,
-                    watcher,
-                    all,
-                    target.storage().weights(),
-                    kept,
-                    counters);
+            Program fresh = new Program(target, sizes, parameters.values(), watched, watcher, all, kept, counters);
             program = fresh;
             return fresh;
         } catch (TornadoRuntimeException | TornadoBailoutRuntimeException | TornadoOutOfMemoryException e) {
@@ -429,12 +457,23 @@ final class Recorder implements AutoCloseable {
         Batch.Needs batch = now.batch().max(pending.needs());
         int queue = Math.ceilDiv(batch.queue(), QUEUE_STEP) * QUEUE_STEP;
         Batch.Needs room = new Batch.Needs(queue, roomFor(batch.input()), roomFor(batch.output()));
-        return new Program.Sizes(roomFor(now.act()), now.params(), room, rows);
+        return new Program.Sizes(
+                roomFor(now.act()),
+                now.params(),
+                room,
+                roomFor(now.halves()),
+                Math.min(MOST_WORKSPACE, roomFor(now.workspace())),
+                rows);
     }
 
     private Program.Sizes sizes() {
         return new Program.Sizes(
-                Math.max(16, scratch.peak()), parameters.count(), segmentNeeds, Map.copyOf(libraryRows));
+                Math.max(16, scratch.peak()),
+                parameters.count(),
+                segmentNeeds,
+                scratch.peakOfHalves(),
+                workspaceFloats,
+                Map.copyOf(libraryRows));
     }
 
     /** What a rehearsal has seen. */
@@ -471,7 +510,7 @@ final class Recorder implements AutoCloseable {
         long activations = 4L * sizes.act();
         Batch.Needs batch = sizes.batch();
         long rest = activations + 4L * ((long) sizes.params() + batch.queue() + batch.input() + batch.output());
-        rest += LibraryArrays.bytes(sizes.libraryRows(), target.storage().weights());
+        rest += 2L * sizes.halves() + 4L * sizes.workspace() + LibraryArrays.bytes(sizes.libraryRows());
         for (Store store : stores) {
             largestStore = Math.max(largestStore, store.bytes());
             switch (store.use()) {

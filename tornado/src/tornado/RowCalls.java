@@ -15,12 +15,14 @@ final class RowCalls {
     private final Recorder recorder;
     private final Parameters parameters;
     private final ScratchStack scratch;
+    private final HalfCalls halves;
 
-    RowCalls(DeviceTarget target, Recorder recorder, Parameters parameters, ScratchStack scratch) {
+    RowCalls(DeviceTarget target, Recorder recorder, Parameters parameters, ScratchStack scratch, HalfCalls halves) {
         this.target = target;
         this.recorder = recorder;
         this.parameters = parameters;
         this.scratch = scratch;
+        this.halves = halves;
     }
 
     Tensor rmsNorm(Tensor x, Tensor weight, float eps) {
@@ -65,14 +67,24 @@ final class RowCalls {
         DeviceTensor y = scratch.take(x.shape());
         Operands.begin(op);
         int rows = x.shape().dim(0);
-        int[] slot = new int[5 + more.length];
+        boolean half = kernel != Kernel.RMS_NORM && target.roundsInputs() && Linears.byLibrary(target, rows);
+        int[] slot = new int[5 + more.length + (half ? 2 : 0)];
         slot[0] = rows;
         slot[1] = x.shape().dim(1);
         slot[2] = from.offset();
         slot[3] = y.offset();
         slot[4] = parameters.constant(eps);
         System.arraycopy(more, 0, slot, 5, more.length);
-        if (rows > 0) {
+        if (half) { // for the linear layer that follows
+            int place = 5 + more.length;
+            slot[place] = scratch.takeHalves(x.shape());
+            HalfCalls.Inputs rounding = halves.roundingInputs(op);
+            List<Call.Table> tables = List.of(new Call.Table(place + 1, rounding.table()));
+            Kernel both = kernel == Kernel.LAYER_NORM ? Kernel.LAYER_NORM_HALF : Kernel.LAYER_NORM_MODULATE_HALF;
+            recorder.addRounding(
+                    new Call(both, null, null, slot, tables, rows, target.rowItems()),
+                    new Recorder.Rounded(y.offset(), slot[place], rounding.number()));
+        } else if (rows > 0) {
             recorder.add(new Call(kernel, null, null, slot, List.of(), rows, target.rowItems()));
         }
         return y;

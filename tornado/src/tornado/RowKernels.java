@@ -4,6 +4,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 
 /**
  * Norms of whole rows: one group of items per row, which may be a single item.
@@ -74,6 +75,62 @@ final class RowKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /**
+     * {@link #layerNorm}, in 16 bits too. Slot: also where those go in the array of halves, and where a table of {@link
+     * HalfKernels#rounded} begins.
+     */
+    static void layerNormHalf(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int weight = step.get(slot + 5);
+        int bias = step.get(slot + 6);
+        int half = step.get(slot + 7) + row * dim;
+        int rounding = step.get(slot + 8);
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float value = (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i);
+            act.set(y + i, value);
+            halves.set(half + i, (short) HalfKernels.rounded(step, rounding, act, params, value));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /** {@link #layerNormModulate}, in 16 bits too. Slot: also as {@link #layerNormHalf}. */
+    static void layerNormModulateHalf(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int entry = row / step.get(slot + 8) * step.get(slot + 7);
+        int scale = step.get(slot + 5) + entry;
+        int shift = step.get(slot + 6) + entry;
+        int scaleTable = step.get(slot + 9);
+        int shiftTable = step.get(slot + 10);
+        int half = step.get(slot + 11) + row * dim;
+        int rounding = step.get(slot + 12);
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float scaled = act.get(scale + i);
+            float shifted = act.get(shift + i);
+            if (scaleTable > 0) {
+                scaled += params.get(scaleTable + i);
+                shifted += params.get(shiftTable + i);
+            }
+            float value = (act.get(x + i) - mean) * factor * (1f + scaled) + shifted;
+            act.set(y + i, value);
+            halves.set(half + i, (short) HalfKernels.rounded(step, rounding, act, params, value));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
     /** 1 / sqrt(mean + eps); where the squares are beyond a float infinity, since 0 would make numbers of it. */
     static float factor(float squares, int dim, float eps) {
         float factor = 1f / TornadoMath.sqrt(squares / dim + eps);
@@ -116,7 +173,7 @@ final class RowKernels {
      * <p>The array is allocated here: one that comes as a parameter is indexed by byte offsets, beyond its end (TornadoVM 5.2.0,
      * OpenCL and CUDA).
      */
-    private static float overGroup(KernelContext context, float value) {
+    static float overGroup(KernelContext context, float value) {
         float[] shared = context.allocateFloatLocalArray(256);
         int item = context.localIdx;
         shared[item] = value;

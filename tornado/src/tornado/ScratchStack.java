@@ -6,25 +6,28 @@ import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.WanException;
 
-/** Addresses of scratch: a stack, as scopes nest. Only numbers; the memory is the program's. */
+/** Addresses of scratch: a stack, as scopes nest, and beside it one of halves. Only numbers; the memory is the program's. */
 final class ScratchStack {
     private static final int ALIGNMENT = 16;
 
     /** What was allocated since a scope was opened. */
     final class Level implements Scope {
         private final int start;
+        private final int startOfHalves;
         private final Level parent;
         private final Consumer<Boolean> whenClosed;
         private boolean closed;
 
-        private Level(int start, Level parent, Consumer<Boolean> whenClosed) {
-            this.start = start;
+        private Level(Level parent, Consumer<Boolean> whenClosed) {
+            this.start = top;
+            this.startOfHalves = topOfHalves;
             this.parent = parent;
             this.whenClosed = whenClosed;
         }
 
         private Level() {
             this.start = 0;
+            this.startOfHalves = 0;
             this.parent = this;
             this.whenClosed = outermost -> {};
         }
@@ -43,6 +46,7 @@ final class ScratchStack {
             }
             closed = true;
             top = start;
+            topOfHalves = startOfHalves;
             innermost = parent;
             whenClosed.accept(parent == root);
         }
@@ -52,6 +56,8 @@ final class ScratchStack {
     private Level innermost = root;
     private int top;
     private int peak;
+    private int topOfHalves;
+    private int peakOfHalves;
 
     Level root() {
         return root;
@@ -63,12 +69,26 @@ final class ScratchStack {
      * @param whenClosed called when it has been closed, with whether it was the outermost
      */
     Scope open(Consumer<Boolean> whenClosed) {
-        innermost = new Level(top, innermost, whenClosed);
+        innermost = new Level(innermost, whenClosed);
         return innermost;
     }
 
     DeviceTensor take(Shape shape) {
         int offset = top;
+        top = after(top, shape);
+        peak = Math.max(peak, top);
+        return new DeviceTensor(shape, innermost, false, offset);
+    }
+
+    /** A place for as many in 16 bits, in an array of their own. */
+    int takeHalves(Shape shape) {
+        int offset = topOfHalves;
+        topOfHalves = after(topOfHalves, shape);
+        peakOfHalves = Math.max(peakOfHalves, topOfHalves);
+        return offset;
+    }
+
+    private static int after(int offset, Shape shape) {
         long next = offset + (shape.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         if (next > DeviceTarget.MAX_ELEMENTS) {
             throw WanException.mismatch(
@@ -77,9 +97,7 @@ final class ScratchStack {
                     next,
                     "fewer frames at once or a smaller video");
         }
-        top = (int) next;
-        peak = Math.max(peak, top);
-        return new DeviceTensor(shape, innermost, false, offset);
+        return (int) next;
     }
 
     /**
@@ -102,5 +120,10 @@ final class ScratchStack {
     /** The most floats that were ever taken at once. */
     int peak() {
         return peak;
+    }
+
+    /** The most halves that were ever taken at once. */
+    int peakOfHalves() {
+        return peakOfHalves;
     }
 }

@@ -52,8 +52,10 @@ interface Store {
 
     /** The host's bytes of an array. */
     static MemorySegment segment(Object array) {
-        return array instanceof VectorFloat16 vectors
-                ? vectors.getArray().getSegment()
-                : ((ShortArray) array).getSegment();
+        return switch (array) {
+            case VectorFloat16 vectors -> vectors.getArray().getSegment();
+            case FloatArray floats -> floats.getSegment();
+            default -> ((ShortArray) array).getSegment();
+        };
     }
 }

@@ -54,7 +54,7 @@ public final class TornadoOps implements Ops {
         this.recorder = new Recorder(target, parameters, scratch, rehearsal);
         this.halves = new HalfCalls(recorder, parameters, scratch, target.storage());
         this.linears = new LinearCalls(target, recorder, scratch, halves);
-        this.rows = new RowCalls(target, recorder, parameters, scratch);
+        this.rows = new RowCalls(target, recorder, parameters, scratch, halves);
         this.caches = new CacheCalls(target, recorder, parameters, scratch, halves, rows);
         this.attentions = new AttentionCalls(target, recorder, parameters, scratch, halves);
         this.edits = new EditCalls(recorder);
@@ -168,7 +168,7 @@ public final class TornadoOps implements Ops {
     @Override
     public Linear linearWeights(TensorView weight, TensorView bias) {
         int out = bias.shape().rank() == 1 ? bias.shape().dim(0) : -1;
-        DeviceLinear linear = new DeviceLinear(weight, out, parameters.add(bias.toFloats()));
+        DeviceLinear linear = new DeviceLinear(weight, bias, out, parameters.addAligned(bias.toFloats()));
         recorder.register(linear);
         return linear;
     }

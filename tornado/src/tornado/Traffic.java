@@ -52,13 +52,12 @@ public record Traffic(long executions, long launches, long libraryCalls, long wa
         long elements = (long) call.groups() * call.groupItems();
         return elements
                 * switch (call.kernel()) {
-                    case STAGE_ROWS, STAGE_WEIGHTS, FINISH_ROWS -> 4 + 4;
-                    case STAGE_HALF_ROWS, STAGE_QUERIES -> 4 + 2;
-                    case STAGE_HALF_WEIGHTS, STAGE_KEYS, STAGE_VALUES -> 2 + 2;
-                    case FINISH_HALF_ROWS, FINISH_ATTENTION, FINISH_MASSES -> 2 + 4;
+                    case STAGE_QUERIES -> 4 + 2;
+                    case STAGE_KEYS, STAGE_VALUES -> 2 + 2;
+                    case FINISH_ATTENTION, FINISH_MASSES -> 2 + 4;
                     case STAGE_GROUPS -> 2;
                     case WIDEN_WEIGHTS, WIDEN_PAGES -> 2 + 4;
-                    case NARROW_PAGES -> 4 + 2;
+                    case NARROW_PAGES, ROUND_ROWS -> 4 + 2;
                     default -> 0;
                 };
     }

@@ -3,21 +3,29 @@ package tornado;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import wan.op.DType;
 
 /**
- * Packed weights of many linear layers in one array; all layers of one kind share it as far as they fit, so that they share compiled
+ * Weights of many linear layers in one array, packed in panels or plain; all layers of one kind share it as far as they fit, so that they share compiled
  * graphs too.
  */
 final class WeightShard implements Store {
     private final DType dtype;
+    private final boolean plain;
     private final List<DeviceLinear> members = new ArrayList<>();
     private int elements;
     private boolean closed;
     private @Nullable Object array;
 
-    WeightShard(DType dtype) {
+    /**
+     * Still empty.
+     *
+     * @param plain whether weights are in the order of libraries
+     */
+    WeightShard(DType dtype, boolean plain) {
         this.dtype = dtype;
+        this.plain = plain;
     }
 
     /** Whether so many more fit into an array of {@code limit}. */
@@ -39,7 +47,7 @@ final class WeightShard implements Store {
     int add(DeviceLinear linear) {
         int at = elements;
         members.add(linear);
-        elements += linear.packedElements();
+        elements += linear.elements(plain);
         return at / 16;
     }
 
@@ -47,9 +55,10 @@ final class WeightShard implements Store {
     public Object array() {
         Object present = array;
         if (present == null) {
-            present = Store.allocate(dtype, elements);
+            // No kernel reads plain weights in vectors.
+            present = plain && dtype == DType.F32 ? new FloatArray(elements) : Store.allocate(dtype, elements);
             for (DeviceLinear linear : members) {
-                linear.pack(Store.segment(present), dtype);
+                linear.pack(Store.segment(present), dtype, plain);
             }
             array = present;
         }

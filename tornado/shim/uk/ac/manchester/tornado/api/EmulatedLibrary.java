@@ -1,83 +1,77 @@
 package uk.ac.manchester.tornado.api;
 
+import java.util.HashMap;
+import java.util.Map;
+import java.util.ServiceLoader;
+import java.util.function.Consumer;
 import uk.ac.manchester.tornado.api.common.LibraryTaskDescriptor;
 import uk.ac.manchester.tornado.api.exceptions.TornadoBailoutRuntimeException;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
-import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
+import uk.ac.manchester.tornado.runtime.library.spi.LibraryContext;
+import uk.ac.manchester.tornado.runtime.library.spi.LibraryInvocation;
+import uk.ac.manchester.tornado.runtime.library.spi.TornadoLibraryProvider;
 
-/** The functions of cuBLAS and cuDNN that are used, as plain loops. Only in the shim. */
-final class EmulatedLibrary {
-    /** {@code cudaDataType_t}: 16 bits are patterns in an array of shorts. */
-    private enum Type {
-        F32,
-        F16,
-        BF16
-    }
+/** The libraries of one plan: what providers call, and cuDNN's attention, as plain loops. Only in the shim. */
+final class EmulatedLibrary implements AutoCloseable {
+    private static final long PLAN = 1;
 
-    private EmulatedLibrary() {}
+    private final EmulatedCublas device = new EmulatedCublas();
+    private final Map<TornadoLibraryProvider, LibraryContext> contexts = new HashMap<>();
 
-    /** Calls a function on arrays of the device. */
-    static void call(LibraryTaskDescriptor task, Object[] arguments) {
-        boolean cudnn = "nvidia/cudnn".equals(task.getLibraryName());
+    /**
+     * Calls a function, which queues its work.
+     *
+     * @param host its arguments as the host has them
+     * @return the work, on the same arguments with the device's arrays
+     */
+    Consumer<Object[]> call(LibraryTaskDescriptor task, Object[] host) {
         if (!Emulator.passesFor("cuda")) {
             throw new TornadoRuntimeException("no provider for " + task.getLibraryName());
         }
-        if (Emulator.passesFor(cudnn ? "no-cudnn" : "no-cublas")) {
-            // TornadoVM's own words where the library's native part is missing.
-            throw new TornadoBailoutRuntimeException("[TornadoVM] Error - Recover option disabled");
-        }
-        if (task.getAccess().length != arguments.length) {
-            throw new TornadoRuntimeException(
-                    task.getAccess().length + " accesses for " + arguments.length + " parameters");
+        if (task.getAccess().length != host.length) {
+            throw new TornadoRuntimeException(task.getAccess().length + " accesses for " + host.length + " parameters");
         }
         String function = task.getLibraryName() + " " + task.getFunctionName();
-        switch (function) {
-            case "nvidia/cublas cublasSgemm" -> gemm(arguments, Type.F32, Type.F32);
-            case "nvidia/cublas cublasGemmExFP16FP32" -> gemm(arguments, Type.F16, Type.F32);
-            case "nvidia/cublas cublasGemmExBF16" -> gemm(arguments, Type.BF16, Type.BF16);
-            case "nvidia/cudnn sdpaForward" -> sdpa(arguments);
-            default -> throw new TornadoRuntimeException("no function " + function);
+        if (function.equals("nvidia/cudnn sdpaForward")) {
+            if (Emulator.passesFor("no-cudnn")) {
+                // TornadoVM's own words where the library's native part is missing.
+                throw new TornadoBailoutRuntimeException("[TornadoVM] Error - Recover option disabled");
+            }
+            return EmulatedLibrary::sdpa;
         }
-    }
-
-    /**
-     * C = alpha op(A) op(B) + beta C by columns. Arguments: transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc; op(A) is [m, k],
-     * op(B) [k, n].
-     *
-     * @param factors of A and B
-     * @param sums of C
-     */
-    private static void gemm(Object[] a, Type factors, Type sums) {
-        boolean transA = (int) a[0] != 0;
-        boolean transB = (int) a[1] != 0;
-        int m = (int) a[2];
-        int n = (int) a[3];
-        int k = (int) a[4];
-        float alpha = (float) a[5];
-        float[] left = floats(a[6], factors);
-        int lda = (int) a[7];
-        float[] right = floats(a[8], factors);
-        int ldb = (int) a[9];
-        float beta = (float) a[10];
-        Object result = a[11];
-        int ldc = (int) a[12];
-        if (lda < (transA ? k : m) || ldb < (transB ? n : k) || ldc < m) {
-            throw new TornadoRuntimeException("CUBLAS_STATUS_INVALID_VALUE");
-        }
-        for (int j = 0; j < n; j++) {
-            for (int i = 0; i < m; i++) {
-                float sum = 0;
-                for (int l = 0; l < k; l++) {
-                    sum += left[transA ? i * lda + l : l * lda + i] * right[transB ? l * ldb + j : j * ldb + l];
-                }
-                int at = j * ldc + i;
-                set(result, at, beta == 0 ? alpha * sum : alpha * sum + beta * get(result, at, sums), sums);
+        for (TornadoLibraryProvider provider :
+                ServiceLoader.load(TornadoLibraryProvider.class, EmulatedLibrary.class.getClassLoader())) {
+            if (provider.libraryName().equals(task.getLibraryName()) && provider.canHandle(device)) {
+                LibraryContext context = context(provider);
+                boolean[] isReference = new boolean[host.length];
+                long[] pointers = EmulatedCublas.addresses(host, isReference);
+                provider.dispatch(
+                        task.getFunctionName(),
+                        new LibraryInvocation(host, pointers, isReference, device, PLAN, context, null));
+                return device.takeQueued();
             }
         }
-        if (Emulator.passesFor("wrong-cublas")) {
-            set(result, 0, get(result, 0, sums) + 1, sums);
-        }
+        throw new TornadoRuntimeException("no provider for " + function);
+    }
+
+    private LibraryContext context(TornadoLibraryProvider provider) {
+        return contexts.entrySet().stream()
+                .filter(entry -> entry.getKey().libraryName().equals(provider.libraryName()))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElseGet(() -> {
+                    LibraryContext fresh = provider.createContext(device, PLAN);
+                    contexts.put(provider, fresh);
+                    return fresh;
+                });
+    }
+
+    @Override
+    public void close() {
+        contexts.forEach(TornadoLibraryProvider::destroyContext);
+        contexts.clear();
+        device.close();
     }
 
     /**
@@ -93,9 +87,10 @@ final class EmulatedLibrary {
         if (d % 8 != 0 || d > 256 || (boolean) a[10]) {
             throw new TornadoRuntimeException("cuDNN SDPA plan creation failed");
         }
-        float[] q = floats(a[0], Type.F16);
-        float[] k = floats(a[1], Type.F16);
-        float[] v = floats(a[2], Type.F16);
+        float[] q = floats(a[0]);
+        float[] k = floats(a[1]);
+        float[] v = floats(a[2]);
+        ShortArray o = (ShortArray) a[3];
         float[] weights = new float[keys];
         for (int row = 0; row < planes * queries; row++) {
             int first = row / queries * keys;
@@ -118,40 +113,20 @@ final class EmulatedLibrary {
                 for (int key = 0; key < keys; key++) {
                     sum += weights[key] * v[(first + key) * d + c];
                 }
-                set(a[3], row * d + c, sum / total, Type.F16);
+                o.set(row * d + c, Float.floatToFloat16(sum / total));
             }
         }
         if (Emulator.passesFor("wrong-cudnn")) {
-            set(a[3], 0, get(a[3], 0, Type.F16) + 1, Type.F16);
+            o.set(0, Float.floatToFloat16(Float.float16ToFloat(o.get(0)) + 1));
         }
     }
 
-    private static float[] floats(Object array, Type type) {
-        float[] values =
-                new float[array instanceof FloatArray floats ? floats.getSize() : ((ShortArray) array).getSize()];
+    private static float[] floats(Object array) {
+        ShortArray shorts = (ShortArray) array;
+        float[] values = new float[shorts.getSize()];
         for (int i = 0; i < values.length; i++) {
-            values[i] = get(array, i, type);
+            values[i] = Float.float16ToFloat(shorts.get(i));
         }
         return values;
-    }
-
-    private static float get(Object array, int at, Type type) {
-        return switch (type) {
-            case F32 -> ((FloatArray) array).get(at);
-            case F16 -> Float.float16ToFloat(((ShortArray) array).get(at));
-            case BF16 -> Float.intBitsToFloat(((ShortArray) array).get(at) << 16);
-        };
-    }
-
-    private static void set(Object array, int at, float value, Type type) {
-        switch (type) {
-            case F32 -> ((FloatArray) array).set(at, value);
-            case F16 -> ((ShortArray) array).set(at, Float.floatToFloat16(value));
-            case BF16 -> {
-                int bits = Float.floatToRawIntBits(value);
-                int roundedUp = bits + 0x7fff + ((bits >>> 16) & 1); // ties to even
-                ((ShortArray) array).set(at, (short) ((Float.isNaN(value) ? bits | 0x400000 : roundedUp) >>> 16));
-            }
-        }
     }
 }

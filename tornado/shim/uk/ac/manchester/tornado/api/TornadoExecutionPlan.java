@@ -7,6 +7,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.common.TornadoDevice;
 import uk.ac.manchester.tornado.api.enums.DataTransferMode;
 import uk.ac.manchester.tornado.api.exceptions.TornadoExecutionPlanException;
@@ -25,6 +27,7 @@ import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 public class TornadoExecutionPlan implements AutoCloseable {
     private final List<ImmutableTaskGraph> graphs;
     private final Map<Object, Object> shared = new IdentityHashMap<>();
+    private final EmulatedLibrary libraries = new EmulatedLibrary();
     private final Set<Integer> executed = new HashSet<>();
     private GridScheduler grids = new GridScheduler();
     private int selected;
@@ -84,32 +87,42 @@ public class TornadoExecutionPlan implements AutoCloseable {
     public TornadoExecutionResult execute() {
         int chosen = selected;
         TaskGraph graph = graphs.get(chosen).graph;
-        long[][] sizes = graph.tasks.stream().map(task -> sizes(graph, task)).toArray(long[][]::new);
+        List<Launch> launches =
+                graph.tasks.stream().map(task -> launch(graph, task)).toList();
         if (ahead && graph.toHost.isEmpty()) {
             late.add(() -> {
-                TornadoExecutionResult _ = execute(chosen, sizes);
+                TornadoExecutionResult _ = execute(chosen, launches);
             });
             return new TornadoExecutionResult(array -> {});
         }
         late.forEach(Runnable::run);
         late.clear();
-        return execute(chosen, sizes);
+        return execute(chosen, launches);
     }
 
-    /** The items of a task's grid and of a group, as they are set now. */
-    private long[] sizes(TaskGraph graph, TaskGraph.Task task) {
-        if (task.library()) {
-            return new long[0];
+    /**
+     * What the host says of a task before a device comes to it.
+     *
+     * @param items of its grid
+     * @param groupItems of a group
+     * @param library what a library has queued, on the device's arguments; or null
+     */
+    private record Launch(
+            long items, long groupItems, @Nullable Consumer<Object[]> library) {}
+
+    private Launch launch(TaskGraph graph, TaskGraph.Task task) {
+        if (task.library() != null) {
+            return new Launch(1, 1, libraries.call(task.library(), task.arguments()));
         }
         WorkerGrid grid = grids.get(graph.name + "." + task.name());
         if (grid == null) {
             throw new TornadoRuntimeException("no grid for " + graph.name + "." + task.name());
         }
         long[] local = grid.getLocalWork();
-        return new long[] {grid.getGlobalWork()[0], local == null ? 1 : local[0]};
+        return new Launch(grid.getGlobalWork()[0], local == null ? 1 : local[0], null);
     }
 
-    private TornadoExecutionResult execute(int chosen, long[][] sizes) {
+    private TornadoExecutionResult execute(int chosen, List<Launch> queued) {
         if (++executions > Emulator.lifetime()) {
             return new TornadoExecutionResult(array -> {});
         }
@@ -140,8 +153,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
                 }
             }
         }
-        for (int i = 0; i < sizes.length; i++) {
-            run(graph.tasks.get(i), sizes[i], device);
+        for (int i = 0; i < queued.size(); i++) {
+            run(graph.tasks.get(i), queued.get(i), device);
         }
         for (Object array : graph.persisted) {
             shared.put(array, device.get(array));
@@ -154,7 +167,7 @@ public class TornadoExecutionPlan implements AutoCloseable {
         return new TornadoExecutionResult(array -> copy(device.get(array), array));
     }
 
-    private void run(TaskGraph.Task task, long[] sizes, Map<Object, Object> device) {
+    private void run(TaskGraph.Task task, Launch launch, Map<Object, Object> device) {
         Object[] arguments = task.arguments().clone();
         int context = -1;
         for (int i = 0; i < arguments.length; i++) {
@@ -167,8 +180,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
         if (Emulator.passesFor("skips-" + ++launches)) {
             return;
         }
-        if (task.library()) {
-            task.code().accept(arguments);
+        if (launch.library() != null) {
+            launch.library().accept(arguments);
             return;
         }
         int at = context;
@@ -179,8 +192,8 @@ public class TornadoExecutionPlan implements AutoCloseable {
                     mine[at] = item;
                     task.code().accept(mine);
                 },
-                Math.toIntExact(sizes[0]),
-                Math.toIntExact(sizes[1]));
+                Math.toIntExact(launch.items()),
+                Math.toIntExact(launch.groupItems()));
     }
 
     /** Device memory for an array; floats, of 16 bits too, read as NaN until they are written. */
@@ -225,5 +238,6 @@ public class TornadoExecutionPlan implements AutoCloseable {
     @Override
     public void close() throws TornadoExecutionPlanException {
         shared.clear();
+        libraries.close();
     }
 }

@@ -6,4 +6,6 @@ public enum Access {
     READ_ONLY,
     /** Writes all of it. */
     WRITE_ONLY,
+    /** Reads it and writes some of it. */
+    READ_WRITE,
 }

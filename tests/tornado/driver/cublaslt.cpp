@@ -1,0 +1,145 @@
+// Stands in for cublasLt: what linear layers call of it, as plain loops over device memory, which is memory of the host.
+//   FAKE_CUDA_CUBLAS    the number of the matmul that fails, from 1
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+enum Status { SUCCESS = 0, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
+enum Type { F32 = 0, F16 = 2, BF16 = 14 };
+enum Attribute { TRANS_A = 3, TRANS_B = 4, EPILOGUE = 7, BIAS_POINTER = 8 };
+enum Preference { MAX_WORKSPACE = 1, MIN_ALIGNMENT_A = 5 };
+const int computeF32 = 68, bias = 4, gelu = 32;
+const uint64_t alignment = 16;
+
+struct Attributes : std::map<int, uint64_t> {
+    Status put(int attribute, const void* value, size_t size) {
+        uint64_t number = 0;
+        memcpy(&number, value, size);
+        (*this)[attribute] = number;
+        return size > 8 ? INVALID_VALUE : SUCCESS;
+    }
+};
+
+struct Layout {
+    int type;
+    uint64_t rows, columns;
+    int64_t stride;
+};
+
+struct Algorithm {
+    uint64_t data[8];
+};
+
+struct Result {
+    Algorithm algorithm;
+    size_t workspace;
+    int state;
+    float waves;
+    int reserved[4];
+};
+
+static float get(const void* from, int type, size_t at) {
+    uint16_t half = type == F32 ? 0 : ((const uint16_t*)from)[at];
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    _Float16 narrow;
+    memcpy(&value, &bits, 4);
+    memcpy(&narrow, &half, 2);
+    return type == F32 ? ((const float*)from)[at] : type == BF16 ? value : (float)narrow;
+}
+
+static void set(void* to, int type, size_t at, float value) {
+    if (type == F32) {
+        ((float*)to)[at] = value;
+        return;
+    }
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint16_t half = std::isnan(value) ? 0x7fff : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    _Float16 narrow = (_Float16)value;
+    if (type == F16) {
+        memcpy(&half, &narrow, 2);
+    }
+    ((uint16_t*)to)[at] = half;
+}
+
+EXPORT size_t cublasLtGetVersion() { return 130100; }
+EXPORT const char* cublasLtGetStatusString(int status) { return status == EXECUTION_FAILED ? "CUBLAS_STATUS_EXECUTION_FAILED" : "CUBLAS_STATUS"; }
+EXPORT int cublasLtCreate(void** handle) { *handle = new char; return SUCCESS; }
+EXPORT int cublasLtDestroy(void* handle) { delete (char*)handle; return SUCCESS; }
+EXPORT int cublasLtMatmulDescCreate(Attributes** descriptor, int compute, int scale) {
+    *descriptor = new Attributes;
+    return compute == computeF32 && scale == F32 ? SUCCESS : NOT_SUPPORTED;
+}
+EXPORT int cublasLtMatmulDescSetAttribute(Attributes* descriptor, int attribute, const void* value, size_t size) { return descriptor->put(attribute, value, size); }
+EXPORT int cublasLtMatmulDescDestroy(Attributes* descriptor) { delete descriptor; return SUCCESS; }
+EXPORT int cublasLtMatrixLayoutCreate(Layout** layout, int type, uint64_t rows, uint64_t columns, int64_t stride) {
+    *layout = new Layout{type, rows, columns, stride};
+    return stride < (int64_t)rows ? INVALID_VALUE : SUCCESS;
+}
+EXPORT int cublasLtMatrixLayoutDestroy(Layout* layout) { delete layout; return SUCCESS; }
+EXPORT int cublasLtMatmulPreferenceCreate(Attributes** preference) { *preference = new Attributes; return SUCCESS; }
+EXPORT int cublasLtMatmulPreferenceSetAttribute(Attributes* preference, int attribute, const void* value, size_t size) { return preference->put(attribute, value, size); }
+EXPORT int cublasLtMatmulPreferenceDestroy(Attributes* preference) { delete preference; return SUCCESS; }
+
+// One algorithm, for callers that do not promise more of their addresses than holds.
+EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Attributes*, Layout*, Layout*, Layout*, Layout*, Attributes* preference, int requested, Result* results, int* found) {
+    *found = requested > 0 && preference->count(MAX_WORKSPACE);
+    for (int i = 0; i < 4; i++) {
+        if (!preference->count(MIN_ALIGNMENT_A + i) || (*preference)[MIN_ALIGNMENT_A + i] > alignment) {
+            *found = 0;
+        }
+    }
+    memset(results, 0, sizeof(Result));
+    results->algorithm.data[7] = 7;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmul(void*, Attributes* how, const float* alpha, const void* a, Layout* al, const void* b, Layout* bl, const float* beta,
+                          const void* c, Layout* cl, void* d, Layout* dl, const Algorithm* algorithm, void* workspace, size_t bytes, void*) {
+    static long calls = 0;
+    static const char* failing = getenv("FAKE_CUDA_CUBLAS");
+    if (failing && ++calls == atol(failing)) {
+        return EXECUTION_FAILED;
+    }
+    uint64_t addresses = (uint64_t)a | (uint64_t)b | (uint64_t)c | (uint64_t)d | (uint64_t)workspace | (*how)[BIAS_POINTER];
+    if (addresses % alignment || c != d || cl != dl || algorithm->data[7] != 7 || (*how)[TRANS_A] != 1 || (*how)[TRANS_B] != 0) {
+        fprintf(stderr, "fake cublasLt: a call that it does not know, or addresses that are not aligned\n");
+        return NOT_SUPPORTED;
+    }
+    uint64_t inner = al->rows, m = al->columns, n = bl->columns;
+    if (bl->rows != inner || dl->rows != m || dl->columns != n || al->type != bl->type) {
+        return INVALID_VALUE;
+    }
+    std::vector<float> left(m * inner), right(n * inner);
+    for (uint64_t i = 0; i < left.size(); i++) {
+        left[i] = get(a, al->type, i / inner * al->stride + i % inner);
+    }
+    for (uint64_t i = 0; i < right.size(); i++) {
+        right[i] = get(b, bl->type, i / inner * bl->stride + i % inner);
+    }
+    const void* added = (const void*)(*how)[BIAS_POINTER];
+    for (uint64_t j = 0; j < n; j++) {
+        for (uint64_t i = 0; i < m; i++) {
+            float sum = 0;
+            for (uint64_t k = 0; k < inner; k++) {
+                sum += left[i * inner + k] * right[j * inner + k];
+            }
+            size_t at = j * dl->stride + i;
+            float value = *alpha * sum + (*beta ? *beta * get(c, dl->type, at) : 0);
+            value += (*how)[EPILOGUE] & bias ? get(added, dl->type, i) : 0;
+            if ((*how)[EPILOGUE] & gelu) {
+                value = 0.5f * value * (1 + std::tanh(0.7978845608 * (value + 0.044715 * value * value * value)));
+            }
+            set(d, dl->type, at, value);
+        }
+    }
+    memset(workspace, 0xff, bytes);
+    return SUCCESS;
+}
