@@ -81,7 +81,7 @@ class FakeDriverTest {
         assertThat(ended.status()).isEqualTo(1);
     }
 
-    /** cuBLAS by our provider, on the driver's own; {@link #goldens_pass} has whole rollouts. */
+    /** cuBLAS by our provider, on the driver's own; {@link #passesOnTheDriver} has whole rollouts. */
     @Test
     void callOfCublasThatFails_endsTheRun_withPassAndLayer() throws IOException, InterruptedException {
         FakeDriver.Ended ended = driver.wanAttn(
