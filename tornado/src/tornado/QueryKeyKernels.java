@@ -26,40 +26,31 @@ final class QueryKeyKernels {
             FloatArray params,
             VectorFloat16 keys,
             VectorFloat16 values) {
-        int dim = step.get(slot + 1);
         int row = context.groupIdx;
-        int q = step.get(slot + 2) + row * dim;
-        int k = step.get(slot + 3) + row * dim;
-        int v = step.get(slot + 4) + row * dim;
-        float eps = params.get(step.get(slot + 5));
-        float ofQuery = RowKernels.factor(RowKernels.sumOfSquares(context, act, q, dim, 0f), dim, eps);
-        float ofKey = RowKernels.factor(RowKernels.sumOfSquares(context, act, k, dim, 0f), dim, eps);
-        int normQ = step.get(slot + 6);
-        int normK = step.get(slot + 7);
         int page = page(step, slot, row);
-        for (int i = 2 * context.localIdx; i < dim; i += 2 * context.localGroupSizeX) {
+        float ofQuery = factor(context, step, slot, act, params, 2);
+        float ofKey = factor(context, step, slot, act, params, 3);
+        for (int i = 2 * context.localIdx; i < step.get(slot + 1); i += 2 * context.localGroupSizeX) {
             int angle = angle(step, slot, row, i);
-            float cos = params.get(angle);
-            float sin = params.get(angle + 1);
-            float real = act.get(q + i) * ofQuery * params.get(normQ + i);
-            float imaginary = act.get(q + i + 1) * ofQuery * params.get(normQ + i + 1);
-            act.set(q + i, real * cos - imaginary * sin);
-            act.set(q + i + 1, real * sin + imaginary * cos);
+            turnQuery(step, slot, act, params, row, i, ofQuery, angle);
             if (page >= 0) {
-                real = act.get(k + i) * ofKey * params.get(normK + i);
-                imaginary = act.get(k + i + 1) * ofKey * params.get(normK + i + 1);
+                float cos = params.get(angle);
+                float sin = params.get(angle + 1);
+                float real = normed(step, slot, act, params, row, i, 3, ofKey);
+                float imaginary = normed(step, slot, act, params, row, i + 1, 3, ofKey);
                 int at = keyPlace(step, slot, page, row, i);
                 keys.getArray().set(at, real * cos - imaginary * sin);
                 keys.getArray().set(at + 32, real * sin + imaginary * cos);
+                int v = element(step, slot, row, i, 4);
                 at = valuePlace(step, slot, page, row, i);
-                values.getArray().set(at, act.get(v + i));
-                values.getArray().set(at + 1, act.get(v + i + 1));
+                values.getArray().set(at, act.get(v));
+                values.getArray().set(at + 1, act.get(v + 1));
             }
         }
         Launches.count(context, step, slot, act);
     }
 
-    /** As the other, into pages of float16. */
+    /** As the other, into pages of float16: TornadoVM compiles no kernel for two types of an array. */
     static void normRopeAppendHalf(
             KernelContext context,
             IntArray step,
@@ -68,38 +59,61 @@ final class QueryKeyKernels {
             FloatArray params,
             ShortArray keys,
             ShortArray values) {
-        int dim = step.get(slot + 1);
         int row = context.groupIdx;
-        int q = step.get(slot + 2) + row * dim;
-        int k = step.get(slot + 3) + row * dim;
-        int v = step.get(slot + 4) + row * dim;
-        float eps = params.get(step.get(slot + 5));
-        float ofQuery = RowKernels.factor(RowKernels.sumOfSquares(context, act, q, dim, 0f), dim, eps);
-        float ofKey = RowKernels.factor(RowKernels.sumOfSquares(context, act, k, dim, 0f), dim, eps);
-        int normQ = step.get(slot + 6);
-        int normK = step.get(slot + 7);
         int page = page(step, slot, row);
+        float ofQuery = factor(context, step, slot, act, params, 2);
+        float ofKey = factor(context, step, slot, act, params, 3);
         int rounding = step.get(slot + 13);
-        for (int i = 2 * context.localIdx; i < dim; i += 2 * context.localGroupSizeX) {
+        for (int i = 2 * context.localIdx; i < step.get(slot + 1); i += 2 * context.localGroupSizeX) {
             int angle = angle(step, slot, row, i);
-            float cos = params.get(angle);
-            float sin = params.get(angle + 1);
-            float real = act.get(q + i) * ofQuery * params.get(normQ + i);
-            float imaginary = act.get(q + i + 1) * ofQuery * params.get(normQ + i + 1);
-            act.set(q + i, real * cos - imaginary * sin);
-            act.set(q + i + 1, real * sin + imaginary * cos);
+            turnQuery(step, slot, act, params, row, i, ofQuery, angle);
             if (page >= 0) {
-                real = act.get(k + i) * ofKey * params.get(normK + i);
-                imaginary = act.get(k + i + 1) * ofKey * params.get(normK + i + 1);
+                float cos = params.get(angle);
+                float sin = params.get(angle + 1);
+                float real = normed(step, slot, act, params, row, i, 3, ofKey);
+                float imaginary = normed(step, slot, act, params, row, i + 1, 3, ofKey);
                 int at = keyPlace(step, slot, page, row, i);
                 keys.set(at, half(step, rounding, act, params, real * cos - imaginary * sin));
                 keys.set(at + 32, half(step, rounding, act, params, real * sin + imaginary * cos));
+                int v = element(step, slot, row, i, 4);
                 at = valuePlace(step, slot, page, row, i);
-                values.set(at, half(step, rounding + 3, act, params, act.get(v + i)));
-                values.set(at + 1, half(step, rounding + 3, act, params, act.get(v + i + 1)));
+                values.set(at, half(step, rounding + 3, act, params, act.get(v)));
+                values.set(at + 1, half(step, rounding + 3, act, params, act.get(v + 1)));
             }
         }
         Launches.count(context, step, slot, act);
+    }
+
+    /** What divides the token's query ({@code which} 2) or key (3). */
+    private static float factor(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, int which) {
+        int dim = step.get(slot + 1);
+        int at = element(step, slot, context.groupIdx, 0, which);
+        return RowKernels.factor(
+                RowKernels.sumOfSquares(context, act, at, dim, 0f), dim, params.get(step.get(slot + 5)));
+    }
+
+    /** Where a channel of the token's query, key or value (4) is. */
+    private static int element(IntArray step, int slot, int row, int channel, int which) {
+        return step.get(slot + which) + row * step.get(slot + 1) + channel;
+    }
+
+    private static float normed(
+            IntArray step, int slot, FloatArray act, FloatArray params, int row, int channel, int which, float factor) {
+        float weight = params.get(step.get(slot + 4 + which) + channel);
+        return act.get(element(step, slot, row, channel, which)) * factor * weight;
+    }
+
+    /** A channel of a query and the next, in place. */
+    private static void turnQuery(
+            IntArray step, int slot, FloatArray act, FloatArray params, int row, int channel, float factor, int angle) {
+        float cos = params.get(angle);
+        float sin = params.get(angle + 1);
+        float real = normed(step, slot, act, params, row, channel, 2, factor);
+        float imaginary = normed(step, slot, act, params, row, channel + 1, 2, factor);
+        int q = element(step, slot, row, channel, 2);
+        act.set(q, real * cos - imaginary * sin);
+        act.set(q + 1, real * sin + imaginary * cos);
     }
 
     private static short half(IntArray step, int at, FloatArray act, FloatArray params, float value) {
