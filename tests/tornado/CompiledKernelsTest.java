@@ -96,7 +96,8 @@ class CompiledKernelsTest {
                 byName.putIfAbsent(name.group(1), source);
             }
         }
-        return String.join("\n", byName.values());
+        // TornadoVM writes it before the kernels that need it.
+        return "#include <cuda_fp16.h>\n" + String.join("\n", byName.values());
     }
 
     @Test

@@ -137,14 +137,14 @@ class FakeDriverTest {
         assertThat(ended.counts()).containsEntry("faults", 0L);
     }
 
-    /** Every layer of every pass, with what is captured of it, as on the JVM, which the goldens hold. */
+    /** Every layer of every pass, with what is captured of it, as on the JVM, which the goldens hold; the device does all as late as it may. */
     @Test
     void rollout_isTheJvms() throws IOException, InterruptedException {
         List<Path> results = new ArrayList<>();
         for (String device : List.of("jvm", "tornado")) {
             Path result = folder.resolve(device + ".safetensors");
             FakeDriver.Ended ended = driver.wanAttn(
-                    Map.of(),
+                    Map.of("FAKE_CUDA_LATE", "1"),
                     "extract",
                     "--model",
                     "tests/goldens/model-tiny.safetensors",

@@ -60,7 +60,8 @@ EXPORT int nvrtcCompileProgram(Program* program, int, const char* const*) {
     bool barriers = program->source.find("__syncthreads") != std::string::npos
         || program->source.find("mma.sync") != std::string::npos;
     std::ofstream(base + ".cpp") << "#include \"kernel.h\"\n" << withoutAssembly(program->source) << "\nstatic void entry(void** parameters) { fake_call(&"
-        << name.str(1) << ", parameters); }\nextern \"C\" { FakeKernel fake_kernel = {entry, " << barriers << "}; }\n";
+        << name.str(1) << ", parameters); }\nextern \"C\" { FakeKernel fake_kernel = {entry, " << barriers << ", fake_sizes(&" << name.str(1)
+        << ")}; }\n";
     std::string quoted = std::string("'") + folder + "'";
     std::string command = "c++ -std=c++17 -O1 -w -fpermissive -fno-strict-aliasing -shared -fPIC -I" + quoted + " -o '" + program->path
         + "' '" + base + ".cpp' -L" + quoted + " -l:libcuda.so.1 > '" + base + ".log' 2>&1";

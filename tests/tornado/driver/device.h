@@ -17,7 +17,14 @@ typedef void (*Kernel)(void** parameters);
 struct FakeKernel {
     Kernel entry;
     bool barriers;
+    const size_t* sizes;  // of its parameters; 0 after the last
 };
+
+template <class... A>
+const size_t* fake_sizes(void (*)(A...)) {
+    static const size_t sizes[] = {sizeof(A)..., 0};
+    return sizes;
+}
 
 template <class... A, size_t... I>
 void fake_call(void (*kernel)(A...), void** parameters, std::index_sequence<I...>) {

@@ -1,5 +1,6 @@
 // Stands in for NVIDIA's driver, for tests: device memory is memory of the host, kernels are libraries that compiler.cpp makes,
-// and everything is done before a function returns. It has only what TornadoVM 5.2.0 calls.
+// and everything is done before a function returns, or as late as a device may do it. It has only what TornadoVM 5.2.0 calls.
+//   FAKE_CUDA_LATE      1: launches, and transfers from pinned memory, are done when the host waits for them
 //   FAKE_CUDA_MEMORY    bytes of the device
 //   FAKE_CUDA_SKIP      the number of a launch that fails alone, from 1
 //   FAKE_CUDA_DIES      the number of the launch that fails with all that follow
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <sys/mman.h>
@@ -40,8 +42,11 @@ struct Block {
     size_t mapped, size;
 };
 
-std::mutex mutex;
+std::recursive_mutex mutex;
 std::map<Pointer, Block> blocks;
+const bool late = number("FAKE_CUDA_LATE", 0);
+std::map<const char*, size_t> pinned;
+std::vector<std::function<Result()>> waiting;  // what a late device has still to do
 long used, launches, sends, fetches, sentBytes, fetchedBytes, waits, faults;
 
 bool dead() { return dies > 0 && launches >= dies; }
@@ -55,6 +60,28 @@ Result fault(const char* what) {
 bool inside(Pointer at, size_t size) {
     auto next = blocks.upper_bound(at);
     return next != blocks.begin() && at + size <= std::prev(next)->first + std::prev(next)->second.size;
+}
+
+bool isPinned(const void* at, size_t size) {
+    auto next = pinned.upper_bound((const char*)at);
+    return next != pinned.begin() && (const char*)at + size <= std::prev(next)->first + std::prev(next)->second;
+}
+
+Result finish() {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    Result result = OK;
+    for (auto& work : waiting) {
+        Result one = work();
+        result = result ? result : one;
+    }
+    waiting.clear();
+    return result;
+}
+
+Result wait() {
+    waits++;
+    Result result = finish();
+    return dead() ? LAUNCH_FAILED : result;
 }
 
 struct Report {
@@ -155,10 +182,10 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int) {
 EXPORT int cuCtxCreate_v4(void** context, void*, unsigned, int) { *context = &blocks; return OK; }
 EXPORT int cuCtxDestroy_v2(void*) { return OK; }
 EXPORT int cuCtxSetCurrent(void*) { return OK; }
-EXPORT int cuCtxSynchronize() { waits++; return dead() ? LAUNCH_FAILED : OK; }
+EXPORT int cuCtxSynchronize() { return wait(); }
 EXPORT int cuStreamCreate(void** stream, unsigned) { *stream = new char; return OK; }
 EXPORT int cuStreamDestroy_v2(void* stream) { delete (char*)stream; return OK; }
-EXPORT int cuStreamSynchronize(void*) { waits++; return dead() ? LAUNCH_FAILED : OK; }
+EXPORT int cuStreamSynchronize(void*) { return wait(); }
 EXPORT int cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
 EXPORT int cuStreamIsCapturing(void*, int* status) { *status = 0; return OK; }
 EXPORT int cuStreamBeginCapture_v2(void*, int) { return NOT_SUPPORTED; }
@@ -171,15 +198,15 @@ EXPORT int cuGraphExecUpdate_v2(void*, void*, void*) { return NOT_SUPPORTED; }
 EXPORT int cuEventCreate(void** event, unsigned) { *event = new char; return OK; }
 EXPORT int cuEventDestroy_v2(void* event) { delete (char*)event; return OK; }
 EXPORT int cuEventRecord(void*, void*) { return OK; }
-EXPORT int cuEventSynchronize(void*) { return OK; }
-EXPORT int cuEventQuery(void*) { return OK; }
+EXPORT int cuEventSynchronize(void*) { return finish(); }
+EXPORT int cuEventQuery(void*) { return finish(); }
 EXPORT int cuEventElapsedTime_v2(float* milliseconds, void*, void*) { *milliseconds = 0; return OK; }
 EXPORT int cuGetErrorString(int, const char** text) { *text = "the fake driver was told to fail, or found a fault"; return OK; }
 EXPORT int cuGetErrorName(int, const char** text) { *text = "FAKE_DRIVER_ERROR"; return OK; }
 
 // Memory is full of NaN and ends right before a page that cannot be touched; another one lies before it.
 EXPORT int cuMemAlloc_v2(Pointer* pointer, size_t size) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     if (used + (long)size > memory) {
         return OUT_OF_MEMORY;
     }
@@ -195,7 +222,8 @@ EXPORT int cuMemAlloc_v2(Pointer* pointer, size_t size) {
     return OK;
 }
 EXPORT int cuMemFree_v2(Pointer pointer) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    finish();
     auto block = blocks.find(pointer);
     if (block == blocks.end()) {
         return fault("what is freed was never allocated");
@@ -207,10 +235,19 @@ EXPORT int cuMemFree_v2(Pointer pointer) {
 }
 EXPORT int cuMemAllocHost_v2(void** pointer, size_t size) { return posix_memalign(pointer, page, size) ? OUT_OF_MEMORY : OK; }
 EXPORT int cuMemFreeHost(void* pointer) { free(pointer); return OK; }
-EXPORT int cuMemHostRegister_v2(void*, size_t, unsigned) { return OK; }
-EXPORT int cuMemHostUnregister(void*) { return OK; }
+EXPORT int cuMemHostRegister_v2(void* at, size_t size, unsigned) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    pinned[(const char*)at] = size;
+    return OK;
+}
+EXPORT int cuMemHostUnregister(void* at) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    finish();
+    pinned.erase((const char*)at);
+    return OK;
+}
 EXPORT int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t size, void*) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     if (dead()) {
         return LAUNCH_FAILED;
     }
@@ -219,24 +256,30 @@ EXPORT int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t size, void*
     }
     sends++;
     sentBytes += size;
+    if (late && isPinned(from, size)) {
+        waiting.push_back([=] { memcpy((void*)to, from, size); return OK; });
+        return OK;
+    }
+    finish();
     memcpy((void*)to, from, size);
     return OK;
 }
 EXPORT int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t size, void*) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     if (dead()) {
         return LAUNCH_FAILED;
     }
     if (!inside(from, size)) {
         return fault("a transfer from the device leaves its buffer");
     }
+    finish();
     fetches++;
     fetchedBytes += size;
     memcpy(to, (const void*)from, size);
     return OK;
 }
-EXPORT int cuMemcpyDtoD_v2(Pointer to, Pointer from, size_t size) { memmove((void*)to, (const void*)from, size); return OK; }
-EXPORT int cuMemsetD8_v2(Pointer to, unsigned char value, size_t size) { memset((void*)to, value, size); return OK; }
+EXPORT int cuMemcpyDtoD_v2(Pointer to, Pointer from, size_t size) { finish(); memmove((void*)to, (const void*)from, size); return OK; }
+EXPORT int cuMemsetD8_v2(Pointer to, unsigned char value, size_t size) { finish(); memset((void*)to, value, size); return OK; }
 
 // An image is the path of a library.
 EXPORT int cuModuleLoadDataEx(void** module, const void* image, unsigned, void*, void*) {
@@ -253,9 +296,23 @@ EXPORT int cuModuleGetFunction(void** function, void* module, const char*) {
 }
 EXPORT int cuOccupancyMaxPotentialBlockSize(int* groups, int* group, void*, void*, size_t, int) { *groups = 132; *group = 256; return OK; }
 
+static Result run(const FakeKernel* kernel, Dim grid, Dim block, void** parameters) {
+    entry = kernel->entry;
+    arguments = parameters;
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned long i = 0; i < (unsigned long)grid.x * grid.y * grid.z; i++) {
+        blockIdx = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)};
+        if (!runGroup(block.x * block.y * block.z, kernel->barriers)) {
+            return fault("a barrier that not all items of a group reach");
+        }
+    }
+    return OK;
+}
+
 EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
                           void*, void** parameters, void**) {
-    std::lock_guard<std::mutex> lock(mutex);
+    std::lock_guard<std::recursive_mutex> lock(mutex);
     launches++;
     if (dead() || launches == skipped) {
         return LAUNCH_FAILED;
@@ -264,15 +321,21 @@ EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
         return fault("a launch without items, or with more than 1024 in a group");
     }
     const FakeKernel* kernel = (const FakeKernel*)function;
-    entry = kernel->entry;
-    arguments = parameters;
-    gridDim = {gx, gy, gz};
-    blockDim = {bx, by, bz};
-    for (unsigned long i = 0; i < (unsigned long)gx * gy * gz; i++) {
-        blockIdx = {(unsigned)(i % gx), (unsigned)(i / gx % gy), (unsigned)(i / gx / gy)};
-        if (!runGroup(bx * by * bz, kernel->barriers)) {
-            return fault("a barrier that not all items of a group reach");
-        }
+    Dim grid = {gx, gy, gz}, block = {bx, by, bz};
+    if (!late) {
+        return run(kernel, grid, block, parameters);
     }
+    std::vector<std::vector<char>> values;  // as they are now: a launch copies its parameters
+    for (const size_t* size = kernel->sizes; *size; size++) {
+        const char* value = (const char*)parameters[values.size()];
+        values.emplace_back(value, value + *size);
+    }
+    waiting.push_back([=]() mutable {
+        std::vector<void*> all;
+        for (auto& value : values) {
+            all.push_back(value.data());
+        }
+        return run(kernel, grid, block, all.data());
+    });
     return OK;
 }
