@@ -128,7 +128,8 @@ def run_for(body, seconds):
         before = time.perf_counter_ns()
         body()
         nanos.append(time.perf_counter_ns() - before)
-    return sorted(nanos)[len(nanos) // 2]
+    counted = sorted(nanos[1:] or nanos)  # the first finds the caches, and perhaps a core, still in use by another contestant
+    return counted[len(counted) // 2]
 
 
 def fastest(ways):

@@ -112,6 +112,9 @@ public final class LibtorchPeer {
             }
             nanos.add(System.nanoTime() - before);
         } while (System.nanoTime() - start < seconds * 1e9);
+        if (nanos.size() > 1) {
+            nanos.remove(0); // it found the caches, and perhaps a core, still in use by another contestant
+        }
         Collections.sort(nanos);
         return nanos.get(nanos.size() / 2);
     }

@@ -80,12 +80,12 @@ class PlansTest {
         assertThat(LinearPlan.of(1, 48, 16).balance()).isEqualTo(1);
     }
 
-    /** What is packed of x at a time, in any width of vectors: with few threads a sixth of it. */
+    /** What is packed of x at a time, in any width of vectors: with few threads a ninth of it. */
     @Test
     void chunks_areSmall_whereTheyKeepAllThreadsBusy() {
         LinearPlan few = linear(4680, 1536, 2);
-        assertThat(few.chunks()).isEqualTo(6);
-        assertThat(few.chunkTiles() * Lanes.TILE).isEqualTo(780);
+        assertThat(few.chunks()).isEqualTo(9);
+        assertThat(few.chunkTiles() * Lanes.TILE).isEqualTo(520);
         assertThat(linear(4680, 1536, 128).chunks()).isLessThanOrEqualTo(few.chunks());
     }
 

@@ -27,7 +27,10 @@ public record BenchRow(BenchCase measured, int runs, double medianNanos, double 
         } while (System.nanoTime() - start < seconds * 1e9);
     }
 
-    /** Measures for so long, and at least so often. */
+    /**
+     * Measures for so long, and at least so often. If it runs more than once, the first run does not count: it finds the caches, and perhaps a core, still
+     * in use by what ran before.
+     */
     public static BenchRow measure(
             BenchCase measured, BenchCase.Prepared body, FmaCeiling ceiling, double seconds, int leastRuns) {
         List<Double> nanos = new ArrayList<>();
@@ -38,6 +41,10 @@ public record BenchRow(BenchCase measured, int runs, double medianNanos, double 
             nanos.add((double) body.run());
         } while (nanos.size() < leastRuns || System.nanoTime() - start < seconds * 1e9);
         ceilings.add(ceiling.measure());
+        if (nanos.size() > 1) {
+            nanos.removeFirst();
+            ceilings.removeFirst();
+        }
         long cacheBytes = body.caches().stream()
                 .mapToLong(cache -> cache instanceof PagedKv paged ? paged.heldBytes() : 0)
                 .sum();

@@ -11,8 +11,6 @@ final class OneDnn implements AutoCloseable {
     /** Rows for which oneDNN chooses the layout of weights; other numbers of rows take it as it is. */
     private static final int TYPICAL_ROWS = 224;
 
-    private static final int[] COPY_ROLES = {1, 17, 80}; // DNNL_ARG_FROM, TO, SCRATCHPAD
-
     /**
      * How oneDNN wants the right operand [k, n] of a product.
      *
@@ -21,12 +19,21 @@ final class OneDnn implements AutoCloseable {
      */
     record Layout(int k, int n, MemorySegment matrix, long bytes) {}
 
+    /**
+     * Between a layout and a plain matrix.
+     *
+     * @param type of the plain matrix
+     * @param in whether the layout is what is written
+     */
+    private record Copy(Layout layout, DType type, int kStride, int nStride, boolean in) {}
+
     private final OneDnnLibrary library = OneDnnLibrary.get();
     private final OneDnnObjects objects = new OneDnnObjects(library, Arena.ofShared());
     private final DType dtype;
     private final int threads;
     private final Map<Long, Layout> layouts = new HashMap<>(); // guarded by this
     private final Map<OneDnnMatmul.Spec, OneDnnMatmul> matmuls = new HashMap<>(); // guarded by this
+    private final Map<Copy, OneDnnReorder> reorders = new HashMap<>(); // guarded by this
 
     /**
      * Nothing made yet.
@@ -82,34 +89,23 @@ final class OneDnn implements AutoCloseable {
      * @param to native, {@link Layout#bytes} large
      */
     void pack(MemorySegment from, DType fromType, int kStride, int nStride, Layout layout, MemorySegment to) {
-        try (OneDnnObjects own = new OneDnnObjects(library, Arena.ofConfined())) {
-            copy(own, from, own.matrix(fromType, layout.k, layout.n, kStride, nStride), to, layout.matrix);
-        }
+        reorder(new Copy(layout, fromType, kStride, nStride, true)).run(from, to);
     }
 
     /** The other way, to float32: [k, n] in C order. From any thread. */
     void unpack(MemorySegment from, Layout layout, MemorySegment to) {
-        try (OneDnnObjects own = new OneDnnObjects(library, Arena.ofConfined())) {
-            copy(own, from, layout.matrix, to, own.matrix(DType.F32, layout.k, layout.n, layout.n, 1));
-        }
+        reorder(new Copy(layout, DType.F32, layout.n, 1, false)).run(from, to);
     }
 
-    private static void copy(
-            OneDnnObjects own, MemorySegment from, MemorySegment fromMatrix, MemorySegment to, MemorySegment toMatrix) {
-        MemorySegment description = own.reorder(fromMatrix, toMatrix);
-        MemorySegment scratchpad = own.scratchpad(description);
-        MemorySegment[] memories = {
-            own.memory(fromMatrix, from), own.memory(toMatrix, to), own.memory(scratchpad, own.allocate(scratchpad))
-        };
-        MemorySegment arguments = own.arguments(COPY_ROLES, memories);
-        MemorySegment primitive = own.primitive(description);
-        MemorySegment stream = own.stream();
-        int before = own.library().useThisThreadOnly();
-        try {
-            own.library().check("dnnl_primitive_execute", primitive, stream, memories.length, arguments);
-        } finally {
-            own.library().restore(before);
-        }
+    private synchronized OneDnnReorder reorder(Copy copy) {
+        return reorders.computeIfAbsent(copy, _ -> {
+            MemorySegment plain =
+                    objects.matrix(copy.type, copy.layout.k, copy.layout.n, copy.kStride, copy.nStride);
+            MemorySegment packed = copy.layout.matrix;
+            return copy.in
+                    ? new OneDnnReorder(objects, plain, packed)
+                    : new OneDnnReorder(objects, packed, plain);
+        });
     }
 
     @Override

@@ -14,13 +14,13 @@ import wan.jvm.kernel.TaskPlan;
  */
 record LinearPlan(int tiles, int panels, int groups, int chunks, int threads) {
     /**
-     * Panels of a group, at most. With {@link PackedWeights#SUPER} inputs they take 0.2 MB, and with the sums of a piece 0.6 MB.
+     * Panels of a group, at most. With {@link PackedWeights#SUPER} inputs they take 0.25 MB, and with the sums of a piece 0.7 MB. The more, the less often x is read.
      */
-    static final int GROUP = 4;
+    static final int GROUP = 6;
     /** Smaller groups read x too often; they are for the one row of a time embedding. */
     private static final int SMALL_GROUP = 3;
     /** The fewest tiles of a chunk: a panel's weights are read and widened once for all of a thread's tiles in it. */
-    private static final int CHUNK_TILES = Math.ceilDiv(780, Lanes.TILE);
+    private static final int CHUNK_TILES = Math.ceilDiv(520, Lanes.TILE);
     /** The balance that is good enough to keep chunks small and groups large. */
     private static final double BALANCED = 0.97;
 

@@ -92,9 +92,10 @@ final class VectorLinear {
             int tiles = plan.firstTile(chunk + 1) - firstTile;
             int chunkRows = Math.min(tiles * TILE, rows - firstRow);
             float[] tilesOfX = packedX;
-            workers.ranges(tiles * Math.ceilDiv(in, PackedWeights.SUPER), 1, (from, to) -> {
-                for (int i = from; i < to; i++) {
-                    packX(x, firstRow, chunkRows, in, i % tiles, i / tiles * PackedWeights.SUPER, tiles, tilesOfX);
+            int supers = Math.ceilDiv(in, PackedWeights.SUPER);
+            workers.ranges(tiles * supers, 1, (from, to) -> {
+                for (int i = from; i < to; i++) { // rows of x in order, as they lie
+                    packX(x, firstRow, chunkRows, in, i / supers, i % supers * PackedWeights.SUPER, tiles, tilesOfX);
                 }
             });
             workers.run(
