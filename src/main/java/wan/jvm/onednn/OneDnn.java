@@ -99,12 +99,9 @@ final class OneDnn implements AutoCloseable {
 
     private synchronized OneDnnReorder reorder(Copy copy) {
         return reorders.computeIfAbsent(copy, _ -> {
-            MemorySegment plain =
-                    objects.matrix(copy.type, copy.layout.k, copy.layout.n, copy.kStride, copy.nStride);
+            MemorySegment plain = objects.matrix(copy.type, copy.layout.k, copy.layout.n, copy.kStride, copy.nStride);
             MemorySegment packed = copy.layout.matrix;
-            return copy.in
-                    ? new OneDnnReorder(objects, plain, packed)
-                    : new OneDnnReorder(objects, packed, plain);
+            return copy.in ? new OneDnnReorder(objects, plain, packed) : new OneDnnReorder(objects, packed, plain);
         });
     }
 
