@@ -79,6 +79,15 @@ class TensorCommandsTest {
     }
 
     @Test
+    void inspect_showsThePromptsOfABatch_onOneLine() {
+        Path file = dir.resolve("batch.safetensors");
+        try (SafetensorsWriter writer = SafetensorsWriter.create(file, 1000)) {
+            writer.finish(Map.of("prompt", "a cat\na dog\u0007"));
+        }
+        assertThat(run(new InspectCommand(), file.toString())).contains("  prompt: a cat | a dog\ufffd\n");
+    }
+
+    @Test
     void inspect_readsTheValues_whenAskedForFigures() {
         assertThat(run(new InspectCommand(), file(), "--stats").lines())
                 .startsWith(

@@ -14,7 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import wan.op.FormatException;
 import wan.op.WanException;
 
 /**
@@ -50,15 +49,7 @@ public record TensorFiles(Contents kind, List<String> names, List<String> subfol
      * @throws WanException if there is nothing, or several files could be meant, which are named
      */
     public TensorStore open(Path path) {
-        TensorStore store = open(find(path));
-        if (FileKind.of(store.path()) == FileKind.NUMPY && Contents.of(store.names()) != kind) {
-            store.close();
-            throw new FormatException(
-                    store.path(),
-                    "expected weights, such as " + names.getFirst() + ", got a NumPy file without their names; weights"
-                            + " come as .safetensors, .pt or .pth");
-        }
-        return store;
+        return open(find(path));
     }
 
     /** Opens what was found. */

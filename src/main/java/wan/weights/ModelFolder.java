@@ -19,6 +19,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.file.Contents;
+import wan.file.FileKind;
 import wan.file.Messages;
 import wan.file.TensorFiles;
 import wan.file.TensorStore;
@@ -106,6 +107,12 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
     private static ModelLayout layout(Path file, ModelLayout.Branch branch) {
         TensorStore store = FILES.open(file);
         try {
+            if (FileKind.of(store.path()) == FileKind.NUMPY && Contents.of(store.names()) != Contents.TRANSFORMER) {
+                throw new FormatException(
+                        store.path(),
+                        "expected weights, got a NumPy file without their names; weights come as .safetensors, .pt or"
+                                + " .pth");
+            }
             return ModelLayout.of(store, branch);
         } catch (RuntimeException e) {
             store.close();

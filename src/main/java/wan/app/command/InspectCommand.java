@@ -260,7 +260,7 @@ public final class InspectCommand implements Callable<Integer> {
     }
 
     private static String shown(String text) {
-        String line = text.replaceAll("\\p{Cntrl}", "\ufffd");
+        String line = text.replaceAll("\\R", " | ").replaceAll("\\p{Cntrl}", "\ufffd");
         return line.length() <= SHOWN_CHARS
                 ? line
                 : line.substring(0, SHOWN_CHARS) + "... (" + line.length() + " characters)";
