@@ -259,6 +259,17 @@ class ExtractCommandTest {
     }
 
     @Test
+    void dryRun_saysThatTheRunWouldNotFit() {
+        CommandLineRun run =
+                CommandLineRun.of("extract", "--dry-run", "--layer", "3", "--latent-size", "600x1040", "-q");
+        assertThat(run.exitCode()).isZero();
+        assertThat(run.err())
+                .startsWith("wan-attn: the run would be refused: memory: expected ")
+                .contains("--local-attn-size")
+                .hasLineCount(1);
+    }
+
+    @Test
     void dryRun_tellsTheTime_whereALayerIsLargeEnoughToMeasure() {
         CommandLineRun run = CommandLineRun.of("extract", "--dry-run", "--layer", "3", "--latent-size", "60x104");
         assertThat(run.out()).containsPattern("time +about [0-9:]+ of computing, from a measured layer\n");

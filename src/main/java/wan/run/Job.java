@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 import wan.backend.DeviceCheck;
@@ -185,6 +186,20 @@ public final class Job {
         }
         OptionalDouble seconds = Devices.layerSeconds(spec.device(), speedCheck());
         return seconds.isEmpty() ? seconds : OptionalDouble.of(layers * seconds.getAsDouble());
+    }
+
+    /**
+     * Whether the run would be refused for want of memory, on this machine with this heap or on its device.
+     *
+     * @return why, for people
+     */
+    public Optional<String> memoryProblem() {
+        try {
+            MemoryCheck.require(this, 0);
+            return Optional.empty();
+        } catch (WanException e) {
+            return Optional.of(String.valueOf(e.getMessage()));
+        }
     }
 
     /** First frame of the last frame block. */

@@ -20,7 +20,7 @@ public record SelfTestCheck(List<SelfTestCases.Case> sizes, HostSpeed.Layer laye
         implements DeviceCheck {
     private static final long MEASURE_NANOS = 200_000_000;
 
-    /** Floating-point operations of the largest product that is measured, about: one of a frame of 1.3B. */
+    /** Floating-point operations of the largest operation that is measured, about: one of a frame of 1.3B. */
     private static final double MOST_FLOPS = 4.5e10;
     /** Frames of keys that are measured, at most: with more, attention takes as much longer as there are. */
     private static final int MOST_KEY_FRAMES = 3;
@@ -38,9 +38,11 @@ public record SelfTestCheck(List<SelfTestCases.Case> sizes, HostSpeed.Layer laye
      */
     public static SelfTestCheck ofRun(
             Grid frame, int heads, int headDim, int ffnDim, double keyFrames, HostSpeed.Kept kept) {
-        double flops = 2.0 * frame.tokens() * heads * headDim * ffnDim;
-        int rows = Math.clamp((int) (frame.rows() * MOST_FLOPS / flops), 1, frame.rows());
         int pages = Math.clamp((int) keyFrames, 1, MOST_KEY_FRAMES);
+        double linear = 2.0 * frame.tokens() * heads * headDim * ffnDim;
+        double attention = 4.0 * frame.tokens() * frame.tokens() * pages * heads * headDim;
+        double share = Math.min(MOST_FLOPS / linear, Math.sqrt(MOST_FLOPS / attention));
+        int rows = Math.clamp((int) (frame.rows() * share), 1, frame.rows());
         double more = (double) frame.rows() / rows;
         HostSpeed.Layer layer = new HostSpeed.Layer(
                 String.format(

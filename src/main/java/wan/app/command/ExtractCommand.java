@@ -20,6 +20,7 @@ import wan.app.guard.Reads;
 import wan.app.guard.Writes;
 import wan.app.option.CaptureOptions;
 import wan.app.option.EditOptions;
+import wan.app.option.OptionNames;
 import wan.app.option.SpecOptions;
 import wan.app.terminal.Cancellation;
 import wan.app.terminal.TerminalMonitor;
@@ -27,6 +28,7 @@ import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.run.Job;
 import wan.run.Leftovers;
+import wan.run.Program;
 import wan.run.RunResult;
 import wan.run.RunSpec;
 import wan.run.SpecJson;
@@ -193,6 +195,9 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
             Job job = wan.prepare(asked, monitor);
             if (dryRun) {
                 new DryRun(System.out, job, target).print();
+                job.memoryProblem()
+                        .map(OptionNames::inPlaceOfFields)
+                        .ifPresent(why -> System.err.println(Program.NAME + ": the run would be refused: " + why));
                 return 0;
             }
             if (salvage != null) {
