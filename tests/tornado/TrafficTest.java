@@ -70,7 +70,7 @@ class TrafficTest {
         "shared, BF16, F16, '', 34, 1071, 0, 16.5",
         "tensor, BF16, F16, '', 34, 439, 0, 0.1",
         "shared, F32, F32, CUBLAS, 34, 314, 242, 0",
-        "tensor, BF16, F16, CUBLAS, 34, 375, 242, 2.6",
+        "tensor, BF16, F16, CUBLAS, 34, 315, 242, 0.0",
         "shared, BF16, F16, CUBLAS CUDNN, 154, 885, 302, 14.6",
         "tensor, BF16, F16, CUBLAS CUDNN, 154, 675, 302, 12.0",
     })

@@ -56,7 +56,7 @@ final class AttentionCalls {
         Operands.begin(op);
         int groups = edit.byQueryGroup().size();
         if (groups == 0) {
-            attend(from, out, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
+            attend(from, out, true, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
             return out;
         }
         if (kv.batch() > 1) {
@@ -69,6 +69,7 @@ final class AttentionCalls {
             attend(
                     from.rows(group * queryGroupTokens, queryGroupTokens),
                     out.rows(group * queryGroupTokens, queryGroupTokens),
+                    false,
                     kv,
                     attended,
                     queryGroupTokens,
@@ -83,6 +84,7 @@ final class AttentionCalls {
     private void attend(
             DeviceTensor from,
             DeviceTensor out,
+            boolean whole,
             DeviceCache kv,
             int[] attended,
             int queries,
@@ -113,7 +115,10 @@ final class AttentionCalls {
                 scale,
                 edit,
                 changes,
-                tensor ? halves.narrowingCache("queries" + recorder.afterLayer()) : NOTHING);
+                tensor ? halves.narrowingCache("queries" + recorder.afterLayer()) : NOTHING,
+                tensor && whole && Linears.roundsInputs(target, kv.batch() * queries)
+                        ? halves.roundingInputs("attention" + recorder.afterLayer())
+                        : null);
         if (tap.wanted().isEmpty()) {
             call.record(out, recorder, scratch);
             return;

@@ -3,6 +3,7 @@ package tornado;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import wan.op.AttentionEdit;
 
 /**
@@ -13,6 +14,7 @@ import wan.op.AttentionEdit;
  * @param edit what is changed
  * @param changes the edit's numbers among the activations; the queries where there is none
  * @param rounding what {@link HalfKernels#half} needs for queries, on tensor cores; else nothing
+ * @param alsoHalf how the result is rounded that is left in 16 bits as well, on tensor cores, or null
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
 record AttentionOperands(
@@ -24,7 +26,8 @@ record AttentionOperands(
         int scale,
         AttentionEdit edit,
         DeviceTensor changes,
-        int[] rounding) {
+        int[] rounding,
+        HalfCalls.@Nullable Inputs alsoHalf) {
     /** Stands for minus infinity, of which kernels cannot take a difference. */
     private static final float BLOCKED = -1e30f;
 
@@ -102,10 +105,20 @@ record AttentionOperands(
             int groups = groups(TensorAttentionKernels.ROWS);
             scratch.lend((long) groups * TensorAttentionKernels.SCRATCH, room -> {
                 int count = pages.numbers().length;
-                int[] table = Arrays.copyOf(pages.numbers(), count + 4);
+                int[] table = Arrays.copyOf(pages.numbers(), count + 10);
                 table[count] = room;
                 System.arraycopy(rounding, 0, table, count + 1, rounding.length);
-                recorder.add(call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS));
+                if (alsoHalf == null) {
+                    table[count + 4] = -1;
+                    recorder.add(call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS));
+                    return;
+                }
+                int place = scratch.takeHalves(out.shape());
+                table[count + 4] = place;
+                System.arraycopy(alsoHalf.table(), 0, table, count + 5, alsoHalf.table().length);
+                recorder.addRounding(
+                        call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS),
+                        new Recorder.Rounded(out.offset(), place, alsoHalf.number()));
             });
         }
     }

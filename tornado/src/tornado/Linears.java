@@ -60,6 +60,11 @@ final class Linears {
         return target.cublas() && rows >= LIBRARY_ROWS;
     }
 
+    /** Whether a linear layer of so many rows takes its input in 16 bits: whatever makes the input may leave it so. */
+    static boolean roundsInputs(DeviceTarget target, int rows) {
+        return target.roundsInputs() && byLibrary(target, rows);
+    }
+
     /**
      * A linear layer by a library.
      *

@@ -173,9 +173,11 @@ final class Program implements AutoCloseable {
             }
         }
         halves = new ShortArray(Math.max(16, sizes.halves()));
+        halves.set(0, (short) 1); // for the check that it has arrived
         workspace = new FloatArray(Math.max(16, sizes.workspace()));
+        workspace.set(0, 1);
         // Of what is shared, but for the activations.
-        int samples = 1 + (sizes.workspace() > 0 ? 2 : 0) + operands.all().size() + stores.size();
+        int samples = 2 + (sizes.workspace() > 0 ? 1 : 0) + operands.all().size() + stores.size();
         act = new FloatArray(sizes.act() + launches.tasks() + samples);
         act.init(0);
         if (kept != null) {
@@ -249,9 +251,8 @@ final class Program implements AutoCloseable {
     }
 
     private Object[] shared() {
-        List<Object> all = new ArrayList<>(List.of(act, step, output, params));
+        List<Object> all = new ArrayList<>(List.of(act, step, output, params, halves));
         if (sizes.workspace() > 0) {
-            all.add(halves);
             all.add(workspace);
         }
         all.addAll(operands.all());
@@ -349,10 +350,7 @@ final class Program implements AutoCloseable {
     }
 
     private ImmutableTaskGraph pullGraph() {
-        List<Object> mutable = new ArrayList<>(List.of(act));
-        if (sizes.workspace() > 0) {
-            mutable.add(halves);
-        }
+        List<Object> mutable = new ArrayList<>(List.of(act, halves));
         stores.stream().filter(store -> store.use() != Store.Use.WEIGHTS).forEach(store -> mutable.add(store.array()));
         TaskGraph graph = new TaskGraph("pull").consumeFromDevice("init", shared());
         return touching(graph)

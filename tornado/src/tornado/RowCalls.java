@@ -67,7 +67,7 @@ final class RowCalls {
         DeviceTensor y = scratch.take(x.shape());
         Operands.begin(op);
         int rows = x.shape().dim(0);
-        boolean half = kernel != Kernel.RMS_NORM && target.roundsInputs() && Linears.byLibrary(target, rows);
+        boolean half = kernel != Kernel.RMS_NORM && Linears.roundsInputs(target, rows);
         int[] slot = new int[5 + more.length + (half ? 2 : 0)];
         slot[0] = rows;
         slot[1] = x.shape().dim(1);

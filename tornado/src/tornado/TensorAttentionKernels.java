@@ -17,7 +17,8 @@ import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
  * makes the logits again and their exponentials, which are final then, captured masses included.
  *
  * <p>Slot: that of {@link AttentionKernels}. Behind the page table stand: where each group has {@link #SCRATCH} floats among the
- * activations, and what {@link HalfKernels#half} needs.
+ * activations, what {@link HalfKernels#half} needs, where the output begins that goes into the array of halves as well, or -1, and what {@link
+ * HalfKernels#rounded} needs for it.
  */
 final class TensorAttentionKernels {
     /** Queries of a group. */
@@ -44,7 +45,8 @@ final class TensorAttentionKernels {
             FloatArray act,
             FloatArray params,
             ShortArray keys,
-            ShortArray values) {
+            ShortArray values,
+            ShortArray halves) {
         int queries = step.get(slot);
         int heads = step.get(slot + 2);
         int headDim = step.get(slot + 3);
@@ -300,11 +302,16 @@ final class TensorAttentionKernels {
         context.mmaStore(out15, act, warp, scratch + 120, 128);
         shared[item] = sum;
         context.localBarrier();
+        int half = step.get(more + 4);
         for (int r = 0; r < rows; r++) {
             if (item < headDim) {
                 float total = shared[r * 2] + shared[r * 2 + 1];
                 float value = act.get(scratch + r * 128 + item) / total * outputScale;
                 act.set(step.get(slot + 5) + first + r * dim + item, value);
+                if (half >= 0) {
+                    int pattern = HalfKernels.rounded(step, more + 5, act, params, value);
+                    halves.set(half + first + r * dim + item, (short) pattern);
+                }
             }
         }
         if (firstToken == 0 && mine < rows) {
