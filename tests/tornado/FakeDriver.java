@@ -52,25 +52,26 @@ record FakeDriver(Path folder) {
         }
         compile(folder, "driver.cpp", "libcuda.so.1");
         compile(folder, "compiler.cpp", "libnvrtc.so.13");
-        compile(folder, "cublaslt.cpp", "libcublasLt.so.13");
+        compile(folder, "cublaslt.cpp", "libcublasLt.so.13", "-L" + folder, "-l:libcuda.so.1");
         return new FakeDriver(folder);
     }
 
-    private static void compile(Path folder, String source, String library) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(
-                        "c++",
-                        "-std=c++17",
-                        "-O1",
-                        "-shared",
-                        "-fPIC",
-                        "-Wl,-soname," + library,
-                        "-Wl,--default-symver",
-                        "-o",
-                        folder.resolve(library).toString(),
-                        SOURCES.resolve(source).toString(),
-                        "-ldl")
-                .inheritIO()
-                .start();
+    private static void compile(Path folder, String source, String library, String... more)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(
+                "c++",
+                "-std=c++17",
+                "-O1",
+                "-shared",
+                "-fPIC",
+                "-Wl,-soname," + library,
+                "-Wl,--default-symver",
+                "-o",
+                folder.resolve(library).toString(),
+                SOURCES.resolve(source).toString(),
+                "-ldl"));
+        command.addAll(List.of(more));
+        Process process = new ProcessBuilder(command).inheritIO().start();
         assertThat(process.waitFor()).as(source).isZero();
     }
 

@@ -8,6 +8,8 @@
 #include <map>
 #include <vector>
 
+#include "device.h"
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 enum Status { SUCCESS = 0, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
@@ -101,6 +103,46 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Attributes*, Layout*, Layout*, 
     return SUCCESS;
 }
 
+// A matmul with all that the caller may change or destroy before a device comes to it.
+struct Matmul {
+    Attributes how;
+    float alpha, beta;
+    const void *a, *b;
+    void *d, *workspace;
+    Layout al, bl, dl;
+    size_t bytes;
+};
+
+static void multiply(void* work) {
+    Matmul* m = (Matmul*)work;
+    uint64_t inner = m->al.rows, rows = m->al.columns, columns = m->bl.columns;
+    std::vector<float> left(rows * inner), right(columns * inner);
+    for (uint64_t i = 0; i < left.size(); i++) {
+        left[i] = get(m->a, m->al.type, i / inner * m->al.stride + i % inner);
+    }
+    for (uint64_t i = 0; i < right.size(); i++) {
+        right[i] = get(m->b, m->bl.type, i / inner * m->bl.stride + i % inner);
+    }
+    const void* added = (const void*)m->how[BIAS_POINTER];
+    for (uint64_t j = 0; j < columns; j++) {
+        for (uint64_t i = 0; i < rows; i++) {
+            float sum = 0;
+            for (uint64_t k = 0; k < inner; k++) {
+                sum += left[i * inner + k] * right[j * inner + k];
+            }
+            size_t at = j * m->dl.stride + i;
+            float value = m->alpha * sum + (m->beta ? m->beta * get(m->d, m->dl.type, at) : 0);
+            value += m->how[EPILOGUE] & bias ? get(added, m->dl.type, i) : 0;
+            if (m->how[EPILOGUE] & gelu) {
+                value = 0.5f * value * (1 + std::tanh(0.7978845608 * (value + 0.044715 * value * value * value)));
+            }
+            set(m->d, m->dl.type, at, value);
+        }
+    }
+    memset(m->workspace, 0xff, m->bytes);
+    delete m;
+}
+
 EXPORT int cublasLtMatmul(void*, Attributes* how, const float* alpha, const void* a, Layout* al, const void* b, Layout* bl, const float* beta,
                           const void* c, Layout* cl, void* d, Layout* dl, const Algorithm* algorithm, void* workspace, size_t bytes, void*) {
     static long calls = 0;
@@ -113,33 +155,9 @@ EXPORT int cublasLtMatmul(void*, Attributes* how, const float* alpha, const void
         fprintf(stderr, "fake cublasLt: a call that it does not know, or addresses that are not aligned\n");
         return NOT_SUPPORTED;
     }
-    uint64_t inner = al->rows, m = al->columns, n = bl->columns;
-    if (bl->rows != inner || dl->rows != m || dl->columns != n || al->type != bl->type) {
+    if (bl->rows != al->rows || dl->rows != al->columns || dl->columns != bl->columns || al->type != bl->type) {
         return INVALID_VALUE;
     }
-    std::vector<float> left(m * inner), right(n * inner);
-    for (uint64_t i = 0; i < left.size(); i++) {
-        left[i] = get(a, al->type, i / inner * al->stride + i % inner);
-    }
-    for (uint64_t i = 0; i < right.size(); i++) {
-        right[i] = get(b, bl->type, i / inner * bl->stride + i % inner);
-    }
-    const void* added = (const void*)(*how)[BIAS_POINTER];
-    for (uint64_t j = 0; j < n; j++) {
-        for (uint64_t i = 0; i < m; i++) {
-            float sum = 0;
-            for (uint64_t k = 0; k < inner; k++) {
-                sum += left[i * inner + k] * right[j * inner + k];
-            }
-            size_t at = j * dl->stride + i;
-            float value = *alpha * sum + (*beta ? *beta * get(c, dl->type, at) : 0);
-            value += (*how)[EPILOGUE] & bias ? get(added, dl->type, i) : 0;
-            if ((*how)[EPILOGUE] & gelu) {
-                value = 0.5f * value * (1 + std::tanh(0.7978845608 * (value + 0.044715 * value * value * value)));
-            }
-            set(d, dl->type, at, value);
-        }
-    }
-    memset(workspace, 0xff, bytes);
+    fake_later(multiply, new Matmul{*how, *alpha, *beta, a, b, d, workspace, *al, *bl, *dl, bytes});
     return SUCCESS;
 }

@@ -10,6 +10,8 @@ struct Dim {
 
 extern "C" __thread Dim threadIdx, blockIdx, blockDim, gridDim;
 extern "C" void fake_barrier();
+/** Work of a library, after all that is queued. */
+extern "C" void fake_later(void (*work)(void*), void* data);
 
 typedef void (*Kernel)(void** parameters);
 

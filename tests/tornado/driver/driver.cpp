@@ -310,6 +310,18 @@ static Result run(const FakeKernel* kernel, Dim grid, Dim block, void** paramete
     return OK;
 }
 
+EXPORT void fake_later(void (*work)(void*), void* data) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    if (!late) {
+        work(data);
+        return;
+    }
+    waiting.push_back([=] {
+        work(data);
+        return OK;
+    });
+}
+
 EXPORT int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
                           void*, void** parameters, void**) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
