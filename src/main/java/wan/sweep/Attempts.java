@@ -17,57 +17,57 @@ import wan.run.RunSpec;
 import wan.run.Wan;
 
 /**
- * What one process does with one run, whoever gives it out: tries it until it goes well or is given up, and writes down which.
+ * Runs one run of a sweep in one process, whoever assigned it: tries it until it succeeds or is given up, and records which.
  *
- * @param place where it does so
- * @param retries how often a run that failed is tried again, in all
- * @param threads that compute; null for what the run says
- * @param listener follows the run
+ * @param place where it works and where results go
+ * @param retries how often a failed run is tried again, counted over all processes
+ * @param threads number of computing threads; null for the run's own setting
+ * @param listener observes the run
  */
 public record Attempts(Place place, int retries, @Nullable Integer threads, SweepListener listener) {
-    /** Where a process has what it is at, and where finished runs go. */
+    /** Where a process keeps the run it is working on, and where finished runs go. */
     public interface Place {
-        /** A folder that no other process writes in. */
+        /** A folder that no other process writes to. */
         Path home();
 
-        /** The process, as records name it. */
+        /** The name of this process in records. */
         String worker();
 
-        /** Whether a run's result is there, whoever put it there. */
+        /** Whether a run's result exists, whoever made it. */
         boolean isDone(String id);
 
-        /** Puts the files of a finished run, which lie in {@link #home}, into their place. */
+        /** Moves the files of a finished run from {@link #home} to their final place. */
         void publish(SweepRun run);
 
-        /** Writes down how a run went. */
+        /** Records how a run went. */
         void record(SweepRun run, RunRecord how);
 
         /**
-         * A run has failed, which is written down.
+         * Called after a failed run has been recorded.
          *
-         * @param again whether it is tried again
+         * @param again whether it will be tried again
          */
         default void failed(SweepRun run, RunRecord how, boolean again) {}
     }
 
-    /** The name of a run's result in the folder that it is made in. */
+    /** The file name of a run's result in the folder where it is made. */
     public static String result(String id) {
         return id + ".safetensors";
     }
 
-    /** The name of a run's latents in the folder that it is made in. */
+    /** The file name of a run's latents in the folder where it is made. */
     public static String latents(String id) {
         return id + ".latents.safetensors";
     }
 
     /**
-     * Runs a run.
+     * Executes a run.
      *
-     * @param wan its model
-     * @param before how often it was tried before
-     * @return how the last attempt went; null if somebody else has done it meanwhile
-     * @throws CancellationException if the listener ended it
-     * @throws wan.op.WanException if it is the place that fails, and every run would
+     * @param wan the run's model, opened
+     * @param before the number of earlier attempts
+     * @return how the last attempt went; null if another process has finished the run in the meantime
+     * @throws CancellationException if the listener cancelled it
+     * @throws wan.op.WanException if the place itself fails, so that every run would
      */
     public @Nullable RunRecord run(Wan wan, SweepRun run, int before) {
         int attempts = before;
@@ -110,7 +110,7 @@ public record Attempts(Place place, int retries, @Nullable Integer threads, Swee
         }
     }
 
-    /** The run, with its files in the process' own folder. */
+    /** The run, with its files in this process's own folder. */
     private RunSpec written(SweepRun run) {
         RunSpec spec = run.spec();
         RunSpec.Output output = spec.output();
@@ -123,7 +123,7 @@ public record Attempts(Place place, int retries, @Nullable Integer threads, Swee
         return threads == null ? placed : placed.withDevice(placed.device().onThreads(threads));
     }
 
-    /** Whether it is the place that failed, and not the run: no room, no right, no folder any more. */
+    /** Whether the place failed and not the run: the disk is full, permission is denied, or the folder is gone. */
     private static boolean isOfThePlace(Throwable thrown) {
         for (Throwable e = thrown; e != null; e = e.getCause()) {
             if (e instanceof IOException io) {
@@ -142,12 +142,12 @@ public record Attempts(Place place, int retries, @Nullable Integer threads, Swee
         return (System.nanoTime() - start) / 1e9;
     }
 
-    /** The time of a record, ISO 8601. */
+    /** The time of a record, in ISO 8601. */
     public static String now() {
         return Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
     }
 
-    /** Ends a run only where nothing is lost: where it could go on. */
+    /** Cancels a run only at points from which it can be resumed, so that nothing is lost. */
     private static final class Places implements RunMonitor {
         private final SweepListener listener;
         private boolean atPlace = true;

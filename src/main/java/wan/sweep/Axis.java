@@ -7,13 +7,13 @@ import java.util.Set;
 import wan.op.UsageException;
 
 /**
- * One way in which the runs of a sweep differ.
+ * One dimension in which the runs of a sweep differ, such as the prompt or the seed.
  *
- * @param name unique among them; letters, digits and underscores
+ * @param name unique in the sweep; letters, digits and underscores
  * @param points its values, in order
  */
 public record Axis(String name, List<Point> points) {
-    /** Copies the list; refuses an axis without values, and two values of one label. */
+    /** Copies the list; refuses an axis without values and two values with the same label. */
     public Axis {
         points = List.copyOf(points);
         if (!name.matches("[A-Za-z][A-Za-z0-9_]*")) {
@@ -32,7 +32,7 @@ public record Axis(String name, List<Point> points) {
         }
     }
 
-    /** Axes whose values go together, the first with the first, rather than each with each. */
+    /** Combines axes of equal length value by value (the first with the first, and so on), not in every combination. */
     static Axis zip(List<Axis> axes, String name) {
         int size = axes.getFirst().points().size();
         for (Axis axis : axes) {

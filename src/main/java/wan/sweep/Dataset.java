@@ -19,11 +19,11 @@ public final class Dataset {
 
     private Dataset() {}
 
-    /** The tables that are made of results. */
+    /** The tables that are computed from results. */
     public enum Part {
-        /** A row for each head, in each pass of the frame blocks, seen from the last frame block's queries. */
+        /** One row per head and pass; measures use the queries of the last frame block. */
         HEADS,
-        /** A row for each pair of frames that a captured pass attended. */
+        /** One row per pair of frames that a captured pass attended. */
         FRAMES;
 
         private Table table() {
@@ -34,9 +34,9 @@ public final class Dataset {
         }
 
         /**
-         * Writes the rows of one result, comma-separated.
+         * Writes the rows of one result as comma-separated values.
          *
-         * @param run its id
+         * @param run the id of the run
          */
         public void write(String run, Path result, Writer out) throws IOException {
             try (RunResult opened = RunResult.open(result)) {
@@ -49,20 +49,20 @@ public final class Dataset {
         }
     }
 
-    /** Where the rows come from. */
+    /** The source of the rows. */
     public interface Source {
-        /** Whether the result of a run is there. */
+        /** Whether the result of a run exists. */
         boolean isDone(String id);
 
-        /** What is known of how a run went; null for nothing. */
+        /** The record of how a run went; null if there is none. */
         @Nullable
         RunRecord how(String id);
 
-        /** Writes what {@link Part#write} gives for each result that is there, in the order of the runs. */
+        /** Writes the rows that {@link Part#write} makes of each existing result, in the order of the runs. */
         void write(Part part, Writer out) throws IOException;
     }
 
-    /** The results of a folder, one after the other. */
+    /** Reads the results of a folder one after the other. */
     private static final class FolderSource implements Source {
         private final SweepFolder folder;
         private final Set<String> done;
@@ -95,22 +95,22 @@ public final class Dataset {
     }
 
     /**
-     * Writes the tables of a folder anew from the results that are there; each file is replaced when it is whole.
+     * Rewrites the tables of a folder from the existing results; each file is replaced once the new one is complete.
      *
-     * @param frames whether to write that table too, which has a row for each pair of frames of each head and pass
-     * @return the files
-     * @throws wan.op.WanException if DuckDB is not there
+     * @param frames whether to write the table of frame pairs too, which has one row per pair of frames, head and pass
+     * @return the files that were written
+     * @throws wan.op.WanException if DuckDB is not installed
      */
     public static List<Path> write(SweepFolder folder, boolean frames) {
         return write(folder.dataset(), folder.state(), new FolderSource(folder), frames);
     }
 
     /**
-     * Writes the tables from wherever their rows are.
+     * Writes the tables from any source of rows.
      *
-     * @param folder of the files
-     * @return the files
-     * @throws wan.op.WanException if DuckDB is not there
+     * @param folder the folder for the files
+     * @return the files that were written
+     * @throws wan.op.WanException if DuckDB is not installed
      */
     public static List<Path> write(Path folder, SweepState state, Source source, boolean frames) {
         List<Path> files = new ArrayList<>();
@@ -186,9 +186,9 @@ public final class Dataset {
     }
 
     /**
-     * A database with the tables that are there as views of their names.
+     * Opens a database in which each existing table is a view with the table's name.
      *
-     * @throws wan.op.WanException if DuckDB is not there
+     * @throws wan.op.WanException if DuckDB is not installed
      */
     public static DuckDb open(SweepFolder folder) {
         DuckDb database = DuckDb.open();
@@ -203,7 +203,7 @@ public final class Dataset {
         return database;
     }
 
-    /** Whether there is such a table. */
+    /** Whether the file of a table exists. */
     public static boolean has(SweepFolder folder, String name) {
         return Files.exists(folder.dataset().resolve(name + ".parquet"));
     }

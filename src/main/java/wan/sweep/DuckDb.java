@@ -19,10 +19,10 @@ import wan.file.TemporaryFile;
 import wan.op.WanException;
 
 /**
- * The database DuckDB, in this process and in memory. It writes and reads the tables; nothing else needs it, so it lies beside the
- * program, not in it: 85 MB with the libraries of all systems.
+ * The database DuckDB, running inside this process and in memory. It only writes and reads the tables of sweeps, so its jar is not part of the
+ * program but lies beside it: 85 MB with the native libraries of all systems.
  *
- * <p>Looked for on the class path, in the file that the system property {@value #PROPERTY} names, and in the folder {@code duckdb} beside our
+ * <p>It is looked for on the class path, in the file that the system property {@value #PROPERTY} names, and in the folder {@code duckdb} beside our
  * jar.
  */
 public final class DuckDb implements AutoCloseable {
@@ -39,7 +39,7 @@ public final class DuckDb implements AutoCloseable {
         this.connection = connection;
     }
 
-    /** Whether it is there. */
+    /** Whether DuckDB is installed. */
     public static boolean isThere() {
         return driver() != null;
     }
@@ -47,7 +47,7 @@ public final class DuckDb implements AutoCloseable {
     /**
      * Opens an empty database.
      *
-     * @throws WanException if there is no DuckDB, with what to do
+     * @throws WanException if DuckDB is not installed; the message says how to install it
      */
     public static DuckDb open() {
         Driver found = driver();
@@ -113,7 +113,7 @@ public final class DuckDb implements AutoCloseable {
         }
     }
 
-    /** Runs statements. */
+    /** Executes SQL statements. */
     void run(List<String> statements) {
         try (Statement statement = connection.createStatement()) {
             for (String sql : statements) {
@@ -125,9 +125,9 @@ public final class DuckDb implements AutoCloseable {
     }
 
     /**
-     * Writes what a query gives as a Parquet file, which replaces what is there when it is whole.
+     * Writes the result of a query as a Parquet file, which replaces an existing file once it is complete.
      *
-     * @throws IOException if the file cannot be put in its place
+     * @throws IOException if the file cannot be moved into place
      */
     void writeParquet(String query, Path file) throws IOException {
         Path made = Files.createTempFile(
@@ -142,10 +142,10 @@ public final class DuckDb implements AutoCloseable {
     }
 
     /**
-     * Writes a table of comma-separated values as a Parquet file; columns of numbers are numbers.
+     * Writes comma-separated values as a Parquet file; types of columns are detected.
      *
-     * @param csv with a row of names
-     * @throws WanException if there is no DuckDB, or the file cannot be written
+     * @param csv its first row has the names of the columns
+     * @throws WanException if DuckDB is not installed, or the file cannot be written
      */
     public static void csvToParquet(String csv, Path file) {
         try (DuckDb database = open()) {
@@ -163,18 +163,18 @@ public final class DuckDb implements AutoCloseable {
         }
     }
 
-    /** For queries. */
+    /** The connection, for queries. */
     public Connection connection() {
         return connection;
     }
 
-    /** What it complains of, on one line. */
+    /** DuckDB's error message, on one line. */
     public static WanException failure(SQLException e) {
         return new WanException(
                 "DuckDB: " + String.valueOf(e.getMessage()).strip().replaceAll("\\s*\\R\\s*", " "), e);
     }
 
-    /** A text in SQL. */
+    /** A string literal in SQL. */
     static String quoted(Object text) {
         return "'" + text.toString().replace("'", "''") + "'";
     }

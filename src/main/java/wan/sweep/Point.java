@@ -16,13 +16,13 @@ import wan.run.RunSpec;
 import wan.run.SpecJson;
 
 /**
- * One value of an axis: what a run does otherwise than the base, in the order of the fields here.
+ * One value of an axis: how a run differs from the base. The changes are applied in the order of the fields below.
  *
- * @param label as tables show it
- * @param preset whose settings it takes, or null
- * @param set fields of the specification by their path ({@code noise.seed}), and what they become
- * @param policy of the cache, {@link #NO_POLICY} for none, or null to leave that as it is
- * @param edits after those of the base
+ * @param label the value as tables show it
+ * @param preset the preset whose settings are applied, or null
+ * @param set new values of fields of the specification, by path ({@code noise.seed})
+ * @param policy the cache policy, {@link #NO_POLICY} for none, or null to leave it unchanged
+ * @param edits appended to the edits of the base
  */
 public record Point(
         String label,
@@ -30,10 +30,10 @@ public record Point(
         SequencedMap<String, JsonNode> set,
         @Nullable String policy,
         EditPlan edits) {
-    /** The cache as the model or its window has it. */
+    /** No cache policy: the cache works as in the model. */
     public static final String NO_POLICY = "none";
 
-    /** Copies the map; refuses a policy that is none. */
+    /** Copies the map; refuses an unknown policy. */
     public Point {
         set = Collections.unmodifiableSequencedMap(new LinkedHashMap<>(set));
         if (policy != null && !policy.equals(NO_POLICY)) {
@@ -57,7 +57,7 @@ public record Point(
         return new Point(policy, null, new LinkedHashMap<>(), policy, EditPlan.NONE);
     }
 
-    /** This and another at once. */
+    /** Combines this value with another. */
     Point and(Point other) {
         if ((preset != null && other.preset != null) || (policy != null && other.policy != null)) {
             throw new UsageException("zip: expected one preset and one cache policy at most, got two of one kind in "
@@ -74,10 +74,10 @@ public record Point(
     }
 
     /**
-     * The run that is changed so.
+     * Applies the changes to a run.
      *
      * @param where for messages
-     * @throws FormatException if the specification has no such field, or it takes no such value
+     * @throws FormatException if the specification has no such field, or the field cannot have this value
      */
     RunSpec over(RunSpec base, String where) {
         RunSpec spec = preset == null ? base : preset.over(base);

@@ -8,13 +8,13 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.file.StrictJson;
 
 /**
- * How a run went, as it stands beside its result. Whether a run is done its result says, not this.
+ * How a run went; the file lies beside the result. It does not say whether a run is done: that depends only on whether the result exists.
  *
- * @param attempts how often it was begun and ended by itself
- * @param seconds that the last attempt took
- * @param worker who made it
- * @param error of the last attempt; null if it went well
- * @param time when it ended, ISO 8601
+ * @param attempts the number of attempts that ended by success or by an error, not by a kill
+ * @param seconds the duration of the last attempt
+ * @param worker the name of the process
+ * @param error the error of the last attempt; null if it succeeded
+ * @param time when the last attempt ended, in ISO 8601
  */
 public record RunRecord(
         int attempts,
@@ -22,7 +22,7 @@ public record RunRecord(
         String worker,
         @Nullable String error,
         String time) {
-    /** As the file beside a result has it. */
+    /** The content of the file beside a result. */
     public byte[] json(String id) {
         ObjectNode json = JsonMapper.shared().createObjectNode();
         json.put("run", id)
@@ -35,7 +35,7 @@ public record RunRecord(
         return (json + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
-    /** Reads what {@link #json} made. */
+    /** Parses the output of {@link #json}. */
     public static RunRecord parse(Object file, byte[] bytes) {
         JsonNode json = StrictJson.tree(file, bytes);
         JsonNode error = json.path("error");

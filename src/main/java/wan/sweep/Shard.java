@@ -6,23 +6,24 @@ import org.jspecify.annotations.Nullable;
 import wan.op.UsageException;
 
 /**
- * Which part of a sweep a process begins with. All shards get through the whole sweep even if only one of them lives.
+ * The part of a sweep that a process starts with. Each process then continues with the other parts, so the sweep is completed even if
+ * only one process survives.
  *
  * @param index from 0
- * @param count how many there are
+ * @param count the number of shards
  */
 public record Shard(int index, int count) {
-    /** The only one. */
+    /** The whole sweep. */
     public static final Shard WHOLE = new Shard(0, 1);
 
-    /** Refuses what is no part. */
+    /** Checks that the index is below the count. */
     public Shard {
         if (count < 1 || index < 0 || index >= count) {
             throw new UsageException("shard: expected i/n with i from 0 to n-1, got " + index + "/" + count);
         }
     }
 
-    /** Reads {@code i/n}, from 0. */
+    /** Parses {@code i/n}, where i counts from 0. */
     public static Shard parse(String text) {
         String[] parts = text.split("/", -1);
         if (parts.length != 2 || !parts[0].matches("\\d{1,9}") || !parts[1].matches("\\d{1,9}")) {
@@ -32,8 +33,8 @@ public record Shard(int index, int count) {
     }
 
     /**
-     * What a job manager says: an array of Slurm, an indexed job of Kubernetes (whose number of pods {@code JOB_COMPLETIONS} has to say), or ranks
-     * as torchrun and MPI's wrappers set them. Null if none does.
+     * The shard that a job manager assigns in the environment: a Slurm array, an indexed Kubernetes job ({@code JOB_COMPLETIONS} must
+     * hold the number of pods), or the rank that torchrun or MPI sets. Null if there is none.
      */
     public static @Nullable Shard of(Map<String, String> env) {
         String slurm = env.get("SLURM_ARRAY_TASK_ID");
@@ -61,7 +62,7 @@ public record Shard(int index, int count) {
         return Integer.parseInt(value);
     }
 
-    /** Its own part, one piece of equal size. */
+    /** This shard's part of a list: one contiguous piece; all pieces have the same size up to one element. */
     <T> List<T> own(List<T> all) {
         return all.subList(from(all.size(), index), from(all.size(), index + 1));
     }

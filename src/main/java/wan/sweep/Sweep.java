@@ -12,16 +12,16 @@ import wan.op.UsageException;
 import wan.run.RunSpec;
 
 /**
- * Many runs as one value: a run, and the ways in which others differ from it. Every combination of the axes' values is a run.
+ * Many runs as one value: a base run and the axes along which runs differ from it. Every combination of the axes' values is a run.
  *
- * @param base what all have in common
- * @param axes the last one changes fastest
+ * @param base the settings that all runs share
+ * @param axes the last one varies fastest
  */
 public record Sweep(RunSpec base, List<Axis> axes) {
-    /** More are a mistake in the axes, and would not fit into memory. */
+    /** More runs than this are a mistake in the axes, and would not fit into memory. */
     static final int MOST_RUNS = 10_000_000;
 
-    /** Copies the list; refuses two axes of one name, and output that runs would share. */
+    /** Copies the list; refuses two axes with the same name, and an output file that all runs would share. */
     public Sweep {
         axes = List.copyOf(axes);
         Set<String> names = new HashSet<>();
@@ -48,16 +48,16 @@ public record Sweep(RunSpec base, List<Axis> axes) {
                 null));
     }
 
-    /** How many runs there are. */
+    /** The number of runs. */
     public int size() {
         return axes.stream().mapToInt(axis -> axis.points().size()).reduce(1, (a, b) -> a * b);
     }
 
     /**
-     * All runs, in an order that depends on nothing else.
+     * All runs, always in the same order.
      *
-     * @throws wan.op.FormatException if a value does not fit, with its place
-     * @throws UsageException if two are the same
+     * @throws wan.op.FormatException if a value does not fit; the message says where it stands
+     * @throws UsageException if two runs are the same
      */
     public List<SweepRun> runs() {
         List<SweepRun> runs = new ArrayList<>();

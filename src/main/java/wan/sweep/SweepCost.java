@@ -13,23 +13,23 @@ import wan.run.Wan;
 import wan.sampling.RunCost;
 
 /**
- * What a sweep costs, from the plans of its runs.
+ * The cost of a sweep, computed from the plans of its runs.
  *
- * @param runs how many
- * @param passes of all of them
- * @param flops floating-point operations of all of them
- * @param captureBytes of what they capture
+ * @param runs the number of runs
+ * @param passes the passes of all runs
+ * @param flops the floating-point operations of all runs
+ * @param captureBytes the size of all captures
  * @param flopsPerSecond as measured in passes of the first run
  */
 public record SweepCost(int runs, long passes, double flops, long captureBytes, double flopsPerSecond) {
-    /** For so long passes are measured at least, but the first one, in which everything is set up. */
+    /** Passes are measured for at least this long. The first pass does not count, because it includes the set-up. */
     private static final double MEASURED_SECONDS = 2;
 
     /** One run's share. */
     private record Size(int passes, double flops, long bytes) {}
 
     /**
-     * Plans every run, as far as they differ in what they cost, and measures some passes of the first one.
+     * Plans one run of each different cost, and measures some passes of the first run.
      *
      * @throws wan.op.UsageException if a run cannot be run
      */
@@ -72,12 +72,12 @@ public record SweepCost(int runs, long passes, double flops, long captureBytes, 
         return new SweepCost(runs.size(), passes, flops, bytes, rate);
     }
 
-    /** What computing takes on one machine like this one; opening and writing come on top. */
+    /** The computing time on one machine like this one. Opening models and writing results come on top. */
     public double seconds() {
         return flops / flopsPerSecond;
     }
 
-    /** The same for all runs of one cost: another seed or another text changes nothing. */
+    /** Equal for all runs with the same cost: another seed or another text does not change the cost. */
     private static RunSpec alike(RunSpec spec) {
         RunSpec.Prompt p = spec.prompt();
         RunSpec.Noise n = spec.noise();
@@ -104,7 +104,7 @@ public record SweepCost(int runs, long passes, double flops, long captureBytes, 
         return clock.rate();
     }
 
-    /** Measures a run's passes, and ends it when it knows enough. */
+    /** Measures the passes of a run, and cancels the run once it has measured long enough. */
     private static final class Clock implements RunMonitor {
         private @Nullable RunCost cost;
         private long start;

@@ -14,15 +14,15 @@ import wan.file.OutputFile;
 import wan.op.WanException;
 
 /**
- * Where a sweep lies. A run is done when its result is there, under a name that follows from the run alone; all else only says how it
- * went or who may be at it.
+ * The folder of a sweep. A run is done when its result exists, under a name that depends only on the run. All other files are only records and
+ * hints: how a run went, and which process may be working on it.
  *
  * <pre>
  * sweep.json              the sweep, without any other file
- * runs/ID.safetensors     a result; ID.latents.safetensors, ID.json beside it
- * claims/ID               the worker that said it is at it, a hint
- * workers/NAME/           of one process: its pulse, and the partial data of the run it is at
- * dataset/                the tables that are made of the results
+ * runs/ID.safetensors     a result; beside it ID.latents.safetensors and ID.json
+ * claims/ID               a hint: the worker that has claimed the run
+ * workers/NAME/           of one process: its heartbeat, and the partial data of its present run
+ * dataset/                the tables computed from the results
  * </pre>
  */
 public final class SweepFolder {
@@ -34,7 +34,7 @@ public final class SweepFolder {
         this.state = state;
     }
 
-    /** The files of a folder of this machine. */
+    /** The files of a local folder. */
     private record Store(Path root) implements SweepStore {
         @Override
         public List<String> names(String folder) {
@@ -70,15 +70,15 @@ public final class SweepFolder {
         }
     }
 
-    /** Whether a folder is that of a sweep. */
+    /** Whether a folder contains a sweep. */
     public static boolean is(Path folder) {
         return Files.isRegularFile(folder.resolve(SweepState.SWEEP));
     }
 
     /**
-     * Opens what a sweep has so far.
+     * Opens the folder of an existing sweep.
      *
-     * @throws WanException if it is no such folder
+     * @throws WanException if the folder contains no sweep
      */
     public static SweepFolder open(Path root) {
         SweepState state = is(root) ? SweepState.open(new Store(root)) : null;
@@ -90,9 +90,9 @@ public final class SweepFolder {
     }
 
     /**
-     * Begins a sweep, or goes on with one: with the same, or with one that has further runs.
+     * Starts a sweep, or continues one. The sweep may have more runs than the one in the folder.
      *
-     * @throws WanException if something else lies there
+     * @throws WanException if the folder contains something else
      */
     public static SweepFolder begin(Path root, Sweep sweep) {
         SweepState state = SweepState.begin(new Store(root), sweep);
@@ -111,22 +111,22 @@ public final class SweepFolder {
         return root;
     }
 
-    /** What is known of its runs. */
+    /** The state of its runs. */
     public SweepState state() {
         return state;
     }
 
-    /** What is run. */
+    /** The sweep. */
     public Sweep sweep() {
         return state.sweep();
     }
 
-    /** All runs in their order, done or not. */
+    /** All runs in order, done or not. */
     public List<SweepRun> runs() {
         return state.runs();
     }
 
-    /** The results that are there, in the order of the runs. */
+    /** The existing results, in the order of the runs. */
     public List<Path> results() {
         Set<String> done = done();
         return runs().stream()
@@ -135,7 +135,7 @@ public final class SweepFolder {
                 .toList();
     }
 
-    /** The ids of all runs whose result is there, from one look at the folder. */
+    /** The ids of all runs whose result exists, from one listing of the folder. */
     public Set<String> done() {
         return state.done();
     }
@@ -150,12 +150,12 @@ public final class SweepFolder {
         return names;
     }
 
-    /** A run's result. */
+    /** The file of a run's result. */
     public Path result(String id) {
         return root.resolve(SweepState.result(id));
     }
 
-    /** A run's latents, where the sweep keeps them. */
+    /** The file of a run's latents, if the sweep keeps them. */
     public Path latents(String id) {
         return root.resolve(SweepState.latents(id));
     }
@@ -176,7 +176,7 @@ public final class SweepFolder {
         return workers().resolve(name);
     }
 
-    /** Where the tables are. */
+    /** The folder of the tables. */
     public Path dataset() {
         return root.resolve("dataset");
     }

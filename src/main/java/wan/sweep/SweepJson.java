@@ -48,10 +48,10 @@ public final class SweepJson {
     private SweepJson() {}
 
     /**
-     * Reads a sweep. Files of prompts, edits and a base that it names are read too, so that the value depends on none of them.
+     * Reads a sweep. Files with prompts, edits or a base that it names are read at once, so the value does not depend on them later.
      *
      * @param file JSON, or YAML if its name ends in .yaml or .yml
-     * @throws FormatException with the path in the document of what is wrong
+     * @throws FormatException if something is wrong; the message has its path in the document
      */
     public static Sweep read(Path file) {
         byte[] bytes;
@@ -325,7 +325,7 @@ public final class SweepJson {
         return points;
     }
 
-    /** The whole value, for {@link #read}: without any other file. */
+    /** The whole value as JSON, for {@link #read}; it names no other files. */
     public static String write(Sweep sweep) {
         ObjectNode root = JsonMapper.shared().createObjectNode();
         root.put("version", VERSION);
@@ -354,7 +354,7 @@ public final class SweepJson {
         return root.toPrettyString() + "\n";
     }
 
-    /** What the library says of a value, with its place in the document. */
+    /** Adds the place in the document to an error about a value. */
     private static <T> T located(Object file, String where, Supplier<T> read) {
         try {
             return read.get();

@@ -3,41 +3,41 @@ package wan.sweep;
 import wan.run.RunMonitor;
 
 /**
- * Follows a sweep, and each of its runs as a {@link RunMonitor}. When it says that it is {@link #cancelled}, the present frame block is
- * finished first. All methods are called from the thread that runs.
+ * Observes a sweep, and each of its runs as a {@link RunMonitor}. After {@link #cancelled} returns true, the present frame block is still
+ * finished. All methods are called from the thread that computes.
  */
 public interface SweepListener extends RunMonitor {
-    /** Follows nothing. */
+    /** Observes nothing. */
     SweepListener NONE = new SweepListener() {};
 
     /**
-     * How far the whole sweep is, whoever did it.
+     * Progress of the whole sweep, over all processes.
      *
-     * @param runs all of them
-     * @param done whose result is there
-     * @param failed that will not be tried again
-     * @param own of this process' part that are left
+     * @param runs all runs
+     * @param done runs whose result exists
+     * @param failed runs that will not be tried again
+     * @param own runs of this process's own part that are left
      */
     record Counts(int runs, int done, int failed, int own) {
-        /** Neither done nor failed. */
+        /** Runs that are neither done nor failed. */
         public int left() {
             return runs - done - failed;
         }
     }
 
-    /** The sweep begins, or goes on. */
+    /** The sweep starts or continues. */
     default void began(Counts counts) {}
 
-    /** A run begins, for the first time or again. */
+    /** A run starts, for the first time or again. */
     default void runBegan(SweepRun run, int attempt) {}
 
-    /** A run's result is in its place. */
+    /** A run's result is in place. */
     default void runDone(SweepRun run, double seconds, Counts counts) {}
 
     /**
      * A run has failed.
      *
-     * @param again whether it is tried again
+     * @param again whether it will be tried again
      */
     default void runFailed(SweepRun run, String error, boolean again, Counts counts) {}
 }

@@ -17,10 +17,10 @@ import wan.run.SpecJson;
 /**
  * One run of a sweep.
  *
- * @param index place in the sweep, from 0
- * @param id the same for the same specification, wherever it stands in whatever sweep: 16 hex digits
- * @param point the label of its value on every axis, by the axis' name
- * @param spec what is run; its output says only what is written, not where
+ * @param index its position in the sweep, from 0
+ * @param id 16 hex digits that depend only on the specification, not on the sweep or the position in it
+ * @param point for each axis, by name, the label of this run's value
+ * @param spec the run; its output says what is written, but not where
  */
 public record SweepRun(int index, String id, SequencedMap<String, String> point, RunSpec spec) {
     private static final int ID_BYTES = 8;
@@ -39,7 +39,7 @@ public record SweepRun(int index, String id, SequencedMap<String, String> point,
         return new SweepRun(index, id(unlikeDefaults(canonical).toString()), point, spec);
     }
 
-    /** A field that has its default is left out, so that a field which is added to the format one day changes no id. */
+    /** Fields with their default value are left out, so that a field that is added to the format later does not change any id. */
     private static ObjectNode unlikeDefaults(RunSpec spec) {
         ObjectNode tree = SpecJson.tree(spec);
         DEFAULTS.properties().forEach(section -> {
@@ -65,7 +65,7 @@ public record SweepRun(int index, String id, SequencedMap<String, String> point,
         }
     }
 
-    /** Runs of one model together, and of these runs of one prompt; else in their own order. */
+    /** Groups runs by model and then by prompt; otherwise keeps their order. */
     public static List<SweepRun> grouped(List<SweepRun> runs) {
         Map<Object, Map<Object, List<SweepRun>>> groups = new LinkedHashMap<>();
         for (SweepRun run : runs) {
@@ -79,7 +79,7 @@ public record SweepRun(int index, String id, SequencedMap<String, String> point,
                 .toList();
     }
 
-    /** In words: {@code prompt a cat, seed 3}. */
+    /** A description: {@code prompt a cat, seed 3}. */
     public String describe() {
         StringBuilder text = new StringBuilder();
         point.forEach((axis, label) ->

@@ -13,8 +13,8 @@ import wan.run.RunSpec;
 import wan.run.Wan;
 
 /**
- * Carries a sweep out: first its own part, then what is left of the others'. The model is opened once, and its weights are packed once; runs of one
- * prompt follow each other. Any number of these may be at one folder, and may end at any instant.
+ * Executes a sweep: first its own part, then what is left of the other parts. The model is opened once, its weights are packed once, and
+ * runs with the same prompt follow each other. Any number of processes may work on one folder, and each may end at any instant.
  */
 public final class SweepRunner {
     private static final long REFRESH_NANOS = 30_000_000_000L;
@@ -33,21 +33,21 @@ public final class SweepRunner {
     private long refreshed = System.nanoTime();
 
     /**
-     * How it is carried out; the results are the same.
+     * How the sweep is executed. The results do not depend on it.
      *
-     * @param shard what it begins with
-     * @param retries how often a run that failed is tried again, by whomever
-     * @param threads that compute; null for what the runs say
+     * @param shard the part to start with
+     * @param retries how often a failed run is tried again, counted over all processes
+     * @param threads number of computing threads; null for the runs' own setting
      */
     public record Options(
             Shard shard, int retries, @Nullable Integer threads) {}
 
     /**
-     * How it ended.
+     * How the execution ended.
      *
-     * @param counts of the whole sweep
-     * @param interrupted whether the listener ended it
-     * @param problems models that could not be opened here, and why
+     * @param counts progress of the whole sweep
+     * @param interrupted whether the listener cancelled it
+     * @param problems models that this process could not open, and why
      */
     public record Outcome(SweepListener.Counts counts, boolean interrupted, List<String> problems) {
         /** Copies the list. */
@@ -56,7 +56,7 @@ public final class SweepRunner {
         }
     }
 
-    /** Looks at what is there; runs nothing yet. */
+    /** Reads the state of the folder; runs nothing yet. */
     public SweepRunner(SweepFolder folder, Options options, SweepListener listener) {
         this.folder = folder;
         this.options = options;
@@ -68,9 +68,9 @@ public final class SweepRunner {
     }
 
     /**
-     * Runs until nothing is left, or all that is left is with others that live.
+     * Runs until nothing is left, or until all remaining runs are being computed by other live processes.
      *
-     * @throws WanException if the folder cannot be written: then every run would fail
+     * @throws WanException if the folder cannot be written to, so that every run would fail
      */
     public Outcome execute() {
         boolean interrupted = false;
@@ -99,7 +99,7 @@ public final class SweepRunner {
         return new Outcome(counts(), interrupted, List.copyOf(problems.values()));
     }
 
-    /** Goes through some runs; true if some are with others of which it cannot be told yet whether they live. */
+    /** Goes through some runs; true if other processes have claimed some of them and it is not yet known whether these are alive. */
     private boolean work(Worker worker, List<SweepRun> runs) {
         boolean unsure = false;
         for (SweepRun run : runs) {
@@ -198,7 +198,7 @@ public final class SweepRunner {
         }
     }
 
-    /** The model of a run, opened if it is not the one that is; null if it cannot be opened here. */
+    /** The model of a run, opened unless it is open already; null if it cannot be opened here. */
     private @Nullable Wan open(SweepRun run) {
         RunSpec.Model model = run.spec().model();
         if (wan != null && model.equals(open)) {

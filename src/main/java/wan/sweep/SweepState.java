@@ -11,14 +11,14 @@ import org.jspecify.annotations.Nullable;
 import wan.file.StrictJson;
 import wan.op.WanException;
 
-/** What is known of a sweep's runs, by names and small files alone: a run is done when its result is there. */
+/** The state of a sweep's runs, from file names and small files alone: a run is done when its result exists. */
 public final class SweepState {
     static final String SWEEP = "sweep.json";
     private static final String RUNS = "runs";
     private static final String RESULT = ".safetensors";
     private static final String LATENTS = ".latents.safetensors";
     private static final String RECORD = ".json";
-    /** Shards that begin at the same time make these first. */
+    /** Folders that shards starting at the same time create first. */
     private static final Set<String> OURS = Set.of(SWEEP, RUNS, "claims", "workers");
 
     private final SweepStore store;
@@ -31,7 +31,7 @@ public final class SweepState {
         this.runs = runs;
     }
 
-    /** Of a sweep that has begun; null if there is none. */
+    /** The state of a sweep that has been started; null if there is none. */
     static @Nullable SweepState open(SweepStore store) {
         byte[] json = store.read(SWEEP);
         if (json == null) {
@@ -42,9 +42,9 @@ public final class SweepState {
     }
 
     /**
-     * Begins a sweep, or goes on with one: with the same, or with one that has further runs.
+     * Starts a sweep, or continues one. The sweep may have more runs than the one that is there.
      *
-     * @throws WanException if something else lies there
+     * @throws WanException if something else is there
      */
     public static SweepState begin(SweepStore store, Sweep sweep) {
         List<SweepRun> runs = sweep.runs();
@@ -78,32 +78,32 @@ public final class SweepState {
         return OURS.contains(name) || (name.startsWith(SWEEP) && name.endsWith(".tmp"));
     }
 
-    /** A run's result. */
+    /** The name of a run's result. */
     public static String result(String id) {
         return RUNS + "/" + id + RESULT;
     }
 
-    /** A run's latents, where the sweep keeps them. */
+    /** The name of a run's latents, if the sweep keeps them. */
     public static String latents(String id) {
         return RUNS + "/" + id + LATENTS;
     }
 
-    /** How a run went, in a few words of JSON. */
+    /** The name of a run's record, a small JSON file. */
     public static String record(String id) {
         return RUNS + "/" + id + RECORD;
     }
 
-    /** What is run. */
+    /** The sweep. */
     public Sweep sweep() {
         return sweep;
     }
 
-    /** All runs in their order, done or not. */
+    /** All runs in order, done or not. */
     public List<SweepRun> runs() {
         return runs;
     }
 
-    /** The ids of all runs whose result is there, from one look. */
+    /** The ids of all runs whose result exists, from one listing. */
     public Set<String> done() {
         Set<String> done = new HashSet<>();
         for (String name : store.names(RUNS)) {
@@ -114,7 +114,7 @@ public final class SweepState {
         return done;
     }
 
-    /** The ids of runs that something is recorded of. */
+    /** The ids of all runs that have a record. */
     public Set<String> recorded() {
         Set<String> recorded = new HashSet<>();
         for (String name : store.names(RUNS)) {
@@ -125,7 +125,7 @@ public final class SweepState {
         return recorded;
     }
 
-    /** How runs failed that have failed so far, and are not done, by their ids. */
+    /** The records of runs that have failed and are not done, by id. */
     public Map<String, RunRecord> failed() {
         Set<String> recorded = recorded();
         recorded.removeAll(done());
@@ -139,13 +139,13 @@ public final class SweepState {
         return failed;
     }
 
-    /** What is known of how a run went; null for nothing. */
+    /** The record of a run; null if there is none. */
     public @Nullable RunRecord how(String id) {
         byte[] json = store.read(record(id));
         return json == null ? null : RunRecord.parse(store + "/" + record(id), json);
     }
 
-    /** Writes down how a run went. */
+    /** Records how a run went. */
     public void record(String id, RunRecord how) {
         store.write(record(id), how.json(id));
     }

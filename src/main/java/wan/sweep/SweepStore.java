@@ -4,16 +4,16 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The files of a sweep by their names in it, such as {@code runs/ID.json}: in a folder of this machine, or wherever an engine keeps them. What
- * it says of itself names the place in messages.
+ * The files of a sweep by their relative names, such as {@code runs/ID.json}: in a local folder, or wherever an engine keeps them. Its
+ * {@code toString} names the place in messages.
  */
 public interface SweepStore {
-    /** The names in a folder of it, {@code ""} for its own; none if there is no such folder. */
+    /** The names in one of its folders ({@code ""} is the top folder); empty if there is no such folder. */
     List<String> names(String folder);
 
-    /** A small file; null if it is not there. */
+    /** The content of a small file; null if it does not exist. */
     byte @Nullable [] read(String name);
 
-    /** Writes a small file in place of what is there, whole or not at all, and the folder that it lies in. */
+    /** Writes or replaces a small file, completely or not at all, and creates its folder if necessary. */
     void write(String name, byte[] bytes);
 }

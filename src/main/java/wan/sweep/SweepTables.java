@@ -21,7 +21,7 @@ import wan.op.Quantity;
 import wan.run.RunSpec;
 import wan.run.SpecJson;
 
-/** The tables of a sweep, row by row. */
+/** Makes the tables of a sweep, row by row. */
 final class SweepTables {
     private SweepTables() {}
 
@@ -33,7 +33,7 @@ final class SweepTables {
         return new Table.Column(name, Table.Type.INT);
     }
 
-    /** A row for each run, done or not. */
+    /** One row per run, done or not. */
     static Table runs(Sweep sweep) {
         List<Table.Column> columns = new ArrayList<>(List.of(
                 text("run"),
@@ -59,10 +59,10 @@ final class SweepTables {
     }
 
     /**
-     * The row of a run.
+     * Adds the row of a run.
      *
-     * @param whole whether its result is there
-     * @param how what is known of how it went, or null
+     * @param whole whether its result exists
+     * @param how its record, or null
      */
     static void run(SweepRun run, boolean whole, @Nullable RunRecord how, Table.Rows rows) throws IOException {
         List<@Nullable Object> row = new ArrayList<>();
@@ -92,7 +92,7 @@ final class SweepTables {
         rows.add(row.toArray());
     }
 
-    /** A row for each head, in each pass of the frame blocks, seen from the last frame block's queries. */
+    /** One row per head and pass; measures use the queries of the last frame block. */
     static Table heads() {
         List<Table.Column> columns =
                 new ArrayList<>(List.of(text("run"), text("pass"), number("layer"), number("head")));
@@ -138,7 +138,7 @@ final class SweepTables {
         }
     }
 
-    /** A row for each pair of frames that a captured pass attended. */
+    /** One row per pair of frames that a captured pass attended. */
     static Table frames() {
         return new Table(
                 "frames",

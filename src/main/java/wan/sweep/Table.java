@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A table of a sweep's dataset.
  *
- * @param name of its file, without the ending
- * @param columns in order
+ * @param name file name without the extension
+ * @param columns the columns, in order
  */
 record Table(String name, List<Column> columns) {
     /** Copies the list. */
@@ -16,7 +16,7 @@ record Table(String name, List<Column> columns) {
         columns = List.copyOf(columns);
     }
 
-    /** What a column holds; any may hold null, and a real that is no number is null. */
+    /** The type of a column. Any column may contain null, and NaN is stored as null. */
     enum Type {
         /** Text. */
         TEXT,
@@ -33,7 +33,7 @@ record Table(String name, List<Column> columns) {
     /** A column. */
     record Column(String name, Type type) {}
 
-    /** Takes the rows of a table. */
+    /** Receives the rows of a table. */
     interface Rows {
         /** Adds a row: a String, Integer, Long, Float, Double or null for each column. */
         void add(@Nullable Object... values) throws IOException;

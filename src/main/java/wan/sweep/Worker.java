@@ -24,11 +24,11 @@ import wan.file.TemporaryFile;
 import wan.op.WanException;
 
 /**
- * One process at work on a sweep, as the others see it. It has a folder of its own for what it is at, so that two at one run do each
- * other no harm. Nothing depends on what a claim or a pulse says: it only keeps most work from being done twice.
+ * One process that works on a sweep, as the other processes see it. It has its own folder for unfinished work, so two processes on the
+ * same run do not disturb each other. Correctness does not depend on claims or heartbeats: they only avoid most duplicate work.
  *
- * <p>The pulse is a number that grows. Whoever watches it by a clock of its own knows that its worker lives, whatever the machines' clocks
- * say; on the same machine the process itself is asked.
+ * <p>The heartbeat is a growing number. Observers measure its age with their own clock, so the clocks of different machines need not agree.
+ * On the same machine, the process itself is looked up.
  */
 final class Worker implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger("wan.sweep");
@@ -36,7 +36,7 @@ final class Worker implements AutoCloseable {
     private static final String PULSE = "pulse";
     private static final String ENDED = "ended";
     private static final long BEAT_MILLIS = 10_000;
-    /** Without a beat for so long a worker counts as dead. */
+    /** A worker whose heartbeat has not changed for this long counts as dead. */
     static final long SILENCE_NANOS = 6 * BEAT_MILLIS * 1_000_000;
 
     private final SweepFolder folder;
@@ -46,7 +46,7 @@ final class Worker implements AutoCloseable {
     private final Map<String, Seen> others = new HashMap<>();
     private long beats;
 
-    /** A pulse, when it was seen first, and whether another one was seen before it. */
+    /** A heartbeat, when it was first seen, and whether an earlier one was seen before it. */
     private record Seen(String pulse, long nanos, boolean moved) {}
 
     Worker(SweepFolder folder) {
@@ -93,15 +93,15 @@ final class Worker implements AutoCloseable {
         return name;
     }
 
-    /** Where it has what it is at. */
+    /** The folder for its unfinished work. */
     Path home() {
         return home;
     }
 
     /**
-     * Says that it is at a run, unless another one that lives has said so.
+     * Claims a run, unless another live worker has claimed it.
      *
-     * @return whether it may go on; and what a dead one left of the run lies in its own folder then
+     * @return whether it may run it; if so, what a dead worker left of the run is now in its own folder
      */
     boolean take(String id) {
         Path claim = folder.claim(id);
@@ -131,7 +131,7 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** It is at a run no longer. */
+    /** Releases its claim on a run. */
     void release(String id) {
         try {
             Files.deleteIfExists(folder.claim(id));
@@ -140,15 +140,15 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** What is known of a worker. */
+    /** The state of a worker. */
     private enum Life {
-        /** Its pulse has been seen to go on, or its process is there. */
+        /** Its heartbeat has changed, or its process exists. */
         SURE,
-        /** Its pulse has been seen, and not for long enough to tell. */
+        /** Its heartbeat has not been observed long enough to tell. */
         MAYBE,
-        /** Its pulse has stood still for too long. */
+        /** Its heartbeat has not changed for too long. */
         SILENT,
-        /** It has ended, or its process has. */
+        /** It has said that it ended, or its process no longer exists. */
         OVER
     }
 
@@ -180,7 +180,7 @@ final class Worker implements AutoCloseable {
         return seen.moved() || here != null ? Life.SURE : Life.MAYBE;
     }
 
-    /** Whether the process is there, if it is one of this machine; else null. */
+    /** Whether the process exists; null if it belongs to another machine. */
     private static @Nullable Boolean processLives(String other) {
         Matcher parts = NAME.matcher(other);
         if (!parts.matches() || !parts.group(1).equals(host())) {
@@ -192,8 +192,8 @@ final class Worker implements AutoCloseable {
     }
 
     /**
-     * Takes over what a dead worker left of a run: by a copy if it may live after all, the journal first, since it never counts data
-     * that is not there. A torn copy is no harm either: what is not whole is cut off.
+     * Takes over what a dead worker left of a run. If the worker may still be alive, the data is copied, the journal first, because a
+     * journal never refers to data that is not yet written. An incomplete copy does no harm: what is not complete is cut off.
      */
     private void adopt(String other, String id, boolean over) {
         for (String kind : List.of(".safetensors", ".latents.safetensors")) {
@@ -220,7 +220,7 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** Puts a finished file into its place in the sweep, whatever lies there: it is the same. */
+    /** Moves a finished file into its place in the sweep. If a file is already there, it has the same content. */
     void publish(Path file, Path place) {
         try {
             TemporaryFile.move(file, place);
@@ -229,7 +229,7 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** Removes what is left of a run in its own folder. */
+    /** Removes the remains of a run from its own folder. */
     void forget(String id) {
         try {
             for (String file : SweepFolder.names(home)) {
@@ -242,7 +242,7 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** Removes what dead workers left: only when nothing of it can be of use. */
+    /** Removes what dead workers left. To be called only when all runs are done, because until then any data may be useful. */
     void removeDead() {
         try {
             for (String other : SweepFolder.names(folder.workers())) {
@@ -269,7 +269,7 @@ final class Worker implements AutoCloseable {
         Files.deleteIfExists(path);
     }
 
-    /** Whether it cannot be told yet if the worker that is at a run lives. */
+    /** Whether it is still unknown if the worker that claimed a run is alive. */
     boolean mayBeDead(String id) {
         try {
             String other = Files.readString(folder.claim(id)).strip();
@@ -279,7 +279,7 @@ final class Worker implements AutoCloseable {
         }
     }
 
-    /** Ends: what it leaves is there for others to go on with at once. */
+    /** Ends this worker, so that others can take over its unfinished work at once. */
     @Override
     public void close() {
         heart.interrupt();

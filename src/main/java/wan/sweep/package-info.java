@@ -1,4 +1,4 @@
-/** Many runs as one value, carried out by one process or by many that share nothing but a folder. */
+/** Many runs as one value, executed by one process or by many that share only a folder. */
 @NullMarked
 package wan.sweep;
 
