@@ -113,9 +113,9 @@ final class OneDnnKv extends PagedKv {
     @Override
     public void append(int sample, int page, int head, float[] k, float[] v, int firstRow) {
         appendKeys(sample, page, head, k, firstRow);
-        for (int block = 0; block < blocks; block++) {
-            try (Arena temporary = Arena.ofConfined()) {
-                MemorySegment rows = temporary.allocate(4L * blockKeys * headDim(), 64);
+        try (Arena temporary = Arena.ofConfined()) {
+            MemorySegment rows = temporary.allocate(4L * blockKeys * headDim(), 64);
+            for (int block = 0; block < blocks; block++) {
                 copyRows(k, head, firstRow, block, rows);
                 oneDnn.pack(rows, DType.F32, 1, headDim(), keyLayout, keyBlock(sample, page, head, block));
                 copyRows(v, head, firstRow, block, rows);
@@ -124,13 +124,14 @@ final class OneDnnKv extends PagedKv {
         }
     }
 
-    /** One block of one head: [blockKeys, headDim]. */
+    /** One block of one head, zeros beyond the page: [blockKeys, headDim]. */
     private void copyRows(float[] from, int head, int firstRow, int block, MemorySegment rows) {
         int count = Math.min(blockKeys, pageTokens() - block * blockKeys);
         for (int i = 0; i < count; i++) {
             int at = ((firstRow + block * blockKeys + i) * numHeads() + head) * headDim();
             MemorySegment.copy(from, at, rows, ValueLayout.JAVA_FLOAT, 4L * i * headDim(), headDim());
         }
+        rows.asSlice(4L * count * headDim()).fill((byte) 0);
     }
 
     @Override
