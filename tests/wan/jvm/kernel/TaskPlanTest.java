@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -101,21 +102,19 @@ class TaskPlanTest {
         }
     }
 
+    /** Whoever takes task 0 is held up until all others are done: without help this would never end. */
     @Test
+    @Timeout(60)
     void others_helpAWorker_thatIsHeldUp() {
         try (Workers workers = new Workers(2)) {
             Set<Integer> done = ConcurrentHashMap.newKeySet();
-            AtomicInteger byTheOther = new AtomicInteger();
-            workers.run(40, (task, worker) -> {
-                // Task 0 is the first of worker 0's twenty, and ends only when all others are done.
+            workers.run(40, (task, _) -> {
                 while (task == 0 && done.size() < 39) {
                     Thread.onSpinWait();
                 }
                 done.add(task);
-                byTheOther.addAndGet(worker);
             });
             assertThat(done).hasSize(40);
-            assertThat(byTheOther.get()).isEqualTo(39);
         }
     }
 }
