@@ -121,8 +121,9 @@ class TensorKernelsTest {
     void otherDevicesAndTypes_areRefused() {
         assertThatThrownBy(() -> TornadoDevices.open("tornado", settings(DType.F32, DType.F32)))
                 .isInstanceOf(UsageException.class)
-                .hasMessage("device.kernels tensor: expected device.weights bf16 or device.cache f16, got f32 and f32;"
-                        + " tensor cores multiply 16 bits");
+                .hasMessage(
+                        "device.kernels tensor: expected device.weights bf16 or f8_e4m3, or device.cache f16, got f32 and f32;"
+                                + " tensor cores multiply 16 bits");
         assumeTrue(!TaskGraph.class.getModule().isNamed(), "an SDK has the backend that it has");
         System.clearProperty(EmulatedCuda.PROPERTY);
         assertThatThrownBy(() -> TornadoDevices.open("tornado", settings(DType.BF16, DType.F16)))

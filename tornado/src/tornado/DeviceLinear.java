@@ -2,8 +2,10 @@ package tornado;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import wan.op.DType;
+import wan.op.Float8;
 import wan.op.HalfFormat;
 import wan.op.Linear;
 import wan.op.Shape;
@@ -25,7 +27,7 @@ final class DeviceLinear implements Linear {
      *
      * @param weight [out, in...]
      * @param biasView [out]
-     * @param bias where the bias lies among the parameters
+     * @param bias where the bias lies among the parameters, and behind it the {@link #scales}, if there are any
      */
     DeviceLinear(TensorView weight, TensorView biasView, int outFeatures, int bias) {
         Shape shape = weight.shape();
@@ -119,7 +121,9 @@ final class DeviceLinear implements Linear {
      */
     void pack(MemorySegment to, DType dtype, boolean plain) {
         float[] values = weight.toFloats(); // [out, in]
-        if (dtype != DType.F32) {
+        if (dtype == DType.F8_E4M3) {
+            divide(values, scales(values, outFeatures));
+        } else if (dtype != DType.F32) {
             checkRange(values, HalfFormat.of(dtype));
         }
         if (plain) {
@@ -146,9 +150,32 @@ final class DeviceLinear implements Linear {
             MemorySegment.copy(values, 0, to, ValueLayout.JAVA_FLOAT, at, values.length);
             return;
         }
+        if (dtype == DType.F8_E4M3) {
+            for (int i = 0; i < values.length; i++) {
+                to.set(ValueLayout.JAVA_BYTE, at + i, Float8.narrow(values[i]));
+            }
+            return;
+        }
         HalfFormat format = HalfFormat.of(dtype);
         for (int i = 0; i < values.length; i++) {
             to.set(ValueLayout.JAVA_SHORT, at + 2L * i, format.narrow(values[i]));
+        }
+    }
+
+    /** The scale of each output channel in 8 bits; as many as the panels have columns. */
+    static float[] scales(float[] values, int outFeatures) {
+        int in = values.length / outFeatures;
+        float[] scales = new float[Math.ceilDiv(outFeatures, LinearKernels.PANEL) * LinearKernels.PANEL];
+        Arrays.fill(scales, 1);
+        for (int feature = 0; feature < outFeatures; feature++) {
+            scales[feature] = Float8.scale(values, feature * in, in);
+        }
+        return scales;
+    }
+
+    private void divide(float[] values, float[] scales) {
+        for (int i = 0; i < values.length; i++) {
+            values[i] /= scales[i / inFeatures];
         }
     }
 

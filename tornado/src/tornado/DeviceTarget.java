@@ -26,7 +26,7 @@ final class DeviceTarget {
         VECTOR,
         /** Work groups with local memory. */
         SHARED,
-        /** The same, on tensor cores where weights are bfloat16 and where keys and values are float16: NVIDIA's, by the CUDA backend. */
+        /** The same, on tensor cores where weights are bfloat16 or 8 bits and where keys and values are float16: NVIDIA's, by the CUDA backend. */
         TENSOR
     }
 
@@ -126,7 +126,8 @@ final class DeviceTarget {
 
     /** Whether linear layers of many rows run on tensor cores, by our own kernels. */
     boolean tensorLinears() {
-        return kernels == Kernels.TENSOR && storage.weights() == DType.BF16 && !cublas();
+        boolean types = storage.weights() == DType.BF16 || storage.weights() == DType.F8_E4M3;
+        return kernels == Kernels.TENSOR && types && !cublas();
     }
 
     /** Whether attention does. */

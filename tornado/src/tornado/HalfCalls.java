@@ -40,6 +40,19 @@ final class HalfCalls {
     /** Widens the weights of one layer. Returns where they are now, from the store's first element on. */
     Store widen(DeviceLinear linear) {
         WideStore wide = recorder.wideWeights();
+        if (storage.weights() == DType.F8_E4M3) {
+            recorder.add(recorder.elements(
+                    Kernel.WIDEN_BYTES,
+                    linear.shard(),
+                    wide,
+                    linear.packedElements(),
+                    List.of(),
+                    parameters.byteTable(),
+                    16 * linear.vector(),
+                    linear.bias() + linear.outFeatures(),
+                    linear.inFeatures()));
+            return wide;
+        }
         int table = weightTable();
         recorder.add(recorder.elements(
                 Kernel.WIDEN_WEIGHTS,
@@ -113,6 +126,11 @@ final class HalfCalls {
 
     private Rounding inputs(String what) {
         return new Rounding(what, storage.weights(), "device.weights bf16 has the range of f32");
+    }
+
+    /** Where the values of all 8-bit patterns of weights are among the parameters. */
+    int byteTable() {
+        return parameters.byteTable();
     }
 
     /** Where the values of all 16-bit patterns of weights are among the parameters. */

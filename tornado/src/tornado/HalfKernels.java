@@ -10,7 +10,7 @@ import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /**
- * Between 16 bits, in which weights and pages may be stored, and float32, in which everything is computed.
+ * Between 16 or 8 bits, in which weights and pages may be stored, and float32, in which everything is computed.
  *
  * <p>A table of all 65,536 values says what a pattern means. So the kernels are the same for both types and exact, and they run on
  * devices without half precision; OpenCL through TornadoVM has no way to see a float's bits.
@@ -31,6 +31,29 @@ final class HalfKernels {
         if (i < step.get(slot)) {
             int pattern = from.get(step.get(slot + 2) + i) & 0xffff;
             to.getArray().set(i, params.get(step.get(slot + 1) + pattern));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /** From 8 bits. Slot: items, table, first element, where the scales of the channels are, channels of the input. */
+    static void widenBytes(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            ShortArray from,
+            VectorFloat16 to) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int element = step.get(slot + 2) + i;
+            int both = from.get(element / 2) & 0xffff;
+            int pattern = both % 256;
+            if (element % 2 == 1) {
+                pattern = both / 256;
+            }
+            int channel = i / (32 * step.get(slot + 4)) * 32 + i % 32;
+            to.getArray().set(i, params.get(step.get(slot + 1) + pattern) * params.get(step.get(slot + 3) + channel));
         }
         Launches.count(context, step, slot, act);
     }

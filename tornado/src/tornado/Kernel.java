@@ -31,6 +31,8 @@ enum Kernel {
             g.task(id, TensorLinearKernels::linearTensor, c, s, slot, a.act(), a.params(), a.shorts())),
     WIDEN_WEIGHTS((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::widenWeights, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
+    WIDEN_BYTES((g, id, c, s, slot, a) ->
+            g.task(id, HalfKernels::widenBytes, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     WIDEN_PAGES((g, id, c, s, slot, a) ->
             g.task(id, HalfKernels::widenPages, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     NARROW_PAGES((g, id, c, s, slot, a) ->

@@ -54,7 +54,7 @@ record KernelChoice(DeviceCheck check) {
 
     private double seconds(Function<Settings, TornadoOps> open, Settings settings) {
         List<String> ops = new ArrayList<>();
-        if (settings.storage().weights() == DType.BF16) {
+        if (settings.storage().weights() == DType.BF16 || settings.storage().weights() == DType.F8_E4M3) {
             ops.add(Library.CUBLAS.op());
         }
         if (settings.storage().cache() == DType.F16) {

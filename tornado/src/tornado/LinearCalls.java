@@ -226,9 +226,10 @@ final class LinearCalls {
             return;
         }
         int parts = layers.size();
+        int table = target.storage().weights() == DType.F8_E4M3 ? halves.byteTable() : 0;
         scratch.lend(parts * Linears.tensorSums(rows, first.outFeatures()), sums -> {
             slot[15] = sums;
-            recorder.add(Linears.tensor(weights, more, slot));
+            recorder.add(Linears.tensor(weights, table, more, slot));
         });
     }
 

@@ -32,8 +32,11 @@ final class Linears {
 
     private static final int[] ONE_PART = {1};
 
-    private static Call call(Kernel kernel, Store store, List<Part> more, int[] slot, int tiles, int items) {
-        int[] parts = more.isEmpty() ? ONE_PART : new int[1 + 3 * more.size()];
+    private static Call call(
+            Kernel kernel, Store store, List<Part> more, int[] slot, int tiles, int items, int... behind) {
+        int count = 1 + 3 * more.size();
+        int[] parts = count + behind.length == 1 ? ONE_PART : new int[count + behind.length];
+        System.arraycopy(behind, 0, parts, count, behind.length);
         parts[0] = 1 + more.size();
         for (int i = 0; i < more.size(); i++) {
             parts[3 * i + 1] = more.get(i).weight();
@@ -46,13 +49,14 @@ final class Linears {
     /**
      * Linear layers on tensor cores.
      *
-     * @param weights packed weights, in bfloat16
+     * @param weights packed weights, in bfloat16 or 8 bits
+     * @param byteTable where the values of 8-bit patterns are among the parameters; 0 if weights are none
      * @param more what else is made of the same input
      * @param slot as {@link TensorLinearKernels} has it
      */
-    static Call tensor(Store weights, List<Part> more, int... slot) {
+    static Call tensor(Store weights, int byteTable, List<Part> more, int... slot) {
         int tiles = tensorTiles(slot[0], slot[2]);
-        return call(Kernel.LINEAR_TENSOR, weights, more, slot, tiles, TensorLinearKernels.ITEMS);
+        return call(Kernel.LINEAR_TENSOR, weights, more, slot, tiles, TensorLinearKernels.ITEMS, byteTable);
     }
 
     /** Whether a linear layer is a library's. */

@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import wan.op.Float8;
 import wan.op.HalfFormat;
 
 /** The small parameters (biases, norm weights, tables, constants) in one array. Position 0 is 0. */
@@ -21,6 +22,7 @@ final class Parameters {
     private final Map<Float, Integer> constants = new HashMap<>();
     private final Map<List<Integer>, Integer> ropeTables = new HashMap<>();
     private final Map<HalfFormat, Integer> halfTables = new EnumMap<>(HalfFormat.class);
+    private int byteTable;
 
     /** Adds values and says where. */
     int add(float... more) {
@@ -97,6 +99,18 @@ final class Parameters {
             }
             return add(table);
         });
+    }
+
+    /** The value of every 8-bit pattern, read as an unsigned number. */
+    int byteTable() {
+        if (byteTable == 0) {
+            float[] table = new float[1 << 8];
+            for (int pattern = 0; pattern < table.length; pattern++) {
+                table[pattern] = Float8.widen((byte) pattern);
+            }
+            byteTable = add(table);
+        }
+        return byteTable;
     }
 
     int count() {

@@ -9,7 +9,8 @@ import wan.op.DType;
 
 /**
  * A large array on the device: packed weights, or pages of keys or values. In float32 it is a {@link VectorFloat16}, which kernels
- * read in vectors, in 16 bits a {@link ShortArray}, which they widen first. Compared by identity.
+ * read in vectors, in 16 bits a {@link ShortArray}, which they widen first, and in 8
+ * bits the same with two in each element, the first in its low bits. Compared by identity.
  */
 interface Store {
     /** What it holds. */
@@ -37,7 +38,9 @@ interface Store {
 
     /** A new array. */
     static Object allocate(DType dtype, int elements) {
-        return dtype == DType.F32 ? new VectorFloat16(new FloatArray(elements)) : new ShortArray(elements);
+        return dtype == DType.F32
+                ? new VectorFloat16(new FloatArray(elements))
+                : new ShortArray(Math.toIntExact(Math.ceilDiv(dtype.bytes(elements), 2)));
     }
 
     /** A new array that begins as an old one of the same type, if there is one. */

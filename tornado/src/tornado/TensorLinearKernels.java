@@ -13,6 +13,9 @@ import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
  * y = x W^T on tensor cores, over the panels of {@link LinearKernels} in bfloat16, with the same epilogues. Inputs are rounded to bfloat16
  * on their way to local memory; sums are float32.
  *
+ * <p>Weights may have 8 bits, whose values bfloat16 has all: then the table of parts is followed by where the values of all patterns are
+ * among the parameters, else by 0, and each bias by the scales of its channels, which multiply the sums.
+ *
  * <p>Slot: that of {@link LinearKernels}; argument 15 is where each group has {@link #SUMS} floats among the activations. TornadoVM
  * 5.2.0 gives Java no access to the sums of tensor cores, so a group writes them there and reads them again for the epilogue, while
  * they are still in the cache.
@@ -62,6 +65,7 @@ final class TensorLinearKernels {
         int w = LinearKernels.weight(step, slot, part) * 16 + (feature / 32 * in + firstK) * 32 + feature % 32;
         int toW = item % 64 / 4 * 68 + firstK * 4 + item % 4;
         int panels = (out + 31) / 32 * 32;
+        int table = step.get(step.get(slot + 14) + 3 * parts - 2);
         float[] sum00 = context.mmaFragment(0f);
         float[] sum01 = context.mmaFragment(0f);
         float[] sum02 = context.mmaFragment(0f);
@@ -97,8 +101,7 @@ final class TensorLinearKernels {
             for (int i = 0; i < 8; i++) {
                 int pair = 0;
                 if (k0 + firstK + i * 4 < in && feature < panels) {
-                    int at = w + (k0 + i * 4) * 32;
-                    pair = (weights.get(at) & 0xffff) | (weights.get(at + 1) & 0xffff) << 16;
+                    pair = pair(params, weights, table, w + (k0 + i * 4) * 32);
                 }
                 ws[toW + i / 4 * 1088 + i % 4 * 16] = pair;
             }
@@ -153,13 +156,36 @@ final class TensorLinearKernels {
         context.mmaStore(sum32, act, warpRow + 48, to + 16, 128);
         context.mmaStore(sum33, act, warpRow + 48, to + 24, 128);
         context.localBarrier();
-        int myColumn = column + item % 128;
+        finish(context, step, slot, act, params, table, row, column + item % 128, part, sums);
+        Launches.count(context, step, slot, act);
+    }
+
+    /** The epilogue of one column. */
+    private static void finish(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            int table,
+            int row,
+            int myColumn,
+            int part,
+            int sums) {
+        int rows = step.get(slot);
+        int out = step.get(slot + 2);
+        int item = context.localIdx;
         if (myColumn < out) {
             // Read once: behind every write to the activations the device would read them again.
             int mode = step.get(slot + 8);
             int yStride = step.get(slot + 6);
             int y = LinearKernels.output(step, slot, part) + myColumn;
-            float bias = params.get(LinearKernels.bias(step, slot, part) + myColumn);
+            int biases = LinearKernels.bias(step, slot, part);
+            float bias = params.get(biases + myColumn);
+            float scale = 1f;
+            if (table > 0) {
+                scale = params.get(biases + out + myColumn);
+            }
             int gate = step.get(slot + 11) + myColumn;
             int gateStride = step.get(slot + 12);
             int rowsPerEntry = step.get(slot + 13);
@@ -169,7 +195,7 @@ final class TensorLinearKernels {
             }
             int here = TornadoMath.min(128, rows - row);
             for (int r = item / 128; r < here; r += 2) {
-                float value = act.get(sums + r * 128 + item % 128) + bias;
+                float value = act.get(sums + r * 128 + item % 128) * scale + bias;
                 int at = y + (row + r) * yStride;
                 if (mode == 2) {
                     float u = SQRT_2_OVER_PI * (value + 0.044715f * value * value * value);
@@ -182,6 +208,22 @@ final class TensorLinearKernels {
                 act.set(at, value);
             }
         }
-        Launches.count(context, step, slot, act);
+    }
+
+    /** A weight and the one of the next column, in bfloat16. */
+    private static int pair(FloatArray params, ShortArray weights, int table, int at) {
+        int low = 0;
+        int high = 0;
+        if (table > 0) {
+            int both = weights.get(at / 2) & 0xffff;
+            if (both != 0) {
+                low = BFloat16.bf16FromFloat(params.get(table + both % 256));
+                high = BFloat16.bf16FromFloat(params.get(table + both / 256));
+            }
+        } else {
+            low = weights.get(at);
+            high = weights.get(at + 1);
+        }
+        return (low & 0xffff) | high << 16;
     }
 }

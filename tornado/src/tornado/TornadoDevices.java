@@ -150,7 +150,7 @@ public final class TornadoDevices {
     }
 
     private static boolean tensorTypes(Storage storage) {
-        return storage.weights() == DType.BF16 || storage.cache() == DType.F16;
+        return storage.weights() == DType.BF16 || storage.weights() == DType.F8_E4M3 || storage.cache() == DType.F16;
     }
 
     private static Info info(String option) {
@@ -195,6 +195,9 @@ public final class TornadoDevices {
         if (settings.storage().cache() != DType.F16) {
             libraries.remove(Library.CUDNN); // it has no other type
         }
+        if (settings.storage().weights() == DType.F8_E4M3) {
+            libraries.remove(Library.CUBLAS); // what it is asked for has no scales
+        }
         return new DeviceTarget(
                 info.option(), info.driver(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
     }
@@ -214,9 +217,11 @@ public final class TornadoDevices {
                     + backend.getBackendType().name().toLowerCase(Locale.ROOT));
         }
         if (!tensorTypes(storage)) {
-            throw new UsageException("device.kernels tensor: expected device.weights bf16 or device.cache f16, got "
-                    + storage.weights().option() + " and " + storage.cache().option()
-                    + "; tensor cores multiply 16 bits");
+            throw new UsageException(
+                    "device.kernels tensor: expected device.weights bf16 or f8_e4m3, or device.cache f16, got "
+                            + storage.weights().option() + " and "
+                            + storage.cache().option()
+                            + "; tensor cores multiply 16 bits");
         }
     }
 

@@ -1,5 +1,6 @@
 package tornado;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import wan.backend.MemoryPlan;
@@ -91,10 +92,13 @@ public final class TornadoOps implements Ops {
         return target.libraries();
     }
 
-    /** What the factors of a linear layer's products are rounded to: tensor cores and libraries take the inputs as they take the weights. */
+    /** What the factors of a linear layer's products are rounded to: libraries take the inputs as the weights, tensor cores in bfloat16. */
     @Override
     public DType productType() {
-        return target.cublas() || target.tensorLinears() ? target.storage().weights() : DType.F32;
+        if (target.tensorLinears()) {
+            return DType.BF16;
+        }
+        return target.cublas() ? target.storage().weights() : DType.F32;
     }
 
     /** What the queries and the result of an attention are rounded to: as the keys are, where it is a library's or runs on tensor cores. */
@@ -168,7 +172,13 @@ public final class TornadoOps implements Ops {
     @Override
     public Linear linearWeights(TensorView weight, TensorView bias) {
         int out = bias.shape().rank() == 1 ? bias.shape().dim(0) : -1;
-        DeviceLinear linear = new DeviceLinear(weight, bias, out, parameters.addAligned(bias.toFloats()));
+        float[] values = bias.toFloats();
+        if (target.storage().weights() == DType.F8_E4M3) {
+            float[] scales = DeviceLinear.scales(weight.toFloats(), Math.max(1, out));
+            values = Arrays.copyOf(values, values.length + scales.length);
+            System.arraycopy(scales, 0, values, values.length - scales.length, scales.length);
+        }
+        DeviceLinear linear = new DeviceLinear(weight, bias, out, parameters.addAligned(values));
         recorder.register(linear);
         return linear;
     }

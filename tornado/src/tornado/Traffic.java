@@ -57,6 +57,7 @@ public record Traffic(long executions, long launches, long libraryCalls, long wa
                     case FINISH_ATTENTION, FINISH_MASSES -> 2 + 4;
                     case STAGE_GROUPS -> 2;
                     case WIDEN_WEIGHTS, WIDEN_PAGES -> 2 + 4;
+                    case WIDEN_BYTES -> 1 + 4;
                     case NARROW_PAGES, ROUND_ROWS -> 4 + 2;
                     default -> 0;
                 };

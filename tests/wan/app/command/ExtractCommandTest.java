@@ -375,7 +375,7 @@ class ExtractCommandTest {
                 "--rng numpy | 2 | --rng: expected torch-cuda, torch-cpu or java, got \"numpy\"",
                 "--dtype bf16 | 2 | --dtype: expected f32 with --device jvm, got bf16; it keeps a checkpoint's bf16 as it is",
                 "--kv-cache-dtype f64 | 2 | --kv-cache-dtype: expected f32, f16 or bf16, got 'f64'",
-                "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16 or bf16, got 'f64'",
+                "--device tornado --dtype f64 | 2 | --dtype: expected f32, f16, bf16 or f8_e4m3, got 'f64'",
                 "--threads 0 | 2 | --threads: expected 1 or more, got 0",
                 "--replay tests/goldens/rollout-a.safetensors --num-frames 7 | 2 | --num-frames: expected no option that"
                         + " changes the noise, because --replay contains it",

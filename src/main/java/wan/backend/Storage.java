@@ -5,7 +5,8 @@ import wan.op.DType;
 /**
  * How weights and caches lie in memory; our kernels compute in float32 whatever they are, a library in their type.
  *
- * @param weights F32, F16 or BF16: of the linear layers' matrices. Everything else that is trained is small and stays float32
+ * @param weights F32, F16, BF16 or, with a float32 scale for each output channel, F8_E4M3: of the linear layers' matrices. Everything else
+ *     that is trained is small and stays float32
  * @param cache F32, F16 or BF16: of keys and values
  */
 public record Storage(DType weights, DType cache) {
@@ -14,7 +15,9 @@ public record Storage(DType weights, DType cache) {
 
     /** Refuses every other type. */
     public Storage {
-        check(weights);
+        if (weights != DType.F8_E4M3) {
+            check(weights);
+        }
         check(cache);
     }
 

@@ -95,7 +95,7 @@ public record TensorView(String name, DType dtype, Shape shape, MemorySegment da
             case BF16 -> Float.intBitsToFloat(data.get(SHORT, 2 * i) << 16);
             case F16 -> Float.float16ToFloat(data.get(SHORT, 2 * i));
             case F8_E5M2 -> Float.float16ToFloat((short) (data.get(ValueLayout.JAVA_BYTE, i) << 8));
-            case F8_E4M3 -> float8E4M3(data.get(ValueLayout.JAVA_BYTE, i));
+            case F8_E4M3 -> Float8.widen(data.get(ValueLayout.JAVA_BYTE, i));
             case BOOL, I8 -> data.get(ValueLayout.JAVA_BYTE, i);
             case U8 -> data.get(ValueLayout.JAVA_BYTE, i) & 0xff;
             case I16 -> data.get(SHORT, 2 * i);
@@ -107,21 +107,6 @@ public record TensorView(String name, DType dtype, Shape shape, MemorySegment da
             case F4, F6_E2M3, F6_E3M2, F8_E8M0, C64 ->
                 throw new WanException(name + ": " + dtype + " elements have no plain numeric value here");
         };
-    }
-
-    /** The "fn" variant: no infinities, one NaN pattern per sign, bias 7. */
-    private static double float8E4M3(byte bits) {
-        int exponent = (bits >> 3) & 0xf;
-        int mantissa = bits & 7;
-        double magnitude;
-        if (exponent == 0xf && mantissa == 7) {
-            magnitude = Double.NaN;
-        } else if (exponent == 0) {
-            magnitude = Math.scalb((double) mantissa, -9);
-        } else {
-            magnitude = Math.scalb(8.0 + mantissa, exponent - 10);
-        }
-        return bits < 0 ? -magnitude : magnitude;
     }
 
     private static double unsigned(long value) {

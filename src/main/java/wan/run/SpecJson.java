@@ -48,7 +48,9 @@ public final class SpecJson {
     private static final Map<String, Rng> GENERATORS = words(List.of(Rng.values()), Rng::toString);
     private static final Map<String, Boolean> NOISE_IN_BF16 =
             words(List.of(true, false), bf16 -> bf16 ? "bf16" : "f32");
-    private static final Map<String, DType> STORED = words(List.of(DType.F32, DType.F16, DType.BF16), DType::option);
+    private static final Map<String, DType> OF_CACHE = words(List.of(DType.F32, DType.F16, DType.BF16), DType::option);
+    private static final Map<String, DType> OF_WEIGHTS =
+            words(List.of(DType.F32, DType.F16, DType.BF16, DType.F8_E4M3), DType::option);
     private static final Map<String, AttentionKind> KINDS =
             words(List.of(AttentionKind.values()), kind -> switch (kind) {
                 case SELF -> "self";
@@ -154,8 +156,8 @@ public final class SpecJson {
         RunSpec.Device d = spec.device();
         ObjectNode device = root.putObject("device");
         device.put("name", d.name());
-        device.put("weights", name(STORED, d.weights()));
-        device.put("cache", name(STORED, d.cache()));
+        device.put("weights", name(OF_WEIGHTS, d.weights()));
+        device.put("cache", name(OF_CACHE, d.cache()));
         device.put("libraries", d.libraries());
         device.put("kernels", d.kernels());
         device.put("memory_bytes", d.memoryBytes());
@@ -295,8 +297,8 @@ public final class SpecJson {
         JsonFields device = root.object("device");
         spec = spec.withDevice(new RunSpec.Device(
                 device.text("name", d.name()),
-                device.word("weights", d.weights(), STORED),
-                device.word("cache", d.cache(), STORED),
+                device.word("weights", d.weights(), OF_WEIGHTS),
+                device.word("cache", d.cache(), OF_CACHE),
                 device.text("libraries", d.libraries()),
                 device.text("kernels", d.kernels()),
                 device.longInteger("memory_bytes", d.memoryBytes()),

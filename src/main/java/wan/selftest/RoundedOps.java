@@ -7,6 +7,7 @@ import java.util.function.Supplier;
 import wan.backend.Storage;
 import wan.op.DType;
 import wan.op.Dyn;
+import wan.op.Float8;
 import wan.op.HalfFormat;
 import wan.op.KvTensor;
 import wan.op.Linear;
@@ -33,7 +34,12 @@ public final class RoundedOps extends ObservedOps {
 
     @Override
     public Linear linearWeights(TensorView weight, TensorView bias) {
-        float[] values = rounded(weight.toFloats(), storage.weights());
+        float[] values = weight.toFloats();
+        if (storage.weights() == DType.F8_E4M3) {
+            Float8.roundRows(values, weight.shape().dim(0));
+        } else {
+            values = rounded(values, storage.weights());
+        }
         ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(values);
         return super.linearWeights(

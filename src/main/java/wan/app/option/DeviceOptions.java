@@ -10,7 +10,8 @@ import wan.run.RunSpec;
 
 /** The options that say what computes. */
 public final class DeviceOptions {
-    private static final List<DType> STORED = List.of(DType.F32, DType.F16, DType.BF16);
+    private static final List<DType> OF_CACHE = List.of(DType.F32, DType.F16, DType.BF16);
+    private static final List<DType> OF_WEIGHTS = List.of(DType.F32, DType.F16, DType.BF16, DType.F8_E4M3);
 
     @Option(
             names = "--device",
@@ -29,9 +30,11 @@ public final class DeviceOptions {
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "Type in which a TornadoVM device stores weights: f32, f16 or bf16 (default: f32). Our own"
-                    + " kernels always compute in f32; cuBLAS multiplies in this type. bf16 is exact for a bf16"
-                    + " checkpoint and halves the memory.")
+            description =
+                    "Type in which a TornadoVM device stores weights: f32, f16, bf16 or f8_e4m3 (default: f32). Our"
+                            + " own kernels compute in f32, or on tensor cores in bf16; cuBLAS multiplies in this type. bf16 is"
+                            + " exact for a bf16 checkpoint and halves the memory; f8_e4m3, with a scale per output channel,"
+                            + " halves it again.")
     private @Nullable String dtype;
 
     @Option(
@@ -73,8 +76,8 @@ public final class DeviceOptions {
     public RunSpec.Device over(RunSpec.Device base) {
         return new RunSpec.Device(
                 named(device == null ? base.name() : device),
-                dtype == null ? base.weights() : dtype("--dtype", dtype),
-                cacheDtype == null ? base.cache() : dtype("--kv-cache-dtype", cacheDtype),
+                dtype == null ? base.weights() : dtype("--dtype", dtype, OF_WEIGHTS),
+                cacheDtype == null ? base.cache() : dtype("--kv-cache-dtype", cacheDtype, OF_CACHE),
                 libraries == null ? base.libraries() : libraries,
                 kernels == null ? base.kernels() : kernels.toLowerCase(Locale.ROOT),
                 memory == null ? base.memoryBytes() : bytes(memory),
@@ -91,11 +94,16 @@ public final class DeviceOptions {
         return name.equals("tornado") ? "tornado:0:" + gpuId : name;
     }
 
-    private static DType dtype(String option, String text) {
-        return STORED.stream()
+    private static DType dtype(String option, String text, List<DType> types) {
+        return types.stream()
                 .filter(type -> type.option().equals(text.toLowerCase(Locale.ROOT)))
                 .findFirst()
-                .orElseThrow(() -> new UsageException(option + ": expected f32, f16 or bf16, got '" + text + "'"));
+                .orElseThrow(() -> {
+                    List<String> names = types.stream().map(DType::option).toList();
+                    int last = names.size() - 1;
+                    return new UsageException(option + ": expected " + String.join(", ", names.subList(0, last))
+                            + " or " + names.get(last) + ", got '" + text + "'");
+                });
     }
 
     private static long bytes(String text) {
