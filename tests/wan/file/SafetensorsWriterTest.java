@@ -194,4 +194,12 @@ class SafetensorsWriterTest {
             assertThat(file.tensor("x").toFloats()).containsExactly(3);
         }
     }
+
+    @Test
+    void room_isAtMostWhatTheFormatAllows_inEveryWayToBegin() {
+        long tooMuch = SafetensorsWriter.MAX_HEADER_BYTES + 1L;
+        Path file = dir.resolve("large.safetensors");
+        assertThatThrownBy(() -> SafetensorsWriter.create(file, tooMuch)).hasMessageContaining("at most 100000000");
+        assertThatThrownBy(() -> PartialTensors.create(file, tooMuch)).hasMessageContaining("at most 100000000");
+    }
 }

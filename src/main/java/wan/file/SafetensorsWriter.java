@@ -26,6 +26,9 @@ import wan.op.WanException;
  * allows no gaps, so a region is aligned only as the ones before it leave it: add wide element types first.
  */
 public final class SafetensorsWriter implements AutoCloseable {
+    /** What the format allows. */
+    public static final int MAX_HEADER_BYTES = StrictJson.MAX_BYTES;
+
     private static final int CHUNK_BYTES = 1 << 18;
     private static final int SEGMENT_BYTES = 1 << 30;
 
@@ -51,9 +54,6 @@ public final class SafetensorsWriter implements AutoCloseable {
      */
     public static SafetensorsWriter create(Path file, long headerCapacityBytes) {
         Path target = Messages.destination(file);
-        if (headerCapacityBytes > StrictJson.MAX_BYTES) {
-            throw new IllegalArgumentException("a header is at most " + StrictJson.MAX_BYTES + " bytes");
-        }
         return over(TemporaryFile.beside(target), headerCapacityBytes, List.of());
     }
 
@@ -74,6 +74,9 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     /** A writer that knows of some tensors in a file, and has not touched it. */
     static SafetensorsWriter of(TemporaryFile file, long headerCapacityBytes, List<SafetensorsHeader.Entry> entries) {
+        if (headerCapacityBytes > MAX_HEADER_BYTES) { // nobody could read the file
+            throw new IllegalArgumentException("a header is at most " + MAX_HEADER_BYTES + " bytes");
+        }
         SafetensorsWriter writer = new SafetensorsWriter(file.target(), file, multipleOf8(headerCapacityBytes));
         for (SafetensorsHeader.Entry entry : entries) {
             Region _ = writer.add(entry.name(), entry.dtype(), entry.shape());

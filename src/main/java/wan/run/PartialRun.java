@@ -35,6 +35,9 @@ record PartialRun(
     static final String PASSES = "passes";
     static final String STATE = "state";
 
+    /** Room for a header, at most; a longer one is written behind a copy of the data. */
+    static final long MOST_HEADER_BYTES = 1L << 26;
+
     private static final String FORMAT = "wan-attn partial run";
     private static final int VERSION = 2;
 
@@ -130,7 +133,7 @@ record PartialRun(
 
     /** Room for the header of one of the files. */
     long headerBytes(String file) {
-        return Math.clamp(run.path("header_bytes").path(file).asLong(0), 0, 1L << 26);
+        return Math.clamp(run.path("header_bytes").path(file).asLong(0), 0, MOST_HEADER_BYTES);
     }
 
     /** What was added to a file, commit after commit. */

@@ -14,8 +14,10 @@ import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 import wan.edit.HeadCaches;
 import wan.file.PartialFolder;
+import wan.file.SafetensorsWriter;
 import wan.noise.CountedNoise;
 import wan.op.HostTensor;
+import wan.op.UsageException;
 import wan.pass.Context;
 import wan.pass.Pass;
 import wan.sampling.Checkpoint;
@@ -88,7 +90,24 @@ final class RunOutputs implements AutoCloseable {
             room.put(PartialRun.PASSES, LatentsFile.headerBytes(job.plan()) + metadata);
         }
         room.put(PartialRun.STATE, 0L);
+        if (escapedBytes(fields) > SafetensorsWriter.MAX_HEADER_BYTES) {
+            throw new UsageException("output: the description of the "
+                    + job.plan().passes().size()
+                    + " passes, with the keys of each, takes more than the " + SafetensorsWriter.MAX_HEADER_BYTES
+                    + " bytes that a result has for it; use fewer video.num_frames, a larger"
+                    + " sampler.num_frame_per_block, or a window (cache.local_attn_size)");
+        }
+        // Too little room costs one copy of the data at the end.
+        room.replaceAll((file, bytes) -> Math.min(bytes, PartialRun.MOST_HEADER_BYTES));
         return room;
+    }
+
+    /** The metadata as it will be written: values are strings, mostly JSON whose quotes are escaped. */
+    private static long escapedBytes(SequencedMap<String, Object> fields) {
+        return ResultFile.strings(fields).values().stream()
+                .mapToLong(value -> value.length()
+                        + value.chars().filter(c -> c == '"' || c == '\\').count())
+                .sum();
     }
 
     /** Room for the metadata as it will be written, with its escapes and for a longer state. */
