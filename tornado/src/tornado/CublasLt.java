@@ -99,6 +99,16 @@ final class CublasLt {
         return present;
     }
 
+    /** Why the system's library cannot be used, or empty. */
+    static String problem() {
+        try {
+            CublasLt _ = get();
+            return "";
+        } catch (LibraryException e) {
+            return String.valueOf(e.getMessage());
+        }
+    }
+
     private static SymbolLookup find() {
         String named = System.getProperty(PROPERTY, "");
         List<String> names = named.isEmpty() ? FILES : List.of(named);

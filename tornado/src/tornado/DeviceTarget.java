@@ -148,6 +148,11 @@ final class DeviceTarget {
         return driver.equals("cuda");
     }
 
+    /** Whether libraries can be called at all: TornadoVM's CUDA backend does that. */
+    boolean callsLibraries() {
+        return driver.equals("cuda");
+    }
+
     /** Items of a group that shares a row. */
     int rowItems() {
         return kernels == Kernels.VECTOR ? 1 : 128;

@@ -2,7 +2,7 @@ package tornado;
 
 import java.util.Locale;
 
-/** NVIDIA's libraries that TornadoVM's CUDA backend can call. */
+/** NVIDIA's libraries that can be called on a device of TornadoVM's CUDA backend. */
 public enum Library {
     /** Linear layers. */
     CUBLAS("cuBLAS", "linear"),
@@ -32,8 +32,14 @@ public enum Library {
         return op;
     }
 
-    /** TornadoVM's module for it, which only SDKs with the CUDA backend have. */
-    String module() {
-        return "tornado." + option();
+    /** Why this process cannot call it, or empty: we call cuBLAS ourselves, cuDNN by a module of SDKs with the CUDA backend. */
+    String problem() {
+        if (this == CUBLAS) {
+            return CublasLt.problem();
+        }
+        String module = "tornado." + option();
+        return ModuleLayer.boot().findModule(module).isPresent()
+                ? ""
+                : title() + ": expected a TornadoVM SDK with the module " + module + ", got one without";
     }
 }

@@ -34,10 +34,15 @@ record LibraryChoice(boolean asked, DeviceCheck check) {
             try (TornadoOps ops = open.apply(only)) {
                 if (asked) {
                     require(only.libraries(), ops);
-                } else if (!ops.libraries().contains(library)) {
-                    continue;
                 }
-                problem = problem(ops, only, library);
+                if (ops.libraries().contains(library)) {
+                    problem = problem(ops, only, library);
+                } else {
+                    problem = ops.problem(library);
+                    if (problem.isEmpty()) {
+                        continue; // nothing that this device or its types could have
+                    }
+                }
             }
             if (problem.isEmpty() && !asked) {
                 problem = slowness(open, only, library);
@@ -60,6 +65,9 @@ record LibraryChoice(boolean asked, DeviceCheck check) {
      */
     static void require(Set<Library> libraries, TornadoOps ops) {
         for (Library library : libraries) {
+            if (!ops.problem(library).isEmpty()) {
+                throw new WanException("device.libraries " + library.option() + ": " + ops.problem(library));
+            }
             if (!ops.libraries().contains(library)) {
                 throw WanException.mismatch(
                         "device.libraries " + library.option(),

@@ -230,13 +230,12 @@ public final class TornadoDevices {
         return !TaskGraph.class.getModule().isNamed();
     }
 
-    /** They take TornadoVM's CUDA buffers only, and are modules that only SDKs with that backend have. */
+    /** They take TornadoVM's CUDA buffers only. */
     private static Set<Library> libraries(TornadoBackend backend) {
         Set<Library> found = EnumSet.noneOf(Library.class);
         if (backend.getBackendType() == TornadoVMBackendType.CUDA) {
             for (Library library : Library.values()) {
-                if (emulated()
-                        || ModuleLayer.boot().findModule(library.module()).isPresent()) {
+                if (emulated() || library.problem().isEmpty()) {
                     found.add(library);
                 }
             }

@@ -92,6 +92,13 @@ public final class TornadoOps implements Ops {
         return target.libraries();
     }
 
+    /** Why a library is missing that the device and its types could have, or empty. */
+    String problem(Library library) {
+        boolean could = target.callsLibraries()
+                && (library != Library.CUDNN || target.storage().cache() == DType.F16);
+        return could && !libraries().contains(library) ? library.problem() : "";
+    }
+
     /** What the factors of a linear layer's products are rounded to: libraries take the inputs as the weights, tensor cores in bfloat16. */
     @Override
     public DType productType() {
