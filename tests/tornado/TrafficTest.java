@@ -69,10 +69,10 @@ class TrafficTest {
         "shared, F32, F32, '', 34, 436, 0, 0",
         "shared, BF16, F16, '', 34, 1071, 0, 16.5",
         "tensor, BF16, F16, '', 34, 439, 0, 0.1",
-        "shared, F32, F32, CUBLAS, 34, 314, 242, 0",
-        "tensor, BF16, F16, CUBLAS, 34, 315, 242, 0.0",
-        "shared, BF16, F16, CUBLAS CUDNN, 154, 885, 302, 14.6",
-        "tensor, BF16, F16, CUBLAS CUDNN, 154, 675, 302, 12.0",
+        "shared, F32, F32, CUBLAS, 34, 284, 242, 0",
+        "tensor, BF16, F16, CUBLAS, 34, 285, 242, 0.0",
+        "shared, BF16, F16, CUBLAS CUDNN, 154, 855, 302, 14.6",
+        "tensor, BF16, F16, CUBLAS CUDNN, 154, 645, 302, 12.0",
     })
     void pass_of13b(
             String kernels,

@@ -98,6 +98,8 @@ enum Kernel {
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM_MODULATE(
             (g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNormModulate, c, s, slot, a.act(), a.params())),
+    GATED_LAYER_NORM((g, id, c, s, slot, a) ->
+            g.task(id, RowKernels::gatedLayerNorm, c, s, slot, a.act(), a.params(), a.halves())),
     LAYER_NORM_HALF((g, id, c, s, slot, a) ->
             g.task(id, RowKernels::layerNormHalf, c, s, slot, a.act(), a.params(), a.halves())),
     LAYER_NORM_MODULATE_HALF((g, id, c, s, slot, a) ->

@@ -143,22 +143,20 @@ final class LinearCalls {
                 add(from, w, rows, to, epilogue, NO_HALF);
                 continue;
             }
-            // No epilogue of the library multiplies by a gate.
-            scratch.lend((long) rows * w.outFeatures(), room -> {
-                DeviceTensor product = new DeviceTensor(to.shape(), to.owner(), false, room);
-                add(from, w, rows, product, new Epilogue(LinearKernels.BIAS), NO_HALF);
-                DeviceModulation.Row gate = epilogue.gate();
-                recorder.addElements(
-                        Kernel.GATED_RESIDUAL,
-                        to.shape().intSize(),
-                        to.offset(),
-                        room,
-                        w.outFeatures(),
-                        gate.at(),
-                        gate.stride(),
-                        epilogue.rowsPerEntry(),
-                        gate.table());
-            });
+            // No epilogue of the library multiplies by a gate. A norm that follows may do it, so the product stays.
+            DeviceTensor product = scratch.take(to.shape());
+            add(from, w, rows, product, new Epilogue(LinearKernels.BIAS), NO_HALF);
+            DeviceModulation.Row gate = epilogue.gate();
+            recorder.addElements(
+                    Kernel.GATED_RESIDUAL,
+                    to.shape().intSize(),
+                    to.offset(),
+                    product.offset(),
+                    w.outFeatures(),
+                    gate.at(),
+                    gate.stride(),
+                    epilogue.rowsPerEntry(),
+                    gate.table());
         }
     }
 

@@ -119,6 +119,18 @@ final class Recorder implements AutoCloseable {
         return rounded;
     }
 
+    /** The last call, if nothing has come after it and it is of this kernel. */
+    @Nullable
+    Call last(Kernel kernel) {
+        Call call = current.last();
+        return call != null && call.kernel() == kernel ? call : null;
+    }
+
+    /** Takes back the last call, for one that does its work too. */
+    void removeLast() {
+        current.removeLast();
+    }
+
     /** Adds a call that leaves activations in 16 bits as well. */
     void addRounding(Call call, Rounded of) {
         add(call);

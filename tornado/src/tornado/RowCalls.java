@@ -67,27 +67,48 @@ final class RowCalls {
         DeviceTensor y = scratch.take(x.shape());
         Operands.begin(op);
         int rows = x.shape().dim(0);
-        boolean half = kernel != Kernel.RMS_NORM && Linears.roundsInputs(target, rows);
-        int[] slot = new int[5 + more.length + (half ? 2 : 0)];
+        int[] slot = new int[16];
         slot[0] = rows;
         slot[1] = x.shape().dim(1);
         slot[2] = from.offset();
         slot[3] = y.offset();
         slot[4] = parameters.constant(eps);
         System.arraycopy(more, 0, slot, 5, more.length);
-        if (half) { // for the linear layer that follows
-            int place = 5 + more.length;
-            slot[place] = scratch.takeHalves(x.shape());
-            HalfCalls.Inputs rounding = halves.roundingInputs(op);
-            List<Call.Table> tables = List.of(new Call.Table(place + 1, rounding.table()));
-            Kernel both = kernel == Kernel.LAYER_NORM ? Kernel.LAYER_NORM_HALF : Kernel.LAYER_NORM_MODULATE_HALF;
-            recorder.addRounding(
-                    new Call(both, null, null, slot, tables, rows, target.rowItems()),
-                    new Recorder.Rounded(y.offset(), slot[place], rounding.number()));
-        } else if (rows > 0) {
-            recorder.add(new Call(kernel, null, null, slot, List.of(), rows, target.rowItems()));
+        if (rows == 0) {
+            return y;
         }
+        Kernel used = withGate(kernel, slot);
+        if (kernel == Kernel.RMS_NORM || !Linears.roundsInputs(target, rows)) {
+            recorder.add(new Call(used, null, null, slot, List.of(), rows, target.rowItems()));
+            return y;
+        }
+        int place = 5 + more.length; // for the linear layer that follows
+        slot[place] = scratch.takeHalves(x.shape());
+        HalfCalls.Inputs rounding = halves.roundingInputs(op);
+        List<Call.Table> tables = List.of(new Call.Table(place + 1, rounding.table()));
+        Kernel both = switch (used) {
+            case LAYER_NORM -> Kernel.LAYER_NORM_HALF;
+            case LAYER_NORM_MODULATE -> Kernel.LAYER_NORM_MODULATE_HALF;
+            default -> used;
+        };
+        recorder.addRounding(
+                new Call(both, null, null, slot, tables, rows, target.rowItems()),
+                new Recorder.Rounded(y.offset(), slot[place], rounding.number()));
         return y;
+    }
+
+    /** Takes the gate that a library's matmul has left to a kernel into the norm of the same rows, if it comes right before. */
+    private Kernel withGate(Kernel kernel, int[] slot) {
+        Call gate = kernel == Kernel.LAYER_NORM && target.cublas() ? recorder.last(Kernel.GATED_RESIDUAL) : null;
+        int[] gated = gate == null ? new int[0] : gate.arguments();
+        if (gate == null || gated[0] != slot[0] * slot[1] || gated[1] != slot[2] || gated[3] != slot[1]) {
+            return kernel;
+        }
+        recorder.removeLast();
+        slot[7] = -1;
+        slot[9] = gated[2];
+        System.arraycopy(gated, 4, slot, 10, 4);
+        return Kernel.GATED_LAYER_NORM;
     }
 
     Tensor modulation(Tensor table, Tensor embedding) {

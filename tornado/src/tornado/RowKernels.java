@@ -100,6 +100,46 @@ final class RowKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /**
+     * residual += y * gate, as {@link ElementKernels#gatedResidual}, and {@link #layerNorm} of the residual, which each item reads where it has
+     * written. Slot: that of {@link #layerNormHalf}, -1 where nothing goes in 16 bits; then y, gate, values of an entry, rows of an entry, and what
+     * is added to each gate, among the parameters; 0 for nothing.
+     */
+    static void gatedLayerNorm(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int weight = step.get(slot + 5);
+        int bias = step.get(slot + 6);
+        int half = step.get(slot + 7);
+        int rounding = step.get(slot + 8);
+        int from = step.get(slot + 9) + row * dim;
+        int gates = step.get(slot + 10) + row / step.get(slot + 12) * step.get(slot + 11);
+        int table = step.get(slot + 13);
+        // The emulator has to know that items share memory before one writes.
+        float[] _ = context.allocateFloatLocalArray(1);
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float gate = act.get(gates + i);
+            if (table > 0) {
+                gate += params.get(table + i);
+            }
+            act.set(x + i, act.get(x + i) + act.get(from + i) * gate);
+        }
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float value = (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i);
+            act.set(y + i, value);
+            if (half >= 0) {
+                halves.set(half + row * dim + i, (short) HalfKernels.rounded(step, rounding, act, params, value));
+            }
+        }
+        Launches.count(context, step, slot, act);
+    }
+
     /** {@link #layerNormModulate}, in 16 bits too. Slot: also as {@link #layerNormHalf}. */
     static void layerNormModulateHalf(
             KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {

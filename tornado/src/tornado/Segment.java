@@ -103,6 +103,17 @@ final class Segment {
         untouched = Math.max(untouched, top);
     }
 
+    /** The call that was added last, if any. */
+    @Nullable
+    Call last() {
+        return calls.isEmpty() ? null : calls.getLast();
+    }
+
+    /** Takes back the call that was added last, for one that does its work too. */
+    void removeLast() {
+        calls.removeLast();
+    }
+
     /** Whether values may go there before all calls. */
     boolean takesUpload(int offset, int count) {
         return hasRoom(uploads.isEmpty() ? 1 : 0)
