@@ -14,6 +14,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import tornado.TornadoDevices.Settings;
+import wan.RolloutErrors;
 import wan.backend.Storage;
 import wan.model.WanConfig;
 import wan.model.WanModel;
@@ -120,5 +121,16 @@ class TrafficTest {
             assertThat(asked.waits()).isEqualTo(7); // the text, and six passes
             assertThat(asked.copiedBytes()).isPositive();
         }
+    }
+
+    /** What is captured of a pass comes with its end. */
+    @Test
+    void captures_addNoWait() {
+        List<TornadoOps> opened = new ArrayList<>();
+        RolloutErrors _ = RolloutErrors.of("rollout-d2", () -> {
+            opened.add(TornadoDevices.open("tornado", settings("vector", DType.F32, DType.F32, Set.of())));
+            return opened.getFirst();
+        });
+        assertThat(opened.getFirst().counters().traffic().waits()).isEqualTo(7); // the text, and six passes
     }
 }
