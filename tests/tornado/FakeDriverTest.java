@@ -102,10 +102,9 @@ class FakeDriverTest {
                 "--output",
                 folder.resolve("cublas.safetensors").toString());
         assertThat(ended.printed())
-                .containsPattern(
-                        "block0\\.step0: device tornado:0:0 in or before blocks\\.\\S+: cuBLAS: cublasLtMatmul of"
-                                + " \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16: expected success, got status 13"
-                                + " \\(CUBLAS_STATUS_EXECUTION_FAILED\\)");
+                .containsPattern("init0\\.ctx: device tornado:0:0 in or before blocks\\.\\S+: cuBLAS: cublasLtMatmul of"
+                        + " \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16: expected success, got status 13"
+                        + " \\(CUBLAS_STATUS_EXECUTION_FAILED\\)");
         assertThat(ended.status()).isEqualTo(1);
         assertThat(ended.counts()).containsEntry("faults", 0L);
     }
