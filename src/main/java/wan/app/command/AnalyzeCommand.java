@@ -37,12 +37,16 @@ import wan.app.option.SeedConverter;
 import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.op.WanException;
+import wan.run.Program;
 
 /** {@code wan-attn analyze}: measures of heads, their roles, and how runs agree. */
 @Command(
         name = "analyze",
         description = "Measures every captured head, assigns published head roles, and compares runs.")
 public final class AnalyzeCommand implements Callable<Integer> {
+    /** How often a long comparison says how far it is. */
+    private static final long SAY_EVERY_NANOS = 5_000_000_000L;
+
     private enum Format {
         TABLE,
         JSON,
@@ -348,13 +352,20 @@ public final class AnalyzeCommand implements Callable<Integer> {
     }
 
     private void addPairs(List<AnalysisReport.Pair> pairs, List<AnalysisReport.Heads> looks) {
+        if (looks.size() < 2) {
+            throw new UsageException("--compare runs: expected two or more RESULTs");
+        }
+        int all = looks.size() * (looks.size() - 1) / 2;
+        long said = System.nanoTime();
         for (int i = 0; i < looks.size(); i++) {
             for (int j = i + 1; j < looks.size(); j++) {
                 pairs.add(AnalysisReport.Pair.of(looks.get(i), looks.get(j), top, bootstrap, seed));
+                if (System.nanoTime() - said > SAY_EVERY_NANOS) {
+                    said = System.nanoTime();
+                    String faster = bootstrap == 0 ? "" : "; --bootstrap 0 leaves out the intervals and is much faster";
+                    System.err.println(Program.NAME + ": compared " + pairs.size() + " of " + all + " pairs" + faster);
+                }
             }
-        }
-        if (pairs.isEmpty() && looks.size() < 2) {
-            throw new UsageException("--compare runs: expected two or more RESULTs");
         }
     }
 
