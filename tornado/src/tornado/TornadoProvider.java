@@ -210,6 +210,10 @@ public final class TornadoProvider implements BackendProvider {
             throw new UsageException("device.libraries cudnn: expected device.cache f16, got "
                     + settings.storage().cache().option() + "; its attention takes no other type");
         }
+        if (named.contains(Library.CUBLAS) && settings.storage().weights() == DType.F8_E4M3) {
+            throw new UsageException("device.libraries cublas: expected device.weights f32, f16 or bf16, got "
+                    + settings.storage().weights().option() + "; it is called without the scales of channels");
+        }
         return named;
     }
 }
