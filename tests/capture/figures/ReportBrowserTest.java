@@ -14,6 +14,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -122,6 +123,7 @@ class ReportBrowserTest {
                 return false;
             }
         });
+        assertThat(found.getFirst().getFileName().toString()).doesNotContain(" ", ",");
         Path moved = dir.resolve("got" + ending);
         Files.move(found.getFirst(), moved, StandardCopyOption.REPLACE_EXISTING);
         return moved;
@@ -236,14 +238,19 @@ class ReportBrowserTest {
 
     @Test
     void h_page_fitsAPhone_inBothThemes() {
-        browser.manage().window().setSize(new Dimension(500, 900));
+        // A window cannot be as narrow as a phone, so the browser emulates one.
+        browser.executeCdpCommand(
+                "Emulation.setDeviceMetricsOverride",
+                Map.of("width", 390, "height", 844, "deviceScaleFactor", 2, "mobile", true));
         for (int i = 0; i < 2; i++) {
             id("theme").click();
             Object overflow = browser.executeScript(
                     "return document.documentElement.scrollWidth - document.documentElement.clientWidth");
             assertThat(((Number) overflow).intValue()).isLessThanOrEqualTo(0);
         }
-        browser.manage().window().setSize(new Dimension(1300, 1000));
+        assertThat(browser.executeScript("return document.documentElement.clientWidth"))
+                .isEqualTo(390L);
+        browser.executeCdpCommand("Emulation.clearDeviceMetricsOverride", Map.of());
     }
 
     @Test
