@@ -144,6 +144,7 @@ class ReportBrowserTest {
         assertThat(browser.findElement(By.cssSelector("#maps b")).getText()).isEqualTo("frame logit, step1");
         id("block").sendKeys(Keys.HOME);
         until("the frame block is 0", () -> id("block-name").getText().equals("0 (frame 0)"));
+        assertThat(id("token-note").getText()).startsWith("Mean logit of the queries of block0.step1");
         id("block").sendKeys(Keys.END);
         id("layer").sendKeys(Keys.END);
         until("the layer is 2", () -> id("head-title").getText().startsWith("Layer 2, head 2"));

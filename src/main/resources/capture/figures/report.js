@@ -126,10 +126,14 @@
 
     /** The captured token map nearest to what is asked for, or nothing. */
     token(slot, block) {
-      const first = this.blocks[block].first;
-      const of = token => this.passes[token.pass];
-      return this.tokens.find(t => of(t).first === first && (of(t).slot === slot || of(t).slot < 0))
-        ?? this.tokens.find(t => of(t).first === first) ?? this.tokens[0];
+      return this.tokens.find(t => this.isOf(t, slot, block))
+        ?? this.tokens.find(t => this.passes[t.pass].first === this.blocks[block].first) ?? this.tokens[0];
+    }
+
+    /** Whether a token map is that of this pass of this frame block. */
+    isOf(token, slot, block) {
+      const pass = this.passes[token.pass];
+      return pass.first === this.blocks[block].first && (pass.slot === slot || pass.slot < 0);
     }
   }
 
@@ -703,7 +707,8 @@
     $("key").value = state.key;
     $("key-name").textContent = pass.keys[state.key];
     $("key").setAttribute("aria-valuetext", `frame ${pass.keys[state.key]}`);
-    $("token-note").textContent = `Mean logit of the queries of ${pass.name} with every token of key frame ${pass.keys[state.key]}`
+    $("token-note").textContent = (its.isOf(token, state.slot, state.block) ? "" : "This file has no token map of the chosen pass; this is the nearest one. ")
+      + `Mean logit of the queries of ${pass.name} with every token of key frame ${pass.keys[state.key]}`
       + (its.pooled > 1 ? `; ${its.pooled} x ${its.pooled} tokens averaged to keep this file small` : "") + ".";
     const at = its.position(state.layer, state.head);
     const low = token.limits[at * 2], high = token.limits[at * 2 + 1], scale = { ...scaleOf(true, [low, high]), clipped: false };
