@@ -143,7 +143,7 @@ class EncodePromptCommandTest {
                 .isEqualTo(2);
         assertThat(run("--model", folder.toString(), "--prompt-file", "none.txt"))
                 .isEqualTo(1);
-        assertThat(err).contains("none.txt: no such file");
+        assertThat(err).contains("none.txt: cannot read: no such file or folder");
         assertThat(run("--model", folder.toString(), "--prompt-embeds", "x")).isEqualTo(2);
         assertThat(out()).doesNotExist();
     }
