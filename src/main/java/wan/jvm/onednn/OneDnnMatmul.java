@@ -1,7 +1,6 @@
 package wan.jvm.onednn;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import org.jspecify.annotations.Nullable;
 import wan.op.DType;
 
@@ -32,38 +31,28 @@ final class OneDnnMatmul {
      */
     record Spec(DType dtype, int m, int k, int n, int xStride, int yStride, PostOp postOp) {}
 
-    private static final int[] ROLES = {1, 33, 17, 80, 41}; // DNNL_ARG_SRC, WEIGHTS, DST, SCRATCHPAD, BIAS
-    private static final int SCRATCHPAD = 3;
-    private static final int BIAS = 4;
+    private static final int[] ROLES = {1, 33, 17}; // DNNL_ARG_SRC, WEIGHTS, DST
+    private static final int[] ROLES_WITH_BIAS = {1, 33, 17, 41}; // and BIAS
     private static final int GELU_TANH = 43;
     private static final int SAME_TYPE = 0;
 
-    private final OneDnnObjects objects;
-    private final MemorySegment primitive;
-    /** Matrices in the order of {@link #ROLES}; the last only where there is a bias. */
-    private final MemorySegment[] matrices;
-
+    private final OneDnnPrimitive primitive;
+    private final boolean hasBias;
     private final String implementation;
-    private final MethodHandle execute;
-    private final MethodHandle setHandle;
-    private final @Nullable Binding[] bindings;
+    private final OneDnnPrimitive.@Nullable Binding[] bindings;
 
     OneDnnMatmul(OneDnnObjects objects, Spec spec, MemorySegment weights, int threads) {
-        this.objects = objects;
         MemorySegment x = objects.matrix(spec.dtype, spec.m, spec.k, spec.xStride, 1);
         MemorySegment y = objects.matrix(DType.F32, spec.m, spec.n, spec.yStride, 1);
         MemorySegment bias =
                 spec.postOp.hasBias() ? objects.matrix(DType.F32, 1, spec.n, spec.n, 1) : MemorySegment.NULL;
         MemorySegment description = objects.matmul(x, weights, bias, y, attributes(objects, spec.postOp));
-        primitive = objects.primitive(description);
+        hasBias = spec.postOp.hasBias();
+        primitive = hasBias
+                ? new OneDnnPrimitive(objects, description, ROLES_WITH_BIAS, new MemorySegment[] {x, weights, y, bias})
+                : new OneDnnPrimitive(objects, description, ROLES, new MemorySegment[] {x, weights, y});
         implementation = objects.implementation(description);
-        MemorySegment scratchpad = objects.scratchpad(description);
-        matrices = spec.postOp.hasBias()
-                ? new MemorySegment[] {x, weights, y, scratchpad, bias}
-                : new MemorySegment[] {x, weights, y, scratchpad};
-        bindings = new Binding[threads];
-        execute = objects.library().function("dnnl_primitive_execute");
-        setHandle = objects.library().function("dnnl_memory_set_data_handle");
+        bindings = new OneDnnPrimitive.Binding[threads];
     }
 
     private static MemorySegment attributes(OneDnnObjects objects, PostOp postOp) {
@@ -83,51 +72,21 @@ final class OneDnnMatmul {
         return implementation;
     }
 
-    /** What one worker hands to the primitive: the pointers change, the objects stay. */
-    private final class Binding {
-        final MemorySegment stream = objects.stream();
-        final MemorySegment[] memories = new MemorySegment[matrices.length];
-        final MemorySegment arguments;
-
-        Binding() {
-            for (int i = 0; i < memories.length; i++) {
-                MemorySegment data = i == SCRATCHPAD ? objects.allocate(matrices[i]) : MemorySegment.NULL;
-                memories[i] = objects.memory(matrices[i], data);
-            }
-            arguments = objects.arguments(ROLES, memories);
-        }
-
-        void point(int which, MemorySegment data) throws Throwable {
-            int status = (int) setHandle.invokeExact(memories[which], data);
-            OneDnnLibrary.checkStatus("dnnl_memory_set_data_handle", status);
-        }
-    }
-
     /**
      * Computes. All segments are native and begin where the matrices do; {@code bias} is read only where there is one.
      *
      * @param worker no two calls at once with the same one
      */
     void run(int worker, MemorySegment x, MemorySegment weights, MemorySegment y, MemorySegment bias) {
-        Binding binding = bindings[worker];
+        OneDnnPrimitive.Binding binding = bindings[worker];
         if (binding == null) {
-            binding = new Binding();
+            binding = primitive.new Binding();
             bindings[worker] = binding;
         }
-        int before = objects.library().useThisThreadOnly();
-        try {
-            binding.point(0, x);
-            binding.point(1, weights);
-            binding.point(2, y);
-            if (matrices.length > BIAS) {
-                binding.point(BIAS, bias);
-            }
-            int status = (int) execute.invokeExact(primitive, binding.stream, matrices.length, binding.arguments);
-            OneDnnLibrary.checkStatus("dnnl_primitive_execute", status);
-        } catch (Throwable e) {
-            throw OneDnnLibrary.failed("dnnl_primitive_execute", e);
-        } finally {
-            objects.library().restore(before);
+        if (hasBias) {
+            binding.run(x, weights, y, bias);
+        } else {
+            binding.run(x, weights, y);
         }
     }
 }
