@@ -22,6 +22,9 @@ import wan.op.TensorView;
  * host, with guard pages around every buffer. Needs an SDK with that backend and a C++ compiler; no GPU, no CUDA.
  */
 class FakeDriverTest {
+    /** TornadoVM sends arrays of 16 MB and more through pinned memory. These are weights of a small model, in several pieces. */
+    private static final String SMALL_STAGES = "-Dtornado.staged.min.size=4096 -Dtornado.staged.chunk.size=262144";
+
     @TempDir
     private static Path folder;
 
@@ -143,7 +146,7 @@ class FakeDriverTest {
         for (String device : List.of("jvm", "tornado")) {
             Path result = folder.resolve(device + ".safetensors");
             FakeDriver.Ended ended = driver.wanAttn(
-                    Map.of("FAKE_CUDA_LATE", "1"),
+                    Map.of("FAKE_CUDA_LATE", "1", "JAVA_TOOL_OPTIONS", SMALL_STAGES),
                     "extract",
                     "--model",
                     "tests/goldens/model-tiny.safetensors",

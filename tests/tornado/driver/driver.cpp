@@ -233,8 +233,21 @@ EXPORT int cuMemFree_v2(Pointer pointer) {
     blocks.erase(block);
     return OK;
 }
-EXPORT int cuMemAllocHost_v2(void** pointer, size_t size) { return posix_memalign(pointer, page, size) ? OUT_OF_MEMORY : OK; }
-EXPORT int cuMemFreeHost(void* pointer) { free(pointer); return OK; }
+EXPORT int cuMemAllocHost_v2(void** pointer, size_t size) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    if (posix_memalign(pointer, page, size)) {
+        return OUT_OF_MEMORY;
+    }
+    pinned[(const char*)*pointer] = size;
+    return OK;
+}
+EXPORT int cuMemFreeHost(void* pointer) {
+    std::lock_guard<std::recursive_mutex> lock(mutex);
+    finish();
+    pinned.erase((const char*)pointer);
+    free(pointer);
+    return OK;
+}
 EXPORT int cuMemHostRegister_v2(void* at, size_t size, unsigned) {
     std::lock_guard<std::recursive_mutex> lock(mutex);
     pinned[(const char*)at] = size;

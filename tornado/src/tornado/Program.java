@@ -209,6 +209,8 @@ final class Program implements AutoCloseable {
         if (target.runsAhead()) {
             TornadoExecutionPlan _ = plan.withIntraPlanConcurrency();
         }
+        // On CUDA, weights go up through a few pinned pieces instead of being pinned as a whole.
+        TornadoExecutionPlan _ = plan.withStagedTransfers();
         counters.recorded(graphs.size(), System.nanoTime() - start);
         prepareTouching();
         execute(INIT);

@@ -78,6 +78,11 @@ public class TornadoExecutionPlan implements AutoCloseable {
         return this;
     }
 
+    /** The real one copies large arrays to a CUDA device piece by piece, through pinned memory. */
+    public TornadoExecutionPlan withStagedTransfers() {
+        return this;
+    }
+
     /** Frees the selected graph's device memory. */
     public TornadoExecutionPlan freeDeviceMemory() {
         return this;
