@@ -1,7 +1,5 @@
 package wan.jvm;
 
-import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -13,7 +11,6 @@ import wan.backend.Storage;
 import wan.jvm.kernel.AttentionCall;
 import wan.jvm.kernel.Closing;
 import wan.jvm.kernel.Epilogue;
-import wan.jvm.kernel.FrameMass;
 import wan.jvm.kernel.JvmLinear;
 import wan.jvm.kernel.Kernels;
 import wan.jvm.kernel.PagedKv;
@@ -35,7 +32,6 @@ import wan.op.Linear;
 import wan.op.OpChecks;
 import wan.op.Ops;
 import wan.op.Quantity;
-import wan.op.QueryGroupTap;
 import wan.op.Scope;
 import wan.op.Shape;
 import wan.op.Tensor;
@@ -472,81 +468,9 @@ public final class JvmOps implements Ops {
         edit.check(kv, attended.length, queries / queryGroupTokens);
         compute(op, () -> {
             AttentionCall call = new AttentionCall(from, queries, kv, attended, edit);
-            if (edit.byQueryGroup().isEmpty()) {
-                attend(call, out.values(op), queryGroupTokens, keyGroupTokens, tap);
-            } else {
-                attendByGroup(call, out.values(op), queryGroupTokens, keyGroupTokens, tap);
-            }
+            new TappedAttention(kernels, workers, queryGroupTokens, keyGroupTokens).run(call, out.values(op), tap);
         });
         return out;
-    }
-
-    /** A call for each group of queries, each with its own edit. */
-    private void attendByGroup(
-            AttentionCall all, float[] out, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
-        List<AttentionEdit> edits = all.edit().byQueryGroup();
-        QueryGroupTap gathering = new QueryGroupTap(tap, edits.size(), queryGroupTokens);
-        int batch = all.cache().batch();
-        int length = queryGroupTokens * all.cache().numHeads() * all.cache().headDim();
-        float[] some = new float[batch * length];
-        float[] result = new float[some.length];
-        for (int group = 0; group < edits.size(); group++) {
-            for (int sample = 0; sample < batch; sample++) {
-                System.arraycopy(all.q(), (sample * edits.size() + group) * length, some, sample * length, length);
-            }
-            AttentionCall call = new AttentionCall(some, queryGroupTokens, all.cache(), all.pages(), edits.get(group));
-            attend(call, result, queryGroupTokens, keyGroupTokens, gathering.part(group));
-            for (int sample = 0; sample < batch; sample++) {
-                System.arraycopy(result, sample * length, out, (sample * edits.size() + group) * length, length);
-            }
-        }
-    }
-
-    private void attend(AttentionCall call, float[] out, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
-        Set<Quantity> wanted = tap.wanted();
-        if (wanted.isEmpty()) {
-            kernels.attention(call, out, null);
-        } else {
-            watched(call, out, queryGroupTokens, keyGroupTokens, wanted, tap);
-        }
-    }
-
-    private void watched(
-            AttentionCall call,
-            float[] out,
-            int queryGroupTokens,
-            int keyGroupTokens,
-            Set<Quantity> wanted,
-            AttentionTap tap) {
-        int[] heads = tap.heads();
-        for (int i = 0; i < heads.length; i++) {
-            if (heads[i] < (i == 0 ? 0 : heads[i - 1] + 1)
-                    || heads[i] >= call.cache().numHeads()) {
-                throw WanException.mismatch(
-                        "attention tap",
-                        "ascending heads below " + call.cache().numHeads(),
-                        Arrays.toString(heads),
-                        "");
-            }
-        }
-        if (wanted.stream().anyMatch(Quantity::inAttention)) {
-            FrameMass mass = new FrameMass(call, queryGroupTokens, keyGroupTokens, tap, kernels.massTileQueries());
-            kernels.attention(call, out, mass);
-            mass.deliver(tap);
-        } else {
-            kernels.attention(call, out, null);
-        }
-        Set<Quantity> means = EnumSet.copyOf(wanted);
-        means.retainAll(MeanLogits.QUANTITIES);
-        if (!means.isEmpty()) {
-            new MeanLogits(call, queryGroupTokens, keyGroupTokens).deliver(tap, workers);
-        }
-        if (wanted.stream().anyMatch(Quantity::ofRegions)) {
-            new RegionMaps(call, tap).deliver(workers);
-        }
-        if (wanted.stream().anyMatch(Quantity::inTiles)) {
-            kernels.tokenLogits(call, tap);
-        }
     }
 
     /** The pages of a call, each of which must have been written. */
