@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -129,6 +130,32 @@ class PromptEncoderTest {
         float[] values = encode("word ".repeat(100)).values();
         assertThat(Arrays.copyOfRange(values, (TEXT_LEN - 1) * DIM, TEXT_LEN * DIM))
                 .isNotEqualTo(new float[DIM]);
+    }
+
+    @Test
+    void encode_countsLayersThrough_whenThereAreSeveralBatches() {
+        List<TokenIds> texts = new ArrayList<>();
+        for (int i = 0; i < 2048 / TEXT_LEN + 1; i++) {
+            int[] ids = new int[TEXT_LEN];
+            Arrays.fill(ids, 3);
+            ids[0] = 3 + i % 20;
+            ids[1] = 3 + i / 20;
+            texts.add(new TokenIds(ids, TEXT_LEN, false));
+        }
+        List<String> told = new ArrayList<>();
+        HostTensor _ = encoder(Optional.empty()).encode(texts, (done, all) -> told.add(done + "/" + all));
+        assertThat(told).containsExactly("1/6", "2/6", "3/6", "4/6", "5/6", "6/6");
+    }
+
+    @Test
+    void encode_refusesMoreThanAFileHolds_beforeItComputes() {
+        PromptEncoder wide = new PromptEncoder(
+                folder, () -> new JvmOps(JvmOptions.defaults()), Parallel.NONE, 1 << 20, Optional.empty());
+        List<TokenIds> texts = Collections.nCopies(43, ids(PROMPT).getFirst());
+        assertThatThrownBy(() -> wide.encode(texts, (done, _) -> layers.add(done)))
+                .isInstanceOf(WanException.class)
+                .hasMessage("prompts: expected at most 42 at once, got 43");
+        assertThat(layers).isEmpty();
     }
 
     @Test

@@ -1,6 +1,7 @@
 package wan.text;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -54,7 +55,7 @@ public final class PromptEncoder {
      * Encodes prompts.
      *
      * @param texts at least one, each of at most textLen tokens; see {@link Tokenizer#encodePrompt}
-     * @param progress told after each layer; not at all if nothing has to be computed
+     * @param progress told after each layer of each batch, counted through; not at all if nothing has to be computed
      * @return [texts, textLen, dim]; rows behind a text's tokens are zero
      */
     public HostTensor encode(List<TokenIds> texts, Umt5Encoder.Progress progress) {
@@ -66,7 +67,7 @@ public final class PromptEncoder {
                             values -> known.put(key(text), values), () -> unknown.putIfAbsent(key(text), text));
         }
         if (!unknown.isEmpty()) {
-            compute(List.copyOf(unknown.values()), known, progress);
+            compute(List.copyOf(unknown.values()), texts.size(), known, progress);
         }
         return padded(
                 texts.stream()
@@ -75,22 +76,25 @@ public final class PromptEncoder {
                 texts.getFirst().count());
     }
 
-    private void compute(List<TokenIds> texts, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {
+    /**
+     * Computes what is not kept.
+     *
+     * @param all how many texts the result is to have
+     */
+    private void compute(
+            List<TokenIds> texts, int all, Map<List<Integer>, float[]> known, Umt5Encoder.Progress progress) {
         try (TensorStore store = TextEncoderFiles.open(weights)) {
             Umt5Encoder encoder = new Umt5Encoder(store, backends, parallel);
-            for (int from = 0, to; from < texts.size(); from = to) {
-                int rows = texts.get(from).count();
-                for (to = from + 1; to < texts.size(); to++) {
-                    rows += texts.get(to).count();
-                    if (rows > ROWS_AT_ONCE) {
-                        break;
-                    }
-                }
-                List<TokenIds> batch = texts.subList(from, to);
-                List<float[]> encoded = encoder.encode(batch, progress);
-                for (int i = 0; i < batch.size(); i++) {
-                    TokenIds text = batch.get(i);
-                    float[] values = encoded.get(i);
+            Shape _ = shape(all, encoder.dim());
+            List<List<TokenIds>> batches = batches(texts);
+            for (int i = 0; i < batches.size(); i++) {
+                int before = i;
+                List<TokenIds> batch = batches.get(i);
+                List<float[]> encoded = encoder.encode(
+                        batch, (done, layers) -> progress.layerDone(before * layers + done, batches.size() * layers));
+                for (int j = 0; j < batch.size(); j++) {
+                    TokenIds text = batch.get(j);
+                    float[] values = encoded.get(j);
                     NonFiniteException.check(
                             store.path() + ": embeddings", Shape.of(text.count(), encoder.dim()), values);
                     known.put(key(text), values);
@@ -100,16 +104,33 @@ public final class PromptEncoder {
         }
     }
 
+    /** Texts one after the other, at most {@link #ROWS_AT_ONCE} tokens together. */
+    private static List<List<TokenIds>> batches(List<TokenIds> texts) {
+        List<List<TokenIds>> batches = new ArrayList<>();
+        for (int from = 0, to; from < texts.size(); from = to) {
+            int rows = texts.get(from).count();
+            for (to = from + 1; to < texts.size(); to++) {
+                rows += texts.get(to).count();
+                if (rows > ROWS_AT_ONCE) {
+                    break;
+                }
+            }
+            batches.add(texts.subList(from, to));
+        }
+        return batches;
+    }
+
+    private Shape shape(int texts, int dim) {
+        long most = (Integer.MAX_VALUE - 8L) / ((long) textLen * dim);
+        if (texts > most) {
+            throw WanException.mismatch("prompts", "at most " + most + " at once", texts, "");
+        }
+        return Shape.of(texts, textLen, dim);
+    }
+
     private HostTensor padded(List<float[]> embeddings, int firstCount) {
         int dim = embeddings.getFirst().length / firstCount;
-        if ((long) embeddings.size() * textLen * dim > Integer.MAX_VALUE - 8) {
-            throw WanException.mismatch(
-                    "prompts",
-                    "at most " + (Integer.MAX_VALUE - 8) / (textLen * dim) + " at once",
-                    embeddings.size(),
-                    "");
-        }
-        HostTensor out = HostTensor.zeros(Shape.of(embeddings.size(), textLen, dim));
+        HostTensor out = HostTensor.zeros(shape(embeddings.size(), dim));
         for (int i = 0; i < embeddings.size(); i++) {
             float[] rows = embeddings.get(i);
             System.arraycopy(rows, 0, out.values(), i * textLen * dim, rows.length);
