@@ -112,7 +112,7 @@ record FakeDriver(Path folder) {
         builder.environment().put("FAKE_CUDA_REPORT", report.toString());
         builder.environment().putAll(variables);
         Process process = builder.start();
-        boolean ended = process.waitFor(20, TimeUnit.MINUTES);
+        boolean ended = process.waitFor(60, TimeUnit.MINUTES);
         process.destroyForcibly();
         String printed = Files.readString(log);
         assertThat(ended).as(printed).isTrue();

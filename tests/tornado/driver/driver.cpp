@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <csetjmp>
 #include <cstring>
+#include <deque>
 #include <dlfcn.h>
 #include <functional>
 #include <map>
@@ -96,23 +98,52 @@ struct Report {
     }
 } report;
 
-// Items of a group that has barriers take turns: each runs up to the next barrier.
+// Items of a group that has barriers take turns: each runs up to the next barrier. Their stacks serve all groups. Only the first step
+// into a stack is by setcontext: it and swapcontext ask the kernel for signals each time, which setjmp does not.
 struct Item {
     ucontext_t context;
+    jmp_buf place;
     std::vector<char> stack;
+    bool begun;
     bool done;
     int barriers;
 };
 
-ucontext_t scheduler;
-std::vector<Item> items;
+jmp_buf scheduler;
+std::deque<Item> items;
 Item* running;
 Kernel entry;
 void** arguments;
 
+void suspend() {
+    if (!_setjmp(running->place)) {
+        _longjmp(scheduler, 1);
+    }
+}
+
 void runItem() {
-    entry(arguments);
-    running->done = true;
+    for (;;) {
+        entry(arguments);
+        running->done = true;
+        suspend();
+    }
+}
+
+void resume(Item& item) {
+    running = &item;
+    if (_setjmp(scheduler)) {
+        return;
+    }
+    if (item.begun) {
+        _longjmp(item.place, 1);
+    }
+    item.begun = true;
+    item.stack.resize(64 << 10);
+    getcontext(&item.context);
+    item.context.uc_stack.ss_sp = item.stack.data();
+    item.context.uc_stack.ss_size = item.stack.size();
+    makecontext(&item.context, runItem, 0);
+    setcontext(&item.context);
 }
 
 void select(unsigned item) {
@@ -131,26 +162,19 @@ bool runGroup(unsigned count, bool barriers) {
         items.resize(count);
     }
     for (unsigned i = 0; i < count; i++) {
-        Item& item = items[i];
-        item.stack.resize(64 << 10);
-        item.done = false;
-        item.barriers = 0;
-        getcontext(&item.context);
-        item.context.uc_stack.ss_sp = item.stack.data();
-        item.context.uc_stack.ss_size = item.stack.size();
-        item.context.uc_link = &scheduler;
-        makecontext(&item.context, runItem, 0);
+        items[i].done = false;
+        items[i].barriers = 0;
     }
     for (;;) {
         unsigned done = 0;
         for (unsigned i = 0; i < count; i++) {
-            running = &items[i];
             select(i);
-            swapcontext(&scheduler, &running->context);
-            done += running->done;
+            resume(items[i]);
+            done += items[i].done;
         }
         for (unsigned i = 1; i < count; i++) {
             if (items[i].barriers != items[0].barriers || items[i].done != items[0].done) {
+                items.clear();  // some are in the middle of the kernel
                 return false;
             }
         }
@@ -163,7 +187,7 @@ bool runGroup(unsigned count, bool barriers) {
 
 EXPORT void fake_barrier() {
     running->barriers++;
-    swapcontext(&running->context, &scheduler);
+    suspend();
 }
 
 EXPORT int cuInit(unsigned) { return OK; }
