@@ -175,7 +175,7 @@ class Ours:
         os.makedirs(self.frames_folder)
         self.peak = 0
         self.process = subprocess.Popen(command + [os.path.join(folder, "latents.safetensors"), "--vae",
-                                                   os.path.join(folder, "vae.safetensors"), "--out", self.frames_folder],
+                                                   os.path.join(folder, "vae.safetensors"), "--output", self.frames_folder],
                                         start_new_session=True, stdout=subprocess.DEVNULL)
 
     def turn(self, last_frame):

@@ -45,7 +45,7 @@ def poisoned(spec, folder):
 
 
 def start(command, file, out, shard, log):
-    return subprocess.Popen(command + ["sweep", file, "--out", out, "--shard", f"{shard}/{SHARDS}", "--threads", "1", "--log", log, "-q"],
+    return subprocess.Popen(command + ["sweep", file, "--output", out, "--shard", f"{shard}/{SHARDS}", "--threads", "1", "--log", log, "-q"],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -88,7 +88,7 @@ def main():
             json.dump(spec, out)
         whole = os.path.join(folder, "whole")
         begun = time.time()
-        subprocess.run(given.command + ["sweep", file, "--out", whole, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(given.command + ["sweep", file, "--output", whole, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         expected = results(whole)
         print(f"undisturbed: {len(expected)} results in {time.time() - begun:.1f} s", flush=True)
         if len(expected) != 3 * given.seeds:
@@ -146,10 +146,10 @@ def full_disk(command, file, folder, expected):
         return 0
     try:
         out = os.path.join(disk, "sweep")
-        full = subprocess.run(command + ["sweep", file, "--out", out, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        full = subprocess.run(command + ["sweep", file, "--output", out, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         before = len(results(out))
         subprocess.run(["mount", "-o", f"remount,size={8 * kib}k", disk], check=True)
-        subprocess.run(command + ["sweep", file, "--out", out, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command + ["sweep", file, "--output", out, "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         same = results(out) == expected
         said = full.stderr.strip().splitlines()[-1] if full.stderr.strip() else ""
         print(f"full disk: stopped with {full.returncode} after {before} results ({said}); with room: {'the same' if same else 'DIFFERENT'}")

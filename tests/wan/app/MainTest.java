@@ -14,7 +14,9 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -26,6 +28,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import wan.op.FormatException;
 import wan.op.UsageException;
@@ -186,6 +190,42 @@ class MainTest {
                     .as("what %s is for", command.getKey())
                     .isNotEmpty();
         }
+    }
+
+    @Test
+    void help_fitsEightyColumns_andBreaksNoWord() {
+        for (CommandLine command : line.getSubcommands().values()) {
+            if (command.getCommandSpec().helpCommand()) {
+                continue; // picocli's own
+            }
+            CommandSpec spec = command.getCommandSpec();
+            spec.usageMessage().autoWidth(false);
+            String help = command.getUsageMessage(CommandLine.Help.Ansi.OFF);
+            Set<String> words = new HashSet<>(Arrays.asList(help.strip().split("\\s+")));
+            assertThat(help.lines()).as(spec.name()).allMatch(text -> text.length() <= 80);
+            assertThat(Stream.concat(
+                                    Stream.of(
+                                            spec.usageMessage().description(),
+                                            spec.usageMessage().footer()),
+                                    spec.args().stream()
+                                            .filter(arg -> !arg.hidden())
+                                            .map(ArgSpec::description))
+                            .flatMap(Arrays::stream)
+                            .filter(text -> !text.contains("${"))
+                            .flatMap(text ->
+                                    Arrays.stream(String.format(text).strip().split("\\s+"))))
+                    .as(spec.name())
+                    .allMatch(word -> word.isEmpty() || words.contains(word));
+        }
+    }
+
+    @Test
+    void outputFile_isNamedAlikeInEveryCommand() {
+        assertThat(line.getSubcommands().values())
+                .extracting(command -> command.getCommandSpec().findOption("--output"))
+                .filteredOn(Objects::nonNull)
+                .hasSize(11)
+                .allSatisfy(option -> assertThat(option.names()).contains("-o", "--out"));
     }
 
     @Test

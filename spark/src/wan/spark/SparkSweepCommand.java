@@ -31,64 +31,68 @@ import wan.sweep.SweepRunner;
         description = {
             "Runs a sweep on Spark: each run is a task, each executor keeps its models open.",
             "",
-            "Results and tables are those of wan-attn sweep, to the bit, and either goes on with what the other began."
-                    + " docs/guide/sweeps.md tells how to submit it and what is safe."
+            "Results and tables are bit for bit those of wan-attn sweep, and each continues what the other began."
+                    + " docs/guide/sweeps.md describes how to submit it and what happens when something fails."
         },
         footer = {
             "",
             "Examples:",
-            "  spark-submit --master spark://host:7077 wan-attn-spark.jar sweep.yaml --out hdfs:///heads",
-            "  spark-submit --master 'local[*]' --driver-java-options '--add-modules jdk.incubator.vector'"
-                    + " wan-attn-spark.jar sweep.yaml --out file:///tmp/heads"
+            "  spark-submit --master spark://host:7077 wan-attn-spark.jar sweep.yaml \\",
+            "      --output hdfs:///heads",
+            "  spark-submit --master 'local[*]' \\",
+            "      --driver-java-options '--add-modules=jdk.incubator.vector' \\",
+            "      wan-attn-spark.jar sweep.yaml --output file:///tmp/heads"
         })
 final class SparkSweepCommand implements Callable<Integer> {
-    /** What the program wants of a JVM; Spark starts those of the executors. */
+    /** The options that the program needs of a JVM; Spark starts the JVMs of the executors. */
     private static final String JVM_OPTIONS = "--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED";
 
     @Reads
-    @Parameters(paramLabel = "SWEEP", description = "The sweep, .json or .yaml, on this machine.")
+    @Parameters(paramLabel = "SWEEP", description = "The sweep file, .json or .yaml, on this machine.")
     private Path file;
 
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "URI",
             required = true,
             description =
-                    "The folder of its results, new or that of the same sweep, on any file system that Hadoop knows.")
+                    "Folder for the results, on any file system that Hadoop knows. It may already hold results of this sweep."
+                            + " Required.")
     private String out;
 
     @Option(
             names = "--retries",
             paramLabel = "N",
             description =
-                    "How often a run that failed is tried again, in all (default: ${DEFAULT-VALUE}). What is lost with an"
-                            + " executor Spark tries again: spark.task.maxFailures.")
+                    "Total number of retries of a failed run (default: ${DEFAULT-VALUE}). Spark itself retries runs that are"
+                            + " lost with an executor, as spark.task.maxFailures says.")
     private int retries = 1;
 
     @Option(
             names = "--threads",
             paramLabel = "N",
-            description = "Threads that compute a run (default: a fair part of spark.executor.cores, else all cores).")
+            description =
+                    "Number of compute threads of a run (default: an equal share of spark.executor.cores, else all cores).")
     private @Nullable Integer threads;
 
     @Option(
             names = "--at-once",
             paramLabel = "N",
             description =
-                    "Runs that an executor has at once, each with a model of its own in memory (default: ${DEFAULT-VALUE};"
-                            + " further tasks wait for their turn).")
+                    "Number of runs that an executor computes at the same time, each with a model in memory (default:"
+                            + " ${DEFAULT-VALUE}). Further tasks wait for their turn.")
     private int atOnce = 1;
 
     @Writes(OutputKind.EVENTS)
-    @Option(names = "--log", paramLabel = "FILE", description = "Add one line of JSON for each event to this file.")
+    @Option(names = "--log", paramLabel = "FILE", description = "Append one line of JSON per event to this file.")
     private @Nullable Path log;
 
     @Option(
             names = "--no-dataset",
-            description = "Do not write the tables URI/dataset/*.parquet when the sweep is complete (it needs DuckDB).")
+            description = "Do not write the tables URI/dataset/*.parquet at the end of the sweep (they need DuckDB).")
     private boolean noDataset;
 
-    @Option(names = "--frames", description = "Write the table frames too, a row for each pair of frames of a head.")
+    @Option(names = "--frames", description = "Also write the table frames, with one row per head and pair of frames.")
     private boolean frames;
 
     @Mixin
@@ -96,7 +100,7 @@ final class SparkSweepCommand implements Callable<Integer> {
 
     @Option(
             names = {"--quiet", "-q"},
-            description = "No progress and no notices on stderr.")
+            description = "Print no progress and no notices on stderr.")
     private boolean quiet;
 
     @Override

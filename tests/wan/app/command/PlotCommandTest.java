@@ -201,7 +201,7 @@ class PlotCommandTest {
             delimiter = '|',
             value = {
                 "--kind x --out a.svg|--kind: expected heads",
-                "--out a.eps|--out: expected a name that ends in .svg, .pdf or .png",
+                "--out a.eps|--output: expected a name that ends in .svg, .pdf or .png",
                 "--layer 7 --out a.svg|--layer: expected one of [0, 1, 2]",
                 "--head 9 --out a.svg|--head: expected one of",
                 "--layer 0,1 --out a.svg|--layer: --kind heads shows one layer, got [0, 1]",

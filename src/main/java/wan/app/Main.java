@@ -61,10 +61,13 @@ import wan.run.Program;
             "",
             "Environment:",
             "  WAN_ATTN_JAVA       the JDK to run on, as --java",
-            "WAN_ATTN_JAVA_OPTS  additional JVM flags, separated by spaces",
-            "TORNADOVM_HOME      a TornadoVM SDK, for --device tornado",
+            "  WAN_ATTN_JAVA_OPTS  additional JVM flags, separated by spaces",
+            "  WAN_ATTN_CACHE      folder for prompt embeddings and measured device speeds",
+            "                      (default: ~/.cache/wan-attn)",
+            "  TORNADOVM_HOME      a TornadoVM SDK, for --device tornado",
             "",
-            "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (captures are kept)."
+            "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted (captures are",
+            "kept)."
         })
 public final class Main implements Callable<Integer> {
     static final String STACKTRACE = "--stacktrace";
@@ -181,7 +184,7 @@ public final class Main implements Callable<Integer> {
             CommandLine root = new CommandLine(command);
             root.getCommandSpec()
                     .addOption(CommandLine.Model.OptionSpec.builder(STACKTRACE)
-                            .description("Show where an error came from.")
+                            .description("Print the Java stack trace of an error.")
                             .build());
             return parsing(root, failures).execute(args);
         } catch (Throwable e) { // picocli passes on what is not an Exception
@@ -247,6 +250,15 @@ public final class Main implements Callable<Integer> {
         root.setUsageHelpAutoWidth(true);
         Map<String, CommandLine.IHelpSectionRenderer> sections = new HashMap<>(root.getHelpSectionMap());
         sections.put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, new OptionGroups());
+        sections.put(
+                UsageMessageSpec.SECTION_KEY_PARAMETER_LIST,
+                help -> help.parameterList(HelpLayout.table(help), help.parameterLabelRenderer()));
+        sections.put(
+                UsageMessageSpec.SECTION_KEY_DESCRIPTION,
+                help -> HelpLayout.text(help, help.commandSpec().usageMessage().description()));
+        sections.put(
+                UsageMessageSpec.SECTION_KEY_FOOTER,
+                help -> HelpLayout.text(help, help.commandSpec().usageMessage().footer()));
         root.setHelpSectionMap(sections);
         root.setParameterExceptionHandler((e, given) -> failures.reportUsage(e));
         root.setExecutionExceptionHandler((e, command, result) -> failures.report(e));

@@ -16,7 +16,7 @@ final class OptionGroups implements IHelpSectionRenderer {
     /** Of more options than this a reader needs an order. */
     private static final int LONG_LIST = 20;
 
-    private static final String OWN = "Output and course of the command";
+    private static final String OWN = "Output and control";
     private static final String GENERAL = "General";
 
     private static final Map<String, String> HEADINGS = headings();
@@ -34,9 +34,10 @@ final class OptionGroups implements IHelpSectionRenderer {
         headings.put("CaptureOptions", "What is captured");
         headings.put("EditOptions", "Interventions");
         headings.put("VariantOptions", "What is tried");
-        headings.put("AnalysisOptions", "What is looked at");
+        headings.put("AnalysisOptions", "What is analyzed");
+        headings.put("PlotCommand", "What is drawn");
         headings.put("FigureOptions", "How the figure looks");
-        headings.put("RoleConstants", "Constants of the rules for roles");
+        headings.put("RoleConstants", "Constants of the role rules");
         headings.put("DeviceOptions", "Device");
         headings.put("", OWN);
         headings.put("Main", GENERAL);
@@ -49,7 +50,10 @@ final class OptionGroups implements IHelpSectionRenderer {
                 .filter(option -> !option.hidden())
                 .toList();
         if (options.size() <= LONG_LIST) {
-            return help.optionList();
+            return help.optionList(
+                    HelpLayout.table(help),
+                    Comparator.comparing(OptionSpec::longestName),
+                    help.parameterLabelRenderer());
         }
         Map<String, List<OptionSpec>> groups = new LinkedHashMap<>();
         HEADINGS.values().forEach(heading -> groups.putIfAbsent(heading, new ArrayList<>()));
@@ -59,7 +63,7 @@ final class OptionGroups implements IHelpSectionRenderer {
         StringBuilder text = new StringBuilder();
         groups.forEach((heading, members) -> {
             if (!members.isEmpty()) {
-                Help.Layout layout = help.createDefaultLayout();
+                Help.Layout layout = HelpLayout.table(help);
                 members.sort(Comparator.comparing(OptionSpec::longestName));
                 layout.addAllOptions(members, help.parameterLabelRenderer());
                 text.append(System.lineSeparator())

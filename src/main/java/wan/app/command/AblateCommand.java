@@ -58,10 +58,12 @@ import wan.sweep.DuckDb;
             "Examples:",
             "  wan-attn ablate --heads 0-2:all --figure heads.svg",
             "      the demo model: every head of three layers set to zero, one at a time",
-            "  wan-attn ablate --model DIR --prompt \"a cat walks\" --do keep=1,1 --in-pass denoise -o keep.json",
-            "every head in turn keeps only its own block, the first and the previous frame",
+            "  wan-attn ablate --model DIR --prompt \"a cat walks\" --do keep=1,1 \\",
+            "      --in-pass denoise -o keep.json",
+            "      every head in turn keeps only its own block, the first and the previous",
+            "      frame",
             "  wan-attn ablate --order keep.json --do keep=1,1 --figure curve.svg",
-            "more and more heads at once, the least important first",
+            "      more and more heads at once, the least important first",
             "  wan-attn ablate --policy streaming-llm,infinity-rope --num-frames 21",
             "      two cache policies beside the full cache"
         })
@@ -82,7 +84,7 @@ public final class AblateCommand implements Callable<Integer> {
 
     @Writes(OutputKind.ABLATION)
     @Option(
-            names = {"-o", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "File for all numbers, as JSON (default: ${DEFAULT-VALUE}).")
     private Path output = Path.of("ablation.json");

@@ -157,7 +157,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
 
     @Writes(OutputKind.MEASURES)
     @Option(
-            names = {"-o", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "Write to FILE instead of stdout.")
     private @Nullable Path output;

@@ -46,8 +46,9 @@ import wan.run.Program;
         footer = {
             "",
             "Examples:",
-            "  wan-attn extract --save-latents a.safetensors -o a-run.safetensors --layer all",
-            "  wan-attn extract --ablate 3:5 --save-latents b.safetensors -o b-run.safetensors --layer all",
+            "  wan-attn extract --layer all --save-latents a.safetensors -o a-run.safetensors",
+            "  wan-attn extract --layer all --ablate 3:5 --save-latents b.safetensors \\",
+            "      -o b-run.safetensors",
             "  wan-attn compare a.safetensors b.safetensors --figure frames.svg",
             "  wan-attn compare a-run.safetensors b-run.safetensors --figure heads.svg"
         })
@@ -66,7 +67,7 @@ public final class CompareCommand implements Callable<Integer> {
 
     @Writes(OutputKind.COMPARISON)
     @Option(
-            names = {"-o", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "Also write all numbers as JSON, including those of each head and frame.")
     private @Nullable Path output;

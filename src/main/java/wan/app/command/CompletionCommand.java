@@ -13,12 +13,13 @@ import wan.run.Program;
         description = "Prints a script that completes commands and options in bash and zsh.",
         footer = {
             "",
-            "The shell completes a command it knows by name:",
+            "The shell completes a command that it knows by name:",
             "  alias wan-attn='java -jar /path/to/wan-attn.jar'",
             "bash, in ~/.bashrc:",
             "  source <(wan-attn completion)",
             "zsh, in ~/.zshrc:",
-            "  autoload -U +X compinit && compinit; autoload -U +X bashcompinit && bashcompinit",
+            "  autoload -U +X compinit && compinit",
+            "  autoload -U +X bashcompinit && bashcompinit",
             "  source <(wan-attn completion)"
         })
 public final class CompletionCommand implements Callable<Integer> {

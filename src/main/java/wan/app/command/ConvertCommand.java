@@ -42,8 +42,10 @@ import wan.weights.ParameterCheck;
             "",
             "Examples:",
             "  wan-attn convert self_forcing_dmd.pt self_forcing.safetensors",
-            "  wan-attn convert self_forcing_dmd.pt plain.safetensors --no-use-ema --dtype bf16",
-            "  wan-attn convert Wan2.1-T2V-1.3B-Diffusers wan.safetensors --max-shard-bytes 1GB",
+            "  wan-attn convert self_forcing_dmd.pt plain.safetensors --no-use-ema \\",
+            "      --dtype bf16",
+            "  wan-attn convert Wan2.1-T2V-1.3B-Diffusers wan.safetensors \\",
+            "      --max-shard-bytes 1GB",
             "  wan-attn convert models_t5_umt5-xxl-enc-bf16.pth t5.safetensors --raw"
         })
 public final class ConvertCommand implements Callable<Integer> {

@@ -26,14 +26,15 @@ import wan.video.VideoSink;
         description = "Decodes latents with Wan2.1's VAE into a video.",
         footer = {
             "",
-            "The name of --out sets the format: .mp4 (H.264); a folder or a name without an",
-            "ending: one PNG file per frame; .safetensors: the tensor video [F,3,H,W], not clamped",
-            "to [-1,1]; any other ending is written by ffmpeg, if it is on the PATH.",
+            "The name of --output sets the format: .mp4 (H.264); a folder or a name without",
+            "an ending: one PNG file per frame; .safetensors: the tensor video [F,3,H,W], not",
+            "clamped to [-1,1]; any other ending is written by ffmpeg, if it is on the PATH.",
             "F latent frames give 1 + 4(F-1) frames. Memory does not grow with the length.",
             "",
             "Examples:",
-            "  wan-attn extract --model DIR --prompt \"a cat walks\" --save-latents cat.safetensors",
-            "  wan-attn decode cat.safetensors --vae Wan2.1_VAE.pth --out cat.mp4"
+            "  wan-attn extract --model DIR --prompt \"a cat walks\" \\",
+            "      --save-latents cat.safetensors",
+            "  wan-attn decode cat.safetensors --vae Wan2.1_VAE.pth --output cat.mp4"
         })
 public final class DecodeCommand implements Callable<Integer> {
     @Reads
@@ -49,7 +50,7 @@ public final class DecodeCommand implements Callable<Integer> {
 
     @Writes(OutputKind.VIDEO)
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "The video (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("video.mp4");

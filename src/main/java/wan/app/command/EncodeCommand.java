@@ -34,15 +34,17 @@ import wan.video.VideoSource;
         description = "Encodes a video or a picture with Wan2.1's VAE into latents that a run can continue from.",
         footer = {
             "",
-            "Writes the tensor initial_latent [1,F,16,H,W] in float32, for extract --initial-latent.",
-            "1 + 4k frames give 1 + k latent frames; remaining frames are dropped. Width and height",
-            "must be multiples of 8, and of 16 for the transformer.",
+            "Writes the tensor initial_latent [1,F,16,H,W] in float32, for",
+            "extract --initial-latent.",
+            "1 + 4k frames give 1 + k latent frames; remaining frames are dropped. Width and",
+            "height must be multiples of 8, and of 16 for the transformer.",
             "",
             "Examples:",
-            "  wan-attn encode photo.png --vae Wan2.1_VAE.pth --out photo.safetensors",
+            "  wan-attn encode photo.png --vae Wan2.1_VAE.pth --output photo.safetensors",
             "  wan-attn extract --model DIR --prompt \"a cat walks\" \\",
             "      --initial-latent photo.safetensors --layer all",
-            "  wan-attn encode clip.mp4 --vae Wan2.1_VAE.pth --frames 9 --out clip.safetensors"
+            "  wan-attn encode clip.mp4 --vae Wan2.1_VAE.pth --frames 9 \\",
+            "      --output clip.safetensors"
         })
 public final class EncodeCommand implements Callable<Integer> {
     @Reads
@@ -58,7 +60,7 @@ public final class EncodeCommand implements Callable<Integer> {
 
     @Writes(OutputKind.GIVEN_LATENTS)
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "The .safetensors file to write (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("latent.safetensors");

@@ -34,14 +34,15 @@ import wan.text.TokenIds;
         footer = {
             "",
             "Writes the tensor prompt_embeds [prompts, text length, channels] in float32, for",
-            "extract --prompt-embeds. Rows after a prompt's tokens are zero. A negative prompt",
-            "adds negative_prompt_embeds. Embeddings are cached and not computed again.",
+            "extract --prompt-embeds. Rows after a prompt's tokens are zero. A negative",
+            "prompt adds negative_prompt_embeds. Embeddings are cached and not computed",
+            "again.",
             "",
             "Examples:",
             "  wan-attn encode-prompt --model Wan2.1-T2V-1.3B --prompt \"a cat walks\" \\",
-            "      --out cat.safetensors",
+            "      --output cat.safetensors",
             "  wan-attn encode-prompt --text-encoder models_t5_umt5-xxl-enc-bf16.pth \\",
-            "      --token-ids ids.txt --out cat.safetensors"
+            "      --token-ids ids.txt --output cat.safetensors"
         })
 public final class EncodePromptCommand implements Callable<Integer> {
     /** Rows of an embedding in every Wan2.1 model. */
@@ -83,7 +84,11 @@ public final class EncodePromptCommand implements Callable<Integer> {
     private int textLen = WAN_TEXT_LEN;
 
     @Writes(OutputKind.EMBEDDINGS)
-    @Option(names = "--out", required = true, paramLabel = "FILE", description = "The .safetensors file to write.")
+    @Option(
+            names = {"-o", "--output", "--out"},
+            required = true,
+            paramLabel = "FILE",
+            description = "The .safetensors file to write. Required.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 

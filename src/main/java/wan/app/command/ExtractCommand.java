@@ -43,7 +43,7 @@ import wan.sampling.Method;
             "",
             "Examples:",
             "  wan-attn extract --layer 3",
-            "the built-in demo model with random weights; takes seconds",
+            "      the built-in demo model with random weights; takes seconds",
             "  wan-attn extract --model weights/Wan2.1-T2V-1.3B \\",
             "      --prompt \"a cat walks\" --layer all --pass all \\",
             "      --what frame-logits,frame-mass --output run.safetensors",
@@ -53,11 +53,11 @@ import wan.sampling.Method;
             "      Self-Forcing's shipped layout, seven frame blocks of three",
             "  wan-attn extract --model model.safetensors --complete \\",
             "      --replay pytorch-run.safetensors",
-            "repeats a recorded PyTorch run with its noise",
+            "      repeats a recorded PyTorch run with its noise",
             "  wan-attn extract --spec run.safetensors --seed 43 -o other.safetensors",
-            "repeats the run that made this file, with another seed",
+            "      repeats the run that made this file, with another seed",
             "  wan-attn extract --model DIR --layer 3 --what token-logits --dry-run",
-            "shows what would run and how large the result would be",
+            "      shows what would run and how large the result would be",
             "",
             "The assembled matrices (full_frame_attention) come from the batch's first",
             "sample and the first captured pass of each frame block. The tensors of",
@@ -80,7 +80,7 @@ public final class ExtractCommand implements Callable<Integer>, DefaultOutput {
 
     @Writes(OutputKind.RESULT)
     @Option(
-            names = {"--output", "--output_path", "-o"},
+            names = {"-o", "--output", "--out", "--output_path"},
             paramLabel = "FILE",
             description = "The result file (default: attention-layer<LIST>.safetensors). The ending sets the format:"
                     + " .safetensors, .npz for NumPy, or .pt as the reference's script saves it (for several"

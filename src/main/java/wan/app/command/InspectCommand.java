@@ -115,7 +115,7 @@ public final class InspectCommand implements Callable<Integer> {
                         "  captured: %d tensors, %,d bytes%n",
                         run.captures().size(),
                         run.captureBytes());
-                out.println("the same extract command continues it with --resume, or writes a partial result with"
+                out.println("  the same extract command continues it with --resume, or writes a partial result with"
                         + " --salvage FILE");
             }
         }

@@ -29,9 +29,9 @@ import wan.weights.RandomModel;
             "have the usual scale, but no meaning.",
             "",
             "Examples:",
-            "  wan-attn make-model --out weights/tiny",
-            "  wan-attn make-model --config 1.3b --seed 7 --out weights/random-1.3b",
-            "  wan-attn make-model --config my/config.json --dtype f32 --out weights/mine"
+            "  wan-attn make-model --output weights/tiny",
+            "  wan-attn make-model --config 1.3b --seed 7 --output weights/random-1.3b",
+            "  wan-attn make-model --config my/config.json --dtype f32 --output weights/mine"
         })
 public final class MakeModelCommand implements Callable<Integer> {
 
@@ -58,10 +58,10 @@ public final class MakeModelCommand implements Callable<Integer> {
 
     @Writes(OutputKind.MODEL)
     @Option(
-            names = {"-o", "--out"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "DIR",
             required = true,
-            description = "The folder to write; created if necessary.")
+            description = "The folder to write; created if necessary. Required.")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private Path out;
 

@@ -34,33 +34,43 @@ import wan.op.UsageException;
         footer = {
             "",
             "Kinds:",
-            "heads    heat maps of a layer's heads, query frame by key frame (--layer, --head)",
-            "bars     attention of a frame block by key frame, one bar chart per head (--layer, --head)",
-            "lines    the same, all heads in one diagram (--layer, --head)",
-            "mosaic   thumbnails of all heads of all layers (--layer, --head)",
-            "measure  a measure of every head, by layer and head (--measure, --layer, --head)",
-            "passes   heat maps of one head in every pass (--layer, --head)",
-            "pass-lines  the same as lines over key frames (--layer, --head)",
-            "  tokens   one head's key logits on the token grid of every attended frame (--layer, --head)",
-            "  token-matrix  one head's logits, query token by key token; needs extract --what token-logits",
-            "prompt   cross-attention of a layer's heads to each token of the prompt; needs extract",
-            "--attention cross --what frame-mass or frame-logits (--layer; one --head: by query frame)",
-            "overlay  key logits drawn over the key frames of the video (--video); with --token N, which" + " regions",
-            "attend to that token of the prompt; an .mp4 output is a video",
+            "  heads         heat maps of a layer's heads, query frame by key frame",
+            "  bars          attention of a frame block by key frame, one bar chart per head",
+            "  lines         the same, all heads in one diagram",
+            "  mosaic        thumbnails of all heads of all layers",
+            "  measure       a measure of every head, by layer and head (--measure)",
+            "  passes        heat maps of one head in every pass",
+            "  pass-lines    the same as lines over key frames",
+            "  tokens        one head's key logits on the token grid of every attended frame",
+            "  token-matrix  one head's logits, query token by key token; needs",
+            "                extract --what token-logits",
+            "  prompt        cross-attention of a layer's heads to each token of the prompt;",
+            "                with one --head, by query frame; needs",
+            "                extract --attention cross --what frame-mass (or frame-logits)",
+            "  overlay       key logits drawn over the key frames of the video (--video);",
+            "                with --token, which regions attend to that token of the prompt;",
+            "                an .mp4 output is a video",
+            "All kinds take --layer and --head.",
             "",
-            "The first frame and the first layer are at the lower left. Frame pairs that were not"
-                    + " attended are hatched.",
-            "Plain numbers count from 0; labels count from 1, as in papers: L4H10 is head 9 of layer 3.",
+            "The first frame and the first layer are at the lower left. Frame pairs that were",
+            "not attended are hatched.",
+            "Plain numbers count from 0; labels count from 1, as in papers: L4H10 is head 9",
+            "of layer 3.",
             "",
             "Examples:",
-            "  wan-attn plot run.safetensors --kind heads --layer 3 --out layer3.svg",
-            "  wan-attn plot run.safetensors --kind heads --layer 3 --head 0-3 --what frame-mass --scale log --out a.pdf",
-            "  wan-attn plot run.safetensors --kind measure --measure sink_score --style print --width-mm 84 --title"
-                    + " \"\" --out sink.pdf",
-            "  wan-attn plot seed1.safetensors seed2.safetensors --kind lines --layer 3 --head 0,1 --out seeds.svg",
-            "  wan-attn plot a.safetensors b.safetensors --over difference --kind measure --out change.svg",
-            "  wan-attn plot run.safetensors --kind mosaic --pass context --limits 1%%,99%% --out all.png --dpi 300",
-            "  wan-attn plot run.safetensors --kind overlay --video cat.mp4 --layer 3 --head 0 --out overlay.png"
+            "  wan-attn plot run.safetensors --kind heads --layer 3 --output layer3.svg",
+            "  wan-attn plot run.safetensors --kind heads --layer 3 --head 0-3 \\",
+            "      --what frame-mass --scale log --output a.pdf",
+            "  wan-attn plot run.safetensors --kind measure --measure sink_score \\",
+            "      --style print --width-mm 84 --title \"\" --output sink.pdf",
+            "  wan-attn plot seed1.safetensors seed2.safetensors --kind lines --layer 3 \\",
+            "      --head 0,1 --output seeds.svg",
+            "  wan-attn plot a.safetensors b.safetensors --over difference --kind measure \\",
+            "      --output change.svg",
+            "  wan-attn plot run.safetensors --kind mosaic --pass context --limits 1%%,99%% \\",
+            "      --output all.png --dpi 300",
+            "  wan-attn plot run.safetensors --kind overlay --video cat.mp4 --layer 3 \\",
+            "      --head 0 --output overlay.png"
         })
 public final class PlotCommand implements Callable<Integer> {
     @Reads
@@ -79,7 +89,7 @@ public final class PlotCommand implements Callable<Integer> {
 
     @Writes(OutputKind.FIGURE)
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             required = true,
             description = "The figure file: .svg, .pdf or .png, or .mp4 for an overlay. Required.")
@@ -149,7 +159,7 @@ public final class PlotCommand implements Callable<Integer> {
         boolean film = wanted == PlotKind.OVERLAY
                 && out.toString().toLowerCase(Locale.ROOT).endsWith(".mp4");
         if (!film) {
-            FigureFile.check("--out", out);
+            FigureFile.check("--output", out);
         }
         try (RunGroup runs =
                 new RunGroup(SweepResults.inPlaceOfFolders(files), analysisOptions::open, Merge.parse(over))) {

@@ -34,8 +34,9 @@ import wan.sweep.SweepFolder;
             "",
             "Examples:",
             "  wan-attn query heads \"SELECT state, count(*) FROM runs GROUP BY state\"",
-            "  wan-attn query heads \"SELECT layer, head, avg(sink_score) AS sink, stddev(sink_score) AS sd FROM heads",
-            "      WHERE pass = 'step0' GROUP BY ALL ORDER BY sink DESC LIMIT 10\"",
+            "  wan-attn query heads \"SELECT layer, head, avg(sink_score) AS sink,",
+            "      stddev(sink_score) AS sd FROM heads WHERE pass = 'step0'",
+            "      GROUP BY ALL ORDER BY sink DESC LIMIT 10\"",
             "  wan-attn query heads \"DESCRIBE heads\" --format csv"
         })
 public final class QueryCommand implements Callable<Integer> {

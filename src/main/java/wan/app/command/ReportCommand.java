@@ -37,17 +37,17 @@ import wan.video.VideoSource;
         description = "Writes one self-contained HTML file for exploring runs offline in a browser.",
         footer = {
             "",
-            "The file contains every captured pass: an overview of layers and heads by any measure, each"
-                    + " head's heat map,",
-            "rows, passes and token map, and up to four runs with their differences. With --video, it"
-                    + " shows attention on the",
-            "frames. It loads nothing from the network.",
+            "The file contains every captured pass: an overview of layers and heads by any",
+            "measure, each head's heat map, rows, passes and token map, and up to four runs",
+            "with their differences. With --video, it shows attention on the frames. It loads",
+            "nothing from the network.",
             "",
             "Examples:",
-            "  wan-attn extract --layer all --pass all --what frame-logits,frame-mass,key-logits --output run.safetensors",
-            "  wan-attn report run.safetensors --out report.html",
-            "  wan-attn report run.safetensors --video cat.mp4 --out report.html",
-            "  wan-attn report seed1.safetensors seed2.safetensors --out seeds.html"
+            "  wan-attn extract --layer all --pass all \\",
+            "      --what frame-logits,frame-mass,key-logits --output run.safetensors",
+            "  wan-attn report run.safetensors --output report.html",
+            "  wan-attn report run.safetensors --video cat.mp4 --output report.html",
+            "  wan-attn report seed1.safetensors seed2.safetensors --output seeds.html"
         })
 public final class ReportCommand implements Callable<Integer> {
     /** The page needs no more. */
@@ -71,7 +71,7 @@ public final class ReportCommand implements Callable<Integer> {
 
     @Writes(OutputKind.PAGE)
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "FILE",
             description = "The HTML file (default: ${DEFAULT-VALUE}).")
     private Path out = Path.of("report.html");

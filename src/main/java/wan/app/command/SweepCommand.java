@@ -44,12 +44,12 @@ import wan.sweep.SweepRunner;
         footer = {
             "",
             "Examples:",
-            "  wan-attn sweep sweep.yaml --out heads --dry-run",
-            "prints the number of runs, operations, bytes and hours",
-            "  wan-attn sweep sweep.yaml --out heads",
-            "runs everything that is not done yet",
-            "  wan-attn sweep sweep.yaml --out /shared/heads --shard 3/64",
-            "one of 64 processes; set automatically under Slurm, Kubernetes and torchrun"
+            "  wan-attn sweep sweep.yaml --output heads --dry-run",
+            "      prints the number of runs, operations, bytes and hours",
+            "  wan-attn sweep sweep.yaml --output heads",
+            "      runs everything that is not done yet",
+            "  wan-attn sweep sweep.yaml --output /shared/heads --shard 3/64",
+            "      one of 64 processes; set automatically under Slurm, Kubernetes, torchrun"
         })
 public final class SweepCommand implements Callable<Integer> {
     private static final double HOUR = 3600;
@@ -62,7 +62,7 @@ public final class SweepCommand implements Callable<Integer> {
 
     @Writes(OutputKind.SWEEP)
     @Option(
-            names = {"-o", "--out", "--output"},
+            names = {"-o", "--output", "--out"},
             paramLabel = "DIR",
             required = true,
             description = "Folder for the results. It may already hold results of this sweep; runs that were added to"

@@ -49,17 +49,16 @@ public final class CaptureOptions {
             paramLabel = "QUANTITY",
             description = {
                 "One or more of (default: frame-logits):",
-                "frame-logits  mean logit over the token pairs of two frames; exact, almost free",
-                "  frame-mass    softmax weight per key frame; sums to 1",
+                "  frame-logits  mean logit over the token pairs of two frames; exact, almost free",
+                "  frame-mass    softmax weight of a key frame",
                 "  key-logits    mean logit of a query frame with every key token",
                 "  query-logits  mean logit of every query token with a key frame",
-                "query-mass    softmax weight of every query token on a key frame or, with",
-                "--attention cross, on a text token: which regions attend to a word",
-                "token-logits  every logit; large, see --dry-run",
-                "logits-used   every logit after --edit",
-                "  q, k, v, q-raw, k-raw, z, attn-out, ffn-out, resid, cross-q, cross-z, cross-out",
-                "activations: queries, keys, values (raw: before RoPE), head outputs,",
-                "attention and FFN outputs, the residual stream"
+                "  query-mass    softmax weight of every query token on a key frame or, with --attention cross, on a"
+                        + " text token: which regions attend to a word",
+                "  token-logits  every logit; large, see --dry-run",
+                "  logits-used   every logit after --edit",
+                "  q, k, v, q-raw, k-raw, z, attn-out, ffn-out, resid, cross-q, cross-z, cross-out: activations (queries,"
+                        + " keys, values; raw: before RoPE; head outputs, attention and FFN outputs, the residual stream)"
             })
     private List<String> what = new ArrayList<>();
 
