@@ -13,7 +13,7 @@ import picocli.CommandLine.Help.ColorScheme;
 import picocli.CommandLine.Help.TextTable;
 import picocli.CommandLine.Model.CommandSpec;
 
-/** The table of options or parameters in a command's help. picocli alone would break lines within words such as config.json. */
+/** The texts of a command's help, broken between words. picocli alone would also break within words such as config.json. */
 final class HelpLayout {
     /** The indentation of a text or, in a list, also the word and the gap before its explanation. */
     private static final Pattern START = Pattern.compile(" *\\S+ {2,}(?=\\S)| *");
