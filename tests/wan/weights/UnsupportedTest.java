@@ -33,6 +33,6 @@ class UnsupportedTest {
         Path file = Files.writeString(folder.resolve("model.gguf"), "GGUF and so on");
         assertThatThrownBy(() -> TensorStore.open(file))
                 .isInstanceOf(FormatException.class)
-                .hasMessageContaining("take the .safetensors or .pth file");
+                .hasMessageContaining("use the .safetensors or .pth file");
     }
 }

@@ -12,7 +12,7 @@ public enum Contents {
                     + "([._].*|$)"),
     /** Weights of 8 bits or less beside their scales. */
     QUANTIZED(
-            "float8 or other quantised weights with scales of their own, which are not supported; take the bf16 or fp16"
+            "float8 or other quantised weights with scales of their own, which are not supported; use the bf16 or fp16"
                     + " file of the same model",
             "(^|.*[._/])(scale_weight|weight_scale|weight_scale_inv|weight_scale_2|scaled_fp8|SCB|weight_format|absmax"
                     + "|quant_map|quant_state|qweight|qzeros|comfy_quant|wscales|scale_input|input_scale)([._].*|$)"),

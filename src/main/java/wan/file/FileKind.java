@@ -37,14 +37,12 @@ public enum FileKind {
 
     private static final List<Magic> OTHERS = List.of(
             new Magic(
-                    "GGUF", "a GGUF file; GGUF is not supported, take the .safetensors or .pth file of the same model"),
+                    "GGUF", "a GGUF file; GGUF is not supported, use the .safetensors or .pth file of the same model"),
             new Magic(
-                    "lmgg",
-                    "a GGML file, which is not supported; take the .safetensors or .pth file of the same model"),
+                    "lmgg", "a GGML file, which is not supported; use the .safetensors or .pth file of the same model"),
             new Magic(
-                    "tjgg",
-                    "a GGML file, which is not supported; take the .safetensors or .pth file of the same model"),
-            new Magic("\u0089HDF", "an HDF5 file, which is not supported; take the .safetensors or .pth file"),
+                    "tjgg", "a GGML file, which is not supported; use the .safetensors or .pth file of the same model"),
+            new Magic("\u0089HDF", "an HDF5 file, which is not supported; use the .safetensors or .pth file"),
             new Magic("\u001f\u008b", "a gzip file" + UNPACK),
             new Magic("\u00fd7zXZ", "an xz file" + UNPACK),
             new Magic("(\u00b5/\u00fd", "a zstd file" + UNPACK),

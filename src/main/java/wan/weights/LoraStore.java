@@ -120,7 +120,7 @@ final class LoraStore implements TensorStore {
             if (key.endsWith(".dora_scale")) {
                 throw new FormatException(
                         file.path(),
-                        "a DoRA, whose magnitudes (" + Messages.shown(name) + ") are not supported; take a plain LoRA");
+                        "a DoRA, whose magnitudes (" + Messages.shown(name) + ") are not supported; use a plain LoRA");
             }
             if (module.equals(key) || parameter.isEmpty()) {
                 others.add(name);

@@ -22,10 +22,10 @@ final class Unsupported {
     private static @Nullable String reason(Map<String, Shape> shapes) {
         for (String name : shapes.keySet()) {
             if (name.startsWith("vace_")) {
-                return "a VACE model, whose control layers are not supported; take the text-to-video model of the same size";
+                return "a VACE model, whose control layers are not supported; use the text-to-video model of the same size";
             }
             if (name.startsWith("face_") || name.startsWith("motion_encoder.") || name.startsWith("audio_proj.")) {
-                return "a model driven by a face, motion or sound, which is not supported; take a text-to-video or"
+                return "a model driven by a face, motion or sound, which is not supported; use a text-to-video or"
                         + " image-to-video model";
             }
             if (name.startsWith("fps_embedding.") || name.startsWith("fps_projection.")) {
