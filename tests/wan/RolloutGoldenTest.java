@@ -221,6 +221,17 @@ public class RolloutGoldenTest {
     private static void assertMeans(MemorySink sink, String tensor, HostTensor logits, int queryGroup, int keyGroup) {
         int rows = logits.shape().dim(2) / queryGroup;
         int columns = logits.shape().dim(3) / keyGroup;
+        HostTensor actual = sink.get(tensor);
+        assertThat(actual.shape())
+                .as(tensor)
+                .isEqualTo(Shape.of(logits.shape().dim(0), logits.shape().dim(1), rows, columns));
+        Goldens.assertClose(tensor, actual.values(), means(logits, queryGroup, keyGroup), Goldens.FRAME_LOGITS);
+    }
+
+    /** Of logits [B, heads, queries, keys], over groups of queries and of keys. */
+    static double[] means(HostTensor logits, int queryGroup, int keyGroup) {
+        int rows = logits.shape().dim(2) / queryGroup;
+        int columns = logits.shape().dim(3) / keyGroup;
         int heads = logits.shape().dim(0) * logits.shape().dim(1);
         double[] means = new double[heads * rows * columns];
         for (int i = 0; i < logits.values().length; i++) {
@@ -230,11 +241,7 @@ public class RolloutGoldenTest {
             means[(head * rows + query / queryGroup) * columns + key / keyGroup] +=
                     logits.values()[i] / (double) (queryGroup * keyGroup);
         }
-        HostTensor actual = sink.get(tensor);
-        assertThat(actual.shape())
-                .as(tensor)
-                .isEqualTo(Shape.of(logits.shape().dim(0), logits.shape().dim(1), rows, columns));
-        Goldens.assertClose(tensor, actual.values(), means, Goldens.FRAME_LOGITS);
+        return means;
     }
 
     private static void assertCrossMass(HostTensor mass, HostTensor logits, int s) {

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import wan.file.Safetensors;
+import wan.jvm.OneDnnProvider;
 import wan.jvm.onednn.OneDnnStatus;
 
 /** The device {@code onednn} on the command line. */
@@ -20,9 +21,10 @@ class OneDnnDeviceTest {
     @SuppressWarnings("NullAway.Init") // JUnit sets it
     Path folder;
 
-    private static OneDnnStatus there() {
+    private static OneDnnStatus there(String device) {
         OneDnnStatus status = OneDnnStatus.find();
         assumeTrue(status.isThere(), status.problem());
+        assumeTrue(status.int8() || !device.equals("onednn:int8"), "SKIPPED: int8 needs VNNI, this is " + status.isa());
         return status;
     }
 
@@ -36,27 +38,36 @@ class OneDnnDeviceTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"onednn:bf16", "onednn:f32"})
+    @ValueSource(strings = {"onednn:bf16", "onednn:f32", "onednn:int8"})
     void extract_saysInTheFileWhatComputed(String device) {
-        OneDnnStatus status = there();
+        OneDnnStatus status = there(device);
         Path result = folder.resolve("result.safetensors");
         CommandLineRun run = CommandLineRun.of(
                 "extract", "--layer", "1", "--num-frames", "4", "--device", device, "--output", result);
         assertThat(run.exitCode()).as(run.err()).isZero();
         String backend = "jvm, " + device + " " + status.version() + " " + status.isa();
         assertThat(run.err()).contains("wan-attn: device " + backend);
+        assertThat(run.err().contains("wan-attn: onednn:int8 rounds what most linear layers multiply to 8 bits"))
+                .isEqualTo(device.equals("onednn:int8"));
         try (Safetensors file = Safetensors.open(result)) {
             assertThat(file.metadata().toString()).contains(backend);
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"onednn:bf16", "onednn:f32"})
+    @ValueSource(strings = {"onednn:bf16", "onednn:f32", "onednn:int8"})
     void selftest_passes(String device) {
-        there();
+        there(device);
         CommandLineRun run = CommandLineRun.of("selftest", "--device", device);
         assertThat(run.exitCode()).as(run.out()).isZero();
         assertThat(run.out()).contains("jvm, " + device).doesNotContain("WRONG");
+    }
+
+    @Test
+    void int8_isTakenByNameOnly() {
+        there("onednn:int8");
+        assertThat(new OneDnnProvider().forms()).contains("onednn:int8");
+        assertThat(new OneDnnProvider().preferred()).isNotEmpty().doesNotContain("onednn:int8");
     }
 
     @Test
@@ -66,10 +77,11 @@ class OneDnnDeviceTest {
 
     @Test
     void type_isRefused_whenThereAreNoProductsOfIt() {
-        there();
+        there("onednn");
         CommandLineRun run = CommandLineRun.of("extract", "--layer", "1", "--device", "onednn:f16");
         assertThat(run.exitCode()).isEqualTo(2);
-        assertThat(run.err()).contains("--device: expected onednn, onednn:bf16 or onednn:f32, got 'onednn:f16'");
+        assertThat(run.err())
+                .contains("--device: expected onednn, onednn:bf16, onednn:f32 or onednn:int8, got 'onednn:f16'");
     }
 
     /** In a JVM of its own: the library is loaded once. */

@@ -45,6 +45,11 @@ public final class RoundingOps extends ObservedOps {
     }
 
     @Override
+    public Linear preciseLinearWeights(TensorView weight, TensorView bias) {
+        return linearWeights(weight, bias);
+    }
+
+    @Override
     public void linearResidual(Tensor residual, Tensor x, Linear weights) {
         add(residual, linear(x, weights), new float[] {1}, 1, 1);
     }

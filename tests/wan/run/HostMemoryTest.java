@@ -74,7 +74,8 @@ class HostMemoryTest {
                 spec -> captures(frames(spec, 16, 15), Quantity.KEY_LOGITS)
                         .withDevice(new RunSpec.Device("jvm", DType.F32, DType.BF16, "auto", "auto", 0, null))),
         ONEDNN_F32("onednn:f32", DType.BF16, spec -> captures(frames(spec, 16, 13), Quantity.FRAME_MASS)),
-        ONEDNN_BF16("onednn:bf16", DType.F32, spec -> frames(spec, 16, 13).withCache(new RunSpec.Cache(7, 0)));
+        ONEDNN_BF16("onednn:bf16", DType.F32, spec -> frames(spec, 16, 13).withCache(new RunSpec.Cache(7, 0))),
+        ONEDNN_INT8("onednn:int8", DType.BF16, spec -> frames(spec, 16, 13));
 
         private final String device;
         private final DType stored;
@@ -158,7 +159,7 @@ class HostMemoryTest {
     public static void main(String[] args) {
         boolean first = true;
         for (Case measured : Case.values()) {
-            if (measured.device.equals("jvm") || OneDnnStatus.find().isThere()) {
+            if (isThere(measured.device)) {
                 Path model = Path.of(args[0], measured.stored.name());
                 if (!Files.exists(model)) {
                     RandomModel.write(model, CONFIG, measured.stored, 1, (_, _) -> {});
@@ -169,6 +170,11 @@ class HostMemoryTest {
                 first = false;
             }
         }
+    }
+
+    private static boolean isThere(String device) {
+        OneDnnStatus status = OneDnnStatus.find();
+        return device.equals("jvm") || (status.isThere() && (status.int8() || !device.equals("onednn:int8")));
     }
 
     private static void measure(Case measured, Path model, Path result) {

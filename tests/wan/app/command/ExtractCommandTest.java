@@ -350,7 +350,7 @@ class ExtractCommandTest {
             value = {
                 "--device tornado --device-memory 8m | 1 | memory of device tornado:0:0: expected",
                 "--device tornado:9:9 | 2 | --device tornado:9:9: expected tornado or one of tornado:0:0",
-                "--device cuda | 2 | --device: expected jvm, onednn, onednn:bf16, onednn:f32, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
+                "--device cuda | 2 | --device: expected jvm, onednn, onednn:bf16, onednn:f32, onednn:int8, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
                 "--device tornado --libraries maybe | 2 | --libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got 'maybe'",
                 "--device tornado --libraries cudnn | 2 | --libraries cudnn: expected --kv-cache-dtype f16, got f32",
                 "--device tornado --libraries cublas --dtype f8_e4m3 | 2 | --libraries cublas: expected --dtype f32, f16 or bf16, got f8_e4m3",

@@ -33,6 +33,9 @@ public class OneDnnTest {
         if (kernels.option().startsWith("onednn")) {
             OneDnnStatus status = OneDnnStatus.find();
             assumeTrue(status.isThere(), status.problem());
+            assumeTrue(
+                    kernels != JvmOptions.Kind.ONEDNN_INT8 || status.int8(),
+                    "SKIPPED: int8 needs VNNI, this is " + status.isa());
         }
     }
 
@@ -73,14 +76,18 @@ public class OneDnnTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16"})
+    @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16", "ONEDNN_INT8"})
     void everyOperation_keepsWhatIsNotFinite(JvmOptions.Kind kernels) {
-        twins(kernels).specialNumbers();
+        assumeThere(kernels);
+        try (KernelTwins twins = new KernelTwins(kernels)) {
+            twins.specialNumbers();
+        }
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16"})
+    @EnumSource(names = {"ONEDNN_F32", "ONEDNN_BF16", "ONEDNN_INT8"})
     void everyResult_isTheSameBits_forAnyNumberOfThreads(JvmOptions.Kind kernels) {
+        assumeThere(kernels);
         VectorKernelsTest.assertSameBits(kernels);
     }
 
@@ -98,6 +105,7 @@ public class OneDnnTest {
     void options_spellTheKernels() {
         assertThat(JvmOptions.Kind.ONEDNN_BF16.option()).isEqualTo("onednn:bf16");
         assertThat(JvmOptions.Kind.ONEDNN_F32.option()).isEqualTo("onednn:f32");
+        assertThat(JvmOptions.Kind.ONEDNN_INT8.option()).isEqualTo("onednn:int8");
     }
 
     /** Loaded once per process, so what goes wrong needs one of its own. */

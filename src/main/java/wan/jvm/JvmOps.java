@@ -115,6 +115,7 @@ public final class JvmOps implements Ops {
             return switch (kind) {
                 case ONEDNN_BF16 -> new OneDnnKernels(DType.BF16, workers);
                 case ONEDNN_F32 -> new OneDnnKernels(DType.F32, workers);
+                case ONEDNN_INT8 -> new OneDnnKernels(DType.I8, workers);
                 default -> new VectorKernels(workers);
             };
         }
@@ -137,7 +138,7 @@ public final class JvmOps implements Ops {
         return kernels.name();
     }
 
-    /** What the factors of products are rounded to: F32, or BF16 with {@link JvmOptions.Kind#ONEDNN_BF16}; sums are float32. */
+    /** F32; BF16 with {@link JvmOptions.Kind#ONEDNN_BF16}; I8, with a scale for each row, with {@link JvmOptions.Kind#ONEDNN_INT8}. */
     @Override
     public DType productType() {
         return kernels.productType();
@@ -145,7 +146,7 @@ public final class JvmOps implements Ops {
 
     @Override
     public DType attentionType() {
-        return kernels.productType();
+        return kernels.attentionType();
     }
 
     @Override
@@ -187,10 +188,19 @@ public final class JvmOps implements Ops {
 
     @Override
     public Linear linearWeights(TensorView weight, TensorView bias) {
+        return linearWeights(weight, bias, false);
+    }
+
+    @Override
+    public Linear preciseLinearWeights(TensorView weight, TensorView bias) {
+        return linearWeights(weight, bias, true);
+    }
+
+    private Linear linearWeights(TensorView weight, TensorView bias, boolean precise) {
         if (count != null) {
             count.parameter(bias.shape().size());
         }
-        return new JvmLinear(weight, bias);
+        return new JvmLinear(weight, bias, precise);
     }
 
     @Override

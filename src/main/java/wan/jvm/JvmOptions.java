@@ -24,7 +24,12 @@ public record JvmOptions(int threads, Kind kernels, DType cache) {
         /** Products in bfloat16 with float32 sums on the native library oneDNN, the rest as VECTOR; see {@link OneDnnStatus}. */
         ONEDNN_BF16,
         /** Products in float32 on oneDNN, the rest as VECTOR. */
-        ONEDNN_F32;
+        ONEDNN_F32,
+        /**
+         * Linear layers of the transformer's layers in int8 with exact sums on oneDNN, a scale for each row of x and each output
+         * feature; the rest as ONEDNN_BF16 where the processor has it, else as ONEDNN_F32.
+         */
+        ONEDNN_INT8;
 
         /** As options spell it: {@code vector}, {@code onednn:bf16}. */
         public String option() {

@@ -3,6 +3,7 @@ package wan.jvm;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import wan.backend.BackendProvider;
 import wan.backend.DeviceCheck;
@@ -14,9 +15,12 @@ import wan.op.DType;
 import wan.op.Ops;
 import wan.op.UsageException;
 
-/** The processor, with the matrix products of oneDNN: devices {@code onednn}, {@code onednn:bf16}, {@code onednn:f32}. */
+/** The processor, with the matrix products of oneDNN: devices {@code onednn}, {@code onednn:bf16}, {@code onednn:f32}, {@code onednn:int8}. */
 public final class OneDnnProvider implements BackendProvider {
+    private static final System.Logger LOG = System.getLogger("wan.run");
     private static final String NAME = "onednn";
+    private static final List<JvmOptions.Kind> KINDS =
+            List.of(JvmOptions.Kind.ONEDNN_BF16, JvmOptions.Kind.ONEDNN_F32, JvmOptions.Kind.ONEDNN_INT8);
 
     @Override
     public String name() {
@@ -25,7 +29,8 @@ public final class OneDnnProvider implements BackendProvider {
 
     @Override
     public List<String> forms() {
-        return List.of(NAME, JvmOptions.Kind.ONEDNN_BF16.option(), JvmOptions.Kind.ONEDNN_F32.option());
+        return Stream.concat(Stream.of(NAME), KINDS.stream().map(JvmOptions.Kind::option))
+                .toList();
     }
 
     @Override
@@ -51,7 +56,7 @@ public final class OneDnnProvider implements BackendProvider {
         return status.isThere() ? List.of() : List.of(status.problem());
     }
 
-    /** In bfloat16 only where the processor has it: elsewhere it is emulated. */
+    /** In bfloat16 only where the processor has it: elsewhere it is emulated. Never in int8, whose error has to be accepted by name. */
     @Override
     public List<String> preferred() {
         OneDnnStatus status = OneDnnStatus.find();
@@ -68,9 +73,15 @@ public final class OneDnnProvider implements BackendProvider {
         return true;
     }
 
-    /** Plain {@code onednn} is the type that is faster here. */
+    /** Plain {@code onednn} is the type that is faster here; int8 is announced. */
     @Override
     public DeviceSettings tuned(DeviceSettings settings, DeviceCheck check) {
+        if (settings.name().equals(JvmOptions.Kind.ONEDNN_INT8.option())) {
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    "{0} rounds what most linear layers multiply to 8 bits: some two to three times as far off as onednn:bf16",
+                    settings.name());
+        }
         List<String> types = preferred();
         return settings.name().equals(NAME) && !types.isEmpty()
                 ? settings.withName(
@@ -91,7 +102,8 @@ public final class OneDnnProvider implements BackendProvider {
 
     @Override
     public Ops open(DeviceSettings settings, @Nullable Consumer<Ops> rehearsal) {
-        JvmProvider.requireOwnWeights(settings, "onednn:bf16 and onednn:f32 say what is multiplied and kept");
+        JvmProvider.requireOwnWeights(
+                settings, "onednn:bf16, onednn:f32 and onednn:int8 say what is multiplied and kept");
         if (settings.storage().cache() != DType.F32) {
             throw new UsageException("device.cache: expected f32 with device.name " + settings.name() + ", got "
                     + settings.storage().cache().option() + "; it keeps no other type, device.name jvm does");
@@ -117,11 +129,12 @@ public final class OneDnnProvider implements BackendProvider {
         if (device.equals(NAME)) {
             return JvmOptions.Kind.ONEDNN_F32;
         }
-        for (JvmOptions.Kind kind : List.of(JvmOptions.Kind.ONEDNN_BF16, JvmOptions.Kind.ONEDNN_F32)) {
+        for (JvmOptions.Kind kind : KINDS) {
             if (device.equals(kind.option())) {
                 return kind;
             }
         }
-        throw new UsageException("device.name: expected onednn, onednn:bf16 or onednn:f32, got '" + device + "'");
+        throw new UsageException(
+                "device.name: expected onednn, onednn:bf16, onednn:f32 or onednn:int8, got '" + device + "'");
     }
 }

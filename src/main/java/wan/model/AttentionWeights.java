@@ -12,8 +12,8 @@ import wan.op.Tensor;
 record AttentionWeights(Linear q, Linear k, Linear v, Linear o, Tensor normQ, Tensor normK) {
     static AttentionWeights load(Weights weights) {
         return new AttentionWeights(
-                weights.linear("q"),
-                weights.linear("k"),
+                weights.precise("q"),
+                weights.precise("k"),
                 weights.linear("v"),
                 weights.linear("o"),
                 weights.parameter("norm_q.weight"),

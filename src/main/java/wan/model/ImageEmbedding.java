@@ -29,8 +29,8 @@ final class ImageEmbedding {
         Weights proj = weights.in("proj.");
         this.norm0Weight = proj.parameter("0.weight");
         this.norm0Bias = proj.parameter("0.bias");
-        this.linear1 = proj.linear("1");
-        this.linear3 = proj.linear("3");
+        this.linear1 = proj.precise("1");
+        this.linear3 = proj.precise("3");
         this.norm4Weight = proj.parameter("4.weight");
         this.norm4Bias = proj.parameter("4.bias");
     }

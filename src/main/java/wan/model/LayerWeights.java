@@ -47,6 +47,6 @@ record LayerWeights(
     }
 
     private static ImageKeys image(Weights weights) {
-        return new ImageKeys(weights.linear("k_img"), weights.linear("v_img"), weights.parameter("norm_k_img.weight"));
+        return new ImageKeys(weights.precise("k_img"), weights.linear("v_img"), weights.parameter("norm_k_img.weight"));
     }
 }

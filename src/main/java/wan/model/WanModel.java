@@ -45,18 +45,18 @@ public final class WanModel {
         this.config = config;
         this.ops = ops;
         Weights named = new Weights(config, weights, ops);
-        patchEmbedding = named.linear("patch_embedding");
-        textEmbedding0 = named.linear("text_embedding.0");
-        textEmbedding2 = named.linear("text_embedding.2");
-        timeEmbedding0 = named.linear("time_embedding.0");
-        timeEmbedding2 = named.linear("time_embedding.2");
-        timeProjection = named.linear("time_projection.1");
+        patchEmbedding = named.precise("patch_embedding");
+        textEmbedding0 = named.precise("text_embedding.0");
+        textEmbedding2 = named.precise("text_embedding.2");
+        timeEmbedding0 = named.precise("time_embedding.0");
+        timeEmbedding2 = named.precise("time_embedding.2");
+        timeProjection = named.precise("time_projection.1");
         imageEmbedding = config.imageDim() == 0 ? null : new ImageEmbedding(config, named.in("img_emb."));
         for (int i = 0; i < config.numLayers(); i++) {
             layers.add(new WanLayer(i, config, named));
         }
         headModulation = named.parameter("head.modulation");
-        head = named.linear("head.head");
+        head = named.precise("head.head");
     }
 
     /** The sizes. */

@@ -34,6 +34,11 @@ record Weights(Map<String, Shape> shapes, WeightSource source, Ops ops, String p
         return ops.linearWeights(view(name + ".weight"), view(name + ".bias"));
     }
 
+    /** The same, of a layer whose error all others would inherit or captured logits would show. */
+    Linear precise(String name) {
+        return ops.preciseLinearWeights(view(name + ".weight"), view(name + ".bias"));
+    }
+
     /** A parameter's bytes. */
     TensorView view(String name) {
         Shape shape = shapes.get(prefix + name);

@@ -87,6 +87,11 @@ public abstract class ObservedOps implements Ops {
     }
 
     @Override
+    public Linear preciseLinearWeights(TensorView weight, TensorView bias) {
+        return ops.preciseLinearWeights(weight, bias);
+    }
+
+    @Override
     public Tensor linear(Tensor x, Linear weights) {
         return observe("linear", flops(x, weights), () -> ops.linear(x, weights));
     }

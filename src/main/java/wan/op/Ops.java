@@ -71,6 +71,14 @@ public interface Ops extends AutoCloseable {
     Linear linearWeights(TensorView weight, TensorView bias);
 
     /**
+     * {@link #linearWeights} of a layer that a backend does not multiply in 8 bits if it does others: embeddings and the head, which
+     * take little time and on which all depends, and the projections to queries and keys, because logits are captured.
+     */
+    default Linear preciseLinearWeights(TensorView weight, TensorView bias) {
+        return linearWeights(weight, bias);
+    }
+
+    /**
      * y = x W^T + b.
      *
      * @param x [R, in]

@@ -46,6 +46,12 @@ public final class RoundedOps extends ObservedOps {
                 new TensorView(weight.name(), DType.F32, weight.shape(), MemorySegment.ofBuffer(bytes)), bias);
     }
 
+    /** Rounded like all others. */
+    @Override
+    public Linear preciseLinearWeights(TensorView weight, TensorView bias) {
+        return linearWeights(weight, bias);
+    }
+
     @Override
     public void append(KvTensor cache, Tensor k, Tensor v, Dyn pages) {
         try (Scope _ = scope()) {

@@ -35,6 +35,12 @@ public final class SelfTest {
      */
     private static final double BFLOAT16_ATTENTION_LIMIT = 6e-2;
 
+    /**
+     * Where factors are rounded to 127ths of the largest of their row, some four times the root mean square: each is off by 0.9 % of
+     * its size, root mean square, a sum of products by 1.3 %. Five times that is the largest of some thousands; twice that.
+     */
+    private static final double INT8_LIMIT = 1.3e-1;
+
     private static final double FLOAT16_ATTENTION_LIMIT = BFLOAT16_ATTENTION_LIMIT / 8;
 
     private static final long MEASURE_NANOS = 1_000_000_000;
@@ -117,6 +123,7 @@ public final class SelfTest {
         return switch (type) {
             case BF16 -> linear ? BFLOAT16_LIMIT : one.multiplies() ? BFLOAT16_ATTENTION_LIMIT : LIMIT;
             case F16 -> linear ? FLOAT16_LIMIT : one.attends() ? FLOAT16_ATTENTION_LIMIT : LIMIT;
+            case I8 -> INT8_LIMIT;
             default -> LIMIT;
         };
     }

@@ -71,7 +71,7 @@ public final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "--device",
             paramLabel = "NAME",
-            description = "jvm, onednn, onednn:bf16 or onednn:f32 (default: ${DEFAULT-VALUE}).",
+            description = "jvm, onednn, onednn:bf16, onednn:f32 or onednn:int8 (default: ${DEFAULT-VALUE}).",
             defaultValue = "jvm")
     @SuppressWarnings("NullAway.Init") // picocli sets it before anything is called
     private String device;
@@ -166,8 +166,8 @@ public final class BenchCommand implements Callable<Integer> {
             return own;
         }
         ops.close();
-        throw new UsageException("--device: expected jvm, onednn, onednn:bf16 or onednn:f32, got '" + device
-                + "'; wan-attn selftest --perf measures others");
+        throw new UsageException("--device: expected jvm, onednn, onednn:bf16, onednn:f32 or onednn:int8, got '"
+                + device + "'; wan-attn selftest --perf measures others");
     }
 
     /** Until C2 has compiled it and no sooner: the best of a second. */

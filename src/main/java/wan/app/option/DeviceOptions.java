@@ -16,8 +16,8 @@ public final class DeviceOptions {
     @Option(
             names = "--device",
             paramLabel = "NAME",
-            description = "jvm, onednn (the faster of bf16 and f32), onednn:bf16, onednn:f32, tornado,"
-                    + " tornado:DRIVER:DEVICE, or auto: a TornadoVM GPU if there is one, else the faster of onednn"
+            description = "jvm, onednn (the faster of bf16 and f32), onednn:bf16, onednn:f32, onednn:int8 (faster,"
+                    + " less exact), tornado, tornado:DRIVER:DEVICE, or auto: a TornadoVM GPU if there is one, else the faster of onednn"
                     + " and jvm, as measured at the start (default: jvm). wan-attn devices lists them.")
     private @Nullable String device;
 

@@ -12,9 +12,15 @@ public final class JvmLinear implements Linear {
     private final TensorView weight;
     private final float[] bias;
     private final int inFeatures;
+    private final boolean precise;
     private volatile MemorySegment @Nullable [] packed;
 
     public JvmLinear(TensorView weight, TensorView bias) {
+        this(weight, bias, false);
+    }
+
+    /** @param precise whether the layer is not to be multiplied in 8 bits */
+    public JvmLinear(TensorView weight, TensorView bias, boolean precise) {
         if (weight.shape().rank() < 2 || weight.shape().size() == 0) {
             throw WanException.mismatch("linear " + weight.name(), "[out, in]", weight.shape(), "");
         }
@@ -24,6 +30,7 @@ public final class JvmLinear implements Linear {
         }
         this.weight = weight;
         this.bias = bias.toFloats();
+        this.precise = precise;
         this.inFeatures = Math.toIntExact(weight.shape().size() / weight.shape().dim(0));
     }
 
@@ -48,6 +55,11 @@ public final class JvmLinear implements Linear {
 
     public float[] bias() {
         return bias;
+    }
+
+    /** Whether the layer is not to be multiplied in 8 bits. */
+    public boolean isPrecise() {
+        return precise;
     }
 
     /** Whether the stored weights are bfloat16, which kernels may keep. */

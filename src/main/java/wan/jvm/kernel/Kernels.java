@@ -15,9 +15,14 @@ public interface Kernels extends AutoCloseable {
     /** As provenance shows it: {@code vector-512}. */
     String name();
 
-    /** What the factors of products are rounded to before they are multiplied. */
+    /** What the factors of a linear layer's products are rounded to before they are multiplied. */
     default DType productType() {
         return DType.F32;
+    }
+
+    /** The same, of attention. */
+    default DType attentionType() {
+        return productType();
     }
 
     /**

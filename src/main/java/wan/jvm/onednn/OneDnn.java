@@ -38,7 +38,7 @@ final class OneDnn implements AutoCloseable {
     /**
      * Nothing made yet.
      *
-     * @param dtype of what is multiplied: BF16 or F32
+     * @param dtype of what is multiplied: BF16, F32 or I8
      * @param threads how many workers there are
      * @throws wan.op.UsageException if the library is not there
      */
@@ -60,7 +60,7 @@ final class OneDnn implements AutoCloseable {
     synchronized Layout layout(int k, int n) {
         return layouts.computeIfAbsent(((long) k << 32) | n, _ -> {
             MemorySegment x = objects.matrix(dtype, TYPICAL_ROWS, k, k, 1);
-            MemorySegment y = objects.matrix(DType.F32, TYPICAL_ROWS, n, n, 1);
+            MemorySegment y = objects.matrix(OneDnnMatmul.sums(dtype), TYPICAL_ROWS, n, n, 1);
             MemorySegment any = objects.anyMatrix(dtype, k, n);
             MemorySegment chosen = objects.weights(objects.matmul(x, any, MemorySegment.NULL, y, objects.attributes()));
             return new Layout(k, n, chosen, objects.bytes(chosen));

@@ -22,6 +22,7 @@ import wan.jvm.vector.Lanes;
 import wan.jvm.vector.VectorKernels;
 import wan.op.AttentionTap;
 import wan.op.DType;
+import wan.op.UsageException;
 import wan.op.WanException;
 
 /**
@@ -31,8 +32,13 @@ import wan.op.WanException;
  * not depend on the number of threads, and no second set of threads spins beside ours.
  */
 public final class OneDnnKernels implements Kernels {
+    /** What attention and precise layers multiply with. */
     private final OneDnn oneDnn;
+    /** What the other linear layers multiply with: the same, unless int8 was asked for. */
+    private final OneDnn products;
+
     private final VectorKernels vector;
+    private final OneDnnLinear precise;
     private final OneDnnLinear linear;
     private final OneDnnAttention attention;
     private final Arena weights = Arena.ofShared();
@@ -41,13 +47,23 @@ public final class OneDnnKernels implements Kernels {
     /**
      * Nothing packed yet.
      *
-     * @param dtype of what is multiplied: BF16 or F32
-     * @throws wan.op.UsageException if the library is not there
+     * @param dtype of what is multiplied: BF16 or F32; with I8, linear layers that are not precise, and the rest in BF16 where the
+     *     processor has it
+     * @throws wan.op.UsageException if the library is not there, or the processor sums int8 in 16 bits
      */
     public OneDnnKernels(DType dtype, Workers workers) {
-        oneDnn = new OneDnn(dtype, workers.threads());
+        OneDnnLibrary library = OneDnnLibrary.get();
+        boolean wanted = dtype == DType.I8;
+        if (wanted && !library.hasInt8()) {
+            throw new UsageException("kernels onednn:int8: expected a processor with AVX512_VNNI, AVX_VNNI or AMX, got "
+                    + library.isa() + ", where oneDNN's sums of int8 products saturate; onednn:f32 has no such sums");
+        }
+        DType rest = library.hasBfloat16() ? DType.BF16 : DType.F32;
+        oneDnn = new OneDnn(wanted ? rest : dtype, workers.threads());
+        products = wanted ? new OneDnn(dtype, workers.threads()) : oneDnn;
         vector = new VectorKernels(workers);
-        linear = new OneDnnLinear(oneDnn, workers);
+        precise = new OneDnnLinear(oneDnn, workers);
+        linear = wanted ? new OneDnnLinear(products, workers) : precise;
         attention = new OneDnnAttention(oneDnn, workers);
     }
 
@@ -55,15 +71,24 @@ public final class OneDnnKernels implements Kernels {
     public String name() {
         return String.format(
                 Locale.ROOT,
-                "onednn:%s %s %s",
-                oneDnn.dtype().option(),
+                productType() == DType.I8 ? "onednn:int8 %s %s, attention %s" : "onednn:%3$s %1$s %2$s",
                 oneDnn.library().version(),
-                oneDnn.library().isa());
+                oneDnn.library().isa(),
+                oneDnn.dtype().option());
     }
 
     @Override
     public DType productType() {
+        return products.dtype();
+    }
+
+    @Override
+    public DType attentionType() {
         return oneDnn.dtype();
+    }
+
+    private OneDnnLinear of(JvmLinear parameters) {
+        return parameters.isPrecise() || parameters.inFeatures() > OneDnnInt8.MOST_INPUTS ? precise : linear;
     }
 
     @Override
@@ -76,17 +101,18 @@ public final class OneDnnKernels implements Kernels {
 
     @Override
     public MemorySegment[] pack(JvmLinear parameters) {
-        return new MemorySegment[] {linear.pack(parameters, weights)};
+        return new MemorySegment[] {of(parameters).pack(parameters, weights)};
     }
 
     @Override
     public long packedBytes(JvmLinear parameters) {
-        return linear.bytes(parameters);
+        return of(parameters).bytes(parameters);
     }
 
     @Override
     public HostBytes scratch(int rows, JvmLinear parameters) {
-        return vector.scratch(0, parameters).plus(new HostBytes(0, linear.scratchBytes(rows, parameters)));
+        return vector.scratch(0, parameters)
+                .plus(new HostBytes(0, of(parameters).scratchBytes(rows, parameters)));
     }
 
     @Override
@@ -96,7 +122,7 @@ public final class OneDnnKernels implements Kernels {
 
     @Override
     public void linear(float[] x, int rows, JvmLinear parameters, Epilogue epilogue, float[] y) {
-        linear.run(x, rows, parameters, parameters.packed(this)[0], epilogue, y);
+        of(parameters).run(x, rows, parameters, parameters.packed(this)[0], epilogue, y);
     }
 
     @Override
@@ -150,7 +176,8 @@ public final class OneDnnKernels implements Kernels {
     public void close() {
         List<Runnable> all = new ArrayList<>();
         caches.forEach(cache -> all.add(cache::release));
-        all.addAll(List.of(linear::close, attention::close, vector::close, oneDnn::close));
+        all.addAll(List.of(
+                linear::close, precise::close, attention::close, vector::close, products::close, oneDnn::close));
         all.add(() -> {
             if (weights.scope().isAlive()) {
                 weights.close();

@@ -50,6 +50,7 @@ final class OneDnnLibrary {
     private static final int RUNTIME_OPENMP = 2;
     private static final int ENGINE_CPU = 1;
     private static final int ISA_BF16 = 0x80;
+    private static final int ISA_VNNI = 0x48; // AVX512_VNNI or AVX_VNNI
     private static final int ISA_AMX = 0xe00;
 
     private static @Nullable OneDnnLibrary loaded;
@@ -187,6 +188,14 @@ final class OneDnnLibrary {
     /** Whether the processor multiplies bfloat16 itself; else oneDNN emulates it, slowly. */
     boolean hasBfloat16() {
         return (isa & ISA_BF16) != 0;
+    }
+
+    /**
+     * Whether the processor sums four products of bytes in 32 bits. Without that oneDNN adds pairs of them in 16 bits, which
+     * overflow and saturate.
+     */
+    boolean hasInt8() {
+        return (isa & ISA_VNNI) != 0;
     }
 
     /** What of the processor oneDNN uses, in its own words. */

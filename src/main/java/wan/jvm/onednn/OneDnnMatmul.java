@@ -25,7 +25,7 @@ final class OneDnnMatmul {
     /**
      * Which product: x [m, k], W [k, n], y [m, n].
      *
-     * @param dtype of x and W, BF16 or F32; sums, bias and y are float32 with both
+     * @param dtype of x and W, BF16, F32 or I8; bias is float32, y as {@link #sums} says
      * @param xStride elements from row to row of x
      * @param yStride elements from row to row of y
      */
@@ -43,7 +43,7 @@ final class OneDnnMatmul {
 
     OneDnnMatmul(OneDnnObjects objects, Spec spec, MemorySegment weights, int threads) {
         MemorySegment x = objects.matrix(spec.dtype, spec.m, spec.k, spec.xStride, 1);
-        MemorySegment y = objects.matrix(DType.F32, spec.m, spec.n, spec.yStride, 1);
+        MemorySegment y = objects.matrix(sums(spec.dtype), spec.m, spec.n, spec.yStride, 1);
         MemorySegment bias =
                 spec.postOp.hasBias() ? objects.matrix(DType.F32, 1, spec.n, spec.n, 1) : MemorySegment.NULL;
         MemorySegment description = objects.matmul(x, weights, bias, y, attributes(objects, spec.postOp));
@@ -53,6 +53,11 @@ final class OneDnnMatmul {
                 : new OneDnnPrimitive(objects, description, ROLES, new MemorySegment[] {x, weights, y});
         implementation = objects.implementation(description);
         bindings = new OneDnnPrimitive.Binding[threads];
+    }
+
+    /** What products of numbers of that type are summed as. */
+    static DType sums(DType dtype) {
+        return dtype == DType.I8 ? DType.I32 : DType.F32;
     }
 
     private static MemorySegment attributes(OneDnnObjects objects, PostOp postOp) {

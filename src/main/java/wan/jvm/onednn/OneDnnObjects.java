@@ -58,6 +58,8 @@ final class OneDnnObjects implements AutoCloseable {
         return switch (dtype) {
             case BF16 -> 2;
             case F32 -> 3;
+            case I32 -> 4;
+            case I8 -> 5;
             default -> throw new IllegalArgumentException("oneDNN is not given " + dtype);
         };
     }

@@ -66,7 +66,7 @@ public final class VectorMath {
     }
 
     /** 0.5 v (1 + tanh(u)) = v / (1 + e^-2u) with u = sqrt(2/pi) (v + 0.044715 v^3). */
-    static FloatVector gelu(FloatVector v) {
+    public static FloatVector gelu(FloatVector v) {
         float linear = (float) (-2 * LOG2_E * Math.sqrt(2 / Math.PI));
         FloatVector inner =
                 v.mul(v).fma(FloatVector.broadcast(FLOAT, linear * 0.044715f), FloatVector.broadcast(FLOAT, linear));
