@@ -1,7 +1,5 @@
 package tornado;
 
-import java.util.ArrayList;
-import java.util.List;
 import wan.op.AttentionEdit;
 import wan.op.AttentionShapes;
 import wan.op.AttentionTap;
@@ -22,6 +20,7 @@ final class AttentionCalls {
     private final Parameters parameters;
     private final ScratchStack scratch;
     private final HalfCalls halves;
+    private final SdpaCalls sdpa;
 
     AttentionCalls(
             DeviceTarget target, Recorder recorder, Parameters parameters, ScratchStack scratch, HalfCalls halves) {
@@ -30,6 +29,7 @@ final class AttentionCalls {
         this.parameters = parameters;
         this.scratch = scratch;
         this.halves = halves;
+        this.sdpa = new SdpaCalls(target, recorder, scratch, halves);
     }
 
     Tensor attention(
@@ -56,8 +56,7 @@ final class AttentionCalls {
         Operands.begin(op);
         int groups = edit.byQueryGroup().size();
         if (groups == 0) {
-            attend(from, out, true, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
-            return out;
+            return attend(from, out, true, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
         }
         if (kv.batch() > 1) {
             throw new UsageException(
@@ -66,7 +65,7 @@ final class AttentionCalls {
         }
         QueryGroupTap gathering = new QueryGroupTap(tap, groups, queryGroupTokens);
         for (int group = 0; group < groups; group++) {
-            attend(
+            Tensor _ = attend(
                     from.rows(group * queryGroupTokens, queryGroupTokens),
                     out.rows(group * queryGroupTokens, queryGroupTokens),
                     false,
@@ -81,7 +80,8 @@ final class AttentionCalls {
         return out;
     }
 
-    private void attend(
+    /** Returns what has the result: {@code out}, or what a library has left in 16 bits. */
+    private Tensor attend(
             DeviceTensor from,
             DeviceTensor out,
             boolean whole,
@@ -92,19 +92,14 @@ final class AttentionCalls {
             int keyGroupTokens,
             AttentionTap tap,
             AttentionEdit edit) {
-        boolean library = edit.isNone() && SdpaCalls.byLibrary(target, kv, queries); // a library's cannot be changed
-        if (library && tap.wanted().isEmpty()) {
-            sdpa(from, out, kv, queries, attended);
-            return;
+        if (edit.isNone() && kv.pool().isRows()) { // a library's cannot be changed
+            return attendByLibrary(
+                    from, out, whole, kv, attended, queries, queryGroupTokens, keyGroupTokens, tap, edit);
         }
-        boolean tensor = !library && target.tensorAttention();
+        boolean tensor = target.tensorAttention();
         Pages stored = halves.stored(kv, attended);
-        boolean masses = tap.wanted().stream().anyMatch(Quantity::inAttention);
-        boolean ownKernel =
-                library && masses && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
         boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
-        Pages readable = onlyMasses && (tensor || (library && !ownKernel)) ? stored : halves.readable(kv, attended);
-        int scale = parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
+        Pages readable = onlyMasses && tensor ? stored : halves.readable(kv, attended);
         DeviceTensor changes = edit.isNone() ? from : recorder.upload(AttentionOperands.numbers(edit, kv.numHeads()));
         AttentionOperands call = new AttentionOperands(
                 target,
@@ -112,7 +107,7 @@ final class AttentionCalls {
                 kv,
                 tensor ? stored : readable,
                 queries,
-                scale,
+                scale(kv),
                 edit,
                 changes,
                 tensor ? halves.narrowingCache("queries" + recorder.afterLayer()) : NOTHING,
@@ -121,48 +116,58 @@ final class AttentionCalls {
                         : null);
         if (tap.wanted().isEmpty()) {
             call.record(out, recorder, scratch);
-            return;
+            return out;
         }
         CaptureCalls captures =
                 new CaptureCalls(recorder, scratch, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
         captures.record();
-        if (!captures.wantsMass()) {
-            if (library) {
-                sdpa(from, out, kv, queries, attended);
-            } else {
-                call.record(out, recorder, scratch);
-            }
-        } else if (library && !ownKernel) {
-            captures.masses(to ->
-                    recorder.addTogether(libraryWithMasses(from, out, to, kv, queries, attended, keyGroupTokens)));
-        } else {
+        if (captures.wantsMass()) {
             captures.masses(to -> call.record(out, to, keyGroupTokens, recorder, scratch));
-            if (library) {
-                // Replaces the output of the kernel that keeps masses: a capture changes nothing of what follows.
-                sdpa(from, out, kv, queries, attended);
+        } else {
+            call.record(out, recorder, scratch);
+        }
+        return out;
+    }
+
+    private int scale(DeviceCache kv) {
+        return parameters.constant((float) (1 / Math.sqrt(kv.headDim())));
+    }
+
+    private Tensor attendByLibrary(
+            DeviceTensor from,
+            DeviceTensor out,
+            boolean whole,
+            DeviceCache kv,
+            int[] attended,
+            int queries,
+            int queryGroupTokens,
+            int keyGroupTokens,
+            AttentionTap tap,
+            AttentionEdit edit) {
+        SdpaCalls.Operands operands = sdpa.operands(from, kv, queries, attended);
+        if (!tap.wanted().isEmpty()) {
+            boolean own = tap.wanted().stream().anyMatch(Quantity::inAttention)
+                    && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
+            boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
+            Pages readable = onlyMasses && !own ? halves.stored(kv, attended) : halves.readable(kv, attended);
+            AttentionOperands call =
+                    new AttentionOperands(target, from, kv, readable, queries, scale(kv), edit, from, NOTHING, null);
+            CaptureCalls captures =
+                    new CaptureCalls(recorder, scratch, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
+            captures.record();
+            if (captures.wantsMass()) {
+                // A capture changes nothing of what follows: the library's result replaces that of a kernel that keeps
+                // masses.
+                captures.masses(
+                        own
+                                ? to -> call.record(out, to, keyGroupTokens, recorder, scratch)
+                                : to -> sdpa.masses(operands, to, keyGroupTokens));
             }
         }
-    }
-
-    /** In a graph of its own: it is compiled for every number of pages. */
-    private void sdpa(DeviceTensor q, DeviceTensor out, DeviceCache kv, int queries, int[] pages) {
-        recorder.cut();
-        recorder.addTogether(
-                SdpaCalls.library(q, out, kv, queries, pages, halves.roundingQueries(recorder.afterLayer())));
-        recorder.cut();
-    }
-
-    private List<Call> libraryWithMasses(
-            DeviceTensor q,
-            DeviceTensor out,
-            DeviceTensor masses,
-            DeviceCache kv,
-            int queries,
-            int[] pages,
-            int keyGroupTokens) {
-        int[] rounding = halves.roundingQueries(recorder.afterLayer());
-        List<Call> calls = new ArrayList<>(SdpaCalls.library(q, out, kv, queries, pages, rounding));
-        calls.addAll(SdpaCalls.masses(q, masses, kv, queries, pages, keyGroupTokens, rounding));
-        return calls;
+        if (whole && sdpa.leavesHalves(kv.batch() * queries)) {
+            return sdpa.attendInHalves(operands, out);
+        }
+        sdpa.attend(operands, out);
+        return out;
     }
 }

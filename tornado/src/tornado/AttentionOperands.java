@@ -118,7 +118,8 @@ record AttentionOperands(
                 System.arraycopy(alsoHalf.table(), 0, table, count + 5, alsoHalf.table().length);
                 recorder.addRounding(
                         call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS),
-                        new Recorder.Rounded(out.offset(), place, alsoHalf.number()));
+                        new Recorder.Rounded(
+                                out.offset(), place, target.storage().weights(), alsoHalf.number()));
             });
         }
     }

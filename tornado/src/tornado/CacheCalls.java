@@ -71,6 +71,11 @@ final class CacheCalls {
         int entries = kv.batch() * numbers.length;
         if (entries > 0) {
             PagePool.Geometry page = kv.pool().geometry();
+            if (kv.pool().isRows()) {
+                appendRows(kv, keys, numbers, kv.pool().keys(), "keys");
+                appendRows(kv, values, numbers, kv.pool().values(), "values");
+                return;
+            }
             boolean half = target.convertsHalf();
             int[] places = Arrays.stream(numbers)
                     .map(number -> number < 0 ? CacheKernels.LEFT_OUT : number)
@@ -98,6 +103,23 @@ final class CacheCalls {
         }
     }
 
+    /** Into pages that a library reads. */
+    private void appendRows(DeviceCache kv, DeviceTensor from, int[] numbers, Store to, String what) {
+        int[] pages = kv.inPool(numbers);
+        recorder.add(recorder.elements(
+                Kernel.APPEND_ROWS,
+                to,
+                null,
+                Math.multiplyExact(pages.length, kv.pool().geometry().rowElements()),
+                List.of(
+                        new Call.Table(2, pages),
+                        new Call.Table(4, halves.narrowingCache(what + recorder.afterLayer()))),
+                from.offset(),
+                0,
+                kv.pool().geometry().rowElements(),
+                0));
+    }
+
     /**
      * All at once: {@link wan.op.Ops#normRopeAppend}.
      *
@@ -117,7 +139,8 @@ final class CacheCalls {
             Dyn pages) {
         String op = "normRopeAppend";
         DeviceCache kv = Operands.cache(op, cache);
-        boolean half = target.convertsHalf();
+        boolean rowsOfHalves = kv.pool().isRows();
+        boolean half = rowsOfHalves || target.convertsHalf();
         boolean frames = kv.pageTokens() == grid.frameSeqLen() && pages.count() == grid.frames();
         if (!frames || !(half || kv.pool().isWide())) {
             return null;
@@ -153,12 +176,35 @@ final class CacheCalls {
             int[] places = Arrays.copyOf(positions.values(), numbers.length + inPool.length);
             System.arraycopy(inPool, 0, places, numbers.length, inPool.length);
             Pages to = halves.stored(kv, numbers);
+            int[] rounding = half ? rounding() : NOTHING;
+            Call.Table positionsAndPages = new Call.Table(12, places);
+            if (rowsOfHalves) {
+                int place = scratch.takeHalves(q.shape());
+                int[] ofQueries = halves.narrowingCache("queries" + recorder.afterLayer());
+                int count = rounding.length;
+                rounding = Arrays.copyOf(rounding, count + ofQueries.length + 1);
+                System.arraycopy(ofQueries, 0, rounding, count, ofQueries.length);
+                rounding[count + ofQueries.length] = place;
+                List<Call.Table> tables = List.of(positionsAndPages, new Call.Table(13, rounding));
+                recorder.addRounding(
+                        new Call(
+                                Kernel.NORM_ROPE_APPEND_ROWS,
+                                to.keys(),
+                                to.values(),
+                                slot,
+                                tables,
+                                slot[0],
+                                target.rowItems()),
+                        new Recorder.Rounded(
+                                queries.offset(), place, target.storage().cache(), ofQueries[2]));
+                return queries;
+            }
             recorder.add(new Call(
                     half ? Kernel.NORM_ROPE_APPEND_HALF : Kernel.NORM_ROPE_APPEND,
                     to.keys(),
                     to.values(),
                     slot,
-                    List.of(new Call.Table(12, places), new Call.Table(13, half ? rounding() : NOTHING)),
+                    List.of(positionsAndPages, new Call.Table(13, rounding)),
                     slot[0],
                     target.rowItems()));
         }

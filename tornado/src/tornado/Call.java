@@ -31,15 +31,7 @@ record Call(
 
     /** What decides which compiled code runs: everything else is in the slot. */
     record Shape(
-            Kernel kernel,
-            @Nullable Store first,
-            @Nullable Store second,
-            @Nullable LibraryCall library) {
-        /** The same with another call of a library. */
-        Shape of(LibraryCall other) {
-            return new Shape(kernel, first, second, other);
-        }
-    }
+            Kernel kernel, @Nullable Store first, @Nullable Store second) {}
 
     /** A call of a kernel with one item per element, on at most one store. */
     static Call elements(Kernel kernel, @Nullable Store store, int items, List<Table> tables, int[] slot) {
@@ -54,17 +46,6 @@ record Call(
     }
 
     Shape shape() {
-        return new Shape(kernel, first, second, library());
-    }
-
-    /** The call of a library that this is, or is around. */
-    @Nullable
-    LibraryCall library() {
-        return switch (kernel) {
-            case STAGE_QUERIES, STAGE_KEYS, STAGE_VALUES, STAGE_GROUPS, SDPA, FINISH_ATTENTION, FINISH_MASSES ->
-                new LibraryCall.Sdpa(
-                        arguments[1], arguments[2], arguments[3], arguments[6], arguments[7], arguments[14]);
-            default -> null;
-        };
+        return new Shape(kernel, first, second);
     }
 }

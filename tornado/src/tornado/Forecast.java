@@ -82,8 +82,7 @@ public final class Forecast {
         for (Segment.Key key : keys) {
             List<Call.Shape> calls = new ArrayList<>();
             for (Call.Shape call : key.calls()) {
-                calls.add(new Call.Shape(
-                        call.kernel(), of(actual, call.first()), of(actual, call.second()), call.library()));
+                calls.add(new Call.Shape(call.kernel(), of(actual, call.first()), of(actual, call.second())));
             }
             mapped.add(new Segment.Key(List.copyOf(calls)));
         }

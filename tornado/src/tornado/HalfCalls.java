@@ -77,8 +77,13 @@ final class HalfCalls {
             return stored(kv, numbers);
         }
         int[] inPool = kv.inPool(numbers);
-        transfer(Kernel.WIDEN_PAGES, pool.keys(), inPool);
-        transfer(Kernel.WIDEN_PAGES, pool.values(), inPool);
+        if (pool.isRows()) {
+            widenRows(Kernel.WIDEN_KEYS, pool.keys(), pool.geometry().keyElements(), pool.geometry(), inPool);
+            widenRows(Kernel.WIDEN_VALUES, pool.values(), pool.geometry().valueElements(), pool.geometry(), inPool);
+        } else {
+            transfer(Kernel.WIDEN_PAGES, pool.keys(), inPool);
+            transfer(Kernel.WIDEN_PAGES, pool.values(), inPool);
+        }
         return side(kv, numbers.length);
     }
 
@@ -119,9 +124,22 @@ final class HalfCalls {
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Inputs(int number, int[] table) {}
 
+    /**
+     * What {@link HalfKernels#rounded} needs to round queries as keys are.
+     *
+     * @param what they are, for a message
+     */
+    int[] roundingQueries(String what) {
+        int[] all = narrowingCache(what);
+        boolean half = storage.cache() == DType.F16;
+        HalfFormat format = HalfFormat.of(storage.cache());
+        return new int[] {all[0], all[1], all[2], format.infinity() << format.mantissaBits(), half ? 1 : 0};
+    }
+
     /** Says what a rounding was for, once that is known. */
     void name(int number, String what) {
-        narrowed.set(number - 1, inputs(what));
+        Rounding before = narrowed.get(number - 1);
+        narrowed.set(number - 1, new Rounding(what, before.dtype(), before.hint()));
     }
 
     private Rounding inputs(String what) {
@@ -136,15 +154,6 @@ final class HalfCalls {
     /** Where the values of all 16-bit patterns of weights are among the parameters. */
     int weightTable() {
         return parameters.halfTable(HalfFormat.of(storage.weights()));
-    }
-
-    /**
-     * What {@link HalfKernels#pattern} needs to round queries as keys are.
-     *
-     * @param where what they are, for a message
-     */
-    int[] roundingQueries(String where) {
-        return rounding(new Rounding("queries" + where, storage.cache(), CACHE_HINT));
     }
 
     /**
@@ -176,6 +185,21 @@ final class HalfCalls {
             all[i] = i;
         }
         return new Pages(kv.pool().keys().wide(), kv.pool().values().wide(), 0, pages, all);
+    }
+
+    /** Pages that are stored as rows to panels. */
+    private void widenRows(Kernel kernel, PagePool.Half half, int elements, PagePool.Geometry page, int[] inPool) {
+        recorder.add(recorder.elements(
+                kernel,
+                half,
+                half.wide(),
+                Math.multiplyExact(inPool.length, elements),
+                List.of(new Call.Table(2, inPool)),
+                parameters.halfTable(HalfFormat.of(storage.cache())),
+                0,
+                page.pageTokens(),
+                page.numHeads(),
+                page.headDim()));
     }
 
     private void transfer(Kernel kernel, PagePool.Half half, int[] inPool, Call.Table... more) {

@@ -2,8 +2,6 @@ package tornado;
 
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
-import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.TaskGraph;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -45,56 +43,20 @@ enum Kernel {
             g.task(id, FewRowsKernels::linearFewHalf, c, s, slot, a.act(), a.params(), a.shorts())),
     ROUND_ROWS(
             (g, id, c, s, slot, a) -> g.task(id, HalfKernels::roundRows, c, s, slot, a.act(), a.params(), a.halves())),
-    STAGE_QUERIES((g, id, c, s, slot, a) -> g.task(
-            id,
-            SdpaKernels::stageQueries,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.sdpa().q())),
-    STAGE_KEYS((g, id, c, s, slot, a) -> g.task(
-            id,
-            SdpaKernels::stageKeys,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.shorts(),
-            a.sdpa().k())),
-    STAGE_VALUES((g, id, c, s, slot, a) -> g.task(
-            id,
-            SdpaKernels::stageValues,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.shorts(),
-            a.sdpa().v())),
-    SDPA((g, id, c, s, slot, a) -> g.libraryTask(id, SdpaOperands::sdpa, a.sdpa())),
-    FINISH_ATTENTION((g, id, c, s, slot, a) -> g.task(
-            id,
-            SdpaKernels::finishAttention,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.sdpa().o())),
-    STAGE_GROUPS((g, id, c, s, slot, a) ->
-            g.task(id, SdpaKernels::stageGroups, c, s, slot, a.act(), a.sdpa().v())),
-    FINISH_MASSES((g, id, c, s, slot, a) -> g.task(
-            id,
-            SdpaKernels::finishMasses,
-            c,
-            s,
-            slot,
-            a.act(),
-            a.params(),
-            a.sdpa().o())),
+    SDPA((g, id, c, s, slot, a) ->
+            g.libraryTask(id, CudnnProvider.Task::descriptor, new CudnnProvider.Task(s, slot, a))),
+    KEY_GROUPS((g, id, c, s, slot, a) -> g.task(id, SdpaKernels::keyGroups, c, s, slot, a.act(), a.halves())),
+    GATHER_MASSES((g, id, c, s, slot, a) -> g.task(id, SdpaKernels::gatherMasses, c, s, slot, a.act())),
+    APPEND_ROWS(
+            (g, id, c, s, slot, a) -> g.task(id, SdpaKernels::appendRows, c, s, slot, a.act(), a.params(), a.shorts())),
+    WIDEN_KEYS((g, id, c, s, slot, a) ->
+            g.task(id, SdpaKernels::widenKeys, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
+    WIDEN_VALUES((g, id, c, s, slot, a) ->
+            g.task(id, SdpaKernels::widenValues, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
+    RMS_NORM_HALF(
+            (g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNormHalf, c, s, slot, a.act(), a.params(), a.halves())),
     LAYER_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNorm, c, s, slot, a.act(), a.params())),
     LAYER_NORM_MODULATE(
             (g, id, c, s, slot, a) -> g.task(id, RowKernels::layerNormModulate, c, s, slot, a.act(), a.params())),
@@ -122,6 +84,17 @@ enum Kernel {
             g.task(id, QueryKeyKernels::normRopeAppend, c, s, slot, a.act(), a.params(), a.first(), a.second())),
     NORM_ROPE_APPEND_HALF((g, id, c, s, slot, a) -> g.task(
             id, QueryKeyKernels::normRopeAppendHalf, c, s, slot, a.act(), a.params(), a.shorts(), a.secondShorts())),
+    NORM_ROPE_APPEND_ROWS((g, id, c, s, slot, a) -> g.task(
+            id,
+            QueryKeyKernels::normRopeAppendRows,
+            c,
+            s,
+            slot,
+            a.act(),
+            a.params(),
+            a.shorts(),
+            a.secondShorts(),
+            a.halves())),
     READ_KEYS((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readKeys, c, s, slot, a.act(), a.first())),
     READ_VALUES((g, id, c, s, slot, a) -> g.task(id, CacheKernels::readValues, c, s, slot, a.act(), a.first())),
     ATTENTION_VECTOR((g, id, c, s, slot, a) ->
@@ -155,12 +128,7 @@ enum Kernel {
             IntArray queue,
             ShortArray halves,
             FloatArray workspace,
-            List<Object> stores,
-            @Nullable LibraryOperands library) {
-        SdpaOperands sdpa() {
-            return (SdpaOperands) Objects.requireNonNull(library);
-        }
-
+            List<Object> stores) {
         /** The first store, of floats that nothing reads in vectors. */
         FloatArray floats() {
             return (FloatArray) stores.get(0);

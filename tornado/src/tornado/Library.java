@@ -32,14 +32,8 @@ public enum Library {
         return op;
     }
 
-    /** Why this process cannot call it, or empty: we call cuBLAS ourselves, cuDNN by a module of SDKs with the CUDA backend. */
+    /** Why this process cannot call it, or empty. */
     String problem() {
-        if (this == CUBLAS) {
-            return CublasLt.problem();
-        }
-        String module = "tornado." + option();
-        return ModuleLayer.boot().findModule(module).isPresent()
-                ? ""
-                : title() + ": expected a TornadoVM SDK with the module " + module + ", got one without";
+        return this == CUBLAS ? CublasLt.problem() : Cudnn.problem();
     }
 }

@@ -181,7 +181,9 @@ final class LinearCalls {
         DeviceTensor from = Operands.activation("linear", x);
         String what = "input of " + layer;
         Recorder.Rounded before = recorder.rounded();
-        if (before != null && before.from() == from.offset()) {
+        if (before != null
+                && before.from() == from.offset()
+                && before.dtype() == target.storage().weights()) {
             halves.name(before.number(), what);
             return before.to();
         }

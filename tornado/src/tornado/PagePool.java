@@ -17,6 +17,11 @@ final class PagePool {
                     numHeads * Math.ceilDiv(pageTokens, LinearKernels.PANEL) * LinearKernels.PANEL, headDim);
         }
 
+        /** Of keys, and of values, that are stored as rows. */
+        int rowElements() {
+            return Math.multiplyExact(pageTokens * numHeads, headDim);
+        }
+
         int valueElements() {
             return Math.multiplyExact(
                     numHeads * Math.ceilDiv(headDim, LinearKernels.PANEL) * LinearKernels.PANEL, pageTokens);
@@ -28,16 +33,22 @@ final class PagePool {
     private final BitSet used = new BitSet();
     private int capacity;
     private final DType dtype;
+    private final boolean rows;
     private final Half keys;
     private final Half values;
 
-    /** An empty pool whose arrays stay below {@code limitElements}. */
-    PagePool(Geometry geometry, DType dtype, long limitElements) {
+    /**
+     * An empty pool whose arrays stay below {@code limitElements}.
+     *
+     * @param rows whether pages are rows [heads, headDim] of tokens, as a library takes them, or panels, as our kernels do
+     */
+    PagePool(Geometry geometry, DType dtype, boolean rows, long limitElements) {
         this.geometry = geometry;
         this.dtype = dtype;
+        this.rows = rows;
         this.limitPages = Math.toIntExact(limitElements / Math.max(geometry.keyElements(), geometry.valueElements()));
-        this.keys = new Half(geometry.keyElements());
-        this.values = new Half(geometry.valueElements());
+        this.keys = new Half(rows ? geometry.rowElements() : geometry.keyElements());
+        this.values = new Half(rows ? geometry.rowElements() : geometry.valueElements());
     }
 
     Geometry geometry() {
@@ -69,6 +80,11 @@ final class PagePool {
         return dtype == DType.F32;
     }
 
+    /** Whether pages are stored as a library takes them. */
+    boolean isRows() {
+        return rows;
+    }
+
     /** Takes consecutive pages; -1 if so many are not free. */
     int take(int pages) {
         int first = 0;
@@ -86,8 +102,8 @@ final class PagePool {
         used.set(first, first + pages);
         capacity = Math.max(capacity, first + pages);
         if (!isWide()) {
-            keys.wide.reserve(pages * keys.pageElements);
-            values.wide.reserve(pages * values.pageElements);
+            keys.wide.reserve(pages * geometry.keyElements());
+            values.wide.reserve(pages * geometry.valueElements());
         }
         return first;
     }

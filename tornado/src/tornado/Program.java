@@ -69,33 +69,26 @@ final class Program implements AutoCloseable {
      * @param params how many small parameters
      * @param batch what goes up with one batch and what comes down
      * @param halves 16-bit activations
-     * @param workspace floats that cuBLAS may use; 0 where it is not called
-     * @param libraryRows the most rows of each call of a library, by {@link LibraryCall#largest}
+     * @param workspace floats that libraries may use; 0 where none is called
      */
-    record Sizes(
-            int act, int params, Batch.Needs batch, int halves, int workspace, Map<LibraryCall, Integer> libraryRows) {
+    record Sizes(int act, int params, Batch.Needs batch, int halves, int workspace) {
         /** Whether all that {@code other} needs fits into these. */
         boolean hold(Sizes other) {
             return other.act <= act
                     && other.params <= params
                     && batch.hold(other.batch)
                     && other.halves <= halves
-                    && other.workspace <= workspace
-                    && other.libraryRows.entrySet().stream()
-                            .allMatch(call -> call.getValue() <= libraryRows.getOrDefault(call.getKey(), 0));
+                    && other.workspace <= workspace;
         }
 
         /** The larger of each. */
         Sizes max(Sizes other) {
-            Map<LibraryCall, Integer> rows = new HashMap<>(libraryRows);
-            other.libraryRows.forEach((call, most) -> rows.merge(call, most, Math::max));
             return new Sizes(
                     Math.max(act, other.act),
                     Math.max(params, other.params),
                     batch.max(other.batch),
                     Math.max(halves, other.halves),
-                    Math.max(workspace, other.workspace),
-                    rows);
+                    Math.max(workspace, other.workspace));
         }
     }
 
@@ -124,7 +117,6 @@ final class Program implements AutoCloseable {
     private final FloatArray workspace;
     private final DeviceTarget target;
     private final Sizes sizes;
-    private final LibraryArrays operands;
     private final Launches launches;
     private final FloatConsumer watcher;
     private final Set<Store> stores = new LinkedHashSet<>();
@@ -165,7 +157,6 @@ final class Program implements AutoCloseable {
             }
         }
         launches = new Launches(slots.size());
-        operands = new LibraryArrays(sizes.libraryRows());
         for (Segment.Key key : keys) {
             for (Call.Shape call : key.calls()) {
                 addStore(call.first());
@@ -177,7 +168,7 @@ final class Program implements AutoCloseable {
         workspace = new FloatArray(Math.max(16, sizes.workspace()));
         workspace.set(0, 1);
         // Of what is shared, but for the activations.
-        int samples = 2 + (sizes.workspace() > 0 ? 1 : 0) + operands.all().size() + stores.size();
+        int samples = 2 + (sizes.workspace() > 0 ? 1 : 0) + stores.size();
         act = new FloatArray(sizes.act() + launches.tasks() + samples);
         act.init(0);
         if (kept != null) {
@@ -257,7 +248,6 @@ final class Program implements AutoCloseable {
         if (sizes.workspace() > 0) {
             all.add(workspace);
         }
-        all.addAll(operands.all());
         stores.forEach(store -> all.add(store.array()));
         return all.toArray();
     }
@@ -276,8 +266,7 @@ final class Program implements AutoCloseable {
                 default -> next == from + 4 ? Kernel.TOUCH_FOUR : Kernel.TOUCH_VECTORS;
             };
             List<Object> some = arrays.subList(from, from + (kernel == Kernel.TOUCH_FOUR ? 4 : 1));
-            kernel.addTo(
-                    graph, task(graph, "touch" + from, 1), context, step, touches() + 2 * from, arrays(some, null));
+            kernel.addTo(graph, task(graph, "touch" + from, 1), context, step, touches() + 2 * from, arrays(some));
             from += some.size();
         }
         return graph;
@@ -345,7 +334,7 @@ final class Program implements AutoCloseable {
         touching(graph);
         int samples = sampled().size();
         String id = task(graph, "samples", samples);
-        Kernel.DOWNLOAD.addTo(graph, id, context, step, touches() + 2 * samples, arrays(List.of(), null));
+        Kernel.DOWNLOAD.addTo(graph, id, context, step, touches() + 2 * samples, arrays(List.of()));
         return graph.persistOnDevice(shared())
                 .transferToHost(DataTransferMode.EVERY_EXECUTION, output)
                 .snapshot();
@@ -364,14 +353,14 @@ final class Program implements AutoCloseable {
     private ImmutableTaskGraph sendGraph() {
         TaskGraph graph = new TaskGraph("send").consumeFromDevice("init", shared());
         graph.transferToDevice(DataTransferMode.EVERY_EXECUTION, queue.ints(), input);
-        Kernel.BEGIN.addTo(graph, task(graph, BEGIN, 1), context, step, 0, arrays(List.of(), null));
+        Kernel.BEGIN.addTo(graph, task(graph, BEGIN, 1), context, step, 0, arrays(List.of()));
         return graph.persistOnDevice(queue.ints(), input).snapshot();
     }
 
     private ImmutableTaskGraph fetchGraph() {
         TaskGraph graph = new TaskGraph("fetch").consumeFromDevice("init", resident());
         String id = task(graph, Kernel.CONFIRM.taskName(), DeviceTarget.ELEMENT_ITEMS);
-        Kernel.CONFIRM.addTo(graph, id, context, step, 0, arrays(List.of(), null));
+        Kernel.CONFIRM.addTo(graph, id, context, step, 0, arrays(List.of()));
         return graph.transferToHost(DataTransferMode.EVERY_EXECUTION, output).snapshot();
     }
 
@@ -385,8 +374,7 @@ final class Program implements AutoCloseable {
 
     private ImmutableTaskGraph graph(Segment.Key key) {
         TaskGraph graph = new TaskGraph(SEGMENTS).consumeFromDevice("init", resident());
-        Kernel.FEED.addTo(
-                graph, task(graph, FEED, target.rowItems()), context, step, tables(), arrays(List.of(), null));
+        Kernel.FEED.addTo(graph, task(graph, FEED, target.rowItems()), context, step, tables(), arrays(List.of()));
         List<String> tasks = tasks(key);
         for (int i = 0; i < key.calls().size(); i++) {
             Call.Shape call = key.calls().get(i);
@@ -394,7 +382,7 @@ final class Program implements AutoCloseable {
             if (!call.kernel().isLibrary()) {
                 String _ = task(graph, id, 1);
             }
-            Kernel.Arrays bound = arrays(call.first(), call.second(), operands(call.library()));
+            Kernel.Arrays bound = arrays(call.first(), call.second());
             call.kernel().addTo(graph, id, context, step, slot(id), bound);
         }
         return graph.snapshot();
@@ -422,22 +410,7 @@ final class Program implements AutoCloseable {
         return Objects.requireNonNull(slots.get(task));
     }
 
-    private @Nullable LibraryOperands operands(@Nullable LibraryCall call) {
-        if (call == null) {
-            return null;
-        }
-        List<Object> arrays = operands.of(call.library());
-        int rows = recordedRows(call);
-        return switch (call) {
-            case LibraryCall.Sdpa sdpa -> new SdpaOperands(arrays, rows, sdpa);
-        };
-    }
-
-    private int recordedRows(LibraryCall call) {
-        return sizes.libraryRows().getOrDefault(call.largest(), 0);
-    }
-
-    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second, @Nullable LibraryOperands library) {
+    private Kernel.Arrays arrays(@Nullable Store first, @Nullable Store second) {
         List<Object> bound = new ArrayList<>();
         if (first != null) {
             bound.add(first.array());
@@ -445,11 +418,11 @@ final class Program implements AutoCloseable {
         if (second != null) {
             bound.add(second.array());
         }
-        return arrays(bound, library);
+        return arrays(bound);
     }
 
-    private Kernel.Arrays arrays(List<Object> stores, @Nullable LibraryOperands library) {
-        return new Kernel.Arrays(act, params, input, output, queue.ints(), halves, workspace, stores, library);
+    private Kernel.Arrays arrays(List<Object> stores) {
+        return new Kernel.Arrays(act, params, input, output, queue.ints(), halves, workspace, stores);
     }
 
     /** Whether everything a segment needs is as large here as it has to be by now. */
@@ -519,7 +492,37 @@ final class Program implements AutoCloseable {
     /** Puts the slots and tables of a segment in the queue, and expects its kernels to be counted. */
     private void queue(Segment segment, int number, int up, int down) {
         List<int[]> tables = segment.tables();
-        IdentityHashMap<int[], Integer> places = new IdentityHashMap<>();
+        Map<int[], Integer> places = places(tables);
+        List<Integer> to = new ArrayList<>();
+        int[] all = new int[segment.calls().size() * Call.SLOT];
+        List<String> tasks = tasks(segment.key());
+        for (int i = 0; i < segment.calls().size(); i++) {
+            Call call = segment.calls().get(i);
+            String task = tasks.get(i);
+            int at = i * Call.SLOT;
+            to.add(slot(task));
+            System.arraycopy(call.arguments(), 0, all, at, call.arguments().length);
+            for (Call.Table table : call.tables()) {
+                all[at + table.argument()] = place(places, table);
+            }
+            if (call.kernel() == Kernel.UPLOAD) {
+                all[at + ElementKernels.FROM] = up;
+            } else if (call.kernel() == Kernel.DOWNLOAD) {
+                all[at + ElementKernels.TO] = down;
+            }
+            if (!call.kernel().isLibrary()) {
+                all[at + Launches.COUNTER] = counter(task);
+                all[at + Launches.NUMBER] = number;
+                launches.expect(slot(task) / Call.SLOT, number);
+            }
+        }
+        launches.expect(slot(FEED) / Call.SLOT, number);
+        queue.add(counter(FEED), number, to, all, tables);
+    }
+
+    /** Where each table of a segment is, on the device. */
+    private Map<int[], Integer> places(List<int[]> tables) {
+        Map<int[], Integer> places = new IdentityHashMap<>();
         int end = tables();
         for (int[] table : tables) {
             places.put(table, end);
@@ -532,35 +535,11 @@ final class Program implements AutoCloseable {
                     end - tables(),
                     MemoryPlan.smaller());
         }
-        List<Integer> to = new ArrayList<>();
-        int[] all = new int[segment.calls().size() * Call.SLOT];
-        List<String> tasks = tasks(segment.key());
-        for (int i = 0; i < segment.calls().size(); i++) {
-            Call call = segment.calls().get(i);
-            String task = tasks.get(i);
-            int at = i * Call.SLOT;
-            to.add(slot(task));
-            System.arraycopy(call.arguments(), 0, all, at, call.arguments().length);
-            for (Call.Table table : call.tables()) {
-                all[at + table.argument()] = Objects.requireNonNull(places.get(table.values()));
-            }
-            if (call.kernel() == Kernel.UPLOAD) {
-                all[at + ElementKernels.FROM] = up;
-            } else if (call.kernel() == Kernel.DOWNLOAD) {
-                all[at + ElementKernels.TO] = down;
-            }
-            LibraryCall library = call.library();
-            if (library instanceof LibraryCall.Sdpa) {
-                all[at + SdpaKernels.RECORDED_ROWS] = recordedRows(library);
-            }
-            if (!call.kernel().isLibrary()) {
-                all[at + Launches.COUNTER] = counter(task);
-                all[at + Launches.NUMBER] = number;
-                launches.expect(slot(task) / Call.SLOT, number);
-            }
-        }
-        launches.expect(slot(FEED) / Call.SLOT, number);
-        queue.add(counter(FEED), number, to, all, tables);
+        return places;
+    }
+
+    private static int place(Map<int[], Integer> places, Call.Table table) {
+        return Objects.requireNonNull(places.get(table.values()));
     }
 
     private void launch(Segment segment) {
@@ -569,12 +548,15 @@ final class Program implements AutoCloseable {
             throw new IllegalStateException("no graph for " + segment.key());
         }
         List<String> tasks = tasks(segment.key());
+        Map<int[], Integer> places = places(segment.tables());
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
             if (call.kernel().isLibrary()) {
+                int slot = slot(tasks.get(i));
                 for (int j = 0; j < call.arguments().length; j++) {
-                    step.set(slot(tasks.get(i)) + j, call.arguments()[j]);
+                    step.set(slot + j, call.arguments()[j]);
                 }
+                call.tables().forEach(table -> step.set(slot + table.argument(), place(places, table)));
                 continue;
             }
             WorkerGrid1D grid = grids.get(SEGMENTS + "." + tasks.get(i));

@@ -84,6 +84,48 @@ final class QueryKeyKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /**
+     * As the other, into pages of rows [heads, headDim], with the queries in float16 too. Behind the table of {@link HalfKernels#half} for
+     * values comes that for queries, and where those go in the array of halves.
+     */
+    static void normRopeAppendRows(
+            KernelContext context,
+            IntArray step,
+            int slot,
+            FloatArray act,
+            FloatArray params,
+            ShortArray keys,
+            ShortArray values,
+            ShortArray halves) {
+        int row = context.groupIdx;
+        int dim = step.get(slot + 1);
+        int page = page(step, slot, row);
+        float ofQuery = factor(context, step, slot, act, params, 2);
+        float ofKey = factor(context, step, slot, act, params, 3);
+        int rounding = step.get(slot + 13);
+        int to = (page * step.get(slot + 9) + row % step.get(slot + 9)) * dim;
+        int query = step.get(rounding + 9) + row * dim;
+        for (int i = 2 * context.localIdx; i < dim; i += 2 * context.localGroupSizeX) {
+            int angle = angle(step, slot, row, i);
+            turnQuery(step, slot, act, params, row, i, ofQuery, angle);
+            int q = element(step, slot, row, i, 2);
+            halves.set(query + i, half(step, rounding + 6, act, params, act.get(q)));
+            halves.set(query + i + 1, half(step, rounding + 6, act, params, act.get(q + 1)));
+            if (page >= 0) {
+                float cos = params.get(angle);
+                float sin = params.get(angle + 1);
+                float real = normed(step, slot, act, params, row, i, 3, ofKey);
+                float imaginary = normed(step, slot, act, params, row, i + 1, 3, ofKey);
+                keys.set(to + i, half(step, rounding, act, params, real * cos - imaginary * sin));
+                keys.set(to + i + 1, half(step, rounding, act, params, real * sin + imaginary * cos));
+                int v = element(step, slot, row, i, 4);
+                values.set(to + i, half(step, rounding + 3, act, params, act.get(v)));
+                values.set(to + i + 1, half(step, rounding + 3, act, params, act.get(v + 1)));
+            }
+        }
+        Launches.count(context, step, slot, act);
+    }
+
     /** What divides the token's query ({@code which} 2) or key (3). */
     private static float factor(
             KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, int which) {

@@ -45,14 +45,13 @@ final class Recorder implements AutoCloseable {
     /** What the program of a rehearsal would be. */
     private final Set<Segment.Key> rehearsedKeys = new LinkedHashSet<>();
 
-    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, Batch.Needs.NONE, 0, 0, Map.of());
+    private Program.Sizes rehearsedSizes = new Program.Sizes(0, 0, Batch.Needs.NONE, 0, 0);
 
     private @Nullable Program program;
     /** What the largest segment needs. */
     private Batch.Needs segmentNeeds = Batch.Needs.NONE;
 
     private int mostFrames;
-    private final Map<LibraryCall, Integer> libraryRows = new HashMap<>();
     private int workspaceFloats;
     private @Nullable Rounded rounded;
     private boolean failed;
@@ -109,9 +108,10 @@ final class Recorder implements AutoCloseable {
      *
      * @param from where they are as floats
      * @param to where they are in the array of halves
+     * @param dtype what they are there
      * @param number of the rounding
      */
-    record Rounded(int from, int to, int number) {}
+    record Rounded(int from, int to, DType dtype, int number) {}
 
     /** What the last call has left in 16 bits as well, or null. */
     @Nullable
@@ -147,9 +147,8 @@ final class Recorder implements AutoCloseable {
             long sums = (long) call.arguments()[0] * call.arguments()[2];
             workspaceFloats = Math.max(workspaceFloats, Math.clamp(sums, 16, MOST_WORKSPACE));
         }
-        LibraryCall library = call.library();
-        if (library != null) {
-            libraryRows.merge(library.largest(), call.arguments()[0], Math::max);
+        if (call.kernel() == Kernel.SDPA) {
+            workspaceFloats = Math.max(workspaceFloats, CudnnAttention.WORKSPACE);
         }
         current.add(call, scratch.top());
     }
@@ -328,7 +327,8 @@ final class Recorder implements AutoCloseable {
 
     private PagePool pool(PagePool.Geometry geometry) {
         // What is widened is float32 again, and in one array too.
-        return new PagePool(geometry, target.storage().cache(), target.arrayElements(DType.F32));
+        boolean rows = SdpaCalls.suits(target, geometry.headDim());
+        return new PagePool(geometry, target.storage().cache(), rows, target.arrayElements(DType.F32));
     }
 
     /** Notes the frames of a pass. */
@@ -435,7 +435,7 @@ final class Recorder implements AutoCloseable {
                 sizes = sizes.max(known.sizes());
             }
             if (known == null || !all.containsAll(keys)) {
-                keys.forEach(key -> all.addAll(key.alternatives()));
+                all.addAll(keys);
             }
             foreseen = known != null;
             plan(sizes, all).check();
@@ -460,12 +460,6 @@ final class Recorder implements AutoCloseable {
     /** What is needed by now, and by the larger frame blocks to come. */
     private Program.Sizes sizesWithRoom() {
         Program.Sizes now = sizes();
-        int limit = target.arrayElements(DType.F32);
-        Map<LibraryCall, Integer> rows = new HashMap<>();
-        now.libraryRows().forEach((call, most) -> {
-            int more = most * framesToCome();
-            rows.put(call, call.fits(more, limit) ? more : most);
-        });
         Batch.Needs batch = now.batch().max(pending.needs());
         int queue = Math.ceilDiv(batch.queue(), QUEUE_STEP) * QUEUE_STEP;
         Batch.Needs room = new Batch.Needs(queue, roomFor(batch.input()), roomFor(batch.output()));
@@ -474,8 +468,7 @@ final class Recorder implements AutoCloseable {
                 now.params(),
                 room,
                 roomFor(now.halves()),
-                Math.min(MOST_WORKSPACE, roomFor(now.workspace())),
-                rows);
+                Math.min(MOST_WORKSPACE, roomFor(now.workspace())));
     }
 
     private Program.Sizes sizes() {
@@ -484,8 +477,7 @@ final class Recorder implements AutoCloseable {
                 parameters.count(),
                 segmentNeeds,
                 scratch.peakOfHalves(),
-                workspaceFloats,
-                Map.copyOf(libraryRows));
+                workspaceFloats);
     }
 
     /** What a rehearsal has seen. */
@@ -522,7 +514,7 @@ final class Recorder implements AutoCloseable {
         long activations = 4L * sizes.act();
         Batch.Needs batch = sizes.batch();
         long rest = activations + 4L * ((long) sizes.params() + batch.queue() + batch.input() + batch.output());
-        rest += 2L * sizes.halves() + 4L * sizes.workspace() + LibraryArrays.bytes(sizes.libraryRows());
+        rest += 2L * sizes.halves() + 4L * sizes.workspace();
         for (Store store : stores) {
             largestStore = Math.max(largestStore, store.bytes());
             switch (store.use()) {

@@ -78,6 +78,21 @@ final class RowCalls {
             return y;
         }
         Kernel used = withGate(kernel, slot);
+        if (kernel == Kernel.RMS_NORM && target.cudnn()) { // they may be queries of an attention
+            slot[6] = scratch.takeHalves(x.shape());
+            int[] table = halves.narrowingCache(op);
+            recorder.addRounding(
+                    new Call(
+                            Kernel.RMS_NORM_HALF,
+                            null,
+                            null,
+                            slot,
+                            List.of(new Call.Table(7, table)),
+                            rows,
+                            target.rowItems()),
+                    new Recorder.Rounded(y.offset(), slot[6], target.storage().cache(), table[2]));
+            return y;
+        }
         if (kernel == Kernel.RMS_NORM || !Linears.roundsInputs(target, rows)) {
             recorder.add(new Call(used, null, null, slot, List.of(), rows, target.rowItems()));
             return y;
@@ -93,7 +108,7 @@ final class RowCalls {
         };
         recorder.addRounding(
                 new Call(both, null, null, slot, tables, rows, target.rowItems()),
-                new Recorder.Rounded(y.offset(), slot[place], rounding.number()));
+                new Recorder.Rounded(y.offset(), slot[place], target.storage().weights(), rounding.number()));
         return y;
     }
 

@@ -29,6 +29,29 @@ final class RowKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /**
+     * {@link #rmsNorm}, in float16 too. Slot: also where that goes in the array of halves, and where a table of {@link HalfKernels#half}
+     * begins.
+     */
+    static void rmsNormHalf(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
+        int y = step.get(slot + 3) + row * dim;
+        int weight = step.get(slot + 5);
+        int half = step.get(slot + 6) + row * dim;
+        int rounding = step.get(slot + 7);
+        float squares = sumOfSquares(context, act, x, dim, 0f);
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float value = act.get(x + i) * factor * params.get(weight + i);
+            act.set(y + i, value);
+            halves.set(half + i, (short) HalfKernels.half(step, rounding, act, params, value));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
     /** LN(x) * weight + bias. Slot: rows, dim, x, y, eps, weight, bias. */
     static void layerNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int dim = step.get(slot + 1);

@@ -2,8 +2,6 @@ package tornado;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
-import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -14,24 +12,7 @@ final class Segment {
     static final int MAX_CALLS = 64;
 
     /** Which graph runs it: the kernels in order and the arrays they are bound to. */
-    record Key(List<Call.Shape> calls) {
-        /** The keys of what is recorded with this: where a library is called, those of its other {@link LibraryCall#alternatives}. */
-        List<Key> alternatives() {
-            Optional<LibraryCall> library = calls.stream()
-                    .map(Call.Shape::library)
-                    .filter(Objects::nonNull)
-                    .filter(call -> call.alternatives().size() > 1)
-                    .findFirst();
-            if (library.isEmpty()) {
-                return List.of(this);
-            }
-            return library.get().alternatives().stream()
-                    .map(other -> new Key(calls.stream()
-                            .map(call -> library.get().equals(call.library()) ? call.of(other) : call)
-                            .toList()))
-                    .toList();
-        }
-    }
+    record Key(List<Call.Shape> calls) {}
 
     /** What is taken from the output array when the graph has run. */
     private record Delivery(int count, Consumer<float[]> to) {}

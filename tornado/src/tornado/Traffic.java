@@ -52,11 +52,9 @@ public record Traffic(long executions, long launches, long libraryCalls, long wa
         long elements = (long) call.groups() * call.groupItems();
         return elements
                 * switch (call.kernel()) {
-                    case STAGE_QUERIES -> 4 + 2;
-                    case STAGE_KEYS, STAGE_VALUES -> 2 + 2;
-                    case FINISH_ATTENTION, FINISH_MASSES -> 2 + 4;
-                    case STAGE_GROUPS -> 2;
-                    case WIDEN_WEIGHTS, WIDEN_PAGES -> 2 + 4;
+                    case KEY_GROUPS -> 2;
+                    case GATHER_MASSES -> 4 + 4;
+                    case WIDEN_WEIGHTS, WIDEN_PAGES, WIDEN_KEYS, WIDEN_VALUES -> 2 + 4;
                     case WIDEN_BYTES -> 1 + 4;
                     case NARROW_PAGES, ROUND_ROWS -> 4 + 2;
                     default -> 0;

@@ -31,7 +31,7 @@ import uk.ac.manchester.tornado.runtime.common.TornadoXPUDevice;
 import uk.ac.manchester.tornado.runtime.library.spi.TornadoNativeStreamSupport;
 
 /**
- * A device that brings the functions of cublasLt along, as C finds them: each is a Java method behind a pointer. What the device calls an
+ * A device that brings the functions of cublasLt and cuDNN along, as C finds them: each is a Java method behind a pointer. What the device calls an
  * address is the number of an array and a place in it. Only in the shim.
  */
 @SuppressWarnings({"restricted", "unused"}) // called by name, from C
@@ -44,7 +44,7 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
     private static final int COMPUTE_F32 = 68;
     private static final int F32 = 0;
     private static final int F16 = 2;
-    private static final int BF16 = 14;
+    static final int BF16 = 14;
 
     private static final int TRANS_A = 3;
     private static final int TRANS_B = 4;
@@ -95,23 +95,33 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
     private long lastObject;
     private Object[] arrays = {};
     private final List<Runnable> queued = new ArrayList<>();
+    private final EmulatedCudnn cudnn = new EmulatedCudnn(this);
     private int matmuls;
 
     @Override
     public Optional<MemorySegment> find(String name) {
+        FunctionDescriptor ofCudnn = Emulator.passesFor("no-cudnn") ? null : EmulatedCudnn.SIGNATURES.get(name);
+        if (ofCudnn != null) {
+            return Optional.of(pointer(cudnn, name, ofCudnn));
+        }
         FunctionDescriptor signature = SIGNATURES.get(name);
         if (signature == null || Emulator.passesFor("no-cublas")) {
             return Optional.empty();
         }
-        return Optional.of(functions.computeIfAbsent(name, missing -> {
+        return Optional.of(pointer(this, name, signature));
+    }
+
+    private MemorySegment pointer(Object of, String name, FunctionDescriptor signature) {
+        return functions.computeIfAbsent(name, missing -> {
             try {
                 MethodType type = signature.toMethodType();
-                MethodHandle method = MethodHandles.lookup().bind(this, name, type);
+                MethodHandle method = MethodHandles.privateLookupIn(of.getClass(), MethodHandles.lookup())
+                        .bind(of, name, type);
                 return Linker.nativeLinker().upcallStub(method, signature, arena);
             } catch (ReflectiveOperationException e) {
                 throw new IllegalStateException(name, e);
             }
-        }));
+        });
     }
 
     /** The addresses of the arrays among arguments, and which those are. */
@@ -136,9 +146,14 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
 
     @Override
     public void close() {
-        if (!objects.isEmpty()) {
-            throw new IllegalStateException(objects.size() + " objects of cublasLt were not destroyed");
+        if (!objects.isEmpty() || !cudnn.isEmpty()) {
+            throw new IllegalStateException("objects of cublasLt or cuDNN were not destroyed: " + objects.size());
         }
+    }
+
+    /** Queues work. */
+    void queue(Runnable work) {
+        queued.add(work);
     }
 
     private MemorySegment at(MemorySegment address, long bytes) {
@@ -146,6 +161,11 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         if (place % ALIGNMENT != 0) {
             throw new IllegalArgumentException("an address that is no multiple of " + ALIGNMENT);
         }
+        return at(place, bytes);
+    }
+
+    /** Memory of the device, while queued work runs. */
+    MemorySegment at(long place, long bytes) {
         Object array = arrays[Math.toIntExact(place >> ARRAY_BITS) - 1];
         MemorySegment all = switch (array) {
             case FloatArray floats -> floats.getSegment();
@@ -343,7 +363,7 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         return values;
     }
 
-    private static float get(MemorySegment from, int type, long at) {
+    static float get(MemorySegment from, int type, long at) {
         return switch (type) {
             case F32 -> from.get(JAVA_FLOAT_UNALIGNED, 4 * at);
             case F16 -> Float.float16ToFloat(from.get(JAVA_SHORT_UNALIGNED, 2 * at));
@@ -352,7 +372,7 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         };
     }
 
-    private static void set(MemorySegment to, int type, long at, float value) {
+    static void set(MemorySegment to, int type, long at, float value) {
         switch (type) {
             case F32 -> to.set(JAVA_FLOAT_UNALIGNED, 4 * at, value);
             case F16 -> to.set(JAVA_SHORT_UNALIGNED, 2 * at, Float.floatToFloat16(value));
