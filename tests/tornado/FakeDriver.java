@@ -53,10 +53,12 @@ record FakeDriver(Path folder) {
         compile(folder, "driver.cpp", "libcuda.so.1");
         compile(folder, "compiler.cpp", "libnvrtc.so.13");
         compile(folder, "cublaslt.cpp", "libcublasLt.so.13", "-L" + folder, "-l:libcuda.so.1");
+        compile(folder, "cudnn.cpp", "libcudnn.so.9", "-L" + folder, "-l:libcuda.so.1");
         return new FakeDriver(folder);
     }
 
-    private static void compile(Path folder, String source, String library, String... more)
+    /** Builds one library. */
+    static void compile(Path folder, String source, String library, String... more)
             throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
                 "c++",

@@ -19,6 +19,7 @@ final class OnFakeDriver {
             TornadoOpsSelfTest.class,
             TensorKernelsTest.class,
             CublasTest.class,
+            CudnnTest.class,
             TornadoRolloutGoldenTest.class,
             TornadoForwardGoldenTest.class,
             TornadoFamilyGoldenTest.class,

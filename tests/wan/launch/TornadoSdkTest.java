@@ -48,12 +48,11 @@ class TornadoSdkTest {
     }
 
     @Test
-    void flags_letTheModulesThatAreThereCallNatives() throws Exception {
+    void flags_letTheCudaBackendCallNatives() throws Exception {
         Path jars = Files.createDirectories(folder.resolve("share/java/tornado"));
         for (String jar : List.of(
                 "tornado-api-5.2.0-jdk25.jar",
                 "tornado-drivers-cuda-5.2.0-jdk25.jar",
-                "tornado-cudnn-5.2.0-jdk25.jar",
                 "tornado-drivers-cuda-jni-5.2.0-jdk25-libs.jar")) {
             Files.createFile(jars.resolve(jar));
         }
@@ -62,7 +61,6 @@ class TornadoSdkTest {
                 .containsExactly(
                         "-server",
                         "--enable-native-access=tornado.drivers.cuda",
-                        "--enable-native-access=tornado.cudnn",
                         "-Dwan.tornado.version=5.2.0-jdk25",
                         "-Dtornado.recover.bailout=False");
     }

@@ -22,7 +22,7 @@ final class Cudnn {
     /** Names the library's file. */
     static final String PROPERTY = "wan.cudnn.library";
 
-    /** The first whose attention takes page tables and lengths. */
+    /** 9.15: the first whose attention takes page tables and lengths. */
     private static final long LOWEST_VERSION = 91_500;
 
     private static final List<String> FILES = System.getProperty("os.name", "").startsWith("Windows")
@@ -61,7 +61,7 @@ final class Cudnn {
         functions = new NativeLibrary(Library.CUDNN.title(), symbols, SIGNATURES);
         long version = (long) functions.call("cudnnGetVersion");
         if (version < LOWEST_VERSION) {
-            throw new LibraryException("cuDNN: expected version " + LOWEST_VERSION + " or newer, got " + version);
+            throw new LibraryException("cuDNN: expected version 9.15 or newer, got " + version);
         }
     }
 

@@ -492,7 +492,7 @@ final class Program implements AutoCloseable {
     /** Puts the slots and tables of a segment in the queue, and expects its kernels to be counted. */
     private void queue(Segment segment, int number, int up, int down) {
         List<int[]> tables = segment.tables();
-        Map<int[], Integer> places = places(tables);
+        IdentityHashMap<int[], Integer> places = places(tables);
         List<Integer> to = new ArrayList<>();
         int[] all = new int[segment.calls().size() * Call.SLOT];
         List<String> tasks = tasks(segment.key());
@@ -521,8 +521,8 @@ final class Program implements AutoCloseable {
     }
 
     /** Where each table of a segment is, on the device. */
-    private Map<int[], Integer> places(List<int[]> tables) {
-        Map<int[], Integer> places = new IdentityHashMap<>();
+    private IdentityHashMap<int[], Integer> places(List<int[]> tables) {
+        IdentityHashMap<int[], Integer> places = new IdentityHashMap<>();
         int end = tables();
         for (int[] table : tables) {
             places.put(table, end);
@@ -538,7 +538,7 @@ final class Program implements AutoCloseable {
         return places;
     }
 
-    private static int place(Map<int[], Integer> places, Call.Table table) {
+    private static int place(IdentityHashMap<int[], Integer> places, Call.Table table) {
         return Objects.requireNonNull(places.get(table.values()));
     }
 
@@ -548,7 +548,7 @@ final class Program implements AutoCloseable {
             throw new IllegalStateException("no graph for " + segment.key());
         }
         List<String> tasks = tasks(segment.key());
-        Map<int[], Integer> places = places(segment.tables());
+        IdentityHashMap<int[], Integer> places = places(segment.tables());
         for (int i = 0; i < segment.calls().size(); i++) {
             Call call = segment.calls().get(i);
             if (call.kernel().isLibrary()) {

@@ -19,8 +19,8 @@ import java.util.regex.Pattern;
 final class TornadoSdk {
     private static final String LOWEST = "5.2.0";
     private static final Pattern API = Pattern.compile("tornado-api-(\\d+(?:\\.\\d+)*)(?:-jdk(\\d+))?.*\\.jar");
-    /** The argfile lists only one of these; each of the others would be warned of. */
-    private static final String[] CALLING_NATIVES = {"tornado.drivers.cuda", "tornado.cublas", "tornado.cudnn"};
+    /** Calls natives, which would be warned of; the argfile does not list it. */
+    private static final String CALLS_NATIVES = "tornado.drivers.cuda";
 
     private static final String PLACEHOLDER = "${TORNADOVM_HOME}";
 
@@ -57,10 +57,8 @@ final class TornadoSdk {
                 flags.add(name.endsWith("module-path") ? withoutWorkingFolder(value) : value);
             }
         }
-        for (String module : CALLING_NATIVES) {
-            if (hasModule(home, module)) {
-                flags.add("--enable-native-access=" + module);
-            }
+        if (hasModule(home, CALLS_NATIVES)) {
+            flags.add("--enable-native-access=" + CALLS_NATIVES);
         }
         flags.add("-Dwan.tornado.version=" + version);
         // A kernel that does not compile would otherwise run as plain Java, slowly and perhaps wrongly.
