@@ -135,7 +135,7 @@ final class CudnnAttention implements AutoCloseable {
     /** Of {@code cudnnDataType_t}; {@link #type} has the others. */
     private static final int TYPE_INT32 = 4;
 
-    /** Tensors, by their numbers, and attributes of the operation that they are. */
+    /** Tensors, and attributes of the operation that they are. */
     private enum Operand {
         Q(2800),
         K(2801),
@@ -153,8 +153,9 @@ final class CudnnAttention implements AutoCloseable {
             this.attribute = attribute;
         }
 
+        /** Of a tensor in the graph: any number, if each has its own. */
         long id() {
-            return 1L + ordinal();
+            return attribute;
         }
     }
 
