@@ -25,14 +25,6 @@ import wan.op.DType;
  */
 @SuppressWarnings("restricted") // calls C
 class CudnnAcceptanceTest {
-    private static final String DEVICE = """
-            {"maxGridSize":[2147483647,65535,65535],"maxBlockSize":[1024,1024,64],"regsPerBlock":65536,"multiProcessorCount":132,\
-            "smCountOrigin":0,"warpSize":32,"maxSharedMemoryPerBlock":49152,"maxSharedMemoryPerBlockOptin":%d,\
-            "reservedSharedMemoryPerBlock":1024,"maxRegistersPerSM":65536,"maxCtasPerSM":32,"maxThreadsPerBlock":1024,\
-            "maxThreadsPerSM":2048,"pciDeviceId":0,"isTccDriver":0,"supportCoopLaunch":1,"totalGlobalMem":85899345920,\
-            "smClockRateKHz":1980000,"memClockRateKHz":2619000,"l2CacheSize":52428800,"cudaDeviceId":0,"deviceVer":%d,\
-            "driverVer":13000,"deviceName":"a device for tests"}""";
-
     private static final int PROPERTIES = 38;
     private static final int PROPERTIES_JSON = 2702;
     private static final int CHAR = 24;
@@ -54,16 +46,27 @@ class CudnnAcceptanceTest {
         SymbolLookup _ = SymbolLookup.libraryLookup(folder.resolve("libcuda.so.1"), ARENA);
     }
 
-    private static CudnnAttention.Device device(int version) {
+    /** Describes a device of a compute capability, 900 for 9.0. */
+    private static MemorySegment device(int capability) {
         Cudnn library = Cudnn.get();
         MemorySegment properties = library.descriptor("a device", PROPERTIES);
         byte[] json =
-                DEVICE.formatted(version < 900 ? 166_912 : 232_448, version).getBytes(StandardCharsets.UTF_8);
+                """
+            {"maxGridSize":[2147483647,65535,65535],"maxBlockSize":[1024,1024,64],"regsPerBlock":65536,"multiProcessorCount":132,\
+            "smCountOrigin":0,"warpSize":32,"maxSharedMemoryPerBlock":49152,"maxSharedMemoryPerBlockOptin":%d,\
+            "reservedSharedMemoryPerBlock":1024,"maxRegistersPerSM":65536,"maxCtasPerSM":32,"maxThreadsPerBlock":1024,\
+            "maxThreadsPerSM":2048,"pciDeviceId":0,"isTccDriver":0,"supportCoopLaunch":1,"totalGlobalMem":85899345920,\
+            "smClockRateKHz":1980000,"memClockRateKHz":2619000,"l2CacheSize":52428800,"cudaDeviceId":0,"deviceVer":%d,\
+            "driverVer":13000,"deviceName":"a device for tests"}""".formatted(capability < 900 ? 166_912 : 232_448, capability).getBytes(StandardCharsets.UTF_8);
         MemorySegment text = ARENA.allocate(json.length).copyFrom(MemorySegment.ofArray(json));
         library.check(
                 "a device", "cudnnBackendSetAttribute", properties, PROPERTIES_JSON, CHAR, (long) json.length, text);
         library.check("a device", "cudnnBackendFinalize", properties);
-        return new CudnnAttention.Device(null, properties);
+        return properties;
+    }
+
+    private static CudnnAttention attention(MemorySegment properties, CudnnAttention.Shape shape) {
+        return new CudnnAttention(Cudnn.get(), new CudnnAttention.Device(null, properties), shape);
     }
 
     /** Of 1.3B at 480 x 832, masses of frames among them; then of 14B, and small ones, with every kind of head. */
@@ -110,14 +113,14 @@ class CudnnAcceptanceTest {
 
     @ParameterizedTest
     @ValueSource(ints = {800, 900, 1000})
-    void everyAttention_isCompiled(int version) {
-        CudnnAttention.Device device = device(version);
+    void everyAttention_isCompiled(int capability) {
+        MemorySegment device = device(capability);
         List<CudnnAttention.Shape> all = new ArrayList<>(shapes());
-        if (version == 900) {
+        if (capability == 900) {
             all.addAll(more());
         }
         for (CudnnAttention.Shape shape : all) {
-            try (CudnnAttention attention = new CudnnAttention(Cudnn.get(), device, shape)) {
+            try (CudnnAttention attention = attention(device, shape)) {
                 assertThat(attention.workspaceBytes()).as(shape.toString()).isBetween(0L, 256L);
             }
         }
@@ -126,8 +129,8 @@ class CudnnAcceptanceTest {
 
     @Test
     void olderDevices_areRefusedInOneLine() {
-        CudnnAttention.Device device = device(750);
-        assertThatThrownBy(() -> new CudnnAttention(Cudnn.get(), device, shapes().getFirst()))
+        MemorySegment device = device(750);
+        assertThatThrownBy(() -> attention(device, shapes().getFirst()))
                 .isInstanceOf(LibraryException.class)
                 .hasMessageStartingWith(
                         "cuDNN: expected an engine for attention q [1, 1560, 12, 128], 1560 keys, to f32,"
@@ -137,15 +140,15 @@ class CudnnAcceptanceTest {
 
     @Test
     void blocks_arePowersOfTwo() {
-        CudnnAttention.Device device = device(900);
+        MemorySegment device = device(900);
         CudnnAttention.Shape shape = shape(12, 128, 1560, 4680, 4680, 1560, 128, DType.F32, false);
-        assertThatThrownBy(() -> new CudnnAttention(Cudnn.get(), device, shape))
+        assertThatThrownBy(() -> attention(device, shape))
                 .isInstanceOf(LibraryException.class)
                 .hasMessageContaining("power of 2");
         release(device);
     }
 
-    private static void release(CudnnAttention.Device device) {
-        Cudnn.get().check("a device", "cudnnBackendDestroyDescriptor", device.properties());
+    private static void release(MemorySegment device) {
+        Cudnn.get().check("a device", "cudnnBackendDestroyDescriptor", device);
     }
 }

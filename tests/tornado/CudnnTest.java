@@ -76,6 +76,7 @@ class CudnnTest {
     }
 
     /** The result of an attention, and the masses of its keys in groups. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Attended(float[] result, List<Float> masses) {}
 
     /**

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import wan.file.Safetensors;
 import wan.op.DType;
@@ -84,11 +85,20 @@ class FakeDriverTest {
         assertThat(ended.status()).isEqualTo(1);
     }
 
-    /** cuBLAS by our provider, on the driver's own; {@link #passesOnTheDriver} has whole rollouts. */
-    @Test
-    void callOfCublasThatFails_endsTheRun_withPassAndLayer() throws IOException, InterruptedException {
+    /** Libraries by our providers, on the driver's own; {@link #passesOnTheDriver} has whole rollouts. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "FAKE_CUDA_CUBLAS | 40 | cublas | cuBLAS: cublasLtMatmul of \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16:"
+                        + " expected success, got status 13 \\(CUBLAS_STATUS_EXECUTION_FAILED\\)",
+                "FAKE_CUDA_CUDNN | 3 | cublas,cudnn | cuDNN: cudnnBackendExecute of q \\[\\d+, \\d+, \\d+, \\d+],"
+                        + " \\d+ keys, to bf16: expected success, got status 5000 \\(told to fail\\)"
+            })
+    void callOfLibraryThatFails_endsTheRun_withPassAndLayer(
+            String variable, String number, String libraries, String message) throws IOException, InterruptedException {
         FakeDriver.Ended ended = driver.wanAttn(
-                Map.of("FAKE_CUDA_CUBLAS", "40"),
+                Map.of(variable, number),
                 "extract",
                 "--model",
                 "tests/goldens/model-tiny.safetensors",
@@ -99,15 +109,15 @@ class FakeDriverTest {
                 "--device",
                 "tornado",
                 "--libraries",
-                "cublas",
+                libraries,
                 "--dtype",
                 "bf16",
+                "--kv-cache-dtype",
+                "f16",
                 "--output",
-                folder.resolve("cublas.safetensors").toString());
+                folder.resolve(variable + ".safetensors").toString());
         assertThat(ended.printed())
-                .containsPattern("init0\\.ctx: device tornado:0:0 in or before blocks\\.\\S+: cuBLAS: cublasLtMatmul of"
-                        + " \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16: expected success, got status 13"
-                        + " \\(CUBLAS_STATUS_EXECUTION_FAILED\\)");
+                .containsPattern("\\w+\\.\\w+: device tornado:0:0 in or before blocks\\.\\S+: " + message);
         assertThat(ended.status()).isEqualTo(1);
         assertThat(ended.counts()).containsEntry("faults", 0L);
     }
