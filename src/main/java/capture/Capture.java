@@ -24,10 +24,10 @@ import wan.op.WanException;
 import wan.pass.Pass;
 
 /**
- * Captures the quantities of a plan during a run: it makes the taps of the passes, sends tensors to a sink, and
- * assembles one frame matrix per layer.
+ * Captures the quantities of a plan during a run: it makes the taps of the passes, sends tensors to a sink, and assembles one
+ * frame matrix per layer.
  *
- * <p>Pass {@link #observe} to the run; read {@link #matrix} at any time.
+ * <p>Pass {@link #observe} to the run; read {@link #matrix} on the thread of the run or after it.
  */
 public final class Capture {
     /** How far a query's masses may be from 1 in sum: bfloat16 products and thousands of key groups stay well below it. */
@@ -59,7 +59,7 @@ public final class Capture {
      * @param run the sizes of the run
      * @param sink where the tensors go
      * @param keepNonFinite whether values that are not finite are kept as they are; else they end the run
-     * @param seenKeys of the others no value is looked at
+     * @param seenKeys the keys that each head attends to; values of other keys are not checked
      */
     public Capture(CapturePlan plan, RunGeometry run, CaptureSink sink, boolean keepNonFinite, SeenKeys seenKeys) {
         plan.passes().check(run.numSteps());

@@ -19,9 +19,9 @@ import wan.pass.PassId;
  * @param kinds self- or cross-attention or both
  * @param passes which passes of each frame block
  * @param heads 0-based; kept in ascending order
- * @param quantities what of each attention
- * @param recorded which activations
- * @param regions of which queries attention is captured key by key
+ * @param quantities the quantities of each attention
+ * @param recorded the activations
+ * @param regions boxes of queries whose attention is captured for every key token
  */
 public record CapturePlan(
         List<Integer> layers,
@@ -180,7 +180,7 @@ public record CapturePlan(
         return items;
     }
 
-    /** What is delivered of each attention of a captured pass: of regions only where there is one. */
+    /** The quantities of each attention of a captured pass; region quantities only if the pass contains a region. */
     Set<Quantity> wanted(Pass pass) {
         if (!regions.queries(pass).isEmpty()) {
             return quantities;

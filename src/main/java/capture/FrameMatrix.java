@@ -8,11 +8,10 @@ import wan.pass.Pass;
 import wan.pass.PassId;
 
 /**
- * Frame-by-frame values of one layer over a whole rollout, [N, T, T]: head, query frame, key frame, with absolute
- * frames.
+ * Frame-by-frame values of one layer over a whole rollout, [N, T, T]: head, query frame, key frame, with absolute frames.
  *
- * <p>What was attended is known from the passes that were entered, never from the figures. What was not is NaN in {@link #values}; a
- * figure that is NaN where the mask is true is a failed computation.
+ * <p>The mask comes from the passes that were entered, never from the values. Pairs of frames that were not attended are NaN in
+ * {@link #values}; a NaN where the mask is true is a failed computation.
  */
 public final class FrameMatrix {
     private final int heads;
@@ -42,8 +41,9 @@ public final class FrameMatrix {
     }
 
     /**
-     * Enters what one pass captured; only the first pass over a frame counts, as in the reference's script. Passes that only fill the
-     * cache anew show frames that have been shown, and keys that are no frames of the video have no column.
+     * Enters what one pass captured; only the first pass over a frame counts, as in the reference's script. Passes that only
+     * refill the cache are left out, because their frames have been entered already; keys that are not frames of the video have
+     * no column.
      *
      * @param batchValues [B, N, f, K] in C order; sample 0 is used
      */
@@ -68,8 +68,8 @@ public final class FrameMatrix {
                     values[index(h, frame, key)] = batchValues[(h * pass.frames() + q) * keys + k];
                 }
             }
-            seen[pass.firstFrame() + q] = true;
-            complete[pass.firstFrame() + q] = keys == pass.firstFrame() + pass.frames();
+            seen[frame] = true;
+            complete[frame] = keys == pass.firstFrame() + pass.frames();
         }
     }
 
@@ -88,7 +88,7 @@ public final class FrameMatrix {
         return attended[queryFrame * frames + keyFrame];
     }
 
-    /** The figure of one head, query frame and key frame; NaN where nothing was attended. */
+    /** The value of one head, query frame and key frame; NaN where nothing was attended. */
     public float get(int headIndex, int queryFrame, int keyFrame) {
         return values[index(headIndex, queryFrame, keyFrame)];
     }

@@ -12,7 +12,7 @@ import wan.op.UsageException;
  * @param some ascending, without repeats; empty for all
  */
 public record Indices(List<Integer> some) {
-    /** As many as there are. */
+    /** All of the model. */
     public static final Indices ALL = new Indices(List.of());
 
     /** Sorts them, and refuses negative ones. */
@@ -68,7 +68,7 @@ public record Indices(List<Integer> some) {
      *
      * @param name for messages
      * @param count how many the model has
-     * @throws UsageException if one is not there
+     * @throws UsageException if the model does not have one of them
      */
     public List<Integer> in(String name, int count) {
         if (some.isEmpty()) {

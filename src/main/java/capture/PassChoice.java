@@ -38,7 +38,7 @@ public record PassChoice(Kind kind, List<Integer> steps) {
     /**
      * Reads {@code first}, {@code last}, {@code context}, {@code all} or a list of steps such as {@code 0,2} or {@code 0-2}.
      *
-     * @throws UsageException if it is neither
+     * @throws UsageException if it has another form
      */
     public static PassChoice parse(String text) {
         for (Kind kind : Kind.values()) {

@@ -21,7 +21,7 @@ public record QueryRegion(int frame, int row, int column, int rows, int columns)
     private static final Pattern FORM =
             Pattern.compile("(\\d{1,6}),(\\d{1,6})(?:-(\\d{1,6}))?,(\\d{1,6})(?:-(\\d{1,6}))?");
 
-    /** Refuses what is no box. */
+    /** Refuses negative positions and empty boxes. */
     public QueryRegion {
         if (frame < 0 || row < 0 || column < 0 || rows < 1 || columns < 1) {
             throw new UsageException(
@@ -35,7 +35,7 @@ public record QueryRegion(int frame, int row, int column, int rows, int columns)
     /**
      * Parses {@code FRAME,ROW,COLUMN} or a box such as {@code 3,2-5,4-7}.
      *
-     * @throws UsageException if it is neither
+     * @throws UsageException if it has another form
      */
     public static QueryRegion parse(String text) {
         Matcher m = FORM.matcher(text.strip());
@@ -57,7 +57,7 @@ public record QueryRegion(int frame, int row, int column, int rows, int columns)
         return text == null ? first : Integer.parseInt(text);
     }
 
-    /** Whether a pass asks for it. Passes in groups of frames, as if under a mask, do not. */
+    /** Whether the box is captured in a pass: its frame is in the pass, and the pass is not block-causal. */
     public boolean in(Pass pass) {
         return pass.causalFrames() == 0 && frame >= pass.firstFrame() && frame < pass.firstFrame() + pass.frames();
     }

@@ -15,8 +15,8 @@ import wan.op.Quantity;
 import wan.op.Shape;
 
 /**
- * The safetensors file of one run. Tensors are written as they are captured, so memory stays bounded; the file appears under its
- * name when it is whole.
+ * The safetensors file of one run. Tensors are written as they are captured, so memory stays bounded; the file appears under
+ * its name when it is complete.
  *
  * <p>Besides what {@link CapturePlan#name} names it holds, for each layer of which frame logits were captured, {@code
  * layer{l}.full_frame_attention} [N, T, T] at absolute frames, NaN where nothing was attended, {@code layer{l}.mask} [T, T] and

@@ -14,10 +14,10 @@ import wan.op.UsageException;
  * {@link PartialFolder}. */
 public interface ResultOutput extends CaptureSink {
     /**
-     * Makes the files, whole and on the disk but not yet in their place.
+     * Writes the files completely and syncs them, but does not yet move them into place.
      *
      * @param lastStart first frame of the run's last frame block, for the row means
-     * @param fields what the result says of itself: plain values, lists, maps and records
+     * @param fields the metadata: plain values, lists, maps and records
      */
     void finish(Capture capture, int lastStart, SequencedMap<String, Object> fields);
 
@@ -56,7 +56,7 @@ public interface ResultOutput extends CaptureSink {
     /**
      * Where the files go that {@link #finish} makes.
      *
-     * @param tensors the file of captured tensors that they are made beside of
+     * @param tensors the file of captured tensors, beside which they are made
      */
     static List<PartialFolder.Move> moves(Path target, CapturePlan plan, Path tensors) {
         Path place = place(target, plan);

@@ -3,8 +3,8 @@ package capture.analysis;
 import java.util.Arrays;
 
 /**
- * The discrete Fourier transform of real series of one length, in O(n log n) whatever the length: Bluestein's chirp turns it into a
- * convolution, which powers of two carry out. For one thread: it computes in arrays of its own.
+ * The discrete Fourier transform of real series of one length, in O(n log n) for any length: Bluestein's algorithm turns it
+ * into a convolution, which is computed with lengths that are powers of two. Not thread-safe, because it reuses its arrays.
  */
 final class Fourier {
     private final int length;

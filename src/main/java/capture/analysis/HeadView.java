@@ -4,8 +4,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The input of the measures of one head: its matrices in one slot, and the frame block whose queries count. Shared
- * intermediate values are computed once. For one thread.
+ * The input of the measures of one head: its matrices in one slot, and the frame block whose queries count. Shared intermediate
+ * values are computed once. Not thread-safe.
  */
 public final class HeadView {
     private final HeadId head;

@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * Means over pairs of runs, of one prompt and of different prompts, with bootstrap intervals over the prompts: runs of one prompt are no
- * independent looks at a model. With one prompt alone the runs take the prompts' place.
+ * Means over pairs of runs, of one prompt and of different prompts, with bootstrap intervals over the prompts: runs of one
+ * prompt are not independent samples. With only one prompt, runs are resampled instead.
  */
 final class RunPairs {
     /** Of more pairs than this so many are drawn: their mean is as good. */

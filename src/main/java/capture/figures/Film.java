@@ -15,11 +15,11 @@ import wan.op.AttentionKind;
 import wan.op.Quantity;
 
 /**
- * The video of a run as the report embeds it: a JPEG of each latent frame, what the captured regions of queries attend, and where the
- * frames look for the words of the prompt.
+ * The video of a run as the report embeds it: a JPEG of each latent frame, what the captured regions of queries attend, and
+ * which regions attend to the words of the prompt.
  *
- * <p>A map is bytes, 255 for its largest weight. Layers and heads are one axis, as in {@link RunBlob}; where maps of
- * words would take too much room, they are means over the heads of a layer, then over squares of tokens, and of a long prompt the
+ * <p>A map is bytes, 255 for its largest weight. Layers and heads are one axis, as in {@link RunBlob}; where maps of words
+ * would take too much room, they are means over the heads of a layer, then over squares of tokens, and of a long prompt the
  * first words only. Where the file does not say what its tokens are, each is a word of its own.
  */
 final class Film {

@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.zip.CRC32;
 import java.util.zip.Deflater;
 
-/** Pixels as a PNG file (RFC 2083), made in memory: Java's own writer wants a folder for temporary files. */
+/** Pixels as a PNG file (RFC 2083), made in memory: Java's own writer needs a folder for temporary files. */
 final class PngFile {
     private static final byte[] SIGNATURE = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     private static final double INCHES_PER_METRE = 1 / 0.0254;

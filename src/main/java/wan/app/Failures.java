@@ -24,17 +24,17 @@ import wan.op.WanException;
 import wan.run.Program;
 
 /**
- * How a failure is told: one line on stderr, and an exit code. A stack trace comes only on {@code --stacktrace}, or when the
- * failure is ours.
+ * Reports failures: one line on stderr, and an exit code. A stack trace is printed only with {@code --stacktrace}, or for an
+ * internal error.
  *
- * @param err where to
- * @param stacktrace whether to show where it came from
+ * @param err the stream for messages
+ * @param stacktrace whether to print stack traces
  */
 record Failures(PrintStream err, boolean stacktrace) {
     static final int FAILED = 1;
     static final int BAD_USAGE = 2;
 
-    /** Tells what a command threw; returns the exit code. */
+    /** Reports what a command threw; returns the exit code. */
     int report(Throwable thrown) {
         Throwable e = thrown;
         while ((e instanceof ExecutionException
@@ -59,7 +59,7 @@ record Failures(PrintStream err, boolean stacktrace) {
         };
     }
 
-    /** Tells what is wrong with the command line itself; returns the exit code. */
+    /** Reports what is wrong with the command line itself; returns the exit code. */
     int reportUsage(ParameterException e) {
         CommandLine command = e.getCommandLine();
         String message = describe(e);

@@ -13,7 +13,7 @@ import picocli.CommandLine.Model.OptionSpec;
 
 /** The list of options in a command's help: a long one in groups, by the class that declares an option. */
 final class OptionGroups implements IHelpSectionRenderer {
-    /** Of more options than this a reader needs an order. */
+    /** Longer lists are divided into groups. */
     private static final int LONG_LIST = 20;
 
     private static final String OWN = "Output and control";

@@ -2,7 +2,7 @@ package wan.backend;
 
 import java.util.Locale;
 
-/** Bytes as people read them. */
+/** Formats numbers of bytes for people. */
 public final class Bytes {
     private static final String[] UNITS = {"bytes", "KiB", "MiB", "GiB", "TiB"};
 

@@ -2,7 +2,7 @@ package wan.backend;
 
 import wan.op.Ops;
 
-/** Tells a backend that has a choice what is right and what is fast. */
+/** Tells a backend with several ways to compute which are correct and how fast they are. */
 public interface DeviceCheck {
     /**
      * How long an operation takes.

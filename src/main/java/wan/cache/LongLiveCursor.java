@@ -11,8 +11,8 @@ import wan.op.WanException;
 
 /**
  * The window of LongLive 1.0 ({@code wan/modules/causal_model.py} and {@code causal_model_infinity.py} of its branch v1.0): as
- * {@link KvCursor} while the sink is no larger than a frame block, but a larger sink is attended before it is filled and is written
- * by the first pass that reaches it only, and finished frames can be cached anew. Pure integers, in frames.
+ * {@link KvCursor} while the sink is no larger than a frame block, but a larger sink is attended before it is filled and is
+ * written by the first pass that reaches it only, and finished frames can be cached again. Pure integers, in frames.
  */
 public final class LongLiveCursor {
     private final int window;

@@ -34,8 +34,8 @@ import wan.pass.Pass;
 import wan.pass.PassId;
 
 /**
- * A cache policy per group of heads, carried out: it places the passes of a plan anew, hides from each head what its group does not see, makes
- * blended pages and frees what a head keeps no longer.
+ * Carries out a cache policy: it replaces the cache places of the passes of a plan, hides from each head what its group does
+ * not see, computes blended pages, and frees what a head no longer keeps.
  */
 public final class HeadCaches {
     private final PolicySchedule schedule;

@@ -3,7 +3,7 @@ package wan.file;
 import java.util.Collection;
 import java.util.regex.Pattern;
 
-/** What the tensors of a file are, told by their names: what users have lying about, and give in place of each other. */
+/** What kind of tensors a file holds, recognised by their names: the kinds of files that users may confuse with each other. */
 public enum Contents {
     /** Low-rank adapters, of whatever trainer. */
     LORA(
@@ -24,7 +24,7 @@ public enum Contents {
     TEXT_ENCODER(
             "a text encoder (UMT5 or T5); pass Wan's as prompt.text_encoder",
             "(^|.*[./])(blocks\\.0\\.attn\\.q|(encoder\\.)?block\\.0\\.layer\\.0\\.SelfAttention\\.q)\\.weight"),
-    /** Pictures to features. */
+    /** A picture encoder. */
     CLIP(
             "CLIP, the picture encoder of image-to-video models, which is not run here; video.picture takes the clip_fea"
                     + " that it computes",
@@ -47,7 +47,7 @@ public enum Contents {
     OPTIMIZER(
             "an optimizer state without weights; use the checkpoint that was saved with it",
             "(^|.*[./])(exp_avg|exp_avg_sq|momentum_buffer)$"),
-    /** Nobody can tell. */
+    /** Nothing is recognised. */
     UNKNOWN("", "");
 
     private final String words;

@@ -13,7 +13,7 @@ import java.util.Locale;
 import java.util.Optional;
 import wan.file.torch.TorchFile;
 
-/** What a file is, told by its first bytes and never by its name. */
+/** The type of a file, recognised by its first bytes and never by its name. */
 public enum FileKind {
     /** A safetensors file, whole or cut off. */
     SAFETENSORS,

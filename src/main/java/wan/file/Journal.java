@@ -17,8 +17,8 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.op.FormatException;
 
 /**
- * A file that only grows: one JSON object a line, each behind its checksum. Whatever instant a program is killed at, the lines that
- * are whole say what is so.
+ * A file that only grows: one JSON object per line, each after its checksum. If the program is killed at any instant, all
+ * complete lines are still valid.
  *
  * <pre>{@code 9ae0daaf {"passes":5}}</pre>
  */

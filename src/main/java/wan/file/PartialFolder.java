@@ -22,8 +22,9 @@ import wan.op.FormatException;
 import wan.op.WanException;
 
 /**
- * The folder {@code NAME.partial} beside a file NAME that is being made: data that grows, and a {@code journal} that says how much of
- * it counts. It outlives whoever writes it, and one at a time may: the journal is locked.
+ * The folder {@code NAME.partial} beside a file NAME that is being made: data that grows, and a {@code journal} that says how
+ * much of it counts. It outlives the process that writes it. Only one process at a time may write it, because the journal is
+ * locked.
  */
 public final class PartialFolder implements AutoCloseable {
     /** What such a folder's name ends with. */

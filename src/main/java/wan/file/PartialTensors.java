@@ -19,8 +19,8 @@ import wan.op.HostTensor;
 import wan.op.Shape;
 
 /**
- * A safetensors file that grows stage by stage and stays where it is, whatever happens; its header comes last. A stage is what was
- * added since the one before, with a checksum: somebody else records it, and can go on behind it later.
+ * A safetensors file that grows in stages and is kept after any failure; its header is written last. A stage is what was added
+ * since the previous one, with a checksum. The caller records it and can continue after it later.
  */
 public final class PartialTensors implements AutoCloseable {
     private static final int CHUNK_BYTES = 1 << 20;

@@ -18,7 +18,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import wan.op.FormatException;
 
-/** JSON from files that nobody vouches for: UTF-8 only, no duplicate keys, no deep nesting, nothing after the value. */
+/** JSON from untrusted files: UTF-8 only, no duplicate keys, no deep nesting, nothing after the value. */
 public final class StrictJson {
     /** As the format's reference implementation has it. */
     static final int MAX_BYTES = 100_000_000;

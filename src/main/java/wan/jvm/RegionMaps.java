@@ -8,7 +8,10 @@ import wan.jvm.kernel.Workers;
 import wan.op.AttentionTap;
 import wan.op.RegionRows;
 
-/** What the queries of a tap's regions make of every key: one row of logits per query and head, never the token matrix. */
+/**
+ * The logits of the queries of a tap's regions with every key: one row of logits per query and head, never the token
+ * matrix.
+ */
 final class RegionMaps {
     private final AttentionCall call;
     private final PagedKv cache;

@@ -13,8 +13,9 @@ import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * Scratch that is used again: arrays go back when their scope closes, and are handed out by length, so that a pass like the
- * one before it allocates none. A length that has not been asked for in a while, since passes have become longer, is let go. For one thread.
+ * Scratch arrays that are reused: they go back when their scope closes, and are handed out by length, so that a pass like the
+ * one before it allocates none. A length that has not been requested for a while, because passes have become longer, is
+ * released. Not thread-safe.
  */
 final class ScratchPool {
     /** Outermost scopes, one or two a pass, without which a length is forgotten. */

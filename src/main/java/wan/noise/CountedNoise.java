@@ -5,7 +5,7 @@ import java.util.HexFormat;
 import java.util.zip.CRC32C;
 import wan.op.Shape;
 
-/** Passes noise on, and can say how far it is: a run that goes on must have drawn the same numbers. */
+/** Passes noise on and keeps a count and a checksum of it: a resumed run must have drawn the same numbers. */
 public final class CountedNoise implements NoiseSource {
     private final NoiseSource source;
     private final CRC32C crc = new CRC32C();

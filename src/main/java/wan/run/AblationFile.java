@@ -24,7 +24,10 @@ import wan.file.StrictJson;
 import wan.op.FormatException;
 import wan.op.WanException;
 
-/** Outcomes of an {@link Ablation} as JSON: the result, and what a run that ended before its time leaves, which differ in {@code complete}. */
+/**
+ * Outcomes of an {@link Ablation} as JSON: the complete result, or the finished edits of an interrupted ablation;
+ * {@code complete} distinguishes them.
+ */
 public final class AblationFile {
     private static final int VERSION = 1;
     private static final int MOST_BYTES = 100_000_000;

@@ -11,7 +11,7 @@ import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 
 /**
- * Where an edited run leaves the unedited one: everything before is the same to the bit.
+ * Where an edited run leaves the unedited one: everything before is identical, bit for bit.
  *
  * @param pass of the plan, counted from 0; the number of passes if the edits change nothing
  * @param layer of that pass: the first that is changed

@@ -17,8 +17,9 @@ import wan.vae.VaeEncoder;
 import wan.vae.VaeFiles;
 
 /**
- * Krea realtime's first picture: of the video's last 1 + 4 (K - 1) frames before a frame block, which K latent frames are, the oldest, encoded anew as a
- * first frame. Decodes the video as far as that, on the processor. The VAE is opened when the first picture is asked for.
+ * Krea realtime's first picture. The K latent frames before a frame block are decoded to 1 + 4 (K - 1) frames of the video; the
+ * oldest of these is encoded again as a first frame. Decodes the video up to there, on the processor. The VAE is opened when
+ * the first picture is asked for.
  */
 final class EncodedPicture implements FirstPicture {
     private final Path file;

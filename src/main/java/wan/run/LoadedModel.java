@@ -15,7 +15,7 @@ import wan.weights.RandomModel;
  * A model's sizes and parameters, ready to run.
  *
  * @param name a folder, a file, or the demo model
- * @param path where it lies, null for the demo model
+ * @param path its folder or file; null for the demo model
  * @param fingerprint of the parameters
  * @param latentHeight of a frame, where no option says otherwise
  * @param latentWidth likewise

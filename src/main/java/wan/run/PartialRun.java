@@ -14,8 +14,8 @@ import wan.file.PartialTensors;
 import wan.op.FormatException;
 
 /**
- * What the journal of a run under way says: the run, and the places that it can go on from. The format is described in
- * docs/PARTIAL-FORMAT.md.
+ * The journal of an unfinished run: the run itself, and the checkpoints from which it can be resumed. The format is described
+ * in docs/PARTIAL-FORMAT.md.
  *
  * @param run what is run: the metadata of its result, and the room for headers in its files
  * @param inputs checksums of what it is given; null until they are known

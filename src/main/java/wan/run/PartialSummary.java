@@ -17,7 +17,7 @@ import wan.file.PartialFolder;
  * @param allPasses of the run
  * @param captures tensors captured until there, by name
  * @param captureBytes of these
- * @param finished whether everything is computed, and only the files have not been put into their places
+ * @param finished whether everything is computed, and the files only have to be moved into place
  */
 public record PartialSummary(
         String model,

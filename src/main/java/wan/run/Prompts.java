@@ -27,7 +27,7 @@ import wan.text.TokenIds;
 import wan.text.Tokenizer;
 import wan.text.Umt5Encoder;
 
-/** What a run is given besides noise: embeddings of its prompts, and latent frames. */
+/** The inputs of a run besides noise: embeddings of its prompts, and latent frames. */
 public final class Prompts {
     private Prompts() {}
 

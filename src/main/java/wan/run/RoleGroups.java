@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 import wan.edit.HeadGroups;
 import wan.op.UsageException;
 
-/** Groups of a cache policy from what a result of a run says of its heads, by the published rule for those groups. */
+/** Head groups of a cache policy, from a result: the roles that the published rule for these groups assigns to its heads. */
 final class RoleGroups {
     private RoleGroups() {}
 

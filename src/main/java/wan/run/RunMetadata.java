@@ -19,10 +19,7 @@ import wan.pass.Pass;
 import wan.sampling.RunPlan;
 import wan.sampling.RunSettings;
 
-/**
- * What a result file says of itself: the fields of the reference's script, and everything it takes to know where the numbers came
- * from.
- */
+/** The metadata of a result file: the fields of the reference's script, and the provenance of the numbers. */
 final class RunMetadata {
     private RunMetadata() {}
 

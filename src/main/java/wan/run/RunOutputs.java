@@ -23,7 +23,7 @@ import wan.pass.Pass;
 import wan.sampling.Checkpoint;
 import wan.sampling.SamplerInputs;
 
-/** Everything that a run writes goes through here: captures as they come, latents, and in the end what the files say of themselves. */
+/** Everything that a run writes: captures as they arrive, latents, and finally the metadata. */
 final class RunOutputs implements AutoCloseable {
     /** Assembled matrices of a layer: two of frame logits, two of frame mass, a mask, and one to spare. */
     private static final int MATRICES = 6;

@@ -26,8 +26,8 @@ import wan.op.WanException;
 import wan.sampling.Checkpoint;
 
 /**
- * What a run has on the disk while it is under way: its files so far, and the journal of the places that it can go on from. A run that ends
- * before its time, however it ends, leaves it; the next one goes on from it.
+ * The data of an unfinished run on disk: its files so far, and the journal of its checkpoints. A run that ends early, for
+ * whatever reason, leaves it; the next run can continue from it.
  */
 final class RunState implements AutoCloseable {
     private static final int SHOWN_CHARS = 80;

@@ -58,8 +58,8 @@ public final class SpecFile {
         if (spec == null) {
             throw new FormatException(
                     file,
-                    "metadata: expected \"spec\", got none; results of " + Program.NAME
-                            + " 0.1.0 and other files carry none");
+                    "metadata: expected \"spec\", got none; every result of " + Program.NAME
+                            + " has one, except those of its early builds");
         }
         return SpecJson.read(file + ": spec", spec);
     }

@@ -20,8 +20,8 @@ import wan.op.WanException;
 import wan.text.PromptEncoder;
 
 /**
- * What was measured of this machine, in the folder of the prompts' embeddings: a small text file for each processor, number of threads, version
- * of Java, oneDNN and this program, and size of a run.
+ * The measured speed of this machine, kept in the folder of the prompt embeddings: a small text file for each processor, number
+ * of threads, version of Java, oneDNN and this program, and size of a run.
  *
  * <p>Never a reason to fail: a file that is broken is measured again, a folder that cannot be written is reported.
  */

@@ -26,7 +26,7 @@ import wan.sampling.Fork;
 import wan.sampling.RunListener;
 import wan.sampling.Sampler;
 
-/** The unedited run of an {@link Ablation}, and what it keeps for those that leave it on the way. */
+/** The unedited run of an {@link Ablation}, and what it keeps for the edited runs that depart from it. */
 final class Trunk {
     private final Job job;
     private final IntFunction<@Nullable Points> points;

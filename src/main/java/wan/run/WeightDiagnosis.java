@@ -9,7 +9,7 @@ import wan.op.Shape;
 import wan.op.WeightSource;
 import wan.weights.ModelFolder;
 
-/** What a run makes of parameters that are none: zeros where a download never came, and numbers that are not finite. */
+/** Explains failures by bad parameters: zeros from an incomplete download, and values that are not finite. */
 public final class WeightDiagnosis {
     private static final System.Logger LOG = System.getLogger(WeightDiagnosis.class.getName());
 

@@ -7,7 +7,8 @@ import wan.op.Shape;
 import wan.op.WanException;
 
 /**
- * A place in a plan at which a run can go on: what a sampler cannot compute again without running everything before.
+ * A place in a plan from which a run can be resumed, with the data that a sampler cannot recompute without running everything
+ * before it.
  *
  * @param passes how many of the plan's passes are done
  * @param kept gives what {@link RunListener#resumable} was called with until there, by its name; null where there is none

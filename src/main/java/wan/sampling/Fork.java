@@ -3,7 +3,7 @@ package wan.sampling;
 import wan.op.HostTensor;
 
 /**
- * A pass from which a run takes another course than the one that was run before it on the same runner, whose caches hold what that one wrote.
+ * A pass at which a run departs from an earlier run on the same runner, whose caches hold what the earlier run wrote.
  *
  * @param pass of the plan, counted from 0: the first to run
  * @param input of that pass in the other run, [B, f, C, H, W]

@@ -13,9 +13,9 @@ import wan.pass.PassId;
 import wan.pass.PassId.Kind;
 
 /**
- * Plans frame blocks whose context is computed anew before each: finished frames at positions 0, 1, 2, ... in one pass at timestep 0 with
- * a mask that is causal between groups of frames, then the frame block's steps; no context pass ({@code release_server.py} of
- * krea-ai/realtime-video).
+ * Plans frame blocks before each of which the context is recomputed: finished frames at positions 0, 1, 2, ... in one pass at
+ * timestep 0 with a mask that is causal between groups of frames, then the frame block's steps; no context pass ({@code
+ * release_server.py} of krea-ai/realtime-video).
  */
 final class RecomputePlanner {
     private final RunSettings settings;

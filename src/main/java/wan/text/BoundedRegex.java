@@ -6,7 +6,7 @@ import java.util.regex.PatternSyntaxException;
 import wan.file.Messages;
 import wan.op.FormatException;
 
-/** A regular expression out of a file that nobody vouches for: one that backtracks for ever is an error, not a wait. */
+/** A regular expression from an untrusted file: endless backtracking is an error, not a hang. */
 final class BoundedRegex {
     private static final int MOST_CHARACTERS = 1000;
     /** Reads of a character, at least and for each one of the text: linear patterns need a few. */

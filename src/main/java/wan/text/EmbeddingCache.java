@@ -20,7 +20,7 @@ import wan.op.TensorView;
 import wan.op.WanException;
 
 /**
- * Embeddings that were computed before, a file each, found by what they were computed from: the ids and the encoder's file.
+ * Embeddings that were computed before, one file each, under a key made of the ids and the encoder's file.
  *
  * <p>Never a reason to fail: an entry that is broken is computed again, a folder that cannot be written is reported once.
  */

@@ -2,7 +2,7 @@ package wan.text;
 
 import java.util.function.IntConsumer;
 
-/** How independent pieces of work are shared out; the result does not depend on it. */
+/** Shares out independent pieces of work among threads; the result does not depend on how. */
 @FunctionalInterface
 public interface Parallel {
     /** One piece after the other, on the calling thread. */

@@ -25,7 +25,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 import wan.op.WanException;
 
-/** Frames of a video, wherever they lie. */
+/** Reads the frames of a video: pictures, a folder of pictures, MP4, safetensors, or whatever ffmpeg reads. */
 public final class VideoSource {
     private static final Set<String> PICTURES = Set.of("png", "jpg", "jpeg", "bmp", "gif");
 

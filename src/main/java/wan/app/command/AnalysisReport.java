@@ -25,7 +25,7 @@ import tools.jackson.databind.node.ObjectNode;
 import wan.op.WanException;
 
 /**
- * What {@code analyze} found out, and its three spellings.
+ * The findings of {@code analyze}, in three output formats.
  *
  * @param looks the runs
  * @param roleOptions the constants of the rules

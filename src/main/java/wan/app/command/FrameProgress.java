@@ -3,7 +3,10 @@ package wan.app.command;
 import java.util.Locale;
 import wan.app.terminal.Terminal;
 
-/** Shows on stderr how many frames are done: drawn over on a terminal, otherwise a line when it takes long enough to wonder. */
+/**
+ * Shows on stderr how many frames are done: one updating line on a terminal; elsewhere a line from time to time, if it
+ * takes long.
+ */
 final class FrameProgress {
     private static final double SECONDS_BETWEEN_LINES = 10;
 

@@ -21,15 +21,15 @@ import wan.video.VideoSource;
  * Maps of tokens over the frames of a video.
  *
  * @param title what they are of
- * @param what the values are
+ * @param what a name for the values
  * @param numbers latent frames, ascending
- * @param values [frames, rows, cols]; shown is by how much they differ from the mean of those that are finite, because softmax
- *     knows nothing else
+ * @param values [frames, rows, cols]; shown are their differences from the mean of the finite ones, because softmax depends on
+ *     nothing else
  * @param video the run's video
  */
 @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
 record OverlayMaps(String title, String what, List<Integer> numbers, int rows, int cols, double[] values, Path video) {
-    /** Pictures of figures need no more. */
+    /** The width of a picture in a figure. */
     private static final int MOST_WIDTH = 480;
 
     OverlayMaps {

@@ -35,7 +35,7 @@ import wan.op.Quantity;
 import wan.op.UsageException;
 import wan.op.WanException;
 
-/** Takes what a figure of {@code plot} shows out of the results. */
+/** Reads from the results what a figure of {@code plot} shows. */
 final class Plot {
     private static final int MOST_NAMES = 50;
 

@@ -6,7 +6,7 @@ import wan.op.Shape;
 import wan.op.TensorView;
 
 /**
- * Figures of a tensor's values; NaNs are counted and left out of the others.
+ * Statistics of a tensor's values; NaNs are counted and otherwise ignored.
  *
  * @param min infinite if there is no value
  * @param max likewise

@@ -2,7 +2,7 @@ package wan.app.command;
 
 import java.util.Locale;
 
-/** Shows on stderr how much of a large file is written: a line for every tenth, when it takes long enough to wonder. */
+/** Shows on stderr how much of a large file is written: a line for every tenth, if it takes long. */
 final class WrittenBytes {
     private static final long REPORTED_BYTES = 256L << 20;
 

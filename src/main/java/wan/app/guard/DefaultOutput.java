@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/** A command whose result's file follows from more than one option: it has a name of its own making, or becomes a folder of files. */
+/** A command whose output depends on several options: its name has a default, or it becomes a folder of files. */
 public interface DefaultOutput {
     /** All that the result may become by the options alone: a file, a folder of files, or either where only the run will tell. */
     Map<Path, OutputKind> outputs();

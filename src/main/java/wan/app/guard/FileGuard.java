@@ -19,10 +19,11 @@ import picocli.CommandLine.ParseResult;
 import wan.op.UsageException;
 
 /**
- * Looks at what a command reads and writes before it runs, so that no mistake in its line costs a file: nothing is written over an
- * input or over another output, and nothing that is there is replaced unless this command wrote it or the user insists.
+ * Checks what a command reads and writes before it runs, so that a mistake on the command line never costs a file: no input and
+ * no other output is overwritten, and an existing file is replaced only if this command wrote it or if the user gives {@code
+ * --force}.
  *
- * <p>Options say by {@link Reads} and {@link Writes} what they name; a test finds those that do not.
+ * <p>Options declare with {@link Reads} and {@link Writes} what they name; a test finds options that do not.
  */
 public final class FileGuard {
     private final CommandSpec command;

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.text.Normalizer;
 import java.util.Locale;
 
-/** Which file a name stands for, whatever links lead there and whether it is there or not. */
+/** Which file a name stands for, through any links and whether or not it exists. */
 final class FileIdentity {
     private static final int MOST_LINKS = 40;
 

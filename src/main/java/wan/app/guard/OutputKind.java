@@ -15,8 +15,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What an output becomes: which files are written for the name that the user gives, and how an earlier one is told from a file that
- * somebody else wrote, which is not replaced.
+ * The kind of an output: which files are written for the name that the user gives, and how an earlier output is distinguished
+ * from a file of another program, which is not replaced.
  */
 public enum OutputKind {
     /** What a run captured, in one file. */

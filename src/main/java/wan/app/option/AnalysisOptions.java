@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import picocli.CommandLine.Option;
 import wan.op.UsageException;
 
-/** Which passes and queries of a result file are looked at, and what measures leave open. */
+/** The options that say which passes and queries of a result are analyzed, and the parameters of the measures. */
 public final class AnalysisOptions {
     @Option(
             names = "--pass",

@@ -4,7 +4,7 @@ import java.util.List;
 import wan.run.RunSpec;
 import wan.text.Umt5Encoder;
 
-/** What is generated where a real model runs and no prompt was given. */
+/** The prompt of a run of a real model for which none was given. */
 public final class DefaultPrompt {
     /** The extraction script's. */
     public static final String SCRIPT = "A majestic eagle soaring through a cloudy sky, cinematic lighting";

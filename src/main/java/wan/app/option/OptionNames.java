@@ -3,7 +3,7 @@ package wan.app.option;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/** What users of the command line call the fields of a run, which the library's messages name. */
+/** The options of the fields of a run. The library's messages name fields; the command line shows options instead. */
 public final class OptionNames {
     /** The one table. */
     private static final Map<String, String> OF_FIELDS = Map.ofEntries(

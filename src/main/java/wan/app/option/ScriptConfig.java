@@ -14,9 +14,9 @@ import wan.op.FormatException;
 import wan.run.RunSpec;
 
 /**
- * What a configuration of Self-Forcing says of sampling. Of its YAML only scalars, lists of scalars and the mapping {@code
- * model_kwargs} matter; all else, most of it for training, is passed over. Whether the first frame stands alone is not taken from
- * it, since the extraction script decides that itself.
+ * The sampling settings of a Self-Forcing configuration. Of its YAML only scalars, lists of scalars and the mapping {@code
+ * model_kwargs} matter; everything else, mostly for training, is ignored. Whether the first frame stands alone is not taken
+ * from it, since the extraction script decides that itself.
  */
 final class ScriptConfig {
     private static final Pattern ENTRY = Pattern.compile("( *)([A-Za-z_]\\w*) *:(?: +(.*))?");

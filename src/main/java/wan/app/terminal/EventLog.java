@@ -11,7 +11,7 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 import wan.op.WanException;
 
-/** What happens, one JSON object a line, each with {@code time} and {@code event} first; added to what the file has. */
+/** Events as JSON, one object per line, each beginning with {@code time} and {@code event}; appended to the file. */
 public final class EventLog implements AutoCloseable {
     private final Path file;
     private final BufferedWriter out;

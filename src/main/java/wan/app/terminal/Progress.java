@@ -10,9 +10,10 @@ import wan.sampling.RunCost;
 import wan.sampling.RunPlan;
 
 /**
- * Shows how far a run is: one line that renews itself on a terminal, in a pipe a line per pass but at most one a second, nothing when
- * quiet. The time left is estimated from operations, not from passes, since later frame blocks attend more keys; and from the
- * {@linkplain Rate rate of late}, since Java and devices compile at first. It is not shown before there is something to tell it from.
+ * Shows the progress of a run: one updating line on a terminal; elsewhere a line per pass, but at most one per second; nothing
+ * when quiet. The remaining time is estimated from operations, not from passes, because later frame blocks attend to more keys;
+ * and from the {@linkplain Rate recent rate}, because Java and devices compile at first. It is shown as soon as it can be
+ * estimated.
  */
 public final class Progress {
     private static final long REDRAW_NANOS = 100_000_000;

@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 import wan.run.Program;
 
 /**
- * System.out that remembers why it failed, which a PrintStream swallows: a full disk has to be told, a reader that has seen
- * enough ({@code | head}) has not.
+ * A System.out that remembers why writing failed, which PrintStream hides: a full disk must be reported, a reader that has
+ * closed the pipe ({@code | head}) must not.
  */
 public final class Stdout extends FilterOutputStream {
     private @Nullable IOException failure;

@@ -4,7 +4,7 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
 
-/** Whether standard error is a terminal; the JDK knows it of standard input and output together only. */
+/** Whether standard error is a terminal; the JDK only reports this for standard input and output together. */
 public final class Terminal {
     private static final int STDERR = 2;
 

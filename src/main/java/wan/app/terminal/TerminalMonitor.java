@@ -10,7 +10,7 @@ import wan.run.Job;
 import wan.run.Program;
 import wan.run.RunMonitor;
 
-/** Shows a run on the terminal: notices, how far it is, and where the time went. */
+/** Shows a run on the terminal: notices, progress, and where the time went. */
 public final class TerminalMonitor implements RunMonitor {
     private final PrintStream err;
     private final boolean quiet;

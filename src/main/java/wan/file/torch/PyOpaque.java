@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Something in a pickle that is no data of ours: a class of somebody's, an array of NumPy's, a sparse tensor. Nothing was run to make it,
- * and nothing is known of it but what it is called and which items were put into it. Two of them are never equal.
+ * A value in a pickle that is not interpreted: an unknown class, a NumPy array, a sparse tensor. Nothing was run to make it;
+ * only its name and the items that were put into it are known. Two of them are never equal.
  */
 public final class PyOpaque {
     private final String what;

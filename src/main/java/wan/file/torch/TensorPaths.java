@@ -15,10 +15,11 @@ import org.jspecify.annotations.Nullable;
 import wan.op.FormatException;
 
 /**
- * The tensors in nested dicts, lists and tuples, by their path: the keys joined by {@code /}, elements of lists by their number.
+ * The tensors in nested dicts, lists and tuples, by their path: the keys joined by {@code /}, elements of lists by their
+ * number.
  *
  * <p>Pickles can hold cycles, and values that are shared so often that writing them out never ends. Both are refused, so that
- * whoever walks the values afterwards may do so naively.
+ * code that walks the values afterwards needs no such checks.
  */
 final class TensorPaths {
     private static final int MAX_DEPTH = 100;

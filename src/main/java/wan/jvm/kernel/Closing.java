@@ -3,7 +3,7 @@ package wan.jvm.kernel;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Gives back several things, the others too when one fails. */
+/** Closes several resources, all of them even if one fails. */
 public final class Closing {
     private Closing() {}
 

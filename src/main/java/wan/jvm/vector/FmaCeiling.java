@@ -7,7 +7,7 @@ import jdk.incubator.vector.FloatVector;
 import wan.jvm.kernel.Workers;
 
 /**
- * What the processor gives at this moment when all it does is multiply and add in registers: the measure of every kernel.
+ * The rate at which the processor at this moment multiplies and adds in registers alone, with which every kernel is compared.
  *
  * <p>Clocks drift by a fifth and more, so measure it again beside each kernel and compare only the two.
  */
