@@ -83,7 +83,7 @@ public final class FrameMatrix {
         return frames;
     }
 
-    /** Whether a captured pass attended a key frame from a query frame. */
+    /** Whether, in a captured pass, a query frame attended to a key frame. */
     public boolean attended(int queryFrame, int keyFrame) {
         return attended[queryFrame * frames + keyFrame];
     }

@@ -8,7 +8,7 @@ package capture;
  * @param frameSeqLen tokens of a frame, S
  * @param textLen text tokens
  * @param numSteps denoising steps
- * @param imageTokens tokens of a picture that cross-attention attends beside the text; 0 without one
+ * @param imageTokens tokens of a picture that cross-attention attends to besides the text; 0 without one
  */
 public record RunGeometry(int batch, int totalFrames, int frameSeqLen, int textLen, int numSteps, int imageTokens) {
     /** A run without a picture. */

@@ -50,7 +50,7 @@ public record FrameMaps(List<Integer> heads, int frames, float[] values, boolean
         return values[(headIndex * frames + queryFrame) * frames + keyFrame];
     }
 
-    /** Whether a captured pass attended a key frame from a query frame. */
+    /** Whether, in a captured pass, a query frame attended to a key frame. */
     public boolean attended(int queryFrame, int keyFrame) {
         return attended[queryFrame * frames + keyFrame];
     }

@@ -88,7 +88,7 @@ public final class HeadView {
         return keyFrames;
     }
 
-    /** Whether a query frame attended a key frame. */
+    /** Whether a query frame attended to a key frame. */
     boolean attended(int queryFrame, int keyFrame) {
         return matrices.attended[queryFrame * frames() + keyFrame];
     }

@@ -79,7 +79,8 @@ public record RunInfo(
     }
 
     /**
-     * The tokens that a pass's cross-attention attends, as {@link #promptTokens()}: of the prompt, a later one, or the negative one.
+     * The tokens that a pass's cross-attention attends to, as {@link #promptTokens()}: of the prompt, a later one, or the
+     * negative one.
      *
      * @param sample of the batch
      */

@@ -15,7 +15,7 @@ import wan.op.AttentionKind;
 import wan.op.Quantity;
 
 /**
- * The video of a run as the report embeds it: a JPEG of each latent frame, what the captured regions of queries attend, and
+ * The video of a run as the report embeds it: a JPEG of each latent frame, what the captured regions of queries attend to, and
  * which regions attend to the words of the prompt.
  *
  * <p>A map is bytes, 255 for its largest weight. Layers and heads are one axis, as in {@link RunBlob}; where maps of words

@@ -16,7 +16,7 @@ import wan.pass.PassId;
  */
 record FramePool(int step, List<Band> bands, List<PassSlot> slots) {
     /**
-     * Rows of a matrix that attend the same key frames.
+     * Rows of a matrix that attend to the same key frames.
      *
      * @param slot which matrix; -1 for all of them
      * @param first first query frame, in steps

@@ -6,7 +6,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import wan.op.Quantity;
 
-/** Figures of what one frame block attends: a value per key frame. */
+/** Figures of what one frame block attends to: a value per key frame. */
 public final class RowFigures {
     private RowFigures() {}
 

@@ -5,10 +5,11 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which keys each group of heads attends: pure integers, in frames. A pass's own frames are always attended; a policy says what else.
+ * Which keys each group of heads attends to: pure integers, in frames. A pass's own frames are always attended; a policy says
+ * what else.
  *
- * <p>Only the distance of a key to a query counts in a rotary embedding, so positions are given as the distance from the pass's first frame
- * back to the key: the frame {@code g} stays where it was at a distance of {@code firstFrame - g}.
+ * <p>Only the distance of a key to a query counts in a rotary embedding, so positions are given as the distance from the pass's
+ * first frame back to the key: the frame {@code g} stays where it was at a distance of {@code firstFrame - g}.
  */
 public interface HeadPolicy {
     /** The method's name. */
@@ -18,14 +19,17 @@ public interface HeadPolicy {
     List<String> groups();
 
     /**
-     * What a group attends in the passes of a frame block besides the block itself, in slot order.
+     * What a group attends to in the passes of a frame block besides the block itself, in slot order.
      *
      * @param group one of {@link #groups}
      * @param history sizes of the frame blocks before this one, in order
      */
     List<Key> keys(String group, History history);
 
-    /** Whether each frame of a block attends keys of its own, for which {@link #keysOf} is asked; {@link #keys} is not then. */
+    /**
+     * Whether each frame of a block attends to keys of its own, for which {@link #keysOf} is asked; {@link #keys} is
+     * not then.
+     */
     default boolean perFrame() {
         return false;
     }

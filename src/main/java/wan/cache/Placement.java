@@ -5,21 +5,21 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Where a pass's frames go in the cache, and what it attends at which time positions; in frames.
+ * Where a pass's frames go in the cache, and what it attends to at which time positions; in frames.
  *
- * <p>Key slots are the attended pages, in slot order, then the pass's own frames that are attended without lying in a page ({@code
- * own}); the lists of keys have one entry for each.
+ * <p>Key slots are the attended pages, in slot order, then the pass's own frames that are attended without lying in a page
+ * ({@code own}); the lists of keys have one entry for each.
  *
  * @param written the page that each frame of the pass is written to; -1 where it is not kept
  * @param attended the pages that are attended
  * @param own which frames of the pass are attended though no attended page holds them, counted from its first
  * @param queryPositions the time position of each frame of the pass
- * @param keyFrames the absolute frame number that each key slot holds once the pass has written; {@link #EMPTY} where nothing was
- *     ever written, {@link #GIVEN} for a frame that is none of the video
+ * @param keyFrames the absolute frame number that each key slot holds once the pass has written; {@link #EMPTY} where nothing
+ *     was ever written, {@link #GIVEN} for a frame that is none of the video
  * @param keyPositions the time position that each key is turned to; {@link #EMPTY} where there is none
  * @param keyWrittenBy the pass that each key was computed in; empty where there is none
- * @param blank pages that are attended though nothing was written to them since the cache was made or cleared: their keys and values
- *     have to be zeros
+ * @param blank pages that are attended though nothing was written to them since the cache was made or cleared: their keys and
+ *     values have to be zeros
  * @param evictedFrames frames that the pass drops from the cache before it writes
  */
 public record Placement(
@@ -55,13 +55,13 @@ public record Placement(
         return keyFrames.size();
     }
 
-    /** Whether it attends keys that no pass computed: means of others' keys. */
+    /** Whether it attends to keys that no pass computed: means of others' keys. */
     public boolean blends() {
         return IntStream.range(0, keys())
                 .anyMatch(i -> keyFrames.get(i) == GIVEN && keyWrittenBy.get(i).isEmpty());
     }
 
-    /** A pass that writes its frames to the first pages, and attends these alone, in both directions. */
+    /** A pass that writes its frames to the first pages, and attends to these alone, in both directions. */
     public static Placement alone(String pass, int frames) {
         List<Integer> all = IntStream.range(0, frames).boxed().toList();
         return new Placement(all, all, List.of(), all, all, all, Collections.nCopies(frames, pass), List.of(), 0);

@@ -12,7 +12,7 @@ import wan.op.UsageException;
  * <p>Repositories were read; nothing of them was run.
  */
 public enum Policies implements HeadPolicy {
-    /** Every head attends every frame, at its absolute position: Self-Forcing without a window. */
+    /** Every head attends to every frame, at its absolute position: Self-Forcing without a window. */
     FULL(List.of("full")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {

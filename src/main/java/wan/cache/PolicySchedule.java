@@ -14,10 +14,12 @@ import java.util.Set;
 import wan.op.UsageException;
 
 /**
- * A policy over a whole rollout: for every frame block the pages to write and to attend, which slots each group sees, what is blended before,
- * and what is freed. Pure integers; since all of the rollout is known, a page is free as soon as nothing to come needs it.
+ * A policy over a whole rollout: for every frame block the pages to write and to attend to, which slots each group sees, what
+ * is blended before, and what is freed. Pure integers; since all of the rollout is known, a page is free as soon as nothing to
+ * come needs it.
  *
- * <p>All groups share the list of slots: a group sees some of them. Two groups that see the same content at two positions have two slots.
+ * <p>All groups share the list of slots: a group sees some of them. Two groups that see the same content at two positions have
+ * two slots.
  */
 public final class PolicySchedule {
     private final HeadPolicy policy;
@@ -32,7 +34,7 @@ public final class PolicySchedule {
      * @param firstFrame absolute number of its first frame
      * @param frames of the block
      * @param written the page of each of its frames
-     * @param slots what its passes attend, the block's own frames last
+     * @param slots what its passes attend to, the block's own frames last
      * @param seen by group, for each frame of the block: which slots, ascending
      * @param made pages that have to be made before the first pass, in this order
      * @param freed by group: pages that the group needs no longer when the first pass begins
@@ -166,7 +168,7 @@ public final class PolicySchedule {
         return policy.perFrame();
     }
 
-    /** The most slots that any pass attends. */
+    /** The most slots that any pass attends to. */
     public int mostSlots() {
         return mostSlots;
     }

@@ -26,7 +26,7 @@ public final class RollingCursor {
      *
      * @param perBlock frames of a frame block, which the anchor has too
      * @param cacheFrames slots
-     * @param maxAttentionFrames most frames that a pass attends
+     * @param maxAttentionFrames most frames that a pass attends to
      */
     public RollingCursor(int perBlock, int cacheFrames, int maxAttentionFrames) {
         this.perBlock = perBlock;

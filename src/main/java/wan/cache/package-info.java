@@ -1,4 +1,4 @@
-/** Which slots of the key and value cache a pass writes and attends: pure integers. */
+/** Which slots of the key and value cache a pass writes and attends to: pure integers. */
 @NullMarked
 package wan.cache;
 

@@ -269,14 +269,14 @@ public final class HeadCaches {
         return seen / all;
     }
 
-    /** Key slots that a head attends in a pass, summed over the pass's frames. */
+    /** Key slots that a head attends to in a pass, summed over the pass's frames. */
     public int seen(Pass pass, int layer, int head) {
         return seenBy(block(pass), layer, head).stream()
                 .mapToInt(BitSet::cardinality)
                 .sum();
     }
 
-    /** The key slots that a head attends in a pass, by any of its frames. */
+    /** The key slots that a head attends to in a pass, by any of its frames. */
     public BitSet seenKeys(Pass pass, int layer, int head) {
         BitSet all = new BitSet();
         seenBy(block(pass), layer, head).forEach(all::or);
@@ -344,8 +344,9 @@ public final class HeadCaches {
     }
 
     /**
-     * Makes a page of patches. Done on the host, once in a frame block: the layer that chooses reads four pages of keys, each layer copies what three
-     * pages hold. Layers before it attend no patch, but their page has to be there: theirs holds the first frame until it is freed.
+     * Makes a page of patches. Done on the host, once in a frame block: the layer that chooses reads four pages of keys, each
+     * layer copies what three pages hold. Layers before it attend to no patch, but their page has to be there: theirs holds the
+     * first frame until it is freed.
      */
     private void assemble(Assembling patches, int layer, KvTensor cache, Ops ops) {
         int[] sources = patches.sources().stream().mapToInt(Integer::intValue).toArray();

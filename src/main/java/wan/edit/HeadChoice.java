@@ -90,7 +90,7 @@ final class HeadChoice {
                 .collect(Collectors.joining(";"));
     }
 
-    /** The group of a head; until it is chosen, the one that keeps most, which then attends what the others do. */
+    /** The group of a head; until it is chosen, the one that keeps most, which then attends to what the others do. */
     String of(int layer, int head) {
         HeadGroups groups = groups();
         return groups == null ? "mid" : groups.of(layer, head);
@@ -154,7 +154,7 @@ final class HeadChoice {
         drawn.put(layer, some);
     }
 
-    /** Has them attend what the pass attends, its own keys among it. */
+    /** Has them attend to what the pass attends to, its own keys among it. */
     void attend(Pass pass, int layer, KvTensor cache, Ops ops) {
         float[] some = drawn.remove(layer);
         if (some == null) {

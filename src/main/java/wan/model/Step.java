@@ -5,15 +5,15 @@ import wan.op.Dyn;
 import wan.op.Grid;
 
 /**
- * Where a pass stands in the video, and which keys it attends. The grid is fixed for one recording; the others change from pass to
- * pass.
+ * Where a pass stands in the video, and which keys it attends to. The grid is fixed for one recording; the others change from
+ * pass to pass.
  *
  * @param grid tokens of one sample of the pass
  * @param positions the time position of each frame of the pass
  * @param written the cache page that each frame's keys and values are written to; -1 where they are not kept
- * @param attended the cache pages that the pass attends, in slot order
- * @param turn how keys are brought to their positions, in a cache that keeps them unrotated; null where keys are kept rotated, which
- *     costs nothing
+ * @param attended the cache pages that the pass attends to, in slot order
+ * @param turn how keys are brought to their positions, in a cache that keeps them unrotated; null where keys are kept rotated,
+ *     which costs nothing
  */
 public record Step(
         Grid grid,

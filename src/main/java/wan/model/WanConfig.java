@@ -15,7 +15,8 @@ import wan.op.WanException;
  * @param textDim features of a prompt embedding
  * @param textLen prompt embeddings per prompt, padding included
  * @param eps of every norm
- * @param imageDim features of a picture's tokens, which cross-attention attends beside the text; 0 for a model that takes none
+ * @param imageDim features of a picture's tokens, which cross-attention attends to besides the text; 0 for a model that takes
+ *     none
  * @param imagePositions tokens that the picture's features get position embeddings for; 0 for none
  */
 public record WanConfig(

@@ -59,7 +59,7 @@ public final class WanLayer {
      *
      * @param x [B * F * S, dim], updated
      * @param e0 time embedding of every frame, [B * F, 6 * dim]
-     * @param frames the cache that the pass's keys and values go to and that it attends
+     * @param frames the cache that the pass's keys and values go to and that it attends to
      * @param context keys and values of the text, from {@link #encodeContext}
      * @param image keys and values of a picture's tokens, from {@link #encodeImage}, or null
      * @param workspace where unrotated keys are turned, or null

@@ -4,13 +4,12 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The changes to one attention call: for each head a factor of the logits, a bias for each key group, and a factor of
- * the output.
- * {@link #NONE} adds no operation and changes no bit.
+ * The changes to one attention call: for each head a factor of the logits, a bias for each key group, and a factor of the
+ * output. {@link #NONE} adds no operation and changes no bit.
  *
- * <p>A head attends softmax(scale * logits + bias) v, times its output factor. A bias of minus infinity blocks a group: its keys get no
- * weight, and a page of which a head sees no key costs it nothing. Like a {@link Dyn}, the values change from pass to pass
- * while the operations stay the same: only backends and those who make edits read them, never the model.
+ * <p>A head computes softmax(scale * logits + bias) v, times its output factor. A bias of minus infinity blocks a group: its
+ * keys get no weight, and a page of which a head sees no key costs it nothing. Like a {@link Dyn}, the values change from pass
+ * to pass while the operations stay the same: only backends and those who make edits read them, never the model.
  *
  * <p>Immutable; made by a {@link Builder}.
  */
@@ -159,7 +158,7 @@ public final class AttentionEdit {
     }
 
     /**
-     * For backends: checks that the edit fits a call and leaves every head something to attend.
+     * For backends: checks that the edit fits a call and leaves every head something to attend to.
      *
      * @param queryGroups groups of queries of the call
      * @throws WanException if it does not

@@ -6,9 +6,8 @@ import java.util.Set;
 /**
  * Observes one attention call. {@link #NONE} adds no operation and changes no bit.
  *
- * <p>Observing never changes the attention's output: captures are computed from the same queries and keys, separately from
- * it.
- * Keys appear in the order in which the call attends them.
+ * <p>Observing never changes the attention's output: captures are computed from the same queries and keys, separately from it.
+ * Keys appear in the order in which the call attends to them.
  */
 public interface AttentionTap {
     /** Watches nothing. */

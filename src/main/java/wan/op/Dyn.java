@@ -3,11 +3,11 @@ package wan.op;
 import java.util.Arrays;
 
 /**
- * Integers that change from step to step while the operations stay the same: time positions, the pages to attend.
+ * Integers that change from step to step while the operations stay the same: time positions, the pages to attend to.
  *
  * <p>The host sets them before a pass; only a backend reads them. Model code never does (an ArchUnit rule holds this), so it
- * cannot branch on them, and one recording serves every step. A device keeps the {@code capacity} integers and the count
- * in a small array that is transferred with each execution.
+ * cannot branch on them, and one recording serves every step. A device keeps the {@code capacity} integers and the count in a
+ * small array that is transferred with each execution.
  */
 public final class Dyn {
     private final String name;

@@ -190,8 +190,8 @@ public interface Ops extends AutoCloseable {
     void append(KvTensor cache, Tensor k, Tensor v, Dyn pages);
 
     /**
-     * What self-attention does before it attends: {@link #rmsNorm} of queries and keys, {@link #rope} of both, {@link #append} of keys and
-     * values. A backend may do it all at once.
+     * What self-attention does before it attends: {@link #rmsNorm} of queries and keys, {@link #rope} of both, {@link
+     * #append} of keys and values. A backend may do it all at once.
      *
      * @param cache of pages of a frame each
      * @param q [batch * grid.tokens(), numHeads * headDim]; afterwards undefined, as k is
@@ -231,8 +231,8 @@ public interface Ops extends AutoCloseable {
     Tensor loadPages(KvTensor cache, CachePart part, Dyn pages);
 
     /**
-     * Says that some heads no longer need what some pages hold; writing a page gives it to all heads again. A backend frees what it can: those
-     * heads must not attend these pages, and {@link #loadPages} may give zeros.
+     * Says that some heads no longer need what some pages hold; writing a page gives it to all heads again. A backend frees
+     * what it can: those heads must not attend to these pages, and {@link #loadPages} may give zeros.
      *
      * @param heads ascending
      */
@@ -250,7 +250,7 @@ public interface Ops extends AutoCloseable {
      * softmax(q k^T / sqrt(headDim)) v over the keys of the named pages; no mask.
      *
      * @param q [batch * Lq, numHeads * headDim]
-     * @param pages the pages to attend, in order
+     * @param pages the pages to attend to, in order
      * @param queryGroupTokens tokens of a query group (a frame), for what is captured
      * @param keyGroupTokens tokens of a key group; divides pageTokens
      * @param tap what to capture; {@link AttentionTap#NONE} for nothing

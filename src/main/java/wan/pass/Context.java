@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 import wan.op.HostTensor;
 
 /**
- * What cross-attention attends.
+ * What cross-attention attends to.
  *
  * @param text prompt embeddings, [B, textLen, textDim], zero after each prompt's end
  * @param image features of a picture, [B, tokens, imageDim]; null where the model takes none

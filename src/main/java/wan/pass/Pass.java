@@ -5,20 +5,20 @@ import java.util.List;
 import wan.cache.Placement;
 
 /**
- * One forward of the model, with everything that is known of it before the run: its frames and their noise levels, what it attends,
- * where its keys go. A pass carries its conditions itself, so that guidance, rolling windows and prompt switches are passes like any
- * other.
+ * One forward of the model, with everything that is known of it before the run: its frames and their noise levels, what it
+ * attends to, where its keys go. A pass carries its conditions itself, so that guidance, rolling windows and prompt switches
+ * are passes like any other.
  *
  * @param id its name
  * @param firstFrame absolute number of its first frame
  * @param frames latent frames
  * @param timesteps one per frame, on the scale 0 to 1000
- * @param context which of the run's contexts (prompts) cross-attention attends
- * @param cache which of the run's caches it writes and attends
+ * @param context which of the run's contexts (prompts) cross-attention attends to
+ * @param cache which of the run's caches it writes and attends to
  * @param expert which of the run's models runs it
  * @param causalFrames if above 0, its frames are attended in groups of so many: a group sees itself and the groups before, as
  *     if there were a mask
- * @param placement where its keys go and which it attends, at which positions
+ * @param placement where its keys go and which it attends to, at which positions
  * @param numLayers how many layers have to run
  * @param flow whether its flow prediction is needed
  */
@@ -100,7 +100,7 @@ public record Pass(
     }
 
     /**
-     * Whether one of its frames attends a key slot; else the mask of {@code causalFrames} hides it.
+     * Whether one of its frames attends to a key slot; else the mask of {@code causalFrames} hides it.
      *
      * @param frame counted from its first
      * @param key as {@link Placement} counts them

@@ -42,10 +42,10 @@ public final class PassRunner implements AutoCloseable {
     private final List<Cache> caches = new ArrayList<>();
     private final Map<Conditions, Encoded> encoded = new HashMap<>();
 
-    /** A context and the model that attends it. */
+    /** A context and the model that attends to it. */
     private record Conditions(int context, int expert) {}
 
-    /** What a model attends of a context, one entry per layer. */
+    /** What a model attends to of a context, one entry per layer. */
     private record Encoded(List<KvTensor> text, List<KvTensor> image) {
         void release(Ops ops) {
             text.forEach(ops::release);

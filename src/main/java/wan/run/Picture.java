@@ -13,7 +13,7 @@ import wan.op.UsageException;
  * A picture as image-to-video models take it.
  *
  * @param channels appended to the latents' in every pass, mask and latent: [1, F, C, H, W]
- * @param features what cross-attention attends beside the text, [1, tokens, features]
+ * @param features what cross-attention attends to besides the text, [1, tokens, features]
  * @param firstFrame its latent as the video's first frame, [1, 1, C, H, W]
  */
 record Picture(

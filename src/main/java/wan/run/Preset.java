@@ -46,7 +46,7 @@ public record Preset(
      * @param experts models that take turns
      * @param inDim latent channels in
      * @param outDim latent channels out
-     * @param picture whether cross-attention attends the features of a picture
+     * @param picture whether cross-attention attends to the features of a picture
      * @param twoPictures whether it tells the features of two pictures apart
      */
     public record Sizes(int experts, int inDim, int outDim, boolean picture, boolean twoPictures) {

@@ -95,7 +95,7 @@ public final class Prompts {
     }
 
     /**
-     * The tokens that cross-attention attends, in words: of the prompt, then of the others that {@link #embedAll} encodes.
+     * The tokens that cross-attention attends to, in words: of the prompt, then of the others that {@link #embedAll} encodes.
      *
      * @param guided whether the sampler is guided
      * @param tokenizers gives the tokenizer of a prompt

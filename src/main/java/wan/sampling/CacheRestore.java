@@ -49,7 +49,7 @@ final class CacheRestore {
      * @param passes of the whole plan
      * @param done how many of them have been run
      * @param others whose input is no finished frames, but that decide what pages are made of
-     * @return empty where nothing that is still to come attends what was written before
+     * @return empty where nothing that is still to come attends to what was written before
      * @throws IllegalArgumentException if a page is needed whose writer's input is no finished frames
      */
     static List<Pass> of(List<Pass> passes, int done, Predicate<Pass> others) {
@@ -87,7 +87,10 @@ final class CacheRestore {
         return blankFirst(again);
     }
 
-    /** The last layer that runs again may attend pages of which it needs nothing, and which nobody has written: they are zeros. */
+    /**
+     * The last layer that runs again may attend to pages of which it needs nothing, and which nobody has written: they
+     * are zeros.
+     */
     private static List<Pass> blankFirst(List<Pass> again) {
         Set<Integer> begun = new TreeSet<>();
         return again.stream()
@@ -111,7 +114,7 @@ final class CacheRestore {
         };
     }
 
-    /** For each pass, the earlier passes that wrote what it attends. */
+    /** For each pass, the earlier passes that wrote what it attends to. */
     private static List<List<Integer>> reads(List<Pass> passes) {
         Map<List<Integer>, Integer> lastWriter = new HashMap<>();
         List<List<Integer>> reads = new ArrayList<>();

@@ -54,10 +54,11 @@ public sealed interface Method {
     }
 
     /**
-     * Windows of frame blocks at falling noise levels, denoised together, with the first frame block as an anchor: Rolling Forcing.
+     * Windows of frame blocks at falling noise levels, denoised together, with the first frame block as an anchor: Rolling
+     * Forcing.
      *
      * @param cacheFrames frames that the cache holds
-     * @param maxAttentionFrames most frames that a pass attends
+     * @param maxAttentionFrames most frames that a pass attends to
      */
     record RollingWindow(int cacheFrames, int maxAttentionFrames) implements Method {}
 

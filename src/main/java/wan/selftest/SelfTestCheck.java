@@ -34,7 +34,7 @@ public record SelfTestCheck(List<SelfTestCases.Case> sizes, HostSpeed.Layer laye
      * Measures at the sizes of a run.
      *
      * @param frame of one frame of tokens
-     * @param keyFrames frames that a frame attends, on average
+     * @param keyFrames frames that a frame attends to, on average
      */
     public static SelfTestCheck ofRun(
             Grid frame, int heads, int headDim, int ffnDim, double keyFrames, HostSpeed.Kept kept) {

@@ -180,7 +180,7 @@ public final class ModelFolder implements WeightSource, AutoCloseable {
         }
     }
 
-    /** A model's tensors say whether it attends a picture's tokens, and of how many features; its configuration need not. */
+    /** A model's tensors say whether it attends to a picture's tokens, and of how many features; its configuration need not. */
     private static WanConfig withImage(WanConfig config, Map<String, Shape> shapes) {
         Shape norm = shapes.get("img_emb.proj.0.weight");
         Shape positions = shapes.get("img_emb.emb_pos");

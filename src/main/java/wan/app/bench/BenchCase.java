@@ -132,7 +132,10 @@ public record BenchCase(String op, String shape, double flops, double bytes, Sup
         return cases;
     }
 
-    /** Every second head keeps and attends the first frame, the one before the pass's and the pass's own; the others all of them. */
+    /**
+     * Every second head keeps and attends to the first frame, the one before the pass's and the pass's own; the others
+     * all of them.
+     */
     private static BenchCase halfTheHeads(Ops ops, Sizes sizes, int frames, int keyFrames) {
         int s = sizes.frameSeqLen();
         int dim = sizes.dim();

@@ -4,7 +4,7 @@ import java.util.List;
 import wan.cache.Placement;
 import wan.pass.Pass;
 
-/** The keys that a pass attends, in slot order and in few words: {@code 0-2 ctx, 6-11 ctx, 12-14 own}. */
+/** The keys that a pass attends to, in slot order and in few words: {@code 0-2 ctx, 6-11 ctx, 12-14 own}. */
 final class KeyTable {
     /** What the words mean. */
     static final String LEGEND = """

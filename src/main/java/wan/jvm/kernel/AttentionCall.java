@@ -8,7 +8,7 @@ import wan.op.AttentionEdit;
  * @param q [batch * queries, numHeads * headDim]
  * @param queries queries per sample, Lq
  * @param cache keys and values
- * @param pages pages to attend, in order; all of them written
+ * @param pages pages to attend to, in order; all of them written
  * @param edit what is changed; it fits
  */
 @SuppressWarnings("ArrayRecordComponent") // arguments under one name, never compared
