@@ -58,7 +58,7 @@ public enum Measure {
     FIRST_FRAME_MEAN(
             "first-frame mean",
             Quantity.FRAME_LOGITS,
-            "Mean logit of the first frame as a key, over all query frames of the rollout that attended it.",
+            "Mean logit of the first frame as a key, over all query frames of the rollout that attended to it.",
             "mean of l(q,0) over q",
             "extract_all_attention.ipynb of winbeau/Self-Forcing-fork",
             true) {
