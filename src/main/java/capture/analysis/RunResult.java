@@ -105,7 +105,7 @@ public final class RunResult implements AutoCloseable {
         return open(file, 0);
     }
 
-    /** What the file says of its run. */
+    /** The metadata of the file. */
     public RunInfo info() {
         return info;
     }

@@ -8,8 +8,8 @@ import wan.op.UsageException;
 import wan.op.WanException;
 
 /**
- * A backend, as {@link java.util.ServiceLoader} finds it. A device's name begins with the backend's, and may go on after a colon: {@code
- * onednn:bf16}.
+ * A backend, as {@link java.util.ServiceLoader} finds it. A device's name begins with the backend's and may continue after a
+ * colon: {@code onednn:bf16}.
  *
  * <p>Loading a provider and asking it what there is never fails because something is missing on this machine.
  */

@@ -12,10 +12,10 @@ import java.util.stream.IntStream;
  *
  * @param written the page that each frame of the pass is written to; -1 where it is not kept
  * @param attended the pages that are attended
- * @param own which frames of the pass are attended though no attended page holds them, counted from its first
+ * @param own the frames of the pass, counted from its first, that are attended although no attended page holds them
  * @param queryPositions the time position of each frame of the pass
  * @param keyFrames the absolute frame number that each key slot holds once the pass has written; {@link #EMPTY} where nothing
- *     was ever written, {@link #GIVEN} for a frame that is none of the video
+ *     was ever written, {@link #GIVEN} for a key that is not a frame of the video
  * @param keyPositions the time position that each key is turned to; {@link #EMPTY} where there is none
  * @param keyWrittenBy the pass that each key was computed in; empty where there is none
  * @param blank pages that are attended though nothing was written to them since the cache was made or cleared: their keys and
@@ -35,7 +35,7 @@ public record Placement(
     /** A key slot that was never written. */
     public static final int EMPTY = -1;
 
-    /** A key slot with a frame from elsewhere, such as a picture that was encoded anew. */
+    /** A key slot with a frame from elsewhere, such as a picture that was encoded again. */
     public static final int GIVEN = -2;
 
     /** Copies the lists. */

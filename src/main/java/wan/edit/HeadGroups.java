@@ -15,7 +15,7 @@ import wan.op.UsageException;
 
 /** The group of a cache policy to which each head belongs. */
 public final class HeadGroups {
-    /** What methods and {@code analyze} call the same group. */
+    /** Other names of groups, as head roles use them. */
     private static final Map<String, String> SAME =
             Map.of("neighbour", "mid", "wave", "-1", "anchor", "1", "veil", "2");
 
@@ -32,12 +32,13 @@ public final class HeadGroups {
     }
 
     /**
-     * Reads groups: a list such as {@code mid=3:5,7:0-3;dummy=9:all}, in which the first group of the policy has all other heads; a table of
-     * labels, a row per layer and a column per head ({@code .csv}, as {@code analyze} writes roles); or Forcing-KV's head map ({@code .json}).
+     * Reads groups: a list such as {@code mid=3:5,7:0-3;dummy=9:all}, in which the first group of the policy has all other
+     * heads; a table of labels, a row per layer and a column per head ({@code .csv}, as {@code analyze} writes roles); or
+     * Forcing-KV's head map ({@code .json}).
      *
      * @param groups of the policy; a single one has all heads
      * @param text the list or the file; null for none
-     * @throws UsageException if a group is none of the policy's
+     * @throws UsageException if the policy has no such group
      */
     public static HeadGroups parse(List<String> groups, @Nullable String text) {
         HeadGroups result = new HeadGroups(
@@ -73,7 +74,7 @@ public final class HeadGroups {
         return result;
     }
 
-    /** What the groups of policies call what roles call otherwise: {@code neighbour} is {@code mid}. */
+    /** The group of a policy that corresponds to a head role: {@code neighbour} is {@code mid}. */
     public static String same(String role) {
         return SAME.getOrDefault(role, role);
     }

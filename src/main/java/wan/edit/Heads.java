@@ -7,10 +7,11 @@ import java.util.stream.IntStream;
 import wan.op.UsageException;
 
 /**
- * A choice of heads of layers: {@code 3:5}, {@code 3:5,7:0-3}, {@code 7:0,2,4}, {@code 4-6:all}, {@code all:2}, {@code 3} for all heads of a layer.
+ * A choice of heads of layers: {@code 3:5}, {@code 3:5,7:0-3}, {@code 7:0,2,4}, {@code 4-6:all}, {@code all:2}, {@code 3} for
+ * all heads of a layer.
  *
  * @param text as it was written
- * @param terms together they are the choice
+ * @param terms the parts of the choice
  */
 public record Heads(String text, List<Term> terms) {
     /** All heads of all layers. */

@@ -7,8 +7,9 @@ import wan.op.WanException;
 import wan.pass.PassId;
 
 /**
- * A choice of passes: labels such as {@code block1.step0}, kinds ({@code denoise}, {@code context}, {@code init}, ...), steps ({@code step0}) and
- * branches ({@code cond}, {@code uncond}); a pass is chosen if one of them fits. None means all passes.
+ * A choice of passes: labels such as {@code block1.step0}, kinds ({@code denoise}, {@code context}, {@code init}, ...), steps
+ * ({@code step0}) and branches ({@code cond}, {@code uncond}); a pass is chosen if one of them fits. An empty list means all
+ * passes.
  */
 public record Passes(List<String> names) {
     /** Every pass. */

@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import wan.op.WanException;
 
-/** Writes a file in one go under a name of its own beside it, and moves it into place when it is whole and on the disk. */
+/** Writes a file in one go under a temporary name beside it, syncs it, and moves it into place when it is complete. */
 public final class OutputFile {
     /** Writes the content. */
     @FunctionalInterface

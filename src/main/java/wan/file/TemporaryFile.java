@@ -22,8 +22,8 @@ import wan.op.WanException;
 /**
  * A file under construction, beside the one that it becomes: {@code NAME.0123abcd.tmp}.
  *
- * <p>It holds a lock while it is written, so that what a killed program left can be told from what another program is writing now.
- * Whoever writes the same target next removes such leftovers and says so.
+ * <p>It is locked while it is written, so that the leftovers of a killed program can be distinguished from a file that another
+ * program is writing. The next writer of the same target removes such leftovers, with a notice.
  */
 public final class TemporaryFile implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger("wan.file");
@@ -47,7 +47,7 @@ public final class TemporaryFile implements AutoCloseable {
     }
 
     /**
-     * Begins a file for whoever needs more of it than a stream.
+     * Begins a file for callers that need more than a stream.
      *
      * @param file what {@link #moveIntoPlace} replaces; a link keeps pointing to it
      * @throws WanException if the folder cannot be written, or something else than a file is there
@@ -144,12 +144,12 @@ public final class TemporaryFile implements AutoCloseable {
         }
     }
 
-    /** Where it is now. */
+    /** Its present path. */
     public Path path() {
         return path;
     }
 
-    /** What it becomes. */
+    /** Its path when it is complete. */
     Path target() {
         return target;
     }
@@ -203,7 +203,7 @@ public final class TemporaryFile implements AutoCloseable {
         }
     }
 
-    /** Removes all that this process has begun and not finished: for a program that is told to stop. */
+    /** Removes all files that this process has begun and not finished, when the program is stopped. */
     public static void removeAll() {
         OURS.forEach(file -> file.toFile().delete());
     }

@@ -17,10 +17,10 @@ import java.util.stream.Stream;
 import wan.op.WanException;
 
 /**
- * Finds the file of tensors that a path means, in folders as they lie: under a usual name, in a subfolder, in Hugging Face's cache, in
- * shards with or without an index, or as the only file that holds what is looked for.
+ * Finds the file of tensors that a path means, in folders as they are found in practice: under a usual name, in a subfolder, in
+ * Hugging Face's cache, in shards with or without an index, or as the only file that holds what is looked for.
  *
- * @param kind what the tensors have to be, where several files could be meant
+ * @param kind the kind of tensors to look for, if several files could be meant
  * @param names the usual names, best first, which may lie in subfolders
  * @param subfolders that are searched like the folder itself
  */

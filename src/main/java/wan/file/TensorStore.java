@@ -9,7 +9,7 @@ import wan.op.WanException;
 
 /** Named tensors in a file or a set of files. What it hands out is valid until it is closed; it may be used by many threads. */
 public interface TensorStore extends AutoCloseable {
-    /** The names, in the order in which the data lies. */
+    /** The names, in the order of the data. */
     Set<String> names();
 
     /**
@@ -19,12 +19,12 @@ public interface TensorStore extends AutoCloseable {
      */
     TensorView tensor(String name);
 
-    /** What lies in the file beside the tensors and cannot be read: what it is, by its path. Usually empty. */
+    /** Other values in the file, which cannot be read as tensors: what each is, by its path. Usually empty. */
     default Map<String, String> unreadable() {
         return Map.of();
     }
 
-    /** What the file says about itself; empty if nothing. */
+    /** The metadata of the file; empty if there is none. */
     Map<String, String> metadata();
 
     /** The file that was opened, for messages. */

@@ -67,17 +67,17 @@ public final class AttentionEdit {
         return heads == 0;
     }
 
-    /** Whether a head's logits stay what they are. */
+    /** Whether a head's logits are unchanged. */
     public boolean keepsLogits(int head) {
         return isNone() || (logitScales[head] == 1 && !biased(head));
     }
 
-    /** What the logits of a head are multiplied with. */
+    /** The factor of a head's logits. */
     public float logitScale(int head) {
         return isNone() ? 1 : logitScales[head];
     }
 
-    /** What the output of a head is multiplied with. */
+    /** The factor of a head's output. */
     public float outputScale(int head) {
         return isNone() ? 1 : outputScales[head];
     }
@@ -137,7 +137,7 @@ public final class AttentionEdit {
     }
 
     /**
-     * For backends: hands one tile of logits to a tap, as they are and as they are used, whichever it wants.
+     * For backends: hands one tile of logits to a tap: before the edit, after it, or both, as the tap wants.
      *
      * @param head the head that {@code headIndex} stands for
      * @param tile [queries, keys], before the edit; overwritten
@@ -227,7 +227,7 @@ public final class AttentionEdit {
             return ones;
         }
 
-        /** Multiplies what a head's logits are by now, biases included. */
+        /** Multiplies the present logits of a head, including biases. */
         public void scaleLogits(int head, float factor) {
             require(factor > 0 && factor < Float.POSITIVE_INFINITY, "a logit factor above 0", factor);
             logitScales[head] *= factor;

@@ -10,7 +10,7 @@ import java.util.Set;
  * Keys appear in the order in which the call attends to them.
  */
 public interface AttentionTap {
-    /** Watches nothing. */
+    /** Observes nothing. */
     AttentionTap NONE = new AttentionTap() {
         @Override
         public Set<Quantity> wanted() {

@@ -3,7 +3,7 @@ package wan.op;
 /**
  * Float32 values in a Java array with their shape, for inputs and outputs of a run.
  *
- * <p>The array is not copied; whoever passes it on no longer changes it.
+ * <p>The array is not copied; callers must not change it after passing it on.
  */
 public final class HostTensor {
     private final Shape shape;

@@ -17,22 +17,22 @@ public interface Ops extends AutoCloseable {
     /** The backend's name, as provenance and messages show it: {@code jvm}. */
     String backend();
 
-    /** What the factors of a linear layer's products are rounded to; sums are float32 or better. */
+    /** The type to which the operands of linear layers are rounded; sums are float32 or better. */
     default DType productType() {
         return DType.F32;
     }
 
-    /** What the factors of an attention's products are rounded to. */
+    /** The type to which the operands of attention are rounded. */
     default DType attentionType() {
         return DType.F32;
     }
 
-    /** What the device did and how long it took, in a line: calls only queue work there. Empty where each call computes. */
+    /** What the device did and how long it took, in one line, for a device on which calls only queue work; otherwise empty. */
     default String deviceTime() {
         return "";
     }
 
-    /** Whether nothing is computed, and only what a run would need is noted: what is read are zeros. */
+    /** Whether nothing is computed and only the needs of a run are counted; reading then gives zeros. */
     default boolean rehearses() {
         return false;
     }
@@ -54,7 +54,7 @@ public interface Ops extends AutoCloseable {
     float[] read(Tensor source);
 
     /**
-     * A parameter that is used as it is: norm weights, modulation tables.
+     * A parameter that is used directly: norm weights, modulation tables.
      *
      * @param view any numeric dtype; widened to float32
      */
@@ -231,8 +231,8 @@ public interface Ops extends AutoCloseable {
     Tensor loadPages(KvTensor cache, CachePart part, Dyn pages);
 
     /**
-     * Says that some heads no longer need what some pages hold; writing a page gives it to all heads again. A backend frees
-     * what it can: those heads must not attend to these pages, and {@link #loadPages} may give zeros.
+     * Declares that some heads no longer need the content of some pages; writing a page gives it to all heads again. A backend
+     * frees what it can: those heads must not attend to these pages, and {@link #loadPages} may give zeros.
      *
      * @param heads ascending
      */
@@ -266,7 +266,7 @@ public interface Ops extends AutoCloseable {
             AttentionTap tap,
             AttentionEdit edit);
 
-    /** As the other, with nothing changed. */
+    /** Attention without an edit. */
     default Tensor attention(
             Tensor q, KvTensor cache, Dyn pages, int queryGroupTokens, int keyGroupTokens, AttentionTap tap) {
         return attention(q, cache, pages, queryGroupTokens, keyGroupTokens, tap, AttentionEdit.NONE);
@@ -282,7 +282,7 @@ public interface Ops extends AutoCloseable {
     void averageHeads(Tensor x, int numHeads, int[] heads, int groupTokens);
 
     /**
-     * In place: x = keep * x + values in the named heads. With keep 0 what was there does not matter, not even if it is not a number.
+     * In place: x = keep * x + values in the named heads. With keep 0, the old value does not matter, even if it is NaN.
      *
      * @param x [R, numHeads * headDim]
      * @param heads which heads, ascending
@@ -291,7 +291,8 @@ public interface Ops extends AutoCloseable {
     void mixHeads(Tensor x, int numHeads, int[] heads, float keep, Tensor values);
 
     /**
-     * In place: residual += y * modulation[entry of the row, gateRow], which {@link #linearGatedResidual} does with a product.
+     * In place: residual += y * modulation[entry of the row, gateRow], as {@link #linearGatedResidual} does with the output of
+     * a linear layer.
      *
      * @param residual [R, dim]
      * @param y [R, dim]

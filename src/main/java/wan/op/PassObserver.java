@@ -7,7 +7,7 @@ import org.jspecify.annotations.Nullable;
  * after every layer. An observer that changes nothing adds no operations.
  */
 public interface PassObserver {
-    /** Watches and changes nothing. */
+    /** Observes and changes nothing. */
     PassObserver NONE = new PassObserver() {};
 
     /** The tap of one attention of one layer. */
@@ -45,7 +45,7 @@ public interface PassObserver {
         return null;
     }
 
-    /** Whether the pass goes on with results that are not finite, which otherwise end it. */
+    /** Whether the pass continues with values that are not finite, which otherwise end it. */
     default boolean keepsNonFinite() {
         return false;
     }

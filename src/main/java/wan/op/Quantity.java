@@ -21,7 +21,10 @@ public enum Quantity {
     KEY_LOGITS,
     /** [B, N, Lq, K]: mean logit of every query with a key group. */
     QUERY_LOGITS,
-    /** [B, N, Lq, K]: softmax weight that every query gives to a key group; sums to 1 over K. Of text tokens: where each of them is looked for. */
+    /**
+     * [B, N, Lq, K]: softmax weight that every query gives to a key group; sums to 1 over K. For text tokens: which
+     * regions attend to each.
+     */
     QUERY_MASS,
     /** [B, N, R, Lk]: mean logit of the queries of each of the tap's R regions with every key. */
     REGION_LOGITS,
@@ -37,17 +40,17 @@ public enum Quantity {
         return this == TOKEN_LOGITS || this == LOGITS_USED;
     }
 
-    /** Whether it is of regions of queries, so that there is none without {@link AttentionTap#regions}. */
+    /** Whether it belongs to regions of queries, so that it needs {@link AttentionTap#regions}. */
     public boolean ofRegions() {
         return this == REGION_LOGITS || this == REGION_MASS;
     }
 
-    /** Whether it is of softmax weights, which the attention makes on its way. */
+    /** Whether it consists of softmax weights that are accumulated during the attention. */
     public boolean inAttention() {
         return this == FRAME_MASS || this == QUERY_MASS;
     }
 
-    /** Whether its rows are weights, 0 where a key is hidden and 1 in sum. */
+    /** Whether its rows are weights: 0 where a key is hidden, with the sum 1. */
     public boolean isMass() {
         return inAttention() || this == REGION_MASS;
     }

@@ -8,8 +8,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * For backends: one attention that is made of a call for each group of its queries, seen as one. Each call gets a {@link #part}; when all
- * have delivered, it delivers what does not come in tiles.
+ * For backends: the tap of an attention that is computed by one call for each group of its queries. Each call gets a {@link
+ * #part}; when all have delivered, it delivers what does not come in tiles.
  */
 public final class QueryGroupTap {
     private final AttentionTap whole;

@@ -5,8 +5,8 @@ import java.util.List;
 import wan.cache.Placement;
 
 /**
- * One forward of the model, with everything that is known of it before the run: its frames and their noise levels, what it
- * attends to, where its keys go. A pass carries its conditions itself, so that guidance, rolling windows and prompt switches
+ * One forward pass of the model, with everything that is known about it before the run: its frames and their noise levels, what
+ * it attends to, where its keys go. A pass carries its conditions itself, so that guidance, rolling windows and prompt switches
  * are passes like any other.
  *
  * @param id its name
@@ -45,7 +45,7 @@ public record Pass(
         this(id, firstFrame, frames, Collections.nCopies(frames, timestep), 0, 0, 0, 0, placement, numLayers, flow);
     }
 
-    /** The timestep of its first frame: of all frames, but where blocks of a window have their own. */
+    /** The timestep of its first frame; it is that of all frames unless the frame blocks of a window have their own. */
     public float timestep() {
         return timesteps.getFirst();
     }
@@ -100,10 +100,10 @@ public record Pass(
     }
 
     /**
-     * Whether one of its frames attends to a key slot; else the mask of {@code causalFrames} hides it.
+     * Whether one of its frames attends to a key slot. If not, the mask of {@code causalFrames} hides it.
      *
      * @param frame counted from its first
-     * @param key as {@link Placement} counts them
+     * @param key the index of a key slot, as in {@link Placement}
      */
     public boolean attends(int frame, int key) {
         return causalFrames == 0 || key < (frame / causalFrames + 1) * causalFrames;

@@ -34,7 +34,7 @@ public record PassId(Kind kind, int frameBlock, int step, Branch branch) {
         WINDOW,
         /** Puts the first frame block of a window into the cache. */
         UPDATE,
-        /** Puts finished frames into the cache anew, under another prompt. */
+        /** Puts finished frames into the cache again, under another prompt. */
         RECACHE,
         /** Puts finished frames into an empty cache before a frame block. */
         RECOMPUTE
@@ -55,12 +55,12 @@ public record PassId(Kind kind, int frameBlock, int step, Branch branch) {
         this(kind, frameBlock, step, Branch.NONE);
     }
 
-    /** Whether both are calls of one step, or one and the same pass. */
+    /** Whether both belong to the same step, or are the same pass. */
     public boolean sameStep(PassId other) {
         return kind == other.kind && frameBlock == other.frameBlock && step == other.step;
     }
 
-    /** Whether noise is taken away, so that step numbers mean something. */
+    /** Whether the pass is a denoising step, so that its step number has a meaning. */
     public boolean denoises() {
         return kind == Kind.DENOISE || kind == Kind.STEP || kind == Kind.WINDOW;
     }
@@ -83,7 +83,7 @@ public record PassId(Kind kind, int frameBlock, int step, Branch branch) {
     /**
      * Reads a label back.
      *
-     * @throws WanException if it is none
+     * @throws WanException if it is not a label
      */
     public static PassId parse(String label) {
         Matcher match = LABEL.matcher(label);

@@ -100,7 +100,7 @@ public final class AblationFile {
     }
 
     /**
-     * What a run that ended before its time has left, to go on with.
+     * What an interrupted ablation has left.
      *
      * @throws WanException if it is of another run
      */

@@ -25,7 +25,7 @@ public final class Devices {
     /** The device of a run that says nothing else. */
     static final String JVM = "jvm";
 
-    /** Whatever is preferred here and computes rightly. */
+    /** The preferred device of this machine that computes correctly. */
     private static final String AUTO = "auto";
 
     private static final List<BackendProvider> PROVIDERS =
@@ -45,8 +45,8 @@ public final class Devices {
      *
      * @param check measures at the run's sizes
      * @param rehearsal does with a backend what the run will do
-     * @throws UsageException if the name is none, or the device cannot do what was asked for
-     * @throws WanException if the device is not there or computes wrongly
+     * @throws UsageException if the name is unknown, or the device cannot do what was asked for
+     * @throws WanException if the device is missing or computes wrongly
      */
     static Ops open(RunSpec.Device device, DeviceCheck check, Consumer<Ops> rehearsal) {
         return open(settings(device), check, rehearsal);
@@ -107,7 +107,7 @@ public final class Devices {
         BackendProvider provider = provider(settings.name());
         DeviceSettings tuned = provider.tuned(settings, check);
         if (!provider.isTrusted()) {
-            // A backend of its own: what the check records would only be in the run's way.
+            // A separate backend, because the check would leave its own recordings in the run's.
             try (Ops ops = provider.open(tuned, null)) {
                 LOG.log(System.Logger.Level.INFO, "device {0}", ops.backend());
                 String wrong = check.problem(ops, tuned.storage(), "");
@@ -120,7 +120,7 @@ public final class Devices {
         return provider.open(tuned, rehearsal);
     }
 
-    /** Whether a device that is open serves any runs; one that is still to be chosen may not. */
+    /** Whether a device, once open, can serve any run; false for one that is still to be chosen. */
     static boolean serveAnyRun(RunSpec.Device device) {
         return !device.name().equals(AUTO) && provider(device.name()).servesAnyRun();
     }
@@ -138,9 +138,7 @@ public final class Devices {
                 });
     }
 
-    /**
-     * Opens a device as it is, right or wrong, with all libraries that may be used.
-     */
+    /** Opens a device without checking that it computes correctly. */
     public static Ops openUnchecked(RunSpec.Device device) {
         DeviceSettings named = likely(settings(device), SelfTestCheck.ofTheModel());
         return provider(named.name()).open(named, null);

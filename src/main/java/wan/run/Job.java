@@ -209,8 +209,8 @@ public final class Job {
     }
 
     /**
-     * What was run, for the result that came of it: with the sizes that the model decided, and without what changes nothing of it, the
-     * number of threads and the files that it was written to. So repeating it replaces nothing.
+     * The specification that a result records: with the actual sizes, and without the number of threads and the output files,
+     * which do not affect the values. So repeating the run replaces no file.
      */
     RunSpec resolved() {
         RunSettings settings = plan.settings();
@@ -226,7 +226,7 @@ public final class Job {
                 .withOutput(new RunSpec.Output(null, null, false, output.toTheEnd(), null));
     }
 
-    /** Where the noise comes from, in words. */
+    /** The source of the noise, in words. */
     String noise() {
         try (NoiseSource noise = openNoise()) {
             return noise.description();
@@ -238,7 +238,7 @@ public final class Job {
         return spec.noise().replay() == null ? Prompts.describe(spec.prompt()) : "(" + noise() + ")";
     }
 
-    /** The tokens of its prompts in words, [prompt, sample, token], as {@link Prompts#tokens}; none where they were recorded. */
+    /** The tokens of its prompts in words, [prompt, sample, token], as {@link Prompts#tokens}; none if the run is replayed. */
     List<List<List<String>>> promptTokens() {
         return spec.noise().replay() != null ? List.of() : session.promptTokens(spec.prompt(), guided());
     }
@@ -282,7 +282,7 @@ public final class Job {
         return sampler.open(models, Collections.nCopies(sampler.prompts(), prompt));
     }
 
-    /** Goes through all passes with their captures, for a backend that only notes what they need. */
+    /** Goes through all passes with their captures, on a backend that only counts what they need. */
     void rehearse(Ops ops) {
         WanConfig config = model.config();
         RunSettings settings = plan.settings();

@@ -2,10 +2,10 @@ package wan.run;
 
 /** What to do with the data of an unfinished run of the same name. */
 public enum Leftovers {
-    /** Refuse to begin if a run can go on with it; else begin anew. */
+    /** Refuse to start if the data can be resumed; otherwise start from the beginning. */
     KEEP,
-    /** Go on with it; begin anew where there is none. */
+    /** Continue from the data; start from the beginning if there is none. */
     RESUME,
-    /** Remove it and begin anew. */
+    /** Remove the data and start from the beginning. */
     DISCARD
 }

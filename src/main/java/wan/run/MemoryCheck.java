@@ -55,7 +55,10 @@ public final class MemoryCheck {
         }
     }
 
-    /** What may lie outside of the heap, copies of device arrays among it: as much as the heap, if no flag says otherwise. */
+    /**
+     * The limit of memory outside the heap, which also holds the copies of device arrays: as much as the heap, unless a
+     * flag sets it.
+     */
     private static long directMemory() {
         HotSpotDiagnosticMXBean hotspot = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
         long flag = Long.parseLong(hotspot.getVMOption("MaxDirectMemorySize").getValue());

@@ -19,7 +19,7 @@ import wan.op.FormatException;
  *
  * @param run what is run: the metadata of its result, and the room for headers in its files
  * @param inputs checksums of what it is given; null until they are known
- * @param commits places that the run can go on from, in order
+ * @param commits the checkpoints, in order
  * @param tail captures of passes behind the last of them, or null
  * @param finished whether all that is left to do is to move the files into their places
  * @param records how many records count, the tail's and what follows it left out
@@ -42,7 +42,7 @@ record PartialRun(
     private static final int VERSION = 2;
 
     /**
-     * A place that the run can go on from.
+     * A checkpoint.
      *
      * @param passes how many of the plan's passes are done
      * @param record as it stands in the journal
@@ -121,7 +121,7 @@ record PartialRun(
         return new PartialRun(run, inputs, List.copyOf(commits), tail, finished, used);
     }
 
-    /** What the result would say of itself. */
+    /** The metadata of the result. */
     JsonNode fields() {
         return run.path("fields");
     }

@@ -41,7 +41,7 @@ public record Preset(
     private static final String FOLDER = "presets/";
 
     /**
-     * What a model's parameters say of it.
+     * The properties of a model that its parameters show.
      *
      * @param experts models that take turns
      * @param inDim latent channels in
@@ -87,7 +87,7 @@ public record Preset(
     public static Optional<Preset> of(Path model) {
         String path =
                 model.toAbsolutePath().normalize().toString().replace('\\', '/').toLowerCase(Locale.ROOT);
-        // What cannot run first: such files are often named after the model that they began with.
+        // Presets that cannot be run come first: such files are often named after the model that they were made from.
         return all().stream()
                 .sorted(Comparator.comparing(preset -> preset.refused() == null))
                 .filter(preset -> preset.files().stream()
@@ -97,7 +97,7 @@ public record Preset(
                 .findFirst();
     }
 
-    /** The preset of a model by its sizes; empty where they do not tell. */
+    /** The preset of a model by its sizes; empty if they fit none. */
     public static Optional<Preset> of(Sizes sizes) {
         return all().stream().filter(preset -> sizes.equals(preset.sizes())).findFirst();
     }
@@ -124,7 +124,7 @@ public record Preset(
                 .withCache(settings.cache());
     }
 
-    /** What a run does otherwise than the preset says, one line each. */
+    /** The differences of a run from the preset, one line each. */
     public List<String> contradictions(RunSpec other) {
         List<String> lines = new ArrayList<>();
         if (run == null) {

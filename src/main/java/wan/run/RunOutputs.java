@@ -37,7 +37,7 @@ final class RunOutputs implements AutoCloseable {
     private final @Nullable DecodedVideo video;
 
     /**
-     * Begins the files, or goes on with those that an earlier run left.
+     * Begins the files, or continues those of an earlier run.
      *
      * @param backend what computes, for the metadata
      */
@@ -136,7 +136,10 @@ final class RunOutputs implements AutoCloseable {
         return state != null && state.finished();
     }
 
-    /** Where the run goes on, or null for the start; what was captured until there is put into the capture's matrices. */
+    /**
+     * The checkpoint from which the run continues, or null for the start. What was captured before it is put into the
+     * capture's matrices.
+     */
     @Nullable
     Checkpoint goOn(Capture capture) {
         if (state == null) {
@@ -185,7 +188,7 @@ final class RunOutputs implements AutoCloseable {
         }
     }
 
-    /** From here on the run can go on later. */
+    /** The run can be resumed from here. */
     void resumable(Pass last, int passes, String name, HostTensor kept, CountedNoise noise) {
         if (state != null && memory == null) {
             HeadCaches caches = job.caches();

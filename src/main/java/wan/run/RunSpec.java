@@ -140,9 +140,9 @@ public record RunSpec(
      * @param latentWidth columns of a latent frame; null for the model's own
      * @param numFrames latent frames to generate
      * @param initialLatent a file with tensor {@code initial_latent} [B, F, C, H, W], frames that are given; null for none
-     * @param picture a file with what the video is to be of, besides the prompt: tensors {@code y} [C, F, H, W], {@code clip_fea} [1,
-     *     tokens, features] or {@code image_latent} [C, 1, H, W], as the model takes them; null for none
-     * @param vae a VAE's file or folder, by which a method encodes finished frames anew that needs that; null for none
+     * @param picture a file with the input picture: tensors {@code y} [C, F, H, W], {@code clip_fea} [1, tokens, features] or
+     *     {@code image_latent} [C, 1, H, W], as the model takes them; null for none
+     * @param vae a VAE's file or folder, for methods that re-encode finished frames; null for none
      */
     public record Video(
             @Nullable Integer latentHeight,
@@ -177,9 +177,9 @@ public record RunSpec(
      * @param generator whose numbers
      * @param seed of all noise
      * @param bf16 whether it is drawn in bfloat16, as the reference does, rather than float32
-     * @param cudaDevice whose order of elements {@link Rng#TORCH_CUDA} gives
-     * @param replay a recorded run whose noise, embeddings and given latents are taken instead, or null
-     * @param replayRun which run of that file; empty where it holds one
+     * @param cudaDevice the device whose order of elements {@link Rng#TORCH_CUDA} reproduces
+     * @param replay a recorded run whose noise, embeddings and given latents are used instead, or null
+     * @param replayRun which run of that file; empty if it holds only one
      */
     public record Noise(
             Rng generator,
@@ -197,7 +197,7 @@ public record RunSpec(
     /**
      * How noise becomes latents.
      *
-     * @param steps falling, on the scale 0 to 1000
+     * @param steps descending, on the scale 0 to 1000
      * @param shift timestep shift of the schedule
      * @param warp whether steps are positions on the shifted schedule rather than timesteps
      * @param contextNoise timestep of the context passes
@@ -222,11 +222,12 @@ public record RunSpec(
     /**
      * Which keys are kept.
      *
-     * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none, null for the model's own, or
-     *     none where it has none
+     * @param localAttnSize sliding window in frames, including the sink and the current frame block; -1 for none; null for the
+     *     model's own, if it has one
      * @param sinkSize first frames that the window never evicts; null for the model's own with the model's window, else none
-     * @param policy a policy by name in place of the window, or null
-     * @param heads which heads are which of its groups, or null where it has one
+     * @param policy the name of a cache policy that replaces the window, or null
+     * @param heads the groups of the heads, as for {@code HeadGroups.parse}; null if the policy has one group or chooses them
+     *     itself
      */
     public record Cache(
             @Nullable Integer localAttnSize,
@@ -241,7 +242,7 @@ public record RunSpec(
             this(localAttnSize, sinkSize, null, null);
         }
 
-        /** The same where the model names no window. */
+        /** The same for a model without a window of its own. */
         Cache withoutModel() {
             return new Cache(
                     localAttnSize == null ? -1 : localAttnSize, sinkSize == null ? 0 : sinkSize, policy, heads);
@@ -268,7 +269,7 @@ public record RunSpec(
      * @param quantities what of each attention
      * @param sites which activations
      * @param keepNonFinite whether values that are not finite are kept; else the first one ends the run
-     * @param queries boxes of query tokens of which region logits and masses are captured
+     * @param queries boxes of query tokens whose region logits and masses are captured
      */
     public record Captures(
             Indices layers,
@@ -353,9 +354,9 @@ public record RunSpec(
      * @param name {@code jvm}, {@code onednn}, {@code tornado:DRIVER:DEVICE}, {@code auto}, ...
      * @param weights how a device stores weights
      * @param cache how it stores keys and values
-     * @param libraries {@code auto}, {@code off}, or the names of those that a device is to use
-     * @param kernels which of a backend's own: {@code auto} for those that suit, {@code vector}, {@code shared}, ...
-     * @param memoryBytes what may be used of its memory; 0 for all
+     * @param libraries {@code auto}, {@code off}, or the names of the libraries that the device uses
+     * @param kernels which of the backend's own kernels: {@code auto} for those that suit, {@code vector}, {@code shared}, ...
+     * @param memoryBytes the memory that may be used on the device; 0 for all
      * @param threads that compute on the processor; null for all cores
      */
     public record Device(
@@ -385,7 +386,7 @@ public record RunSpec(
             return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
         }
 
-        /** The same on so many threads; null for all cores. */
+        /** The same on another number of threads; null for all cores. */
         public Device onThreads(@Nullable Integer count) {
             return new Device(name, weights, cache, libraries, kernels, memoryBytes, count);
         }
@@ -406,7 +407,7 @@ public record RunSpec(
      *
      * @param result the file of captures; null to keep them in memory
      * @param latents the file of clean latents; null for none
-     * @param passes whether that has the flow and x0 of every pass too
+     * @param passes whether that file also gets the flow and x0 of every pass
      * @param complete whether to run to the end even when everything has been captured
      * @param video the decoded video, or null for none
      */
@@ -422,17 +423,17 @@ public record RunSpec(
         /**
          * The first sample's video, each frame as soon as it is final.
          *
-         * @param file what its name says; see {@code wan.video.VideoSink}
+         * @param file its ending sets the format; see {@code wan.video.VideoSink}
          * @param vae the VAE's file
          */
         public record Decoded(Path file, Path vae) {}
 
-        /** Whether the run goes to its end whatever is captured. */
+        /** Whether the run continues to its end after everything has been captured. */
         public boolean toTheEnd() {
             return complete || latents != null || video != null;
         }
 
-        /** Refuses what excludes each other. */
+        /** Refuses contradictory settings. */
         public Output {
             if (passes && latents == null) {
                 throw new UsageException(
@@ -477,7 +478,7 @@ public record RunSpec(
                 .withCache(Cache.OF_MODEL);
     }
 
-    /** Repeats the only run of a recording, as the other does. */
+    /** Repeats the only run of a recording; see {@link #replaying(Path, String)}. */
     public RunSpec replaying(Path replay) {
         return replaying(replay, "");
     }
@@ -499,7 +500,7 @@ public record RunSpec(
     }
 
     /**
-     * The same with a VAE, by which a method that recomputes keys encodes the first of them anew.
+     * The same with a VAE, with which a method that recomputes keys re-encodes its first frame.
      *
      * @param vae a file or folder; null for none, with which such a method keeps frame 0
      */
@@ -588,7 +589,7 @@ public record RunSpec(
     /**
      * Refuses what no model could run.
      *
-     * @throws UsageException with the field that is wrong
+     * @throws UsageException that names the wrong field
      */
     void check() {
         RunSettings _ = settings(2, 2, 0);

@@ -56,7 +56,7 @@ final class RunState implements AutoCloseable {
      * Begins, or finds what an earlier run has left.
      *
      * @param target the run's main file
-     * @param fields what its result will say of itself
+     * @param fields the metadata of its result
      * @param room bytes for the header of each of its files
      * @throws WanException if what is left is of another run, or is not to be touched
      */
@@ -223,7 +223,7 @@ final class RunState implements AutoCloseable {
         return files.containsKey(name);
     }
 
-    /** Where the run goes on; null for the start. */
+    /** The checkpoint from which the run continues; null for the start. */
     @Nullable
     Checkpoint checkpoint() {
         if (before == null || before.finished()) {

@@ -15,13 +15,12 @@ import wan.text.Tokenizer;
 
 /**
  * The state that the runs of one open model share: the device with its packed weights, tokenizers, and the most recently
- * encoded prompts. Runs take
- * turns.
+ * encoded prompts. Only one run at a time may use it.
  *
  * <p>A device stays open after a successful run if it can serve the next one; after a failure it is closed.
  */
 final class Session implements AutoCloseable {
-    /** Of 8 MB each at the sizes of Wan. */
+    /** Prompts whose embeddings are kept; 8 MB each at the sizes of Wan. */
     private static final int MOST_PROMPTS = 8;
 
     private static final int PROMPTS_AT_ONCE = 32;
@@ -42,7 +41,7 @@ final class Session implements AutoCloseable {
     /** Where a prompt's tokenizer is looked for, besides the model. */
     private record Tools(@Nullable Path tokenizer, @Nullable Path textEncoder) {}
 
-    /** What decides embeddings, besides the model. */
+    /** What the embeddings depend on, besides the model. */
     private record PromptKey(RunSpec.Prompt prompt, boolean guided, long seed) {}
 
     /**
@@ -89,7 +88,7 @@ final class Session implements AutoCloseable {
             return models;
         }
 
-        /** The run has ended as it should: the next one may have the device. */
+        /** The run has succeeded: the next one may use the device. */
         void keep() {
             good = true;
         }
@@ -160,7 +159,7 @@ final class Session implements AutoCloseable {
                 new Tools(prompt.tokenizer(), prompt.textEncoder()), _ -> Prompts.tokenizer(prompt, model.path()));
     }
 
-    /** Encodes prompts of runs ahead, where they are kept for them. */
+    /** Encodes the prompts of runs in advance, if their embeddings are cached. */
     void encode(List<RunSpec> runs, RunMonitor monitor) {
         Map<RunSpec.Prompt, SequencedSet<String>> texts = new LinkedHashMap<>();
         Map<RunSpec.Prompt, Integer> threads = new HashMap<>();

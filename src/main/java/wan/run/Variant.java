@@ -13,7 +13,7 @@ import wan.edit.EditPlan;
  * @param cache in place of the run's own; null to keep that
  */
 public record Variant(String name, int layer, int head, EditPlan edits, RunSpec.@Nullable Cache cache) {
-    /** The run that is changed so. */
+    /** The edited run. */
     RunSpec of(RunSpec base) {
         RunSpec edited = base.withEdits(base.edits().and(edits));
         return cache == null ? edited : edited.withCache(cache);

@@ -80,7 +80,7 @@ public final class Wan implements AutoCloseable {
         session.encode(runs, monitor);
     }
 
-    /** A run that names no window, -1 for none included, has the one that the model's configuration names. */
+    /** A run that does not set the window (not even to -1, none) gets the one in the model's configuration. */
     private static RunSpec windowed(RunSpec run, RunMonitor monitor) {
         Path path = run.model().path();
         RunSpec.Cache cache = run.cache();

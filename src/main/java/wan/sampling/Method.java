@@ -30,13 +30,14 @@ public sealed interface Method {
     }
 
     /**
-     * Frame blocks one after the other, each in a few steps with fresh noise between them: Self-Forcing, Causal Forcing, LongLive.
+     * Frame blocks one after the other, each in a few steps with fresh noise between them: Self-Forcing, Causal Forcing,
+     * LongLive.
      *
      * @param firstBlockSteps denoising steps of the first frame block; empty for those of all
      * @param rule of the window
      * @param slotPositions whether keys stand at their slot's time position rather than at their absolute frame's (LongLive's
      *     infinite attention)
-     * @param switchFrames frame numbers; the first frame block that starts at one or behind it has the next prompt
+     * @param switchFrames frame numbers; the first frame block that starts at or after one of them has the next prompt
      * @param globalSink whether the sink's keys survive a prompt switch
      */
     record FewStep(
@@ -63,12 +64,12 @@ public sealed interface Method {
     record RollingWindow(int cacheFrames, int maxAttentionFrames) implements Method {}
 
     /**
-     * Frame blocks one after the other, all keys of the context computed anew before each: Krea realtime.
+     * Frame blocks one after the other, all keys of the context recomputed before each: Krea realtime.
      *
      * @param contextFrames finished frames that a frame block sees
-     * @param keepFirstFrame whether the first of them stays frame 0; otherwise it becomes a picture that is encoded anew
+     * @param keepFirstFrame whether the first of them stays frame 0; otherwise it becomes a re-encoded picture
      * @param promptChangeBlock the frame block from which on the second prompt is faded in; -1 for none
-     * @param interpolationSteps frame blocks that this takes
+     * @param interpolationSteps number of frame blocks over which it is faded in
      */
     record RecomputedKeys(int contextFrames, boolean keepFirstFrame, int promptChangeBlock, int interpolationSteps)
             implements Method {

@@ -16,9 +16,9 @@ public record RunEvent(Kind kind, PassId before, String detail) {
         SWITCH,
         /** All cached keys and values become zeros. */
         FLUSH,
-        /** Finished frames are cached anew under the present prompt. */
+        /** Finished frames are cached again under the current prompt. */
         RECACHE,
-        /** The cache is emptied and filled with the context anew. */
+        /** The cache is emptied and refilled with the context. */
         RECOMPUTE,
         /** Another expert runs from here on. */
         EXPERT

@@ -6,10 +6,10 @@ import wan.op.HostTensor;
 import wan.op.PassObserver;
 import wan.pass.Pass;
 
-/** Follows a run. */
+/** Observes a run. */
 @FunctionalInterface
 public interface RunListener {
-    /** Follows nothing. */
+    /** Observes nothing. */
     RunListener NONE = pass -> PassObserver.NONE;
 
     /** Called before each pass; what it returns watches the pass. */
@@ -33,7 +33,7 @@ public interface RunListener {
     default void tensor(String name, HostTensor value) {}
 
     /**
-     * Called after a pass behind which the run could go on later, given {@link Checkpoint all such tensors so far}.
+     * Called after a pass after which the run can be resumed, given {@link Checkpoint all such tensors so far}.
      *
      * @param passes how many of the plan's passes are done
      * @param name of what has to be kept, which no other has
@@ -41,12 +41,15 @@ public interface RunListener {
      */
     default void resumable(int passes, String name, HostTensor kept) {}
 
-    /** Whether a pass has to run again, when a run goes on, though its input is no finished frames: what pages are made of depends on it. */
+    /**
+     * Whether a pass has to run again when a run is resumed although its input is not finished frames, because the
+     * content of pages depends on it.
+     */
     default boolean runsAgain(Pass pass) {
         return false;
     }
 
-    /** Called when a run goes on: the noise is where it was, and these passes will bring the caches back. */
+    /** Called when a run is resumed: the noise has been drawn again, and these passes will restore the caches. */
     default void restoring(List<Pass> passes) {}
 
     /** Called before each of these; what it returns watches the pass. */

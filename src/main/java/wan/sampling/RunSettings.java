@@ -13,10 +13,10 @@ import wan.op.UsageException;
  * @param numInitialFrames latent frames that are given (image to video, continuation); 0 for none
  * @param numFramePerBlock frames of a frame block
  * @param independentFirstFrame whether the very first frame is a frame block of its own
- * @param denoisingSteps falling, on the scale 0 to 1000
+ * @param denoisingSteps descending, on the scale 0 to 1000
  * @param shift timestep shift of the schedule
  * @param warp whether denoisingSteps are positions on the shifted table rather than timesteps
- * @param localAttnSize sliding window in frames, sink and present frame block included; -1 for none
+ * @param localAttnSize sliding window in frames, including the sink and the current frame block; -1 for none
  * @param sinkSize first frames that the window never evicts
  * @param contextNoise timestep of the context passes; 0 in the reference's configurations
  * @param method how noise becomes video
@@ -195,7 +195,7 @@ public record RunSettings(
         return List.copyOf(all);
     }
 
-    /** Latent frames that are really generated: those of whole frame blocks. */
+    /** Latent frames that are generated: those of complete frame blocks. */
     public int generatedFrames() {
         return generatedBlockSizes().stream().mapToInt(Integer::intValue).sum();
     }

@@ -15,7 +15,7 @@ public interface Sampler {
     RunPlan plan();
 
     /**
-     * Runs the plan, or goes on with a run that was stopped. What comes out then is to the bit what a run from the start gives.
+     * Runs the plan, or continues a run that was stopped. The result is bit for bit that of a run from the start.
      *
      * @param runner of {@link #open}, fresh, as is the source of noise: nothing has been drawn from it
      * @param from where an earlier run stopped; null for the start
@@ -45,8 +45,8 @@ public interface Sampler {
     }
 
     /**
-     * Takes another course from the middle of a run that has been run on this runner, with a noise source from which nothing has been
-     * drawn. What the caches held before that pass has to be there.
+     * Departs from a run that has been run on this runner, with a noise source from which nothing has been drawn. The caches
+     * must hold what they held before the pass of departure.
      *
      * @return as {@link #run}
      * @throws UnsupportedOperationException unless it {@link #forks}
@@ -99,7 +99,7 @@ public interface Sampler {
         return open(List.of(model), List.of(new Context(promptEmbeds)));
     }
 
-    /** Adds weights of two embeddings: current + w (next - current), in float32. */
+    /** Interpolates two embeddings: current + w (next - current), in float32. */
     static List<Context> interpolated(Context current, Context next, int steps) {
         List<Context> all = new ArrayList<>();
         for (int i = 0; i < steps; i++) {

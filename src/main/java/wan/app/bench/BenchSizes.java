@@ -124,7 +124,7 @@ public final class BenchSizes {
                 throw new UsageException(
                         ofModel
                                 ? "--op " + prefix
-                                        + ": a pass attends its own frames, but every --key-frames is below --frames"
+                                        + ": a pass attends to its own frames, but every --key-frames is below --frames"
                                 : "--op " + prefix + ": no operation is called so");
             }
             chosen.addAll(found);

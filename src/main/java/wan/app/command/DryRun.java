@@ -108,7 +108,7 @@ record DryRun(PrintStream out, Job job, Path target) {
             double kept = caches.keptShare(plan.numLayers(), settings.totalFrames());
             out.printf(
                     Locale.ROOT,
-                    "policy        %s: heads keep %s%.1f %% of the keys of all frames, %s on the JVM, and attend %.1f %%%n",
+                    "policy        %s: heads keep %s%.1f %% of the keys of all frames, %s on the JVM, and attend to %.1f %%%n",
                     job.spec().cache().policy(),
                     caches.chooses() ? "at most " : "",
                     100 * kept,
