@@ -164,7 +164,7 @@ class BenchCommandTest {
         assertThat(CommandLineRun.of(tiny("--dim", "50")).exitCode()).isEqualTo(2);
         assertThat(CommandLineRun.of("bench", "--op", "layer", "--frames", "3", "--key-frames", "2")
                         .err())
-                .contains("--op layer: a pass attends its own frames, but every --key-frames is below --frames");
+                .contains("--op layer: a pass attends to its own frames, but every --key-frames is below --frames");
         assertThat(CommandLineRun.of(tiny("--op", "pass", "--measured-layers", "1"))
                         .err())
                 .contains("--measured-layers: expected 2 or more");
