@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ._result import load
 
-# What the program prints as it goes: 3/20  block0.step2  frame 0  layer 6/6  12.3 GFLOP/s  00:04 left, or without the time at first
+# The progress lines of the program: 3/20  block0.step2  frame 0  layer 6/6  12.3 GFLOP/s  00:04 left, or without the time at first
 _PROGRESS = re.compile(r"\d+/\d+  .*  layer \d+/\d+  ")
 
 
@@ -48,7 +48,7 @@ def extract(*, jar=None, java="java", **options):
             a list is joined by commas.
 
     Returns:
-        A ``Result``. Without ``output`` the file lies in a temporary folder that is gone when this returns.
+        A ``Result``. Without ``output``, the file is in a temporary folder, which is removed when this function returns.
 
     Raises:
         WanAttnError: if the program fails.
@@ -74,7 +74,7 @@ def _run(jar, java, options):
             again = _notebook() and _PROGRESS.match(line) is not None
             if progress and not again:
                 sys.stderr.write("\n")
-            sys.stderr.write("\r" + line.rstrip("\n") if again else line)  # one line that renews itself
+            sys.stderr.write("\r" + line.rstrip("\n") if again else line)  # one updating line
             sys.stderr.flush()
             progress = again
             last = line.strip() or last
@@ -82,7 +82,7 @@ def _run(jar, java, options):
             sys.stderr.write("\n")
         code = process.wait()
     except BaseException:
-        process.terminate()  # it saves what it has and ends
+        process.terminate()  # it keeps its finished work and ends
         process.wait()
         raise
     finally:

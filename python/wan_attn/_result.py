@@ -13,7 +13,7 @@ _DTYPES = {
 
 
 class Result(Mapping):
-    """The tensors of one run by name, and what the run was.
+    """The tensors of one run by name, and its metadata.
 
     Attributes:
         path: the file.
@@ -56,7 +56,7 @@ class Result(Mapping):
         return list(dict.fromkeys(m.group(1) for m in names if m))
 
     def frame_logits(self, layer):
-        """Mean logits of one layer over the rollout, float32 [heads, query frames, key frames]; NaN where not attended."""
+        """Mean logits of one layer over the rollout, float32 [heads, query frames, key frames]; NaN for frames that were not attended to."""
         return self[f"layer{layer}.full_frame_attention"]
 
     def frame_mass(self, layer):
@@ -64,7 +64,7 @@ class Result(Mapping):
         return self[f"layer{layer}.full_frame_mass"]
 
     def mask(self, layer):
-        """Which query frame attended which key frame, bool [query frames, key frames]."""
+        """Which query frame attended to which key frame, bool [query frames, key frames]."""
         return self[f"layer{layer}.mask"].astype(bool)
 
     def captured(self, pass_name, layer):
@@ -80,7 +80,7 @@ def load(path):
     """Opens a result file that wan-attn wrote: ``.safetensors`` or ``.npz``. Tensors of safetensors are memory-mapped.
 
     Raises:
-        ValueError: if the file is no such file or is not whole.
+        ValueError: if the file has another format or is incomplete.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -111,7 +111,7 @@ def _safetensors(path):
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
         if not 0 <= begin <= end <= data.size:
-            raise ValueError(f"{path}: {name}: bytes {begin} to {end} lie outside the data; is the file whole?")
+            raise ValueError(f"{path}: {name}: bytes {begin} to {end} lie outside the data; is the file complete?")
         piece = data[begin:end]
         if entry["dtype"] == "BF16":  # the upper half of a float32
             array = (piece.view("<u2").astype("<u4") << 16).view("<f4")
@@ -124,7 +124,7 @@ def _safetensors(path):
 
 
 def _typed(key, text):
-    """Words are stored as they are, all else as JSON."""
+    """Text is stored directly, everything else as JSON."""
     if key == "prompt":
         return text
     try:

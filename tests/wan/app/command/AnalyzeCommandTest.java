@@ -57,7 +57,7 @@ class AnalyzeCommandTest {
         }
         assertThat(table)
                 .contains("L3H4", "anchor share 0.25 (default published)")
-                .contains("wave share 0.3 (open in the paper, default ours)");
+                .contains("wave share 0.3 (not published, default ours)");
         assertThat(table.lines().filter(line -> line.matches("[012] +[0-3] +L\\dH\\d .*")))
                 .hasSize(12);
     }

@@ -76,7 +76,7 @@ public final class Report {
                                     .map(c -> c.name() + " " + c.value()
                                             + (c.published()
                                                     ? " (default published)"
-                                                    : " (open in the paper, default ours)"))
+                                                    : " (not published, default ours)"))
                                     .toList()));
         }
         ArrayNode runs = data.putArray("runs");

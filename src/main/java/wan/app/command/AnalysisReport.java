@@ -356,7 +356,7 @@ record AnalysisReport(
                 "; ",
                 rule.constants(roleOptions).stream()
                         .map(c -> c.name() + " " + c.value()
-                                + (c.published() ? " (default published)" : " (open in the paper, default ours)"))
+                                + (c.published() ? " (default published)" : " (not published, default ours)"))
                         .toList());
     }
 
