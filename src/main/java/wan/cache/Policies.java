@@ -20,7 +20,7 @@ public enum Policies implements HeadPolicy {
         }
     },
 
-    /** Self-Forcing with a window of 9 frames, a sink of 3 among them, absolute positions; the present block is inside the window. */
+    /** Self-Forcing with a window of 9 frames, a sink of 3 among them, absolute positions; the current block is inside the window. */
     SELF_FORCING_WINDOW(List.of("full")) {
         @Override
         public List<HeadPolicy.Key> keys(String group, HeadPolicy.History history) {

@@ -174,7 +174,7 @@ public final class PolicySchedule {
     }
 
     /**
-     * The most pages whose keys one group keeps at a time, the present block's own among them.
+     * The most pages whose keys one group keeps at a time, the current block's own among them.
      *
      * @param group of the policy
      */

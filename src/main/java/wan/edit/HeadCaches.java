@@ -42,7 +42,7 @@ public final class HeadCaches {
     private final @Nullable HeadGroups groups;
     private final @Nullable HeadChoice choice;
     private final int numHeads;
-    /** The patches that the present frame block's pages are made of, once their layer has chosen them. */
+    /** The patches that the current frame block's pages are made of, once their layer has chosen them. */
     private int[] chosen = {};
     /** Where pages are made of tokens that queries choose; null for other policies. */
     private @Nullable TokenChoice tokens;

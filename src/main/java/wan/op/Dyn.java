@@ -38,7 +38,7 @@ public final class Dyn {
         count = newValues.length;
     }
 
-    /** For backends: value {@code i} of the present step. */
+    /** For backends: value {@code i} of the current step. */
     public int get(int i) {
         if (i >= count) {
             throw WanException.mismatch("dyn " + name, "an index below " + count, i, "");
@@ -46,12 +46,12 @@ public final class Dyn {
         return values[i];
     }
 
-    /** For backends: all values of the present step. */
+    /** For backends: all values of the current step. */
     public int[] values() {
         return Arrays.copyOf(values, count);
     }
 
-    /** For backends: how many values the present step has. */
+    /** For backends: how many values the current step has. */
     public int count() {
         return count;
     }

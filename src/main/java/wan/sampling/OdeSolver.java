@@ -57,7 +57,7 @@ final class OdeSolver {
         return rounded(x, predict(i, lastOrder));
     }
 
-    /** The present step's sample after correction; null with a solver that does not correct. */
+    /** The current step's sample after correction; null with a solver that does not correct. */
     @Nullable
     HostTensor corrected(HostTensor x) {
         return solver == Method.Solver.UNIPC ? rounded(x, y) : null;

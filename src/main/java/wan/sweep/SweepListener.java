@@ -3,7 +3,7 @@ package wan.sweep;
 import wan.run.RunMonitor;
 
 /**
- * Observes a sweep, and each of its runs as a {@link RunMonitor}. After {@link #cancelled} returns true, the present frame block is still
+ * Observes a sweep, and each of its runs as a {@link RunMonitor}. After {@link #cancelled} returns true, the current frame block is still
  * finished. All methods are called from the thread that computes.
  */
 public interface SweepListener extends RunMonitor {

@@ -11,7 +11,7 @@ import wan.op.Shape;
 import wan.op.Tensor;
 
 /**
- * A convolution over the present frame and the two before it. What it remembers is what those two give to the next result and to the
+ * A convolution over the current frame and the two before it. What it remembers is what those two give to the next result and to the
  * one after it.
  */
 final class CausalConvolution {

@@ -194,7 +194,7 @@ public final class TinyDecoder implements LatentDecoder {
         private final Convolution conv0;
         private final Convolution conv2;
         private final Convolution conv4;
-        /** What the present frame gives to the next one's first convolution. */
+        /** What the current frame gives to the next one's first convolution. */
         private @Nullable Tensor ahead;
 
         private @Nullable Tensor h;

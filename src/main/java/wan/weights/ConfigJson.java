@@ -30,7 +30,7 @@ public final class ConfigJson {
     /**
      * The sliding window that a causal model was trained with.
      *
-     * @param localAttnSize latent frames, sink and present frame block included
+     * @param localAttnSize latent frames, sink and current frame block included
      * @param sinkSize first frames that are always attended
      */
     public record Window(int localAttnSize, int sinkSize) {}

@@ -140,7 +140,7 @@ final class VectorAttention {
         final State total;
 
         final State part;
-        /** What the present block multiplies earlier sums with; room for two panels. */
+        /** What the current block multiplies earlier sums with; room for two panels. */
         final float[] rescale = new float[2 * PANEL];
 
         final float[] blockSums = new float[PANEL];
