@@ -99,7 +99,9 @@ final class AttentionCalls {
         boolean tensor = target.tensorAttention();
         Pages stored = halves.stored(kv, attended);
         boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
-        Pages readable = onlyMasses && tensor ? stored : halves.readable(kv, attended);
+        Pages readable = !tensor
+                ? halves.readable(kv, attended)
+                : onlyMasses ? stored : halves.readableKeys(kv, attended);
         DeviceTensor changes = edit.isNone() ? from : recorder.upload(AttentionOperands.numbers(edit, kv.numHeads()));
         AttentionOperands call = new AttentionOperands(
                 target,
@@ -149,7 +151,9 @@ final class AttentionCalls {
             boolean own = tap.wanted().stream().anyMatch(Quantity::inAttention)
                     && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
             boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
-            Pages readable = onlyMasses && !own ? halves.stored(kv, attended) : halves.readable(kv, attended);
+            Pages readable = own
+                    ? halves.readable(kv, attended)
+                    : onlyMasses ? halves.stored(kv, attended) : halves.readableKeys(kv, attended);
             AttentionOperands call =
                     new AttentionOperands(target, from, kv, readable, queries, scale(kv), edit, from, NOTHING, null);
             CaptureCalls captures =

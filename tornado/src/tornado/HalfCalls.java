@@ -72,19 +72,25 @@ final class HalfCalls {
 
     /** These pages where kernels can read them: in the pool, or widened. */
     Pages readable(DeviceCache kv, int[] numbers) {
+        Pages pages = readableKeys(kv, numbers);
+        widen(kv, kv.pool().values(), Kernel.WIDEN_VALUES, kv.pool().geometry().valueElements(), numbers);
+        return pages;
+    }
+
+    /** As {@link #readable}, for kernels that read keys only. */
+    Pages readableKeys(DeviceCache kv, int[] numbers) {
+        widen(kv, kv.pool().keys(), Kernel.WIDEN_KEYS, kv.pool().geometry().keyElements(), numbers);
+        return kv.pool().isWide() ? stored(kv, numbers) : side(kv, numbers.length);
+    }
+
+    /** Widens keys or values; {@code fromRows} is the kernel for pages that are stored as rows, {@code elements} those of a page of panels. */
+    private void widen(DeviceCache kv, PagePool.Half half, Kernel fromRows, int elements, int[] numbers) {
         PagePool pool = kv.pool();
-        if (pool.isWide()) {
-            return stored(kv, numbers);
-        }
-        int[] inPool = kv.inPool(numbers);
         if (pool.isRows()) {
-            widenRows(Kernel.WIDEN_KEYS, pool.keys(), pool.geometry().keyElements(), pool.geometry(), inPool);
-            widenRows(Kernel.WIDEN_VALUES, pool.values(), pool.geometry().valueElements(), pool.geometry(), inPool);
-        } else {
-            transfer(Kernel.WIDEN_PAGES, pool.keys(), inPool);
-            transfer(Kernel.WIDEN_PAGES, pool.values(), inPool);
+            widenRows(fromRows, half, elements, pool.geometry(), kv.inPool(numbers));
+        } else if (!pool.isWide()) {
+            transfer(Kernel.WIDEN_PAGES, half, kv.inPool(numbers));
         }
-        return side(kv, numbers.length);
     }
 
     /** Where new pages have to be written, before {@link #written}. */
