@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -116,7 +117,8 @@ class CompiledKernelsTest {
         assumeTrue(cuda && nvcc.isPresent(), "needs TORNADOVM_HOME with the CUDA backend and a device, and nvcc");
         for (Settings settings : List.of(
                 new Settings("shared", Storage.F32, Set.of(), 0),
-                new Settings("tensor", new Storage(DType.BF16, DType.F16), Set.of(), 0))) {
+                new Settings("tensor", new Storage(DType.BF16, DType.F16), Set.of(), 0),
+                new Settings("shared", new Storage(DType.BF16, DType.F16), EnumSet.allOf(Library.class), 0))) {
             try (TornadoOps ops = TornadoDevices.open("tornado", settings)) {
                 assertThat(SelfTest.run(ops, settings.storage(), "")).allMatch(SelfTest.Result::passed);
             }
