@@ -98,10 +98,9 @@ final class AttentionCalls {
         }
         boolean tensor = target.tensorAttention();
         Pages stored = halves.stored(kv, attended);
-        boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
         Pages readable = !tensor
                 ? halves.readable(kv, attended)
-                : onlyMasses ? stored : halves.readableKeys(kv, attended);
+                : CaptureCalls.readsPanels(tap) ? halves.readableKeys(kv, attended) : stored;
         DeviceTensor changes = edit.isNone() ? from : recorder.upload(AttentionOperands.numbers(edit, kv.numHeads()));
         AttentionOperands call = new AttentionOperands(
                 target,
@@ -120,8 +119,8 @@ final class AttentionCalls {
             call.record(out, recorder, scratch);
             return out;
         }
-        CaptureCalls captures =
-                new CaptureCalls(recorder, scratch, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
+        CaptureCalls captures = new CaptureCalls(
+                recorder, scratch, target, halves, call, readable, queryGroupTokens, keyGroupTokens, tap);
         captures.record();
         if (captures.wantsMass()) {
             captures.masses(to -> call.record(out, to, keyGroupTokens, recorder, scratch));
@@ -150,14 +149,17 @@ final class AttentionCalls {
         if (!tap.wanted().isEmpty()) {
             boolean own = tap.wanted().stream().anyMatch(Quantity::inAttention)
                     && !SdpaCalls.massesByLibrary(kv, attended.length * kv.pageTokens() / keyGroupTokens);
-            boolean onlyMasses = tap.wanted().stream().allMatch(Quantity::inAttention);
-            Pages readable = own
-                    ? halves.readable(kv, attended)
-                    : onlyMasses ? halves.stored(kv, attended) : halves.readableKeys(kv, attended);
+            Pages readable;
+            if (own) {
+                readable = halves.readable(kv, attended);
+            } else {
+                readable =
+                        CaptureCalls.readsPanels(tap) ? halves.readableKeys(kv, attended) : halves.stored(kv, attended);
+            }
             AttentionOperands call =
                     new AttentionOperands(target, from, kv, readable, queries, scale(kv), edit, from, NOTHING, null);
-            CaptureCalls captures =
-                    new CaptureCalls(recorder, scratch, target, call, readable, queryGroupTokens, keyGroupTokens, tap);
+            CaptureCalls captures = new CaptureCalls(
+                    recorder, scratch, target, halves, call, readable, queryGroupTokens, keyGroupTokens, tap);
             captures.record();
             if (captures.wantsMass()) {
                 // A capture changes nothing of what follows: the library's result replaces that of a kernel that keeps

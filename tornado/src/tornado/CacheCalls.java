@@ -241,8 +241,7 @@ final class CacheCalls {
         if (numbers.length > 0) {
             Kernel kernel = part == CachePart.KEYS ? Kernel.READ_KEYS : Kernel.READ_VALUES;
             recorder.cut();
-            Pages from =
-                    part == CachePart.KEYS ? halves.readableKeys(kv, numbers) : halves.readable(kv, numbers);
+            Pages from = part == CachePart.KEYS ? halves.readableKeys(kv, numbers) : halves.readable(kv, numbers);
             Store store = part == CachePart.KEYS ? from.keys() : from.values();
             recorder.add(call(kernel, store, out.shape().intSize(), out.offset(), kv, from));
         }

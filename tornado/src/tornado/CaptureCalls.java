@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import wan.op.AttentionTap;
+import wan.op.DType;
 import wan.op.Quantity;
 import wan.op.RegionRows;
 import wan.op.Scope;
@@ -21,6 +22,7 @@ final class CaptureCalls {
     private final Recorder recorder;
     private final ScratchStack scratch;
     private final DeviceTarget target;
+    private final HalfCalls halves;
     private final AttentionOperands attention;
     private final DeviceTensor q;
     private final DeviceCache kv;
@@ -33,10 +35,16 @@ final class CaptureCalls {
     private final int keys;
     private final int scale;
 
+    /**
+     * Of one attention.
+     *
+     * @param pages of keys: as they are stored, if {@link #readsPanels} does not say otherwise, or in float32
+     */
     CaptureCalls(
             Recorder recorder,
             ScratchStack scratch,
             DeviceTarget target,
+            HalfCalls halves,
             AttentionOperands attention,
             Pages pages,
             int queryGroupTokens,
@@ -45,6 +53,7 @@ final class CaptureCalls {
         this.recorder = recorder;
         this.scratch = scratch;
         this.target = target;
+        this.halves = halves;
         this.attention = attention;
         this.q = attention.q();
         this.kv = attention.kv();
@@ -62,6 +71,14 @@ final class CaptureCalls {
                         "attention tap", "ascending heads below " + kv.numHeads(), Arrays.toString(heads), "");
             }
         }
+    }
+
+    /** Whether a tap wants what is made of single keys in float32: means are of keys as they are stored. */
+    static boolean readsPanels(AttentionTap tap) {
+        return tap.wanted().stream()
+                .anyMatch(quantity -> !quantity.inAttention()
+                        && quantity != Quantity.FRAME_LOGITS
+                        && quantity != Quantity.QUERY_LOGITS);
     }
 
     /** Whether the attention has to keep masses: {@link #masses}. */
@@ -141,8 +158,9 @@ final class CaptureCalls {
 
     private DeviceTensor meanKeys() {
         DeviceTensor y = take(kv.batch(), heads.length, keyGroups(), kv.headDim());
+        boolean stored = pages.keys().dtype() != DType.F32;
         recorder.add(recorder.elements(
-                Kernel.MEAN_KEYS,
+                stored ? Kernel.MEAN_HALF_KEYS : Kernel.MEAN_KEYS,
                 pages.keys(),
                 null,
                 y.shape().intSize(),
@@ -157,7 +175,9 @@ final class CaptureCalls {
                 kv.pageTokens(),
                 0,
                 pages.first(),
-                pages.perSample()));
+                pages.perSample(),
+                stored ? halves.cacheTable() : 0,
+                kv.pool().isRows() ? 1 : 0));
         return y;
     }
 

@@ -4,6 +4,7 @@ import uk.ac.manchester.tornado.api.KernelContext;
 import uk.ac.manchester.tornado.api.math.TornadoMath;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
 import uk.ac.manchester.tornado.api.types.arrays.IntArray;
+import uk.ac.manchester.tornado.api.types.arrays.ShortArray;
 import uk.ac.manchester.tornado.api.types.collections.VectorFloat16;
 
 /**
@@ -75,6 +76,52 @@ final class CaptureKernels {
                 float part = 0f;
                 for (int j = t; j < TornadoMath.min(t + 16, token + groupTokens); j++) {
                     part += keys.getArray().get(from + j / 32 * headDim * 32 + j % 32);
+                }
+                total += part;
+            }
+            act.set(step.get(slot + 1) + i, total / groupTokens);
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /**
+     * {@link #meanKeys} of keys in 16 bits, as they are stored. Slot: also a table of the values of all patterns, and whether pages are rows
+     * [heads, headDim] of tokens, as {@link SdpaKernels} has them.
+     */
+    static void meanHalfKeys(
+            KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray keys) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int groups = step.get(slot + 2);
+            int groupTokens = step.get(slot + 3);
+            int heads = step.get(slot + 4);
+            int headDim = step.get(slot + 5);
+            int captured = step.get(slot + 6);
+            int pageTokens = step.get(slot + 8);
+            int channel = i % headDim;
+            int group = i / headDim % groups;
+            int head = step.get(step.get(slot + 7) + i / (headDim * groups) % captured);
+            int sample = i / (headDim * groups * captured);
+            int key = group * groupTokens;
+            int page = step.get(slot + 10)
+                    + sample * step.get(slot + 11)
+                    + step.get(step.get(slot + 9) + key / pageTokens);
+            // Token j is at from + j / 32 * tile + j % 32 * token.
+            int from = (page * heads + head) * ((pageTokens + 31) / 32) * headDim * 32 + channel * 32;
+            int ofTile = headDim * 32;
+            int ofToken = 1;
+            if (step.get(slot + 13) > 0) {
+                from = (page * pageTokens * heads + head) * headDim + channel;
+                ofToken = heads * headDim;
+                ofTile = 32 * ofToken;
+            }
+            int token = key % pageTokens;
+            float total = 0f;
+            for (int t = token; t < token + groupTokens; t += 16) {
+                float part = 0f;
+                for (int j = t; j < TornadoMath.min(t + 16, token + groupTokens); j++) {
+                    int pattern = keys.get(from + j / 32 * ofTile + j % 32 * ofToken) & 0xffff;
+                    part += params.get(step.get(slot + 12) + pattern);
                 }
                 total += part;
             }

@@ -130,6 +130,11 @@ final class HalfCalls {
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Inputs(int number, int[] table) {}
 
+    /** Where the values of all 16-bit patterns of keys are among the parameters. */
+    int cacheTable() {
+        return parameters.halfTable(HalfFormat.of(storage.cache()));
+    }
+
     /**
      * What {@link HalfKernels#rounded} needs to round queries as keys are.
      *
@@ -201,7 +206,7 @@ final class HalfCalls {
                 half.wide(),
                 Math.multiplyExact(inPool.length, elements),
                 List.of(new Call.Table(2, inPool)),
-                parameters.halfTable(HalfFormat.of(storage.cache())),
+                cacheTable(),
                 0,
                 page.pageTokens(),
                 page.numHeads(),
@@ -209,7 +214,7 @@ final class HalfCalls {
     }
 
     private void transfer(Kernel kernel, PagePool.Half half, int[] inPool, Call.Table... more) {
-        int table = parameters.halfTable(HalfFormat.of(storage.cache()));
+        int table = cacheTable();
         List<Call.Table> tables = new ArrayList<>(List.of(more));
         tables.add(new Call.Table(3, inPool));
         int items = Math.multiplyExact(inPool.length, half.pageElements());

@@ -114,6 +114,8 @@ enum Kernel {
             a.halves())),
     MEAN_QUERIES((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanQueries, c, s, slot, a.act())),
     MEAN_KEYS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::meanKeys, c, s, slot, a.act(), a.first())),
+    MEAN_HALF_KEYS((g, id, c, s, slot, a) ->
+            g.task(id, CaptureKernels::meanHalfKeys, c, s, slot, a.act(), a.params(), a.shorts())),
     PRODUCTS((g, id, c, s, slot, a) -> g.task(id, CaptureKernels::products, c, s, slot, a.act(), a.params())),
     KEY_LOGITS((g, id, c, s, slot, a) ->
             g.task(id, CaptureKernels::keyLogits, c, s, slot, a.act(), a.params(), a.first())),
