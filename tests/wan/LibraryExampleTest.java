@@ -81,7 +81,7 @@ class LibraryExampleTest {
                     .isInstanceOf(WanException.class)
                     .hasMessage("result: no frame-logits of layer 2 were captured; there are [1]");
             assertThatThrownBy(() -> file.save(saved)).isInstanceOf(WanException.class);
-            try (capture.analysis.RunResult opened = capture.analysis.RunResult.open(saved)) {
+            try (capture.analysis.SavedResult opened = capture.analysis.SavedResult.open(saved)) {
                 RunInfo info = opened.info();
                 assertThat(info.frames()).isEqualTo(4);
                 assertThat(info.layers()).containsExactly(1);

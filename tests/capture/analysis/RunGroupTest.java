@@ -26,12 +26,12 @@ class RunGroupTest {
     @Test
     void manyRuns_giveWhatEachGives_andFewStayOpen() throws IOException {
         Path file = ResultFiles.ofGolden("rollout-c", dir);
-        List<RunResult> opened = new ArrayList<>();
-        try (RunResult one = RunResult.open(file);
+        List<SavedResult> opened = new ArrayList<>();
+        try (SavedResult one = SavedResult.open(file);
                 RunGroup group = new RunGroup(
                         Collections.nCopies(MANY, file),
                         path -> {
-                            RunResult run = RunResult.open(path);
+                            SavedResult run = SavedResult.open(path);
                             opened.add(run);
                             return run;
                         },
@@ -39,7 +39,7 @@ class RunGroupTest {
             assertThat(group.size()).isEqualTo(MANY);
             assertThat(opened).hasSize(MANY);
             // A look opens those again that were closed behind the check of their shape.
-            assertThat(group.each(RunResult::name)).hasSize(MANY).containsOnly(one.name());
+            assertThat(group.each(SavedResult::name)).hasSize(MANY).containsOnly(one.name());
             int again = opened.size() - MANY;
             assertThat(again).isBetween(MANY / 2, MANY - 1);
             assertThatThrownBy(() -> opened.get(MANY - 1)
@@ -71,7 +71,7 @@ class RunGroupTest {
     @Test
     void difference_isOfTwo() throws IOException {
         Path file = ResultFiles.ofGolden("rollout-c", dir);
-        assertThatThrownBy(() -> new RunGroup(List.of(file), RunResult::open, Merge.DIFFERENCE))
+        assertThatThrownBy(() -> new RunGroup(List.of(file), SavedResult::open, Merge.DIFFERENCE))
                 .isInstanceOf(UsageException.class);
     }
 }

@@ -28,7 +28,7 @@ class RunsSummaryTest {
     }
 
     private static RunsSummary.Run run(Path file) {
-        try (RunResult result = RunResult.open(file)) {
+        try (SavedResult result = SavedResult.open(file)) {
             Analysis analysis =
                     Analysis.of(result, result.slot("first"), result.frameBlock("last"), MeasureOptions.DEFAULT);
             List<Roles> roles = Arrays.stream(RoleRule.values())

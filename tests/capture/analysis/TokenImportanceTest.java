@@ -28,7 +28,7 @@ class TokenImportanceTest {
     @Test
     void counts_tellHowManyHeadsKeepAToken() {
         try (Goldens golden = Goldens.open("rollout-a");
-                RunResult result = RunResult.open(ResultFiles.ofGolden("rollout-a", dir))) {
+                SavedResult result = SavedResult.open(ResultFiles.ofGolden("rollout-a", dir))) {
             CapturedPass pass = result.passes(Quantity.KEY_LOGITS).stream()
                     .filter(p -> p.id().label().equals("block2.step0"))
                     .findFirst()

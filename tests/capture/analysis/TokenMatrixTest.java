@@ -15,7 +15,7 @@ class TokenMatrixTest {
 
     @Test
     void matrix_isTheFilesOfOneHead() {
-        try (RunResult result = RunResult.open(ResultFiles.ofTokens(dir.resolve("t.safetensors")))) {
+        try (SavedResult result = SavedResult.open(ResultFiles.ofTokens(dir.resolve("t.safetensors")))) {
             TokenMatrix all = result.tokenMatrix(
                     AttentionKind.SELF, result.info().passes().getFirst(), 0, 1, 100);
             assertThat(all.rows()).isEqualTo(18);
@@ -33,7 +33,7 @@ class TokenMatrixTest {
     /** Rectangles of 18 / 5 by 24 / 5 tokens: means over what is not hidden, in double. */
     @Test
     void matrix_isAveragedOverRectangles() {
-        try (RunResult result = RunResult.open(ResultFiles.ofTokens(dir.resolve("t.safetensors")))) {
+        try (SavedResult result = SavedResult.open(ResultFiles.ofTokens(dir.resolve("t.safetensors")))) {
             TokenMatrix small = result.tokenMatrix(
                     AttentionKind.SELF, result.info().passes().getFirst(), 0, 0, 5);
             for (int row = 0; row < 5; row++) {

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import capture.analysis.MeasureOptions;
 import capture.analysis.ResultFiles;
 import capture.analysis.RoleOptions;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -50,9 +50,9 @@ class ReportBrowserTest {
     @BeforeAll
     static void openReport() throws Exception {
         page = dir.resolve("report.html");
-        try (RunResult one = RunResult.open(ResultFiles.made(dir.resolve("one.safetensors"), 3, 4, 4, 2, 5, EVIL));
-                RunResult two =
-                        RunResult.open(ResultFiles.made(dir.resolve("two.safetensors"), 3, 4, 4, 2, 6, "other"))) {
+        try (SavedResult one = SavedResult.open(ResultFiles.made(dir.resolve("one.safetensors"), 3, 4, 4, 2, 5, EVIL));
+                SavedResult two =
+                        SavedResult.open(ResultFiles.made(dir.resolve("two.safetensors"), 3, 4, 4, 2, 6, "other"))) {
             Files.write(page, Report.write(List.of(one, two), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"));
         }
         browser = Browser.open(dir.resolve("downloads"));
@@ -285,15 +285,15 @@ class ReportBrowserTest {
     @Test
     void k_upToFourRuns_areComparedAndComeBack() throws Exception {
         Path four = dir.resolve("four.html");
-        List<RunResult> runs = new ArrayList<>();
+        List<SavedResult> runs = new ArrayList<>();
         try {
             for (int i = 0; i < 5; i++) {
-                runs.add(RunResult.open(
+                runs.add(SavedResult.open(
                         ResultFiles.made(dir.resolve("run" + i + ".safetensors"), 3, 4, 4, 2, 7 + i, "seed")));
             }
             Files.write(four, Report.write(runs, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "test"));
         } finally {
-            runs.forEach(RunResult::close);
+            runs.forEach(SavedResult::close);
         }
         browser.get(four.toUri().toString());
         until("the report is drawn", () -> !ready().isEmpty());

@@ -8,7 +8,7 @@ import capture.analysis.Measure;
 import capture.analysis.MeasureOptions;
 import capture.analysis.ResultFiles;
 import capture.analysis.RoleOptions;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -30,7 +30,7 @@ class ReportTest {
     @TempDir
     Path dir;
 
-    private static String page(RunResult... results) {
+    private static String page(SavedResult... results) {
         return new String(
                 Report.write(List.of(results), MeasureOptions.DEFAULT, RoleOptions.DEFAULT, "1.0"),
                 StandardCharsets.UTF_8);
@@ -45,7 +45,7 @@ class ReportTest {
 
     @Test
     void policy_allowsItsOwnScriptAndStyleOnly() throws Exception {
-        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 1, 2, 2, 1, 1, "x"))) {
+        try (SavedResult run = SavedResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 1, 2, 2, 1, 1, "x"))) {
             String page = page(run);
             String policy = between(page, "Content-Security-Policy\" content=\"", "\"");
             assertThat(policy).startsWith("default-src 'none'; ");
@@ -63,7 +63,7 @@ class ReportTest {
     @Test
     void names_cannotEndTheirElement() {
         Path file = ResultFiles.made(dir.resolve("a<b>&.safetensors"), 1, 2, 2, 1, 1, EVIL);
-        try (RunResult run = RunResult.open(file)) {
+        try (SavedResult run = SavedResult.open(file)) {
             String page = page(run);
             assertThat(page).doesNotContain("alert(1)</script>", "<b>&.").contains("a&lt;b&gt;&amp;");
             JsonNode data = JsonMapper.shared()
@@ -75,7 +75,7 @@ class ReportTest {
 
     @Test
     void numbers_areThoseOfTheResult() {
-        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
+        try (SavedResult run = SavedResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
             RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, RunBlob.Room.ALL);
             ByteBuffer bytes = ByteBuffer.wrap(blob.bytes()).order(ByteOrder.LITTLE_ENDIAN);
             JsonNode at = blob.description().get("at");
@@ -105,7 +105,7 @@ class ReportTest {
     @Test
     void page_ofAFullSizeRun_staysUnderTenMegabytes() {
         // 30 layers, 12 heads, 8 frame blocks of 22 frames, 5 passes each.
-        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 30, 12, 8, 4, 1, "x"))) {
+        try (SavedResult run = SavedResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 30, 12, 8, 4, 1, "x"))) {
             assertThat(page(run).length()).isBetween(4_000_000, 10_000_000);
         }
     }
@@ -121,7 +121,7 @@ class ReportTest {
 
     @Test
     void longRuns_areAveragedAndSampled_untilTheyFit() {
-        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 12, 2, 9, "x"))) {
+        try (SavedResult run = SavedResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 12, 2, 9, "x"))) {
             RunBlob.Room small = new RunBlob.Room(2 * 6 * 2 * 3 * 120, 5_000, 1);
             RunBlob blob = RunBlob.of(run, MeasureOptions.DEFAULT, RoleOptions.DEFAULT, small);
             JsonNode told = blob.description();
@@ -161,7 +161,7 @@ class ReportTest {
 
     @Test
     void tokens_arePooled_whenThereIsNoRoom() {
-        try (RunResult run = RunResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
+        try (SavedResult run = SavedResult.open(ResultFiles.made(dir.resolve("a.safetensors"), 2, 3, 3, 2, 9, "x"))) {
             RunBlob blob = RunBlob.of(
                     run,
                     MeasureOptions.DEFAULT,

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import capture.analysis.PassSlot;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -75,7 +75,7 @@ class ReadBackTest {
 
     @Test
     void matricesOfTheScript_comeBackByFrameBlock() {
-        try (RunResult result = RunResult.open(SCRIPT);
+        try (SavedResult result = SavedResult.open(SCRIPT);
                 TorchStore file = TorchStore.open(SCRIPT)) {
             float[] expected = file.tensor("full_frame_attention").toFloats();
             assertThat(result.info().layers()).containsExactly(3);
@@ -111,12 +111,12 @@ class ReadBackTest {
                 .hasLineCount(145);
         ok("plot", layers, "--kind", "mosaic", "--out", folder.resolve("m.svg"));
         ok("report", layers, "--out", folder.resolve("r.html"));
-        try (RunResult result = RunResult.open(layers)) {
+        try (SavedResult result = SavedResult.open(layers)) {
             assertThat(result.info().tokenRows()).isEqualTo(30);
             assertThat(result.info().text("prompt")).isEqualTo("a cat");
         }
         Files.copy(SCRIPT, layers.resolve("layer12.pt"));
-        assertThatThrownBy(() -> RunResult.open(layers))
+        assertThatThrownBy(() -> SavedResult.open(layers))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("layer12.pt: expected a layer of the run of layer0.pt");
     }

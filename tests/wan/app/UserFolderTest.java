@@ -2,7 +2,7 @@ package wan.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,7 +52,7 @@ class UserFolderTest {
         assertThat(metadata.get("prompt")).isEqualTo("a cat walks");
         assertThat(metadata.get("noise")).contains("torch-cuda", "42");
         assertThat(metadata.get("prompt_tokens")).startsWith("[[[\"").endsWith("\"</s>\"]]]");
-        try (RunResult result = RunResult.open(folder.resolve("a.safetensors"))) {
+        try (SavedResult result = SavedResult.open(folder.resolve("a.safetensors"))) {
             assertThat(String.join("", result.info().promptTokens())).isEqualTo("\u2581a\u2581cat\u2581walks</s>");
         }
         assertThat(metadata.get("model")).contains("self_forcing_dmd.pt");

@@ -10,7 +10,7 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.PassSlot;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -139,7 +139,7 @@ class DatasetValuesTest {
 
     private static long compareHeads(ResultSet rows, Path file) throws SQLException {
         long values = 0;
-        try (RunResult result = RunResult.open(file)) {
+        try (SavedResult result = SavedResult.open(file)) {
             for (PassSlot slot : result.slots(Quantity.FRAME_LOGITS)) {
                 Analysis analysis = Analysis.of(result, slot, result.frameBlock("last"), MeasureOptions.DEFAULT);
                 for (int h = 0; h < analysis.heads().size(); h++) {
@@ -167,7 +167,7 @@ class DatasetValuesTest {
 
     private static long compareFrames(ResultSet rows, Path file) throws SQLException {
         long values = 0;
-        try (RunResult result = RunResult.open(file)) {
+        try (SavedResult result = SavedResult.open(file)) {
             for (CapturedPass pass : result.info().passes()) {
                 for (int layer : result.info().layers()) {
                     float[] logits = result.values(Quantity.FRAME_LOGITS, pass, layer);

@@ -10,7 +10,7 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.PassSlot;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -145,7 +145,7 @@ class SweepCommandTest {
                 .isEqualTo("1");
         int frames = 0;
         double sum = 0;
-        try (RunResult result = RunResult.open(SweepFolder.open(out).result(second.id()))) {
+        try (SavedResult result = SavedResult.open(SweepFolder.open(out).result(second.id()))) {
             for (CapturedPass pass : result.passes(Quantity.FRAME_LOGITS)) {
                 for (int layer : result.info().layers()) {
                     for (float value : result.values(Quantity.FRAME_LOGITS, pass, layer)) {

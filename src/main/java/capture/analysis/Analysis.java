@@ -23,7 +23,7 @@ public record Analysis(String run, PassSlot slot, FrameBlock block, MeasureOptio
     }
 
     /** Reads what the measures need. */
-    public static Analysis of(RunResult result, PassSlot slot, FrameBlock block, MeasureOptions options) {
+    public static Analysis of(SavedResult result, PassSlot slot, FrameBlock block, MeasureOptions options) {
         List<HeadView> heads = new ArrayList<>();
         RunInfo info = result.info();
         boolean hasLogits = result.has(Quantity.FRAME_LOGITS);

@@ -19,9 +19,9 @@ public final class RunGroup implements AutoCloseable {
     private static final int MOST_OPEN = 64;
 
     private final List<Path> files;
-    private final Function<Path, RunResult> open;
+    private final Function<Path, SavedResult> open;
     private final Merge merge;
-    private final List<RunResult> kept = new ArrayList<>();
+    private final List<SavedResult> kept = new ArrayList<>();
 
     /**
      * Opens the runs, and checks that they go together.
@@ -32,14 +32,14 @@ public final class RunGroup implements AutoCloseable {
      * @throws wan.op.UsageException if their number does not go with the way
      * @throws WanException if they differ in frames, layers or heads
      */
-    public RunGroup(List<Path> files, Function<Path, RunResult> open, Merge merge) {
+    public RunGroup(List<Path> files, Function<Path, SavedResult> open, Merge merge) {
         this.files = List.copyOf(files);
         this.open = open;
         this.merge = merge;
         merge.requireRuns(files.size());
         try {
             for (Path file : files) {
-                RunResult run = open.apply(file);
+                SavedResult run = open.apply(file);
                 if (kept.size() < MOST_OPEN) {
                     kept.add(run);
                     requireShape(run);
@@ -55,7 +55,7 @@ public final class RunGroup implements AutoCloseable {
         }
     }
 
-    private void requireShape(RunResult run) {
+    private void requireShape(SavedResult run) {
         RunInfo first = first().info();
         RunInfo info = run.info();
         if (info.frames() != first.frames()
@@ -90,7 +90,7 @@ public final class RunGroup implements AutoCloseable {
     public record Row(HeadId head, double[] values, double @Nullable [] spread) {}
 
     /** The run that stands for all in what they share. */
-    public RunResult first() {
+    public SavedResult first() {
         return kept.getFirst();
     }
 
@@ -110,11 +110,11 @@ public final class RunGroup implements AutoCloseable {
     }
 
     /** What a look at each run gives, in their order. */
-    public <T> List<T> each(Function<RunResult, T> look) {
+    public <T> List<T> each(Function<SavedResult, T> look) {
         List<T> all = new ArrayList<>();
         kept.forEach(run -> all.add(look.apply(run)));
         for (Path file : files.subList(kept.size(), files.size())) {
-            try (RunResult run = open.apply(file)) {
+            try (SavedResult run = open.apply(file)) {
                 all.add(look.apply(run));
             }
         }
@@ -169,6 +169,6 @@ public final class RunGroup implements AutoCloseable {
 
     @Override
     public void close() {
-        kept.forEach(RunResult::close);
+        kept.forEach(SavedResult::close);
     }
 }

@@ -43,7 +43,7 @@ public record TokenImportance(
      *
      * @throws UsageException if no candidates remain
      */
-    public static TokenImportance of(RunResult result, CapturedPass pass, List<Integer> layers, Options options) {
+    public static TokenImportance of(SavedResult result, CapturedPass pass, List<Integer> layers, Options options) {
         int tokens = result.info().frameSeqLen();
         int frames = pass.keyFrames().size();
         boolean[] candidate = new boolean[frames];

@@ -2,7 +2,7 @@ package capture.figures;
 
 import capture.analysis.CapturedPass;
 import capture.analysis.RunInfo;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.awt.image.BufferedImage;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -35,15 +35,15 @@ final class Film {
     /** Squares of tokens that words are still worth having for. */
     private static final int COARSEST = 4;
 
-    private final RunResult result;
+    private final SavedResult result;
     private final RunInfo info;
 
-    private Film(RunResult result) {
+    private Film(SavedResult result) {
         this.result = result;
         this.info = result.info();
     }
 
-    static ObjectNode of(RunResult result, List<BufferedImage> frames) {
+    static ObjectNode of(SavedResult result, List<BufferedImage> frames) {
         Film film = new Film(result);
         ObjectNode out = JsonMapper.shared().createObjectNode();
         film.addPictures(out, frames);

@@ -4,7 +4,7 @@ import capture.analysis.Measure;
 import capture.analysis.MeasureOptions;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -36,7 +36,7 @@ public final class Report {
      * @param results at least one, open
      * @param version of this program
      */
-    public static byte[] write(List<RunResult> results, MeasureOptions measures, RoleOptions roles, String version) {
+    public static byte[] write(List<SavedResult> results, MeasureOptions measures, RoleOptions roles, String version) {
         return write(results, measures, roles, version, List.of());
     }
 
@@ -46,7 +46,7 @@ public final class Report {
      * @param frames one picture for each latent frame, or none
      */
     public static byte[] write(
-            List<RunResult> results,
+            List<SavedResult> results,
             MeasureOptions measures,
             RoleOptions roles,
             String version,
@@ -83,7 +83,7 @@ public final class Report {
         ByteArrayOutputStream blobs = new ByteArrayOutputStream();
         RunBlob.Room room = RunBlob.Room.ALL.sharedBy(results.size());
         for (int i = 0; i < results.size(); i++) {
-            RunResult result = results.get(i);
+            SavedResult result = results.get(i);
             boolean repeated = results.stream()
                             .filter(other -> other.name().equals(result.name()))
                             .count()
@@ -102,7 +102,7 @@ public final class Report {
         String policy = "default-src 'none'; script-src '" + hash(script) + "'; style-src '" + hash(style)
                 + "'; img-src blob:; base-uri 'none'; form-action 'none'";
         String title = "Attention of "
-                + String.join(", ", results.stream().map(RunResult::name).toList());
+                + String.join(", ", results.stream().map(SavedResult::name).toList());
         String page = resource("report.html");
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         int from = 0;

@@ -10,7 +10,7 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
 import capture.analysis.RunInfo;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -63,12 +63,12 @@ record RunBlob(ObjectNode description, byte[] bytes) {
         }
     }
 
-    static RunBlob of(RunResult result, MeasureOptions measures, RoleOptions roles, Room room) {
+    static RunBlob of(SavedResult result, MeasureOptions measures, RoleOptions roles, Room room) {
         return new Builder(result).build(measures, roles, room);
     }
 
     private static final class Builder {
-        private final RunResult result;
+        private final SavedResult result;
         private final RunInfo info;
         private final List<Quantity> quantities;
         private final List<PassSlot> slots;
@@ -76,7 +76,7 @@ record RunBlob(ObjectNode description, byte[] bytes) {
         private final ObjectNode description = JsonMapper.shared().createObjectNode();
         private ByteBuffer out = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN);
 
-        Builder(RunResult result) {
+        Builder(SavedResult result) {
             this.result = result;
             this.info = result.info();
             quantities = FRAME_VALUES.stream().filter(result::has).toList();

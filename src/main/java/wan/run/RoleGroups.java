@@ -6,7 +6,7 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.PassSlot;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -42,7 +42,7 @@ final class RoleGroups {
                         + ", which no rule for roles gives, got " + file));
         Map<String, List<HeadId>> heads = new LinkedHashMap<>();
         int told = 0;
-        try (RunResult run = RunResult.open(file)) {
+        try (SavedResult run = SavedResult.open(file)) {
             if (!run.has(rule.quantity())) {
                 throw new UsageException("cache.heads: expected a result with "
                         + rule.quantity().option() + ", which the rule " + rule.id() + " needs, got " + file);

@@ -1,6 +1,6 @@
 package wan.sweep;
 
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.Writer;
@@ -39,7 +39,7 @@ public final class Dataset {
          * @param run the id of the run
          */
         public void write(String run, Path result, Writer out) throws IOException {
-            try (RunResult opened = RunResult.open(result)) {
+            try (SavedResult opened = SavedResult.open(result)) {
                 Table.Rows rows = values -> line(out, values);
                 switch (this) {
                     case HEADS -> SweepTables.heads(run, opened, rows);

@@ -10,7 +10,7 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
 import capture.analysis.RunInfo;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -105,7 +105,7 @@ final class SweepTables {
         return new Table("heads", columns);
     }
 
-    static void heads(String run, RunResult result, Table.Rows rows) throws IOException {
+    static void heads(String run, SavedResult result, Table.Rows rows) throws IOException {
         Quantity quantity = result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
         if (!result.has(quantity)) {
             return;
@@ -153,7 +153,7 @@ final class SweepTables {
                         new Table.Column("mass", Table.Type.FLOAT)));
     }
 
-    static void frames(String run, RunResult result, Table.Rows rows) throws IOException {
+    static void frames(String run, SavedResult result, Table.Rows rows) throws IOException {
         RunInfo info = result.info();
         for (CapturedPass pass : info.passes()) {
             boolean logits = result.has(Quantity.FRAME_LOGITS, pass);

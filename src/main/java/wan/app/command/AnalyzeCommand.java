@@ -10,8 +10,8 @@ import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
 import capture.analysis.RunInfo;
-import capture.analysis.RunResult;
 import capture.analysis.RunsSummary;
+import capture.analysis.SavedResult;
 import capture.analysis.TokenImportance;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -215,7 +215,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
     private void summary(List<Path> named) {
         List<RunsSummary.Run> runs = new ArrayList<>();
         for (Path file : named) {
-            try (RunResult result = analysisOptions.open(file)) {
+            try (SavedResult result = analysisOptions.open(file)) {
                 runs.add(summarized(result, heads(analysisOptions.analysis(result), constants.options())));
             }
         }
@@ -226,7 +226,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
         print(text.toString());
     }
 
-    private static RunsSummary.Run summarized(RunResult result, AnalysisReport.Heads heads) {
+    private static RunsSummary.Run summarized(SavedResult result, AnalysisReport.Heads heads) {
         return RunsSummary.Run.of(
                 heads.analysis(), heads.measures(), heads.roles(), result.info().text("prompt"));
     }
@@ -250,7 +250,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
         List<TokenImportance> importance = new ArrayList<>();
         List<RunInfo> infos = new ArrayList<>();
         for (Path file : named) {
-            try (RunResult result = analysisOptions.open(file)) {
+            try (SavedResult result = analysisOptions.open(file)) {
                 AnalysisReport.Heads heads = heads(analysisOptions.analysis(result), roleOptions);
                 analysed.add(heads);
                 if (infos.isEmpty()) {
@@ -337,7 +337,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
                 .toList();
     }
 
-    private List<AnalysisReport.Heads> passes(RunResult result, RoleOptions options) {
+    private List<AnalysisReport.Heads> passes(SavedResult result, RoleOptions options) {
         FrameBlock block = result.frameBlock(analysisOptions.frameBlock());
         Quantity quantity = result.has(Quantity.FRAME_LOGITS) ? Quantity.FRAME_LOGITS : Quantity.FRAME_MASS;
         List<AnalysisReport.Heads> slots = new ArrayList<>();
@@ -369,7 +369,7 @@ public final class AnalyzeCommand implements Callable<Integer> {
         }
     }
 
-    private TokenImportance importance(RunResult result) {
+    private TokenImportance importance(SavedResult result) {
         for (int value : new int[] {queryFrames, skipSink, skipRecent, keptTokens}) {
             if (value < 0) {
                 throw new UsageException(

@@ -10,7 +10,7 @@ import capture.analysis.Merge;
 import capture.analysis.PassSlot;
 import capture.analysis.RunGroup;
 import capture.analysis.RunInfo;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
@@ -47,7 +47,7 @@ final class Plot {
     private final String measure;
     private final AnalysisOptions analysisOptions;
     private final FigureOptions figureOptions;
-    private final RunResult first;
+    private final SavedResult first;
     private final RunInfo info;
     private final boolean severalLayers;
 
@@ -107,7 +107,7 @@ final class Plot {
     }
 
     private String note() {
-        List<String> all = runs.each(RunResult::name);
+        List<String> all = runs.each(SavedResult::name);
         String names = first.name();
         if (runs.isMany()) {
             names = runs.merge() == Merge.DIFFERENCE

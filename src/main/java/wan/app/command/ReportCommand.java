@@ -3,7 +3,7 @@ package wan.app.command;
 import capture.analysis.HeadExports;
 import capture.analysis.MeasureOptions;
 import capture.analysis.RoleOptions;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import capture.figures.Pictures;
 import capture.figures.Report;
 import capture.figures.Style;
@@ -112,10 +112,10 @@ public final class ReportCommand implements Callable<Integer> {
     }
 
     private static void write(List<Path> files, Path out, RoleOptions roles, @Nullable Path video) {
-        List<RunResult> results = new ArrayList<>();
+        List<SavedResult> results = new ArrayList<>();
         try {
             for (Path file : files) {
-                results.add(RunResult.open(file));
+                results.add(SavedResult.open(file));
             }
             List<BufferedImage> frames = video == null
                     ? List.of()
@@ -123,7 +123,7 @@ public final class ReportCommand implements Callable<Integer> {
             byte[] page = Report.write(results, MeasureOptions.DEFAULT, roles, Program.version(), frames);
             OutputFile.write(out, stream -> stream.write(page));
         } finally {
-            results.forEach(RunResult::close);
+            results.forEach(SavedResult::close);
         }
     }
 

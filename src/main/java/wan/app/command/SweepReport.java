@@ -8,8 +8,8 @@ import capture.analysis.MeasureOptions;
 import capture.analysis.RoleOptions;
 import capture.analysis.RoleRule;
 import capture.analysis.Roles;
-import capture.analysis.RunResult;
 import capture.analysis.RunsSummary;
+import capture.analysis.SavedResult;
 import capture.figures.Figure;
 import capture.figures.FigureFrame;
 import capture.figures.HeatMapFigures;
@@ -44,7 +44,7 @@ record SweepReport(SweepFolder folder, String note, RunsSummary summary) {
         SweepFolder folder = SweepFolder.open(root);
         List<RunsSummary.Run> runs = new ArrayList<>();
         for (Path file : SweepResults.inPlaceOfFolders(List.of(root))) {
-            try (RunResult result = RunResult.open(file)) {
+            try (SavedResult result = SavedResult.open(file)) {
                 Analysis analysis = Analysis.of(result, result.slot(pass), result.frameBlock(frameBlock), measures);
                 List<Roles> roles = Arrays.stream(RoleRule.values())
                         .map(rule -> rule.of(analysis, options))

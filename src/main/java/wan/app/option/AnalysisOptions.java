@@ -2,7 +2,7 @@ package wan.app.option;
 
 import capture.analysis.Analysis;
 import capture.analysis.MeasureOptions;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 import wan.op.UsageException;
@@ -48,15 +48,15 @@ public final class AnalysisOptions {
     private int skipFrames = MeasureOptions.DEFAULT.skipFrames();
 
     /** Opens a result file. */
-    public RunResult open(Path file) {
+    public SavedResult open(Path file) {
         if (sample < 0) {
             throw new UsageException("--sample: expected 0 or more, got " + sample);
         }
-        return RunResult.open(file, sample);
+        return SavedResult.open(file, sample);
     }
 
     /** The heads of a run as the options ask for them. */
-    public Analysis analysis(RunResult result) {
+    public Analysis analysis(SavedResult result) {
         return Analysis.of(result, result.slot(pass), result.frameBlock(frameBlock), measures());
     }
 

@@ -5,7 +5,7 @@ import capture.analysis.Analysis;
 import capture.analysis.HeadId;
 import capture.analysis.Measure;
 import capture.analysis.MeasureOptions;
-import capture.analysis.RunResult;
+import capture.analysis.SavedResult;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -225,7 +225,7 @@ public final class VariantOptions {
         if (String.valueOf(order).endsWith(".json")) {
             return AblationFile.order(Objects.requireNonNull(order));
         }
-        try (RunResult result = RunResult.open(Objects.requireNonNull(order))) {
+        try (SavedResult result = SavedResult.open(Objects.requireNonNull(order))) {
             Measure wanted = Measure.parse(measure);
             if (!result.has(wanted.quantity())) {
                 throw new UsageException("--measure " + measure + ": " + order + " has no "

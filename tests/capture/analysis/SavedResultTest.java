@@ -24,7 +24,7 @@ import wan.op.Shape;
 import wan.op.UsageException;
 import wan.op.WanException;
 
-class RunResultTest {
+class SavedResultTest {
     @TempDir
     Path dir;
 
@@ -32,7 +32,7 @@ class RunResultTest {
     @ValueSource(strings = {"rollout-a", "rollout-b", "rollout-d", "rollout-h128"})
     void maps_equalTheScriptsMatrix_whereNothingWasEvicted(String name) {
         try (Goldens golden = Goldens.open(name);
-                RunResult result = RunResult.open(ResultFiles.ofGolden(name, dir))) {
+                SavedResult result = SavedResult.open(ResultFiles.ofGolden(name, dir))) {
             int layer = result.info().layers().getFirst();
             FrameMaps maps = result.maps(Quantity.FRAME_LOGITS, layer, result.slot("first"));
             double[] expected = golden.file()
@@ -49,7 +49,7 @@ class RunResultTest {
     @Test
     void maps_standAtAbsoluteFramesAndAreMasked_whenFramesWereEvicted() {
         try (Goldens golden = Goldens.open("rollout-c");
-                RunResult result = RunResult.open(ResultFiles.ofGolden("rollout-c", dir))) {
+                SavedResult result = SavedResult.open(ResultFiles.ofGolden("rollout-c", dir))) {
             FrameMaps maps = result.maps(Quantity.FRAME_LOGITS, 1, result.slot("first"));
             double[] expected =
                     golden.file().tensor("absolute.layer1.full_frame_attention").toDoubles();
@@ -67,7 +67,7 @@ class RunResultTest {
     @Test
     void row_equalsTheScriptsLastFrameBlock() {
         try (Goldens golden = Goldens.open("rollout-a");
-                RunResult result = RunResult.open(ResultFiles.ofGolden("rollout-a", dir))) {
+                SavedResult result = SavedResult.open(ResultFiles.ofGolden("rollout-a", dir))) {
             int layer = result.info().layers().getFirst();
             HostTensor expected = golden.get("script.layer" + layer + ".last_block_frame_attention");
             Analysis analysis =
@@ -90,7 +90,7 @@ class RunResultTest {
     @ParameterizedTest
     @ValueSource(strings = {"rollout-a", "rollout-c", "rollout-c2", "rollout-e"})
     void masses_ofSinkNeighboursAndFrameBlock_addUpToOne(String name) {
-        try (RunResult result = RunResult.open(ResultFiles.ofGolden(name, dir))) {
+        try (SavedResult result = SavedResult.open(ResultFiles.ofGolden(name, dir))) {
             Analysis analysis =
                     Analysis.of(result, result.slot("last"), result.frameBlock("last"), MeasureOptions.DEFAULT);
             double[] sink = analysis.measure(Measure.SINK_MASS);
@@ -107,8 +107,8 @@ class RunResultTest {
     void sample_isReadFromABatch() {
         Path file = ResultFiles.ofGolden("rollout-e", dir);
         try (Goldens golden = Goldens.open("rollout-e");
-                RunResult second = RunResult.open(file, 1);
-                RunResult third = RunResult.open(file, 2)) {
+                SavedResult second = SavedResult.open(file, 1);
+                SavedResult third = SavedResult.open(file, 2)) {
             CapturedPass pass = second.passes(Quantity.FRAME_LOGITS).getLast();
             int layer = second.info().layers().getFirst();
             float[] both =
@@ -126,7 +126,7 @@ class RunResultTest {
 
     @Test
     void slots_leaveOutTheOnlyPassOfGivenFrames() {
-        try (RunResult result = RunResult.open(ResultFiles.ofGolden("rollout-d", dir))) {
+        try (SavedResult result = SavedResult.open(ResultFiles.ofGolden("rollout-d", dir))) {
             assertThat(result.slots(Quantity.FRAME_LOGITS))
                     .extracting(PassSlot::label)
                     .containsExactly("step0", "step1", "step2", "step3", "ctx");
@@ -165,7 +165,7 @@ class RunResultTest {
         }
         metadata.put(key, value);
         Path bad = written(metadata);
-        assertThatThrownBy(() -> RunResult.open(bad))
+        assertThatThrownBy(() -> SavedResult.open(bad))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining(said)
                 .hasMessageContaining("bad.safetensors");
@@ -173,7 +173,7 @@ class RunResultTest {
 
     @Test
     void open_saysThatAModelIsNoResult() {
-        assertThatThrownBy(() -> RunResult.open(Goldens.path("model-tiny")))
+        assertThatThrownBy(() -> SavedResult.open(Goldens.path("model-tiny")))
                 .isInstanceOf(FormatException.class)
                 .hasMessageContaining("not a result of wan-attn extract?");
     }
@@ -185,7 +185,7 @@ class RunResultTest {
         try (TensorStore store = TensorStore.open(good)) {
             metadata = store.metadata();
         }
-        try (RunResult result = RunResult.open(written(metadata))) {
+        try (SavedResult result = SavedResult.open(written(metadata))) {
             CapturedPass pass = result.info().passes().getFirst();
             assertThatThrownBy(() -> result.values(Quantity.FRAME_LOGITS, pass, 0))
                     .isInstanceOf(FormatException.class)
@@ -214,8 +214,8 @@ class RunResultTest {
         try (TensorStore store = TensorStore.open(whole)) {
             metadata = store.metadata();
         }
-        try (RunResult result = RunResult.open(whole);
-                RunResult interrupted = RunResult.open(written(metadata))) {
+        try (SavedResult result = SavedResult.open(whole);
+                SavedResult interrupted = SavedResult.open(written(metadata))) {
             assertThat(result.frameBlock("last").index()).isEqualTo(2);
             assertThat(interrupted.frameBlock("last").index()).isZero();
         }

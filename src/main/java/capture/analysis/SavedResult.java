@@ -23,7 +23,7 @@ import wan.pass.PassId;
  * A result, open for reading: the {@code .safetensors} or {@code .npz} of a run, or what the reference's extraction script saves, a
  * {@code .pt} or a folder of {@code layer{l}.pt}.
  */
-public final class RunResult implements AutoCloseable {
+public final class SavedResult implements AutoCloseable {
     /** What may be allocated whatever a file's size. */
     private static final long SMALL_BYTES = 16L << 20;
 
@@ -31,7 +31,7 @@ public final class RunResult implements AutoCloseable {
     private final RunInfo info;
     private final int sample;
 
-    private RunResult(TensorStore store, RunInfo info, int sample) {
+    private SavedResult(TensorStore store, RunInfo info, int sample) {
         this.store = store;
         this.info = info;
         this.sample = sample;
@@ -44,10 +44,10 @@ public final class RunResult implements AutoCloseable {
      * @throws WanException if it cannot be read
      * @throws FormatException if it is broken or something else
      */
-    public static RunResult open(Path file, int sample) {
+    public static SavedResult open(Path file, int sample) {
         TensorStore store = ScriptFiles.is(file) ? ScriptFiles.open(file) : TensorStore.open(file);
         try {
-            RunResult result = new RunResult(store, RunInfo.of(file, store.metadata()), sample);
+            SavedResult result = new SavedResult(store, RunInfo.of(file, store.metadata()), sample);
             result.requireSizes();
             return result;
         } catch (RuntimeException e) {
@@ -101,7 +101,7 @@ public final class RunResult implements AutoCloseable {
     }
 
     /** Opens a file for its first sample. */
-    public static RunResult open(Path file) {
+    public static SavedResult open(Path file) {
         return open(file, 0);
     }
 
