@@ -64,7 +64,7 @@ class CublasTest extends RolloutGoldenTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"F32", "F16", "BF16"})
+    @EnumSource(names = {"F32", "F16", "BF16", "F8_E4M3"})
     void everyOperation_matchesTheOracle(DType weights) {
         Settings settings = stored(weights);
         try (Ops ops = TornadoDevices.open("tornado", settings)) {

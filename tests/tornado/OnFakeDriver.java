@@ -20,6 +20,7 @@ final class OnFakeDriver {
             TensorKernelsTest.class,
             CublasTest.class,
             CudnnTest.class,
+            Float8ActivationsTest.class,
             TornadoRolloutGoldenTest.class,
             TornadoForwardGoldenTest.class,
             TornadoFamilyGoldenTest.class,

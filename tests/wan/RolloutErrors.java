@@ -10,6 +10,7 @@ import capture.RunGeometry;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import tools.jackson.databind.JsonNode;
@@ -47,13 +48,25 @@ public record RolloutErrors(double matrices, double masses, double keyLogits, do
         }
     }
 
+    /** For a message. */
+    @Override
+    public String toString() {
+        return String.format(
+                Locale.ROOT,
+                "matrices %.1e, masses %.1e, key logits %.1e, latents %.1e",
+                matrices,
+                masses,
+                keyLogits,
+                latents);
+    }
+
     /** Runs a rollout with the reference's noise. */
     public static RolloutErrors of(String name, Supplier<Ops> backend) {
         return of(name, backend, EnumSet.of(Quantity.FRAME_LOGITS));
     }
 
     /** The same, with whatever else is captured. */
-    static RolloutErrors of(String name, Supplier<Ops> backend, EnumSet<Quantity> quantities) {
+    public static RolloutErrors of(String name, Supplier<Ops> backend, EnumSet<Quantity> quantities) {
         try (Goldens golden = Goldens.open(name);
                 Replay replay = Replay.open(Goldens.path(name));
                 Goldens parameters =

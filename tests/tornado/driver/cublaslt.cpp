@@ -1,5 +1,6 @@
 // Stands in for cublasLt: what linear layers call of it, as plain loops over device memory, which is memory of the host.
 //   FAKE_CUDA_CUBLAS    the number of the matmul that fails, from 1
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -13,11 +14,13 @@
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 enum Status { SUCCESS = 0, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
-enum Type { F32 = 0, F16 = 2, BF16 = 14 };
-enum Attribute { TRANS_A = 3, TRANS_B = 4, EPILOGUE = 7, BIAS_POINTER = 8 };
+enum Type { F32 = 0, F16 = 2, BF16 = 14, E4M3 = 28 };
+enum Attribute {
+    TRANS_A = 3, TRANS_B = 4, EPILOGUE = 7, BIAS_POINTER = 8, A_SCALE = 17, B_SCALE = 18, BIAS_TYPE = 26, A_SCALE_MODE = 31, B_SCALE_MODE = 32
+};
 enum Preference { MAX_WORKSPACE = 1, MIN_ALIGNMENT_A = 5 };
-const int computeF32 = 68, bias = 4, gelu = 32;
-const uint64_t alignment = 16;
+const int computeF32 = 68, bias = 4, gelu = 32, outerVector = 3;
+const uint64_t alignment = 16, workspaceAlignment = 256;
 
 struct Attributes : std::map<int, uint64_t> {
     Status put(int attribute, const void* value, size_t size) {
@@ -47,6 +50,11 @@ struct Result {
 };
 
 static float get(const void* from, int type, size_t at) {
+    if (type == E4M3) {
+        int byte = ((const uint8_t*)from)[at], exponent = byte >> 3 & 15, mantissa = byte & 7;
+        float size = (byte & 127) == 127 ? NAN : std::ldexp(exponent ? 8 + mantissa : mantissa, std::max(1, exponent) - 10);
+        return byte < 128 ? size : -size;
+    }
     uint16_t half = type == F32 ? 0 : ((const uint16_t*)from)[at];
     uint32_t bits = (uint32_t)half << 16;
     float value;
@@ -90,8 +98,25 @@ EXPORT int cublasLtMatmulPreferenceCreate(Attributes** preference) { *preference
 EXPORT int cublasLtMatmulPreferenceSetAttribute(Attributes* preference, int attribute, const void* value, size_t size) { return preference->put(attribute, value, size); }
 EXPORT int cublasLtMatmulPreferenceDestroy(Attributes* preference) { delete preference; return SUCCESS; }
 
+static int bias_type(Attributes& how, Layout* d) { return how.count(BIAS_TYPE) ? how[BIAS_TYPE] : d->type; }
+
+// What the documentation says of types: of two factors of 8 bits on a GPU of compute capability 9.0, with scales of rows and columns.
+static bool takes(Attributes& how, Layout* a, Layout* b, Layout* d) {
+    if (a->type != b->type || how[TRANS_A] != 1 || how[TRANS_B] != 0) {
+        return false;
+    }
+    if (a->type != E4M3) {
+        return !how[A_SCALE] && !how[B_SCALE] && bias_type(how, d) == d->type && (d->type == F32 || d->type == a->type);
+    }
+    return (d->type == F32 || d->type == BF16) && bias_type(how, d) == BF16 && a->rows % 16 == 0 && d->rows % 16 == 0 && a->stride % 16 == 0 &&
+           b->stride % 16 == 0 && d->stride % 16 == 0 && how[A_SCALE_MODE] == outerVector && how[B_SCALE_MODE] == outerVector;
+}
+
 // One algorithm, for callers that do not promise more of their addresses than holds.
-EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Attributes*, Layout*, Layout*, Layout*, Layout*, Attributes* preference, int requested, Result* results, int* found) {
+EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, Attributes* how, Layout* a, Layout* b, Layout*, Layout* d, Attributes* preference, int requested, Result* results, int* found) {
+    if (!takes(*how, a, b, d)) {
+        return NOT_SUPPORTED;
+    }
     *found = requested > 0 && preference->count(MAX_WORKSPACE);
     for (int i = 0; i < 4; i++) {
         if (!preference->count(MIN_ALIGNMENT_A + i) || (*preference)[MIN_ALIGNMENT_A + i] > alignment) {
@@ -124,15 +149,17 @@ static void multiply(void* work) {
         right[i] = get(m->b, m->bl.type, i / inner * m->bl.stride + i % inner);
     }
     const void* added = (const void*)m->how[BIAS_POINTER];
+    const float *aScale = (const float*)m->how[A_SCALE], *bScale = (const float*)m->how[B_SCALE];
     for (uint64_t j = 0; j < columns; j++) {
         for (uint64_t i = 0; i < rows; i++) {
             float sum = 0;
             for (uint64_t k = 0; k < inner; k++) {
                 sum += left[i * inner + k] * right[j * inner + k];
             }
+            sum *= (aScale ? aScale[i] : 1) * (bScale ? bScale[j] : 1);
             size_t at = j * m->dl.stride + i;
             float value = m->alpha * sum + (m->beta ? m->beta * get(m->d, m->dl.type, at) : 0);
-            value += m->how[EPILOGUE] & bias ? get(added, m->dl.type, i) : 0;
+            value += m->how[EPILOGUE] & bias ? get(added, bias_type(m->how, &m->dl), i) : 0;
             if (m->how[EPILOGUE] & gelu) {
                 value = 0.5f * value * (1 + std::tanh(0.7978845608 * (value + 0.044715 * value * value * value)));
             }
@@ -150,12 +177,12 @@ EXPORT int cublasLtMatmul(void*, Attributes* how, const float* alpha, const void
     if (failing && ++calls == atol(failing)) {
         return EXECUTION_FAILED;
     }
-    uint64_t addresses = (uint64_t)a | (uint64_t)b | (uint64_t)c | (uint64_t)d | (uint64_t)workspace | (*how)[BIAS_POINTER];
-    if (addresses % alignment || c != d || cl != dl || algorithm->data[7] != 7 || (*how)[TRANS_A] != 1 || (*how)[TRANS_B] != 0) {
+    uint64_t addresses = (uint64_t)a | (uint64_t)b | (uint64_t)c | (uint64_t)d | (*how)[BIAS_POINTER] | (*how)[A_SCALE] | (*how)[B_SCALE];
+    if (addresses % alignment || (uint64_t)workspace % workspaceAlignment || c != d || cl != dl || algorithm->data[7] != 7) {
         fprintf(stderr, "fake cublasLt: a call that it does not know, or addresses that are not aligned\n");
         return NOT_SUPPORTED;
     }
-    if (bl->rows != al->rows || dl->rows != al->columns || dl->columns != bl->columns || al->type != bl->type) {
+    if (bl->rows != al->rows || dl->rows != al->columns || dl->columns != bl->columns || !takes(*how, al, bl, dl)) {
         return INVALID_VALUE;
     }
     fake_later(multiply, new Matmul{*how, *alpha, *beta, a, b, d, workspace, *al, *bl, *dl, bytes});

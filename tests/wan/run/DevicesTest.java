@@ -182,6 +182,18 @@ class DevicesTest {
         assertThat(libraries(little, new Timed(larger, LIBRARIES))).isEmpty();
     }
 
+    /** With weights of 8 bits it rounds activations to 8 bits as well. */
+    @Test
+    void cublas_hasToBeNamed_forActivationsOf8Bits() {
+        System.setProperty(EMULATOR, "cuda");
+        DeviceSettings bytes = new DeviceSettings(
+                "tornado", new Storage(DType.F8_E4M3, DType.F16), DeviceSettings.AUTO, 0, 2, DeviceSettings.AUTO);
+        assertThat(libraries(bytes, FAST_LIBRARIES)).containsExactly(Library.CUDNN);
+        try (Ops ops = open(bytes.withLibraries("cublas"), Timed.by("no library"))) {
+            assertThat(ops.backend()).endsWith(", cuBLAS), weights f8_e4m3, keys and values f16, products f8_e4m3");
+        }
+    }
+
     @Test
     void library_thatIsNamed_isUsedUnlessItIsMissingOrWrong() {
         System.setProperty(EMULATOR, "cuda");

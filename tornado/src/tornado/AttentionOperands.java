@@ -119,7 +119,7 @@ record AttentionOperands(
                 recorder.addRounding(
                         call(Kernel.ATTENTION_TENSOR, slot, table, groups, TensorAttentionKernels.ITEMS),
                         new Recorder.Rounded(
-                                out.offset(), place, target.storage().weights(), alsoHalf.number()));
+                                out.offset(), place, target.storage().weights(), 0, alsoHalf.number()));
             });
         }
     }

@@ -196,7 +196,7 @@ final class CacheCalls {
                                 slot[0],
                                 target.rowItems()),
                         new Recorder.Rounded(
-                                queries.offset(), place, target.storage().cache(), ofQueries[2]));
+                                queries.offset(), place, target.storage().cache(), 0, ofQueries[2]));
                 return queries;
             }
             recorder.add(new Call(

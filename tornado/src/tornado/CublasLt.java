@@ -61,6 +61,7 @@ final class CublasLt {
     private static @Nullable CublasLt loaded;
 
     private final Map<String, MethodHandle> functions = new HashMap<>();
+    private final long version;
 
     private static FunctionDescriptor status(MemoryLayout... parameters) {
         return FunctionDescriptor.of(JAVA_INT, parameters);
@@ -78,11 +79,16 @@ final class CublasLt {
                             "cuBLAS: expected a library with the function " + name + ", got none"));
             functions.put(name, Linker.nativeLinker().downcallHandle(address, signature));
         });
-        long version = (long) call("cublasLtGetVersion");
+        version = (long) call("cublasLtGetVersion");
         if (version < LOWEST_VERSION) {
             throw new LibraryException(
                     "cuBLAS: expected version " + LOWEST_VERSION / 10_000 + " or newer, got " + version);
         }
+    }
+
+    /** As cuBLAS counts it: 130101 is 13.1.1. */
+    long version() {
+        return version;
     }
 
     /**

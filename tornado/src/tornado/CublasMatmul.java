@@ -10,7 +10,7 @@ import wan.op.DType;
 
 /**
  * One matmul of cublasLt with its epilogue, described once and run on any addresses: y [rows, out] = x [rows, in] W^T + bias, over W [out,
- * in], with sums in float32.
+ * in], with sums in float32. Factors of 8 bits have a scale for each row of x and of W, which it multiplies the sums by.
  *
  * <p>cuBLAS counts by columns: our rows are its columns, so it multiplies the transposed of W, which it sees as [in, out], with x, which
  * it sees as [in, rows].
@@ -20,7 +20,7 @@ final class CublasMatmul implements AutoCloseable {
      * What it multiplies.
      *
      * @param factors of x and W
-     * @param result of y and the bias
+     * @param result of y, and of the bias if the factors have not 8 bits: then that is in bfloat16
      * @param gelu whether GELU follows the bias, by its approximation with tanh
      * @param adds whether y is added to
      */
@@ -31,8 +31,17 @@ final class CublasMatmul implements AutoCloseable {
         }
     }
 
-    /** Where everything is on the device. */
-    record Places(long x, long weights, long bias, long y, long workspace, long workspaceBytes, long stream) {}
+    /** Where everything is on the device; the scales are 0 where there are none. */
+    record Places(
+            long x,
+            long rowScales,
+            long weights,
+            long channelScales,
+            long bias,
+            long y,
+            long workspace,
+            long workspaceBytes,
+            long stream) {}
 
     private static final int COMPUTE_F32 = 68;
     private static final int TRANSPOSED = 1;
@@ -44,6 +53,17 @@ final class CublasMatmul implements AutoCloseable {
     private static final int TRANS_B = 4;
     private static final int EPILOGUE = 7;
     private static final int BIAS_POINTER = 8;
+    private static final int A_SCALE_POINTER = 17;
+    private static final int B_SCALE_POINTER = 18;
+    private static final int BIAS_DATA_TYPE = 26;
+    private static final int A_SCALE_MODE = 31;
+    private static final int B_SCALE_MODE = 32;
+
+    /** A float32 for each row of A^T or column of B. */
+    private static final int OUTER_VECTOR = 3;
+
+    /** The first that has it. */
+    private static final long LOWEST_VERSION_OF_8_BITS = 120_900;
 
     private static final int BIAS = 4;
     private static final int GELU_AND_BIAS = 36;
@@ -81,6 +101,10 @@ final class CublasMatmul implements AutoCloseable {
         this.library = library;
         this.handle = handle;
         this.shape = shape;
+        if (isBytes() && library.version() < LOWEST_VERSION_OF_8_BITS) {
+            throw new LibraryException("cuBLAS: expected version 12.9 or newer for "
+                    + shape.factors().option() + ", got " + library.version());
+        }
         alpha = arena.allocateFrom(JAVA_FLOAT, 1f);
         beta = arena.allocateFrom(JAVA_FLOAT, shape.adds() ? 1f : 0f);
         pointer = arena.allocate(JAVA_LONG);
@@ -88,11 +112,20 @@ final class CublasMatmul implements AutoCloseable {
         set(TRANS_A, TRANSPOSED);
         set(TRANS_B, AS_STORED);
         set(EPILOGUE, shape.gelu() ? GELU_AND_BIAS : BIAS);
-        setBias(places);
+        if (isBytes()) {
+            set(BIAS_DATA_TYPE, type(DType.BF16));
+            set(A_SCALE_MODE, OUTER_VECTOR);
+            set(B_SCALE_MODE, OUTER_VECTOR);
+        }
+        setPlaces(places);
         weights = layout(shape.factors(), shape.in(), shape.out());
         x = layout(shape.factors(), shape.in(), shape.rows());
         y = layout(shape.result(), shape.out(), shape.rows());
         algorithm = algorithm(places);
+    }
+
+    private boolean isBytes() {
+        return shape.factors() == DType.F8_E4M3;
     }
 
     private String what() {
@@ -104,6 +137,7 @@ final class CublasMatmul implements AutoCloseable {
         return switch (dtype) {
             case F16 -> 2;
             case BF16 -> 14;
+            case F8_E4M3 -> 28;
             default -> 0;
         };
     }
@@ -113,6 +147,7 @@ final class CublasMatmul implements AutoCloseable {
         return switch (type) {
             case 2 -> DType.F16;
             case 14 -> DType.BF16;
+            case 28 -> DType.F8_E4M3;
             default -> DType.F32;
         };
     }
@@ -122,9 +157,17 @@ final class CublasMatmul implements AutoCloseable {
         library.check(what(), "cublasLtMatmulDescSetAttribute", descriptor, attribute, there, 4L);
     }
 
-    private void setBias(Places places) {
-        pointer.set(JAVA_LONG, 0, places.bias());
-        library.check(what(), "cublasLtMatmulDescSetAttribute", descriptor, BIAS_POINTER, pointer, 8L);
+    private void set(int attribute, long address) {
+        pointer.set(JAVA_LONG, 0, address);
+        library.check(what(), "cublasLtMatmulDescSetAttribute", descriptor, attribute, pointer, 8L);
+    }
+
+    private void setPlaces(Places places) {
+        set(BIAS_POINTER, places.bias());
+        if (isBytes()) {
+            set(A_SCALE_POINTER, places.channelScales());
+            set(B_SCALE_POINTER, places.rowScales());
+        }
     }
 
     private MemorySegment layout(DType dtype, long rows, long columns) {
@@ -149,7 +192,7 @@ final class CublasMatmul implements AutoCloseable {
             MemorySegment result = arena.allocate(RESULT_BYTES, 8);
             MemorySegment found = arena.allocate(JAVA_INT);
             library.check(
-                    what(),
+                    what() + (isBytes() ? ", which needs a GPU of compute capability 9.0 as the H100 is" : ""),
                     "cublasLtMatmulAlgoGetHeuristic",
                     handle,
                     descriptor,
@@ -172,7 +215,7 @@ final class CublasMatmul implements AutoCloseable {
 
     /** Queues it. */
     void run(Places places) {
-        setBias(places);
+        setPlaces(places);
         MemorySegment result = MemorySegment.ofAddress(places.y());
         library.check(
                 what(),

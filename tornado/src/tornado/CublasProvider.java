@@ -22,8 +22,9 @@ import wan.op.DType;
  * of rows is recorded.
  *
  * <p>Slot: that of {@link LinearKernels}, with rows of x and y side by side; weight / 16 is where the plain weights [out, in] are.
- * Argument 14 says of what type the factors are, as {@code cudaDataType_t} numbers them. Those of 16 bits begin at x in the array of halves. Argument 15
- * is where there y begins that goes in 16 bits too, or -1.
+ * Argument 14 says of what type the factors are, as {@code cudaDataType_t} numbers them. Those of 16 or 8 bits begin at x in the array of halves. Argument 15
+ * is where there y begins that goes in 16 bits instead, or -1. With 8 bits argument 9 is where the scales of the rows are among the activations;
+ * those of the channels are behind the bias among the parameters.
  */
 public final class CublasProvider implements TornadoLibraryProvider {
     private static final String NAME = "wan-attn/cublas";
@@ -49,6 +50,9 @@ public final class CublasProvider implements TornadoLibraryProvider {
                     .withAccess(access);
         }
     }
+
+    /** cublasLt wants it. */
+    private static final long WORKSPACE_ALIGNMENT = 256;
 
     private static final int STEP = 0;
     private static final int SLOT = 1;
@@ -79,22 +83,28 @@ public final class CublasProvider implements TornadoLibraryProvider {
             int mode = step.get(slot + 8);
             DType factors = CublasMatmul.dtype(step.get(slot + 14));
             int half = step.get(slot + 15);
-            DType result = half >= 0 ? factors : DType.F32;
+            boolean bytes = factors == DType.F8_E4M3;
+            DType result = half < 0 ? DType.F32 : bytes ? DType.BF16 : factors;
             CublasMatmul.Shape shape = new CublasMatmul.Shape(
                     factors, result, step.get(slot), in, out, mode == LinearKernels.GELU, mode == LinearKernels.ADD);
             long weights = call.getDevicePointer(WEIGHTS) + factors.bytes(16L * step.get(slot + 7));
             long act = call.getDevicePointer(ACT);
             long halves = call.getDevicePointer(HALVES);
             long params = call.getDevicePointer(PARAMS);
+            long workspace = call.getDevicePointer(WORKSPACE);
+            long aligned = Math.ceilDiv(workspace, WORKSPACE_ALIGNMENT) * WORKSPACE_ALIGNMENT;
+            long end = workspace + 4L * ((FloatArray) call.getArg(WORKSPACE)).getSize();
             CublasMatmul.Places places = new CublasMatmul.Places(
                     factors == DType.F32 ? act + 4L * step.get(slot + 3) : halves + 2L * step.get(slot + 3),
+                    bytes ? act + 4L * step.get(slot + 9) : 0,
                     weights,
-                    half >= 0
+                    bytes ? params + 4L * (step.get(slot + 10) + out) : 0,
+                    half >= 0 || bytes
                             ? weights + factors.bytes(DeviceLinear.biasAfter(in, out))
                             : params + 4L * step.get(slot + 10),
                     half >= 0 ? halves + 2L * half : act + 4L * step.get(slot + 5),
-                    call.getDevicePointer(WORKSPACE),
-                    4L * ((FloatArray) call.getArg(WORKSPACE)).getSize(),
+                    aligned,
+                    Math.max(0, end - aligned),
                     stream);
             matmuls.computeIfAbsent(shape, fresh -> new CublasMatmul(library, handle, fresh, places))
                     .run(places);

@@ -3,10 +3,11 @@ package tornado;
 import wan.op.Shape;
 import wan.op.Tensor;
 
-/** What a library has left in 16 bits. The next linear layer takes it so; for whatever else wants it, it is made again, in float32. */
+/** What a library has left in 16 bits, or was then rounded to 8. The next linear layer takes it so; for whatever else wants it, it is made again, in float32. */
 final class DeviceHalf implements Tensor {
     private final DeviceTensor room;
     private final int place;
+    private final int scales;
     private final Runnable make;
     private boolean made;
 
@@ -15,11 +16,13 @@ final class DeviceHalf implements Tensor {
      *
      * @param room where floats go
      * @param place in the array of halves
+     * @param scales of the rows among the activations; 0 with 16 bits
      * @param make fills the room
      */
-    DeviceHalf(DeviceTensor room, int place, Runnable make) {
+    DeviceHalf(DeviceTensor room, int place, int scales, Runnable make) {
         this.room = room;
         this.place = place;
+        this.scales = scales;
         this.make = make;
     }
 
@@ -32,7 +35,7 @@ final class DeviceHalf implements Tensor {
         return room;
     }
 
-    /** Whether it is in 16 bits only. */
+    /** Whether it is in 16 or 8 bits only. */
     boolean isHalf() {
         return !made;
     }
@@ -44,6 +47,11 @@ final class DeviceHalf implements Tensor {
     /** In the array of halves. */
     int place() {
         return place;
+    }
+
+    /** Of the rows among the activations; 0 with 16 bits. */
+    int scales() {
+        return scales;
     }
 
     @Override

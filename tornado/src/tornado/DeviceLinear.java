@@ -101,11 +101,13 @@ final class DeviceLinear implements Linear {
     }
 
     /** What it takes in a shard. */
-    int elements(boolean plain) {
-        return plain ? Math.addExact(biasAfter(inFeatures, outFeatures), aligned(outFeatures)) : packedElements();
+    int elements(DType dtype, boolean plain) {
+        // With 8 bits the bias is in bfloat16, in as many elements of two bytes.
+        int ofBias = dtype == DType.F8_E4M3 ? 2 * outFeatures : outFeatures;
+        return plain ? Math.addExact(biasAfter(inFeatures, outFeatures), aligned(ofBias)) : packedElements();
     }
 
-    /** How far behind plain weights the bias is, in elements of the same type. */
+    /** How far behind plain weights the bias is, in elements of their type. */
     static int biasAfter(int in, int out) {
         return aligned(Math.multiplyExact(in, out));
     }
@@ -115,7 +117,7 @@ final class DeviceLinear implements Linear {
     }
 
     /**
-     * Writes [out, in] and the bias, or [out / 32][in][32]; the last panel is filled up with zeros.
+     * Writes [out, in] and the bias of the same type, or in bfloat16 behind 8 bits; or [out / 32][in][32]; the last panel is filled up with zeros.
      *
      * @throws WanException if a finite weight is none in {@code dtype}
      */
@@ -127,8 +129,12 @@ final class DeviceLinear implements Linear {
             checkRange(values, HalfFormat.of(dtype));
         }
         if (plain) {
-            write(to, dtype, 16L * vector, values);
-            write(to, dtype, 16L * vector + biasAfter(inFeatures, outFeatures), biasView.toFloats());
+            write(to, dtype, dtype.bytes(16L * vector), values);
+            write(
+                    to,
+                    dtype == DType.F8_E4M3 ? DType.BF16 : dtype,
+                    dtype.bytes(16L * vector + biasAfter(inFeatures, outFeatures)),
+                    biasView.toFloats());
             return;
         }
         float[] panel = new float[inFeatures * LinearKernels.PANEL];
@@ -140,12 +146,11 @@ final class DeviceLinear implements Linear {
                             feature < outFeatures ? values[feature * inFeatures + k] : 0;
                 }
             }
-            write(to, dtype, 16L * vector + (long) p * panel.length, panel);
+            write(to, dtype, dtype.bytes(16L * vector + (long) p * panel.length), panel);
         }
     }
 
-    private static void write(MemorySegment to, DType dtype, long element, float[] values) {
-        long at = dtype.bytes(element);
+    private static void write(MemorySegment to, DType dtype, long at, float[] values) {
         if (dtype == DType.F32) {
             MemorySegment.copy(values, 0, to, ValueLayout.JAVA_FLOAT, at, values.length);
             return;

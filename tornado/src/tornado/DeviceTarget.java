@@ -116,7 +116,12 @@ final class DeviceTarget {
 
     /** Whether linear layers take their inputs in 16 bits. */
     boolean roundsInputs() {
-        return cublas() && storage.weights() != DType.F32;
+        return cublas() && (storage.weights() == DType.F16 || storage.weights() == DType.BF16);
+    }
+
+    /** Whether linear layers take their inputs in 8 bits, with a scale for each row. */
+    boolean quantisesInputs() {
+        return cublas() && storage.weights() == DType.F8_E4M3;
     }
 
     /** Whether attention is cuDNN's. */

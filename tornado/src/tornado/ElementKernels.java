@@ -49,6 +49,16 @@ final class ElementKernels {
         Launches.count(context, step, slot, act);
     }
 
+    /** GELU in place. Slot: values, x. */
+    static void gelu(KernelContext context, IntArray step, int slot, FloatArray act) {
+        int i = context.globalIdx;
+        if (i < step.get(slot)) {
+            int x = step.get(slot + 1) + i;
+            act.set(x, LinearKernels.gelu(act.get(x)));
+        }
+        Launches.count(context, step, slot, act);
+    }
+
     /** Table plus embedding. Slot: values, y, table, values of the table, embedding, values of an entry of it. */
     static void modulation(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int i = context.globalIdx;

@@ -126,7 +126,19 @@ final class HalfCalls {
         return new Inputs(narrowed.size(), new int[] {all[3], all[4], all[5], infinity, half});
     }
 
-    /** As {@link #roundingInputs} gives it, with the number of the call. */
+    /**
+     * What {@link Float8Kernels} needs to round rows of the inputs of linear layers.
+     *
+     * @param what they are, for a message
+     * @param bytes where they go in the array of halves
+     * @param scales where those of the rows go among the activations
+     */
+    Inputs quantisingInputs(String what, int bytes, int scales) {
+        narrowed.add(inputs(what));
+        return new Inputs(narrowed.size(), new int[] {bytes, scales, firstBad.offset(), narrowed.size()});
+    }
+
+    /** As {@link #roundingInputs} or {@link #quantisingInputs} gives it, with the number of the call. */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Inputs(int number, int[] table) {}
 
@@ -162,9 +174,13 @@ final class HalfCalls {
         return parameters.byteTable();
     }
 
-    /** Where the values of all 16-bit patterns of weights are among the parameters. */
+    /** Where the values of all patterns of weights are among the parameters; 0 if they are in float32. */
     int weightTable() {
-        return parameters.halfTable(HalfFormat.of(storage.weights()));
+        return switch (storage.weights()) {
+            case F32 -> 0;
+            case F8_E4M3 -> parameters.byteTable();
+            default -> parameters.halfTable(HalfFormat.of(storage.weights()));
+        };
     }
 
     /**
@@ -225,7 +241,7 @@ final class HalfCalls {
     /**
      * Ends a pass, or what else has stored pages.
      *
-     * @throws NonFiniteException if 16 bits had no room for something
+     * @throws NonFiniteException if 16 or 8 bits had no room for something
      */
     void judge() {
         if (found == 0) {
@@ -235,6 +251,10 @@ final class HalfCalls {
         Rounding first = narrowed.get(found - 1);
         forget();
         recorder.upload(firstBad, new float[1]);
+        if (first.dtype() == DType.F8_E4M3) { // rows have scales
+            throw new NonFiniteException(first.where() + ": expected finite numbers to be rounded to "
+                    + first.dtype().option() + ", got infinite or undefined ones");
+        }
         throw new NonFiniteException(first.where()
                 + ": expected finite numbers up to "
                 + HalfFormat.of(first.dtype()).max()

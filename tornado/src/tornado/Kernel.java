@@ -41,6 +41,9 @@ enum Kernel {
             g.task(id, FewRowsKernels::linearFew, c, s, slot, a.act(), a.params(), a.floats())),
     LINEAR_FEW_HALF((g, id, c, s, slot, a) ->
             g.task(id, FewRowsKernels::linearFewHalf, c, s, slot, a.act(), a.params(), a.shorts())),
+    LINEAR_FEW_BYTES((g, id, c, s, slot, a) ->
+            g.task(id, FewRowsKernels::linearFewBytes, c, s, slot, a.act(), a.params(), a.shorts())),
+    QUANTISE_ROWS((g, id, c, s, slot, a) -> g.task(id, Float8Kernels::quantiseRows, c, s, slot, a.act(), a.halves())),
     ROUND_ROWS(
             (g, id, c, s, slot, a) -> g.task(id, HalfKernels::roundRows, c, s, slot, a.act(), a.params(), a.halves())),
     SDPA((g, id, c, s, slot, a) ->
@@ -53,6 +56,7 @@ enum Kernel {
             g.task(id, SdpaKernels::widenKeys, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
     WIDEN_VALUES((g, id, c, s, slot, a) ->
             g.task(id, SdpaKernels::widenValues, c, s, slot, a.act(), a.params(), a.shorts(), a.second())),
+    GELU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::gelu, c, s, slot, a.act())),
     SILU((g, id, c, s, slot, a) -> g.task(id, ElementKernels::silu, c, s, slot, a.act())),
     RMS_NORM((g, id, c, s, slot, a) -> g.task(id, RowKernels::rmsNorm, c, s, slot, a.act(), a.params())),
     RMS_NORM_HALF(
@@ -66,6 +70,12 @@ enum Kernel {
             g.task(id, RowKernels::layerNormHalf, c, s, slot, a.act(), a.params(), a.halves())),
     LAYER_NORM_MODULATE_HALF((g, id, c, s, slot, a) ->
             g.task(id, RowKernels::layerNormModulateHalf, c, s, slot, a.act(), a.params(), a.halves())),
+    LAYER_NORM_BYTES((g, id, c, s, slot, a) ->
+            g.task(id, Float8Kernels::layerNormBytes, c, s, slot, a.act(), a.params(), a.halves())),
+    LAYER_NORM_MODULATE_BYTES((g, id, c, s, slot, a) ->
+            g.task(id, Float8Kernels::layerNormModulateBytes, c, s, slot, a.act(), a.params(), a.halves())),
+    GATED_LAYER_NORM_BYTES((g, id, c, s, slot, a) ->
+            g.task(id, Float8Kernels::gatedLayerNormBytes, c, s, slot, a.act(), a.params(), a.halves())),
     MODULATION((g, id, c, s, slot, a) -> g.task(id, ElementKernels::modulation, c, s, slot, a.act(), a.params())),
     ROPE((g, id, c, s, slot, a) -> g.task(id, ElementKernels::rope, c, s, slot, a.act(), a.params())),
     AVERAGE_HEADS((g, id, c, s, slot, a) -> g.task(id, ElementKernels::averageHeads, c, s, slot, a.act())),

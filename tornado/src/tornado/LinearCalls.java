@@ -9,7 +9,7 @@ import wan.op.Shape;
 import wan.op.Tensor;
 import wan.op.WanException;
 
-/** Linear layers: by our own kernels, on tensor cores or not, or by a library, whose inputs are in 16 bits where its weights are. */
+/** Linear layers: by our own kernels, on tensor cores or not, or by a library, whose inputs are in 16 or 8 bits where its weights are. */
 final class LinearCalls {
     private static final int NO_HALF = -1;
 
@@ -38,24 +38,41 @@ final class LinearCalls {
         }
     }
 
+    /**
+     * What a library multiplies.
+     *
+     * @param at among the activations, or in the array of halves if it is not in float32
+     * @param scales of the rows among the activations, if it is in 8 bits
+     */
+    private record Input(int at, int scales) {}
+
     /** Into new scratch, {@link LinearKernels#BIAS} or {@link LinearKernels#GELU}. */
     Tensor linear(String op, Tensor x, Linear weights, int mode) {
         DeviceLinear w = Operands.linear(op, x, weights);
         int rows = x.shape().dim(0);
         DeviceTensor y = scratch.take(Shape.of(rows, w.outFeatures()));
         // In float16 the result may be beyond its range, which has to be seen.
-        boolean half = mode == LinearKernels.GELU
-                && Linears.byLibrary(target, rows)
-                && target.storage().weights() == DType.BF16;
-        if (!half) {
+        boolean left = mode == LinearKernels.GELU
+                && Linears.byLibrary(target, rows, w)
+                && (target.storage().weights() == DType.BF16 || target.quantisesInputs());
+        if (!left) {
             into(op, x, List.of(w), List.of(y), new Epilogue(mode));
             return y;
         }
         int place = scratch.takeHalves(y.shape());
         begin(op, List.of(w));
-        int from = inHalves(x, w.layer());
-        add(from, w, rows, y, new Epilogue(mode), place);
-        return new DeviceHalf(y, place, () -> add(from, w, rows, y, new Epilogue(mode), NO_HALF));
+        Input from = input(x, w.layer());
+        if (!target.quantisesInputs()) {
+            add(from, w, rows, y, new Epilogue(mode), place);
+            return new DeviceHalf(y, place, 0, () -> add(from, w, rows, y, new Epilogue(mode), NO_HALF));
+        }
+        // The scale of a row needs all of it, so GELU comes with the rounding, and not with the matmul.
+        add(from, w, rows, y, new Epilogue(LinearKernels.BIAS), place);
+        Input bytes = quantised("GELU of " + w.layer(), y, place, true);
+        return new DeviceHalf(y, bytes.at(), bytes.scales(), () -> {
+            add(from, w, rows, y, new Epilogue(LinearKernels.BIAS), NO_HALF);
+            recorder.addElements(Kernel.GELU, y.shape().intSize(), y.offset());
+        });
     }
 
     /** Several layers of one input, in one launch where their weights lie in one array. */
@@ -105,7 +122,7 @@ final class LinearCalls {
 
     private void into(String op, Tensor x, List<DeviceLinear> layers, List<DeviceTensor> results, Epilogue epilogue) {
         int rows = x.shape().dim(0);
-        if (Linears.byLibrary(target, rows)) {
+        if (layers.stream().allMatch(w -> Linears.byLibrary(target, rows, w))) {
             begin(op, layers);
             byLibrary(x, layers, results, epilogue);
             return;
@@ -119,7 +136,7 @@ final class LinearCalls {
             for (int i = 0; i < layers.size(); i++) {
                 int[] slot =
                         slot(from.offset(), layers.get(i), rows, layers.get(i).vector(), results.get(i), epilogue);
-                slot[15] = target.storage().weights() == DType.F32 ? 0 : halves.weightTable();
+                slot[15] = halves.weightTable();
                 recorder.add(Linears.few(target, layers.get(i).shard(), slot));
             }
         } else if (together(layers, rows)) {
@@ -133,9 +150,7 @@ final class LinearCalls {
 
     private void byLibrary(Tensor x, List<DeviceLinear> layers, List<DeviceTensor> results, Epilogue epilogue) {
         int rows = x.shape().dim(0);
-        int from = target.roundsInputs()
-                ? inHalves(x, layers.getFirst().layer())
-                : Operands.activation("linear", x).offset();
+        Input from = input(x, layers.getFirst().layer());
         for (int i = 0; i < layers.size(); i++) {
             DeviceLinear w = layers.get(i);
             DeviceTensor to = results.get(i);
@@ -165,34 +180,64 @@ final class LinearCalls {
      *
      * @param half where the result goes in 16 bits, or {@link #NO_HALF}
      */
-    private void add(int from, DeviceLinear w, int rows, DeviceTensor to, Epilogue epilogue, int half) {
-        int[] slot = slot(from, w, rows, w.vector(), to, epilogue);
+    private void add(Input from, DeviceLinear w, int rows, DeviceTensor to, Epilogue epilogue, int half) {
+        int[] slot = slot(from.at(), w, rows, w.vector(), to, epilogue);
+        slot[9] = from.scales();
         slot[14] = CublasMatmul.type(target.storage().weights());
         slot[15] = half;
         recorder.add(Linears.library(w.shard(), slot));
     }
 
-    /** Where an input is in 16 bits, rounded now if the operation before has not left it so. */
-    private int inHalves(Tensor x, String layer) {
-        if (x instanceof DeviceHalf half && half.isHalf()) {
+    /** Where an input is as the library takes it, rounded now if the operation before has not left it so. */
+    private Input input(Tensor x, String layer) {
+        boolean rounds = target.roundsInputs() || target.quantisesInputs();
+        if (rounds && x instanceof DeviceHalf half && half.isHalf()) {
             DeviceTensor _ = half.room().alive("linear");
-            return half.place();
+            return new Input(half.place(), half.scales());
         }
         DeviceTensor from = Operands.activation("linear", x);
+        if (!rounds) {
+            return new Input(from.offset(), 0);
+        }
         String what = "input of " + layer;
         Recorder.Rounded before = recorder.rounded();
         if (before != null
                 && before.from() == from.offset()
                 && before.dtype() == target.storage().weights()) {
             halves.name(before.number(), what);
-            return before.to();
+            return new Input(before.to(), before.scales());
+        }
+        if (target.quantisesInputs()) {
+            return quantised(what, from, from.offset(), false);
         }
         int to = scratch.takeHalves(from.shape());
         HalfCalls.Inputs rounding = halves.roundingInputs(what);
         int items = from.shape().intSize();
         List<Call.Table> tables = List.of(new Call.Table(3, rounding.table()));
         recorder.add(recorder.elements(Kernel.ROUND_ROWS, null, null, items, tables, from.offset(), to, 0));
-        return to;
+        return new Input(to, 0);
+    }
+
+    /**
+     * Rounds rows to 8 bits.
+     *
+     * @param x which has their shape
+     * @param from where they are
+     * @param gelu whether that is in the array of halves, and GELU is still to come
+     */
+    private Input quantised(String what, DeviceTensor x, int from, boolean gelu) {
+        int rows = x.shape().dim(0);
+        int bytes = scratch.takeBytes(x.shape());
+        int scales = scratch.take(Shape.of(rows)).offset();
+        int[] slot = new int[16];
+        slot[0] = rows;
+        slot[1] = x.shape().dim(1);
+        slot[2] = from;
+        slot[4] = gelu ? 1 : 0;
+        List<Call.Table> tables = List.of(
+                new Call.Table(3, halves.quantisingInputs(what, bytes, scales).table()));
+        recorder.add(new Call(Kernel.QUANTISE_ROWS, null, null, slot, tables, rows, target.rowItems()));
+        return new Input(bytes, scales);
     }
 
     /** Whether one launch can make all of them. */

@@ -260,9 +260,7 @@ final class LinearKernels {
             if (mode == 1) {
                 act.set(y, value);
             } else if (mode == 2) {
-                // 0.5 v (1 + tanh u) = v - v / (e^2u + 1)
-                float u = SQRT_2_OVER_PI * (value + 0.044715f * value * value * value);
-                act.set(y, value - value / (TornadoMath.exp(2f * u) + 1f));
+                act.set(y, gelu(value));
             } else if (mode == 3) {
                 act.set(y, act.get(y) + value);
             } else {
@@ -275,5 +273,11 @@ final class LinearKernels {
                 act.set(y, act.get(y) + value * factor);
             }
         }
+    }
+
+    /** By the approximation with tanh: 0.5 v (1 + tanh u) = v - v / (e^2u + 1). */
+    static float gelu(float value) {
+        float u = SQRT_2_OVER_PI * (value + 0.044715f * value * value * value);
+        return value - value / (TornadoMath.exp(2f * u) + 1f);
     }
 }

@@ -1,12 +1,14 @@
 package tornado;
 
 import java.util.List;
-import wan.op.DType;
 
 /** Calls that make a matmul. */
 final class Linears {
     /** Below, inputs are not rounded: a row per frame, as the time embedding has. */
     private static final int LIBRARY_ROWS = 4;
+
+    /** Of the features of layers that cublasLt multiplies in 8 bits. */
+    private static final int EIGHT_BIT_MULTIPLE = 16;
 
     /** Below, most of a tile of tensor cores is empty. */
     private static final int TENSOR_ROWS = 16;
@@ -60,13 +62,22 @@ final class Linears {
     }
 
     /** Whether a linear layer is a library's. */
-    static boolean byLibrary(DeviceTarget target, int rows) {
-        return target.cublas() && rows >= LIBRARY_ROWS;
+    static boolean byLibrary(DeviceTarget target, int rows, DeviceLinear weights) {
+        return target.cublas()
+                && rows >= LIBRARY_ROWS
+                && (!target.quantisesInputs()
+                        || (weights.inFeatures() % EIGHT_BIT_MULTIPLE == 0
+                                && weights.outFeatures() % EIGHT_BIT_MULTIPLE == 0));
     }
 
     /** Whether a linear layer of so many rows takes its input in 16 bits: whatever makes the input may leave it so. */
     static boolean roundsInputs(DeviceTarget target, int rows) {
-        return target.roundsInputs() && byLibrary(target, rows);
+        return target.roundsInputs() && rows >= LIBRARY_ROWS;
+    }
+
+    /** Whether it takes its input in 8 bits, with a scale for each row. */
+    static boolean quantisesInputs(DeviceTarget target, int rows, int in) {
+        return target.quantisesInputs() && rows >= LIBRARY_ROWS && in % EIGHT_BIT_MULTIPLE == 0;
     }
 
     /**
@@ -80,13 +91,17 @@ final class Linears {
     }
 
     /**
-     * A linear layer of few rows.
+     * A linear layer of few rows, or of features that a library does not multiply.
      *
      * @param weights plain weights
      * @param slot as {@link FewRowsKernels} has it
      */
     static Call few(DeviceTarget target, Store weights, int... slot) {
-        Kernel kernel = weights.dtype() == DType.F32 ? Kernel.LINEAR_FEW : Kernel.LINEAR_FEW_HALF;
+        Kernel kernel = switch (weights.dtype()) {
+            case F32 -> Kernel.LINEAR_FEW;
+            case F8_E4M3 -> Kernel.LINEAR_FEW_BYTES;
+            default -> Kernel.LINEAR_FEW_HALF;
+        };
         List<Call.Table> parts = List.of(new Call.Table(14, ONE_PART));
         return new Call(kernel, weights, null, slot, parts, Math.multiplyExact(slot[0], slot[2]), target.rowItems());
     }

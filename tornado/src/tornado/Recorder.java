@@ -28,6 +28,9 @@ final class Recorder implements AutoCloseable {
     /** What NVIDIA recommends for an H100: 32 MiB. */
     private static final int MOST_WORKSPACE = 8 << 20;
 
+    /** Some of it is lost to alignment. */
+    private static final int LEAST_WORKSPACE = 128;
+
     /** Page tables grow with the pass: room for the next ones saves recording again. */
     private static final int QUEUE_STEP = 1024;
 
@@ -104,16 +107,17 @@ final class Recorder implements AutoCloseable {
     }
 
     /**
-     * Activations that the last call has left in 16 bits as well.
+     * Activations that the last call has left in 16 or 8 bits as well.
      *
      * @param from where they are as floats
      * @param to where they are in the array of halves
      * @param dtype what they are there
+     * @param scales of the rows among the activations, if they are in 8 bits
      * @param number of the rounding
      */
-    record Rounded(int from, int to, DType dtype, int number) {}
+    record Rounded(int from, int to, DType dtype, int scales, int number) {}
 
-    /** What the last call has left in 16 bits as well, or null. */
+    /** What the last call has left in 16 or 8 bits as well, or null. */
     @Nullable
     Rounded rounded() {
         return rounded;
@@ -131,7 +135,7 @@ final class Recorder implements AutoCloseable {
         current.removeLast();
     }
 
-    /** Adds a call that leaves activations in 16 bits as well. */
+    /** Adds a call that leaves activations in 16 or 8 bits as well. */
     void addRounding(Call call, Rounded of) {
         add(call);
         rounded = of;
@@ -145,7 +149,7 @@ final class Recorder implements AutoCloseable {
         }
         if (call.kernel() == Kernel.MATMUL) {
             long sums = (long) call.arguments()[0] * call.arguments()[2];
-            workspaceFloats = Math.max(workspaceFloats, Math.clamp(sums, 16, MOST_WORKSPACE));
+            workspaceFloats = Math.max(workspaceFloats, Math.clamp(sums, LEAST_WORKSPACE, MOST_WORKSPACE));
         }
         if (call.kernel() == Kernel.SDPA) {
             workspaceFloats = Math.max(workspaceFloats, CudnnAttention.WORKSPACE);
@@ -278,7 +282,7 @@ final class Recorder implements AutoCloseable {
         DType dtype = target.storage().weights();
         long limit = target.arrayElements(dtype);
         for (DeviceLinear member : kind) {
-            int elements = member.elements(target.cublas());
+            int elements = member.elements(dtype, target.cublas());
             if (elements > limit) {
                 throw WanException.mismatch(
                         "linear " + member.name() + " on device " + target.name(),

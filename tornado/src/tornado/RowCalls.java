@@ -90,7 +90,11 @@ final class RowCalls {
                             List.of(new Call.Table(7, table)),
                             rows,
                             target.rowItems()),
-                    new Recorder.Rounded(y.offset(), slot[6], target.storage().cache(), table[2]));
+                    new Recorder.Rounded(y.offset(), slot[6], target.storage().cache(), 0, table[2]));
+            return y;
+        }
+        if (kernel != Kernel.RMS_NORM && Linears.quantisesInputs(target, rows, slot[1])) {
+            quantised(op, used, slot, y, more.length);
             return y;
         }
         if (kernel == Kernel.RMS_NORM || !Linears.roundsInputs(target, rows)) {
@@ -108,8 +112,24 @@ final class RowCalls {
         };
         recorder.addRounding(
                 new Call(both, null, null, slot, tables, rows, target.rowItems()),
-                new Recorder.Rounded(y.offset(), slot[place], target.storage().weights(), rounding.number()));
+                new Recorder.Rounded(y.offset(), slot[place], target.storage().weights(), 0, rounding.number()));
         return y;
+    }
+
+    /** A norm that leaves its rows in 8 bits as well, for the linear layer that follows. */
+    private void quantised(String op, Kernel kernel, int[] slot, DeviceTensor y, int arguments) {
+        int rows = slot[0];
+        int bytes = scratch.takeBytes(y.shape());
+        int scales = scratch.take(Shape.of(rows)).offset();
+        HalfCalls.Inputs rounding = halves.quantisingInputs(op, bytes, scales);
+        boolean gated = kernel == Kernel.GATED_LAYER_NORM;
+        Kernel both = gated
+                ? Kernel.GATED_LAYER_NORM_BYTES
+                : kernel == Kernel.LAYER_NORM ? Kernel.LAYER_NORM_BYTES : Kernel.LAYER_NORM_MODULATE_BYTES;
+        List<Call.Table> tables = List.of(new Call.Table(gated ? 14 : 5 + arguments, rounding.table()));
+        recorder.addRounding(
+                new Call(both, null, null, slot, tables, rows, target.rowItems()),
+                new Recorder.Rounded(y.offset(), bytes, target.storage().weights(), scales, rounding.number()));
     }
 
     /** Takes the gate that a library's matmul has left to a kernel into the norm of the same rows, if it comes right before. */

@@ -54,6 +54,12 @@ final class RowKernels {
 
     /** LN(x) * weight + bias. Slot: rows, dim, x, y, eps, weight, bias. */
     static void layerNorm(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        normalise(context, step, slot, act, params);
+        Launches.count(context, step, slot, act);
+    }
+
+    /** All of {@link #layerNorm} but the count. */
+    static void normalise(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
@@ -66,7 +72,6 @@ final class RowKernels {
         for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
             act.set(y + i, (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i));
         }
-        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -74,6 +79,12 @@ final class RowKernels {
      * what is added to each scale and to each shift, among the parameters; 0 for nothing.
      */
     static void layerNormModulate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        modulate(context, step, slot, act, params);
+        Launches.count(context, step, slot, act);
+    }
+
+    /** All of {@link #layerNormModulate} but the count. */
+    static void modulate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
@@ -95,7 +106,6 @@ final class RowKernels {
             }
             act.set(y + i, (act.get(x + i) - mean) * factor * (1f + scaled) + shifted);
         }
-        Launches.count(context, step, slot, act);
     }
 
     /**
@@ -130,6 +140,7 @@ final class RowKernels {
      */
     static void gatedLayerNorm(
             KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params, ShortArray halves) {
+        gate(context, step, slot, act, params);
         int dim = step.get(slot + 1);
         int row = context.groupIdx;
         int x = step.get(slot + 2) + row * dim;
@@ -138,6 +149,24 @@ final class RowKernels {
         int bias = step.get(slot + 6);
         int half = step.get(slot + 7);
         int rounding = step.get(slot + 8);
+        float mean = sum(context, act, x, dim) / dim;
+        float squares = sumOfSquares(context, act, x, dim, mean);
+        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
+        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
+            float value = (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i);
+            act.set(y + i, value);
+            if (half >= 0) {
+                halves.set(half + row * dim + i, (short) HalfKernels.rounded(step, rounding, act, params, value));
+            }
+        }
+        Launches.count(context, step, slot, act);
+    }
+
+    /** The first half of {@link #gatedLayerNorm}: residual += y * gate. */
+    static void gate(KernelContext context, IntArray step, int slot, FloatArray act, FloatArray params) {
+        int dim = step.get(slot + 1);
+        int row = context.groupIdx;
+        int x = step.get(slot + 2) + row * dim;
         int from = step.get(slot + 9) + row * dim;
         int gates = step.get(slot + 10) + row / step.get(slot + 12) * step.get(slot + 11);
         int table = step.get(slot + 13);
@@ -150,17 +179,6 @@ final class RowKernels {
             }
             act.set(x + i, act.get(x + i) + act.get(from + i) * gate);
         }
-        float mean = sum(context, act, x, dim) / dim;
-        float squares = sumOfSquares(context, act, x, dim, mean);
-        float factor = factor(squares, dim, params.get(step.get(slot + 4)));
-        for (int i = context.localIdx; i < dim; i += context.localGroupSizeX) {
-            float value = (act.get(x + i) - mean) * factor * params.get(weight + i) + params.get(bias + i);
-            act.set(y + i, value);
-            if (half >= 0) {
-                halves.set(half + row * dim + i, (short) HalfKernels.rounded(step, rounding, act, params, value));
-            }
-        }
-        Launches.count(context, step, slot, act);
     }
 
     /** {@link #layerNormModulate}, in 16 bits too. Slot: also as {@link #layerNormHalf}. */
@@ -250,5 +268,22 @@ final class RowKernels {
         float total = shared[0];
         context.localBarrier();
         return total;
+    }
+
+    /** The largest of every item's value, for every item. The group's size is a power of two. */
+    static float largestOfGroup(KernelContext context, float value) {
+        float[] shared = context.allocateFloatLocalArray(256);
+        int item = context.localIdx;
+        shared[item] = value;
+        context.localBarrier();
+        for (int half = context.localGroupSizeX / 2; half > 0; half = half / 2) {
+            if (item < half) {
+                shared[item] = TornadoMath.max(shared[item], shared[item + half]);
+            }
+            context.localBarrier();
+        }
+        float largest = shared[0];
+        context.localBarrier();
+        return largest;
     }
 }

@@ -88,6 +88,11 @@ final class ScratchStack {
         return offset;
     }
 
+    /** A place in that array for as many in 8 bits, two in each element. */
+    int takeBytes(Shape shape) {
+        return takeHalves(Shape.of((shape.size() + 1) / 2));
+    }
+
     private static int after(int offset, Shape shape) {
         long next = offset + (shape.size() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         if (next > DeviceTarget.MAX_ELEMENTS) {

@@ -158,7 +158,7 @@ final class SdpaCalls {
     DeviceHalf attendInHalves(Operands of, DeviceTensor out) {
         int place = scratch.takeHalves(out.shape());
         recorder.add(of.call(place, target.storage().weights(), -1, of.kv().headDim()));
-        return new DeviceHalf(out, place, () -> attend(of, out));
+        return new DeviceHalf(out, place, 0, () -> attend(of, out));
     }
 
     /**

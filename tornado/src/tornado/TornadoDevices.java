@@ -195,9 +195,6 @@ public final class TornadoDevices {
         if (settings.storage().cache() != DType.F16) {
             libraries.remove(Library.CUDNN); // it has no other type
         }
-        if (settings.storage().weights() == DType.F8_E4M3) {
-            libraries.remove(Library.CUBLAS); // what it is asked for has no scales
-        }
         return new DeviceTarget(
                 info.option(), info.driver(), device, kernels, settings.storage(), libraries, settings.memoryBytes());
     }

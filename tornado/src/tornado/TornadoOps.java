@@ -94,9 +94,7 @@ public final class TornadoOps implements Ops {
 
     /** Why a library is missing that the device and its types could have, or empty. */
     String problem(Library library) {
-        boolean types = library == Library.CUDNN
-                ? target.storage().cache() == DType.F16
-                : target.storage().weights() != DType.F8_E4M3;
+        boolean types = library != Library.CUDNN || target.storage().cache() == DType.F16;
         boolean could = target.callsLibraries() && types;
         return could && !libraries().contains(library) ? library.problem() : "";
     }

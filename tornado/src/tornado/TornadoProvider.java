@@ -192,7 +192,10 @@ public final class TornadoProvider implements BackendProvider {
 
     private static Set<Library> libraries(DeviceSettings settings) {
         if (settings.libraries().equals(DeviceSettings.AUTO)) {
-            return EnumSet.allOf(Library.class);
+            // It would round activations to 8 bits as well, which has to be asked for.
+            return settings.storage().weights() == DType.F8_E4M3
+                    ? EnumSet.complementOf(EnumSet.of(Library.CUBLAS))
+                    : EnumSet.allOf(Library.class);
         }
         Set<Library> named = EnumSet.noneOf(Library.class);
         if (settings.libraries().equals(DeviceSettings.NO_LIBRARIES)) {
@@ -209,10 +212,6 @@ public final class TornadoProvider implements BackendProvider {
         if (named.contains(Library.CUDNN) && settings.storage().cache() != DType.F16) {
             throw new UsageException("device.libraries cudnn: expected device.cache f16, got "
                     + settings.storage().cache().option() + "; its attention takes no other type");
-        }
-        if (named.contains(Library.CUBLAS) && settings.storage().weights() == DType.F8_E4M3) {
-            throw new UsageException("device.libraries cublas: expected device.weights f32, f16 or bf16, got "
-                    + settings.storage().weights().option() + "; it is called without the scales of channels");
         }
         return named;
     }

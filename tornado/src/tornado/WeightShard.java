@@ -47,7 +47,7 @@ final class WeightShard implements Store {
     int add(DeviceLinear linear) {
         int at = elements;
         members.add(linear);
-        elements += linear.elements(plain);
+        elements += linear.elements(dtype, plain);
         return at / 16;
     }
 

@@ -353,7 +353,6 @@ class ExtractCommandTest {
                 "--device cuda | 2 | --device: expected jvm, onednn, onednn:bf16, onednn:f32, onednn:int8, tornado, tornado:DRIVER:DEVICE or auto, got 'cuda'",
                 "--device tornado --libraries maybe | 2 | --libraries: expected auto, off, cublas, cudnn or cublas,cudnn, got 'maybe'",
                 "--device tornado --libraries cudnn | 2 | --libraries cudnn: expected --kv-cache-dtype f16, got f32",
-                "--device tornado --libraries cublas --dtype f8_e4m3 | 2 | --libraries cublas: expected --dtype f32, f16 or bf16, got f8_e4m3",
                 "--device tornado --kernels wmma | 2 | --kernels: expected auto, vector, shared or tensor with --device tornado, got wmma",
                 "--kernels shared | 2 | --kernels: expected auto, vector or scalar, got shared",
                 "--libraries cublas | 2 | --libraries: expected auto or off with --device jvm, got cublas",

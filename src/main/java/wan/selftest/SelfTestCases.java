@@ -92,7 +92,7 @@ public final class SelfTestCases {
         List<Case> cases = new ArrayList<>();
         elements(cases, 1, new Grid(2, 2, 3), 2, 12);
         cases.removeIf(one -> one.op().equals(APPEND)); // reads in between; the attention needs what it writes
-        linears(cases, 13, 24, 40, 1);
+        linears(cases, 13, 48, 80, 1); // multiples of 16, which 8 bits need
         rows(cases, 6, 24, 2);
         attentions(cases, 1, 2, 7, 3, 24, 2);
         return cases;

@@ -34,7 +34,8 @@ public final class DeviceOptions {
                     "Type in which a TornadoVM device stores weights: f32, f16, bf16 or f8_e4m3 (default: f32). Our"
                             + " own kernels compute in f32, or on tensor cores in bf16; cuBLAS multiplies in this type. bf16 is"
                             + " exact for a bf16 checkpoint and halves the memory; f8_e4m3, with a scale per output channel,"
-                            + " halves it again.")
+                            + " halves it again, and with --libraries cublas, which has to be named, rounds activations"
+                            + " to it too.")
     private @Nullable String dtype;
 
     @Option(

@@ -1,6 +1,7 @@
 package uk.ac.manchester.tornado.api;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -16,12 +17,14 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import uk.ac.manchester.tornado.api.enums.TornadoDeviceType;
 import uk.ac.manchester.tornado.api.exceptions.TornadoRuntimeException;
 import uk.ac.manchester.tornado.api.types.arrays.FloatArray;
@@ -45,11 +48,18 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
     private static final int F32 = 0;
     private static final int F16 = 2;
     static final int BF16 = 14;
+    private static final int E4M3 = 28;
 
     private static final int TRANS_A = 3;
     private static final int TRANS_B = 4;
     private static final int EPILOGUE = 7;
     private static final int BIAS_POINTER = 8;
+    private static final int A_SCALE_POINTER = 17;
+    private static final int B_SCALE_POINTER = 18;
+    private static final int BIAS_DATA_TYPE = 26;
+    private static final int A_SCALE_MODE = 31;
+    private static final int B_SCALE_MODE = 32;
+    private static final int OUTER_VECTOR = 3;
     private static final int MAX_WORKSPACE = 1;
     private static final int MIN_ALIGNMENT_A = 5;
     private static final int BIAS = 4;
@@ -58,6 +68,8 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
     private static final int ARRAY_BITS = 40;
     /** Of TornadoVM's arrays, as long as their header. */
     private static final int ALIGNMENT = 16;
+
+    private static final int WORKSPACE_ALIGNMENT = 256;
 
     private record Layout(int type, long rows, long columns, long stride) {}
 
@@ -197,7 +209,7 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
     }
 
     private long cublasLtGetVersion() {
-        return Emulator.passesFor("old-cublas") ? 110_600 : 130_100;
+        return Emulator.passesFor("old-cublas") ? 110_600 : Emulator.passesFor("cublas-12.8") ? 120_800 : 130_100;
     }
 
     private MemorySegment cublasLtGetStatusString(int status) {
@@ -262,10 +274,31 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         for (int i = 0; i < 4; i++) {
             promises |= attributes(preference).getOrDefault(MIN_ALIGNMENT_A + i, 256L) > ALIGNMENT;
         }
+        if (!takes(attributes(descriptor), layout(a), layout(b), layout(d)) || Emulator.passesFor("no-hopper")) {
+            return NOT_SUPPORTED;
+        }
         boolean none = promises || !attributes(preference).containsKey(MAX_WORKSPACE);
         found.reinterpret(4).set(JAVA_INT, 0, none ? 0 : 1);
         results.reinterpret(64).fill((byte) 7);
         return SUCCESS;
+    }
+
+    private Layout layout(MemorySegment object) {
+        return (Layout) Objects.requireNonNull(objects.get(object.address()));
+    }
+
+    /** Of two factors of 8 bits what cublasLt's documentation allows on a GPU of compute capability 9.0; of others all that comes. */
+    private static boolean takes(Map<Integer, Long> how, Layout a, Layout b, Layout d) {
+        if (a.type() != E4M3) {
+            return !how.containsKey(A_SCALE_POINTER) && !how.containsKey(B_SCALE_POINTER);
+        }
+        return b.type() == E4M3
+                && (d.type() == F32 || d.type() == BF16)
+                && a.rows() % 16 == 0
+                && d.rows() % 16 == 0
+                && how.getOrDefault(A_SCALE_MODE, 0L) == OUTER_VECTOR
+                && how.getOrDefault(B_SCALE_MODE, 0L) == OUTER_VECTOR
+                && how.getOrDefault(BIAS_DATA_TYPE, (long) d.type()) == BF16;
     }
 
     private int cublasLtMatmul(
@@ -296,9 +329,12 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         }
         float alphaValue = alpha.reinterpret(4).get(JAVA_FLOAT_UNALIGNED, 0);
         float betaValue = beta.reinterpret(4).get(JAVA_FLOAT_UNALIGNED, 0);
-        Layout left = (Layout) objects.get(aLayout.address());
-        Layout right = (Layout) objects.get(bLayout.address());
-        Layout result = (Layout) objects.get(dLayout.address());
+        Layout left = layout(aLayout);
+        Layout right = layout(bLayout);
+        Layout result = layout(dLayout);
+        if (!takes(how, left, right, result) || workspace.address() % WORKSPACE_ALIGNMENT != 0) {
+            return NOT_SUPPORTED;
+        }
         queued.add(() -> {
             multiply(how, alphaValue, left, a, right, b, betaValue, result, d);
             at(workspace, workspaceBytes).fill((byte) 0xff);
@@ -329,7 +365,11 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         long epilogue = how.get(EPILOGUE);
         float[] bias = (epilogue & BIAS) == 0
                 ? new float[m]
-                : floats(new Layout(d.type(), m, 1, m), MemorySegment.ofAddress(how.get(BIAS_POINTER)));
+                : floats(
+                        new Layout(Math.toIntExact(how.getOrDefault(BIAS_DATA_TYPE, (long) d.type())), m, 1, m),
+                        MemorySegment.ofAddress(how.get(BIAS_POINTER)));
+        float[] rows = scales(how.get(A_SCALE_POINTER), m);
+        float[] columns = scales(how.get(B_SCALE_POINTER), n);
         for (int j = 0; j < n; j++) {
             for (int i = 0; i < m; i++) {
                 float sum = 0;
@@ -337,7 +377,9 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
                     sum += left[Math.toIntExact(i * a.stride() + k)] * right[Math.toIntExact(j * b.stride() + k)];
                 }
                 long at = j * d.stride() + i;
-                float value = alpha * sum + (beta == 0 ? 0 : beta * get(result, d.type(), at)) + bias[i];
+                float value = alpha * sum * rows[i] * columns[j]
+                        + (beta == 0 ? 0 : beta * get(result, d.type(), at))
+                        + bias[i];
                 if ((epilogue & GELU) != 0) {
                     double u = Math.sqrt(2 / Math.PI) * (value + 0.044715 * value * value * value);
                     value = (float) (0.5 * value * (1 + Math.tanh(u)));
@@ -350,8 +392,18 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
         }
     }
 
+    private float[] scales(@Nullable Long pointer, int count) {
+        if (pointer != null) {
+            return floats(new Layout(F32, count, 1, count), MemorySegment.ofAddress(pointer));
+        }
+        float[] none = new float[count];
+        Arrays.fill(none, 1);
+        return none;
+    }
+
     private static long bytes(Layout layout) {
-        return (layout.stride() * (layout.columns() - 1) + layout.rows()) * (layout.type() == F32 ? 4 : 2);
+        int bytes = layout.type() == F32 ? 4 : layout.type() == E4M3 ? 1 : 2;
+        return (layout.stride() * (layout.columns() - 1) + layout.rows()) * bytes;
     }
 
     private float[] floats(Layout layout, MemorySegment address) {
@@ -368,8 +420,17 @@ final class EmulatedCublas implements TornadoXPUDevice, TornadoNativeStreamSuppo
             case F32 -> from.get(JAVA_FLOAT_UNALIGNED, 4 * at);
             case F16 -> Float.float16ToFloat(from.get(JAVA_SHORT_UNALIGNED, 2 * at));
             case BF16 -> Float.intBitsToFloat(from.get(JAVA_SHORT_UNALIGNED, 2 * at) << 16);
+            case E4M3 -> ofE4m3(from.get(JAVA_BYTE, at) & 0xff);
             default -> throw new TornadoRuntimeException("no type " + type);
         };
+    }
+
+    private static float ofE4m3(int pattern) {
+        int exponent = pattern >> 3 & 0xf;
+        int mantissa = pattern & 7;
+        double size = (exponent == 0 ? mantissa : 8 + mantissa) * Math.pow(2, Math.max(1, exponent) - 10);
+        boolean isNan = (pattern & 0x7f) == 0x7f;
+        return isNan ? Float.NaN : (float) (pattern < 0x80 ? size : -size);
     }
 
     static void set(MemorySegment to, int type, long at, float value) {
