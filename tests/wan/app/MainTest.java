@@ -212,8 +212,8 @@ class MainTest {
                                             .map(ArgSpec::description))
                             .flatMap(Arrays::stream)
                             .filter(text -> !text.contains("${"))
-                            .flatMap(text ->
-                                    Arrays.stream(String.format(text).strip().split("\\s+"))))
+                            .flatMap(text -> Arrays.stream(
+                                    text.replace("%%", "%").strip().split("\\s+"))))
                     .as(spec.name())
                     .allMatch(word -> word.isEmpty() || words.contains(word));
         }
