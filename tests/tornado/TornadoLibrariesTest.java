@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -145,6 +146,19 @@ class TornadoLibrariesTest {
         assertThat(plain)
                 .isNotEqualTo(
                         Attention.of(settings.with(Set.of()), AttentionTap.NONE).result());
+    }
+
+    /** Logits of mean keys are made of keys as they are stored. */
+    @ParameterizedTest
+    @CsvSource({"CUDNN, FRAME_LOGITS", "CUDNN, QUERY_LOGITS", ", FRAME_LOGITS"})
+    void logitsOfMeanKeys_copyNothing(@Nullable Library library, Quantity quantity) {
+        Set<Library> libraries = library == null ? Set.of() : Set.of(library);
+        Settings settings = new Settings("tensor", new Storage(DType.F32, DType.F16), libraries, 0);
+        AttentionTap tap = TornadoRecordingTest.tap(Set.of(quantity), new ArrayList<>());
+        long plain = Attention.of(settings, AttentionTap.NONE).copiedBytes();
+        assertThat(Attention.of(settings, tap).copiedBytes()).isEqualTo(plain);
+        AttentionTap keys = TornadoRecordingTest.tap(Set.of(Quantity.KEY_LOGITS), new ArrayList<>());
+        assertThat(Attention.of(settings, keys).copiedBytes()).isGreaterThan(plain);
     }
 
     @Test

@@ -227,7 +227,7 @@ class TornadoRecordingTest {
     }
 
     /** One attention with or without a tap; what it has executed and recorded, and its result. */
-    record Attention(long executions, int graphs, List<Float> result) {
+    record Attention(long executions, int graphs, long copiedBytes, List<Float> result) {
         private static Attention of(AttentionTap tap) {
             return of(Settings.DEFAULT, tap);
         }
@@ -246,7 +246,12 @@ class TornadoRecordingTest {
                 for (float value : ops.read(y)) {
                     result.add(value);
                 }
-                return new Attention(ops.counters().executions(), ops.counters().graphs(), result);
+                Counters counters = ops.counters();
+                return new Attention(
+                        counters.executions(),
+                        counters.graphs(),
+                        counters.traffic().copiedBytes(),
+                        result);
             }
         }
     }
