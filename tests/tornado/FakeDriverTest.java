@@ -92,7 +92,7 @@ class FakeDriverTest {
             value = {
                 "FAKE_CUDA_CUBLAS | 40 | cublas | cuBLAS: cublasLtMatmul of \\[\\d+, \\d+] by \\[\\d+, \\d+] in bf16:"
                         + " expected success, got status 13 \\(CUBLAS_STATUS_EXECUTION_FAILED\\)",
-                "FAKE_CUDA_CUDNN | 15 | cublas,cudnn | cuDNN: cudnnBackendExecute of q \\[\\d+, \\d+, \\d+, \\d+],"
+                "FAKE_CUDA_CUDNN | 30 | cublas,cudnn | cuDNN: cudnnBackendExecute of q \\[\\d+, \\d+, \\d+, \\d+],"
                         + " \\d+ keys, to bf16: expected success, got status 5000 \\(told to fail\\)"
             })
     void callOfLibraryThatFails_endsTheRun_withPassAndLayer(
