@@ -133,7 +133,7 @@ class CudnnAcceptanceTest {
         assertThatThrownBy(() -> attention(device, shapes().getFirst()))
                 .isInstanceOf(LibraryException.class)
                 .hasMessageStartingWith(
-                        "cuDNN: expected an engine for attention q [1, 1560, 12, 128], 1560 keys, to f32,"
+                        "cuDNN: expected an engine for attention q [1, 4680, 12, 128], 10920 keys, to f32,"
                                 + " got none");
         release(device);
     }
