@@ -118,7 +118,8 @@ class CompiledKernelsTest {
         for (Settings settings : List.of(
                 new Settings("shared", Storage.F32, Set.of(), 0),
                 new Settings("tensor", new Storage(DType.BF16, DType.F16), Set.of(), 0),
-                new Settings("shared", new Storage(DType.BF16, DType.F16), EnumSet.allOf(Library.class), 0))) {
+                new Settings("shared", new Storage(DType.BF16, DType.F16), EnumSet.allOf(Library.class), 0),
+                new Settings("shared", new Storage(DType.F8_E4M3, DType.F16), EnumSet.allOf(Library.class), 0))) {
             try (TornadoOps ops = TornadoDevices.open("tornado", settings)) {
                 assertThat(SelfTest.run(ops, settings.storage(), "")).allMatch(SelfTest.Result::passed);
             }

@@ -6,17 +6,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
-import java.lang.invoke.MethodHandle;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,7 +54,7 @@ final class CublasLt {
 
     private static @Nullable CublasLt loaded;
 
-    private final Map<String, MethodHandle> functions = new HashMap<>();
+    private final NativeLibrary functions;
     private final long version;
 
     private static FunctionDescriptor status(MemoryLayout... parameters) {
@@ -73,13 +67,8 @@ final class CublasLt {
      * @throws LibraryException if some are missing, or it is too old
      */
     CublasLt(SymbolLookup symbols) {
-        new TreeMap<>(SIGNATURES).forEach((name, signature) -> {
-            MemorySegment address = symbols.find(name)
-                    .orElseThrow(() -> new LibraryException(
-                            "cuBLAS: expected a library with the function " + name + ", got none"));
-            functions.put(name, Linker.nativeLinker().downcallHandle(address, signature));
-        });
-        version = (long) call("cublasLtGetVersion");
+        functions = new NativeLibrary(Library.CUBLAS.title(), symbols, SIGNATURES);
+        version = (long) functions.call("cublasLtGetVersion");
         if (version < LOWEST_VERSION) {
             throw new LibraryException(
                     "cuBLAS: expected version " + LOWEST_VERSION / 10_000 + " or newer, got " + version);
@@ -99,7 +88,8 @@ final class CublasLt {
     static synchronized CublasLt get() {
         CublasLt present = loaded;
         if (present == null) {
-            present = new CublasLt(find());
+            present = new CublasLt(
+                    NativeLibrary.find(Library.CUBLAS.title(), PROPERTY, FILES, "the CUDA toolkit's cuBLAS"));
             loaded = present;
         }
         return present;
@@ -115,35 +105,6 @@ final class CublasLt {
         }
     }
 
-    private static SymbolLookup find() {
-        String named = System.getProperty(PROPERTY, "");
-        List<String> names = named.isEmpty() ? FILES : List.of(named);
-        return names.stream()
-                .map(CublasLt::lookup)
-                .flatMap(Optional::stream)
-                .findFirst()
-                .orElseThrow(() -> new LibraryException("cuBLAS: expected " + String.join(" or ", names)
-                        + " where the system finds libraries, got none; install the CUDA toolkit's cuBLAS or name the"
-                        + " file with WAN_ATTN_JAVA_OPTS=-D" + PROPERTY + "=FILE"));
-    }
-
-    private static Optional<SymbolLookup> lookup(String file) {
-        try {
-            return Optional.of(SymbolLookup.libraryLookup(file, Arena.global()));
-        } catch (IllegalArgumentException e) { // the system has none of this name
-            return Optional.empty();
-        }
-    }
-
-    /** Calls a function. */
-    private Object call(String function, Object... arguments) {
-        try {
-            return Objects.requireNonNull(functions.get(function)).invokeWithArguments(arguments);
-        } catch (Throwable e) {
-            throw new IllegalStateException(function, e);
-        }
-    }
-
     /**
      * Calls a function that says how it went.
      *
@@ -151,9 +112,9 @@ final class CublasLt {
      * @throws LibraryException if it went wrong
      */
     void check(String what, String function, Object... arguments) {
-        int status = (int) call(function, arguments);
+        int status = (int) functions.call(function, arguments);
         if (status != 0) {
-            String text = ((MemorySegment) call("cublasLtGetStatusString", status))
+            String text = ((MemorySegment) functions.call("cublasLtGetStatusString", status))
                     .reinterpret(200)
                     .getString(0);
             throw new LibraryException("cuBLAS: " + function + " of " + what + ": expected success, got status "
